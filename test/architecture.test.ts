@@ -95,13 +95,13 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'src/connectors/postgres/protocol/',
-    mayImport: ['src/protocol/'],
+    mayImport: ['src/connectors/postgres/sql-state.ts', 'src/protocol/'],
     because: 'a codec knows bytes and nothing about who uses it',
     forbidden: 'src/connectors/postgres/gateway/decide.ts',
   },
   {
     folder: 'src/connectors/postgres/policy/',
-    mayImport: ['src/policy/'],
+    mayImport: ['src/connectors/postgres/sql-state.ts', 'src/policy/'],
     because: 'what SQL does is decided from values, whoever sent them',
     forbidden: 'src/connectors/postgres/protocol/query.ts',
   },
@@ -122,13 +122,23 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'src/connectors/postgres/client/',
-    mayImport: ['src/connectors/postgres/protocol/', 'src/protocol/', 'src/tunnel/'],
+    mayImport: [
+      'src/connectors/postgres/protocol/',
+      'src/connectors/postgres/sql-state.ts',
+      'src/protocol/',
+      'src/tunnel/',
+    ],
     because: 'the client works where no gateway code is needed',
     forbidden: 'src/connectors/postgres/gateway/decide.ts',
   },
   {
     folder: 'src/connectors/postgres/replay/',
-    mayImport: ['src/connectors/postgres/protocol/', 'src/recording/', 'src/replay/'],
+    mayImport: [
+      'src/connectors/postgres/protocol/',
+      'src/connectors/postgres/sql-state.ts',
+      'src/recording/',
+      'src/replay/',
+    ],
     because: 'a recording is read by people who have nothing but the file',
     forbidden: 'src/connectors/postgres/gateway/decide.ts',
   },

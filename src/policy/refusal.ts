@@ -134,3 +134,8 @@ function onRequest({ target, requestable = [], agent }: Grant): string | undefin
 function joined(...sentences: (string | undefined)[]): string {
   return sentences.filter((sentence) => sentence !== undefined).join(' ');
 }
+
+/** One that no rule of a grant explains. */
+export function plainRefusal(text: Pick<Refusal, 'code' | 'message'> & Partial<Refusal>): Refusal {
+  return { detail: undefined, hint: undefined, position: undefined, rule: undefined, ...text };
+}

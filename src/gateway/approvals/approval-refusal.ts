@@ -4,6 +4,7 @@
  */
 
 import { describeApprovers } from '../../policy/describe-grant.ts';
+import { plainRefusal } from '../../policy/refusal.ts';
 import type { ApprovalDemand, Refusal } from '../../policy/types.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
 import type { HeldAsk } from './session-approvals.ts';
@@ -49,10 +50,9 @@ export function approvalRefusal(
   text: Pick<Refusal, 'code' | 'message' | 'detail'> & { readonly hint: string },
 ): Refusal {
   const [demand] = demands;
-  return {
+  return plainRefusal({
     ...text,
     hint: demand?.hint ?? text.hint,
-    position: undefined,
     rule: demand?.rule,
-  };
+  });
 }

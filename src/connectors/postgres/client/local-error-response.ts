@@ -7,25 +7,23 @@
 import type { ErrorCode, HoopError } from '../../../errors.ts';
 import { encodeErrorResponse } from '../protocol/error-response.ts';
 import { reportFields } from '../protocol/report-fields.ts';
+import { SQL_STATE } from '../sql-state.ts';
 
 const SQL_STATES: { readonly [code in ErrorCode]?: string } = {
-  HOOP_SESSION_ENDED: '57P01',
-  HOOP_SESSION_EXPIRED: '57P01',
-  HOOP_SESSION_REVOKED: '57P01',
-  HOOP_INTERRUPTED: '57P01',
-  HOOP_LIMIT: '53300',
-  HOOP_PROTOCOL: '08P01',
-  HOOP_DISK_FULL: '53100',
-  HOOP_RECORDING_WRITE: '58030',
-  HOOP_EVIDENCE_MISMATCH: '58000',
+  HOOP_SESSION_ENDED: SQL_STATE.adminShutdown,
+  HOOP_SESSION_EXPIRED: SQL_STATE.adminShutdown,
+  HOOP_SESSION_REVOKED: SQL_STATE.adminShutdown,
+  HOOP_INTERRUPTED: SQL_STATE.adminShutdown,
+  HOOP_LIMIT: SQL_STATE.tooManyConnections,
+  HOOP_PROTOCOL: SQL_STATE.protocolViolation,
+  HOOP_DISK_FULL: SQL_STATE.diskFull,
+  HOOP_RECORDING_WRITE: SQL_STATE.ioError,
+  HOOP_EVIDENCE_MISMATCH: SQL_STATE.systemError,
 };
-
-/** connection_failure: what else goes wrong is on the way to the gateway. */
-const CONNECTION_FAILURE = '08006';
 
 export function fatalResponse(error: HoopError): Uint8Array {
   return encodeFatal({
-    sqlState: SQL_STATES[error.code] ?? CONNECTION_FAILURE,
+    sqlState: SQL_STATES[error.code] ?? SQL_STATE.connectionFailure,
     message: error.message,
     detail: error.detail,
     hint: error.hint,

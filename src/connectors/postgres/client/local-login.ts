@@ -30,6 +30,7 @@ import { scramServerFinal, scramServerFirst } from '../protocol/scram-server.ts'
 import { SCRAM_SHA_256, type ScramVerifier } from '../protocol/scram-sha-256.ts';
 import type { StartupMessage } from '../protocol/startup-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { encodeFatal } from './local-error-response.ts';
 import { type LocalConnection, malformed, readOpening } from './local-opening.ts';
 import type { LocalTls } from './local-tls.ts';
@@ -94,7 +95,7 @@ function requireUser(startup: StartupMessage): void {
     throw new LocalRefusal(
       'malformed login',
       encodeFatal({
-        sqlState: '28000',
+        sqlState: SQL_STATE.invalidAuthorization,
         message: 'no PostgreSQL user name specified in startup packet',
         code: 'HOOP_PROTOCOL',
       }),
@@ -106,7 +107,7 @@ function withoutTls(): LocalRefusal {
   return new LocalRefusal(
     'no TLS',
     encodeFatal({
-      sqlState: '28000',
+      sqlState: SQL_STATE.invalidAuthorization,
       message: 'this port takes connections with TLS only',
       detail: 'It was opened with "hoop connect --tls".',
       hint: 'Connect with sslmode=verify-full and the sslrootcert that "hoop connect" has printed.',
@@ -248,7 +249,7 @@ function wrongPassword(user: string | undefined): LocalRefusal {
   return new LocalRefusal(
     'wrong password',
     encodeFatal({
-      sqlState: '28P01',
+      sqlState: SQL_STATE.invalidPassword,
       message: `password authentication failed for user "${name}"`,
       hint: 'User and password are made for each session: take them from the output of "hoop connect".',
       code: 'HOOP_PROTOCOL',

@@ -17,6 +17,7 @@ import {
 import type { StartupMessage } from '../protocol/startup-message.ts';
 import { decodeStartupPacket, type StartupPacket } from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { encodeFatal } from './local-error-response.ts';
 import type { LocalTls } from './local-tls.ts';
 
@@ -91,7 +92,7 @@ function requireNothingMore(socket: Socket): void {
     throw new LocalRefusal(
       'data before TLS',
       encodeFatal({
-        sqlState: '08P01',
+        sqlState: SQL_STATE.protocolViolation,
         message: 'received unencrypted data after SSL request',
         detail:
           'This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.',
@@ -150,7 +151,7 @@ function checkMajorVersion(body: Buffer): void {
     throw new LocalRefusal(
       'unsupported protocol version',
       encodeFatal({
-        sqlState: '0A000',
+        sqlState: SQL_STATE.featureNotSupported,
         message: `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.${LATEST_MINOR_VERSION}`,
         code: 'HOOP_PROTOCOL',
       }),
@@ -164,7 +165,7 @@ export function malformed(error: unknown, message: string): unknown {
     ? new LocalRefusal(
         'malformed login',
         encodeFatal({
-          sqlState: '08P01',
+          sqlState: SQL_STATE.protocolViolation,
           message,
           detail: `${error.message}.`,
           code: 'HOOP_PROTOCOL',

@@ -20,6 +20,7 @@ import { makeScramVerifier } from '../protocol/scram-server.ts';
 import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/scram-sha-256.ts';
 import { encodeStartupMessage } from '../protocol/startup-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';
 import { encodeFatal, fatalResponse } from './local-error-response.ts';
 import { type LocalLogin, logInLocally } from './local-login.ts';
@@ -208,7 +209,7 @@ function anotherUser(uid: number | undefined): LocalRefusal {
     : new LocalRefusal(
         'another user',
         encodeFatal({
-          sqlState: '28000',
+          sqlState: SQL_STATE.invalidAuthorization,
           message: 'this port belongs to another user of this machine',
           detail: `The connection comes from the user with uid ${uid}.`,
           hint: `Open a session of your own with "hoop connect"; whoever opened this one can let you in with --allow-uid ${uid}.`,

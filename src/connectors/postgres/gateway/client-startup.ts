@@ -11,6 +11,7 @@ import { encodeReadyForQuery } from '../protocol/ready-for-query.ts';
 import type { StartupMessage } from '../protocol/startup-message.ts';
 import { StartupPacketReader } from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { TargetConnection } from './target-connection.ts';
@@ -55,7 +56,7 @@ export function refuseStartup(
   const database = parameters.get('database');
   if (database !== undefined && database !== '' && database !== target.database) {
     return {
-      sqlState: '3D000',
+      sqlState: SQL_STATE.invalidCatalogName,
       message: `database "${database}" is not served here`,
       detail: `This session is for target "${target.name}", database "${target.database}".`,
       hint: `Connect to database "${target.database}", or open a session for another target.`,

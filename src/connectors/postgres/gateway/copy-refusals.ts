@@ -1,85 +1,79 @@
 /** What is said of a COPY TO STDOUT that cannot be masked, and of one that is. */
 
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { encodeNotice } from './encode-notice.ts';
 
-const BASE = { sqlState: '42501', position: undefined, rule: undefined } as const;
 /** Names in a warning; a table has up to 1600 columns. */
 const MAX_NAMES = 50;
 
 /** The target has described other columns than those that were checked. */
 export function changedCopy(detail: string): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_RESULT_MISMATCH',
     message: 'copy withheld: its columns are not those that were checked',
     detail,
     hint: 'The tables may have changed a moment ago. Try again.',
-  };
+  });
 }
 
 export function otherEncoding(encoding: string, connection: string): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_ENCODING',
     message: `COPY in encoding ${encoding} cannot be read on a connection in ${connection}`,
     detail: 'Values must be read to be masked or counted, and they are read in client_encoding.',
     hint: `Leave ENCODING out, and run SET client_encoding = '${encoding}' before, where that is possible.`,
-  };
+  });
 }
 
 export function unreadableEncoding(connection: string): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_ENCODING',
     message: `COPY in encoding ${connection} cannot be masked or counted`,
     detail: 'In this encoding a byte of a longer character can look like a quote or a backslash.',
     hint: 'Run SET client_encoding = UTF8, or use FORMAT binary.',
-  };
+  });
 }
 
 export function encodingInDoubt(): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_SETTING',
     message: 'COPY cannot be read for certain in this pipeline',
     detail:
       'An earlier statement may have changed client_encoding, and the server reports that only at the end of the pipeline.',
     hint: 'Send it after the answer to Sync.',
-  };
+  });
 }
 
 export function copyBehindOthers(): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_UNTRACEABLE',
     message: 'COPY cannot be masked behind these statements in one text',
     detail:
       'What it copies is described before any of the text runs, and an earlier statement may change what that is.',
     hint: 'Send COPY as a statement of its own.',
-  };
+  });
 }
 
 export function grantChanged(): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_DENIED',
     message: 'the policy has changed while the COPY was checked',
     detail: 'It has not run.',
     hint: 'Send it again.',
-  };
+  });
 }
 
 /** Whoever restores a dump takes its values for real. */
 export function maskedDump(application: string, columns: readonly string[]): SqlRefusal {
-  return {
-    ...BASE,
+  return sqlRefusal({
     code: 'HOOP_DENIED',
     message: `${application} would write masked values as if they were real`,
     detail: `Masked for you: ${listed(columns)}. A dump does not show that its values are masks.`,
     hint: `Dump as someone for whom nothing is masked, or leave the table out (--exclude-table-data). For a masked dump on purpose set another name: PGAPPNAME=masked-dump ${application} …`,
-  };
+  });
 }
 
 /** WARNING in front of the data; undefined: nothing in it is masked by a rule. */
@@ -93,7 +87,7 @@ export function maskedWarning(
   return encodeNotice(
     {
       severity: 'WARNING',
-      sqlState: '01000',
+      sqlState: SQL_STATE.warning,
       message: `${columns.length} ${verb} masked in this copy: ${listed(columns)}`,
       detail: 'What is copied of them is not what the table holds.',
       hint: undefined,

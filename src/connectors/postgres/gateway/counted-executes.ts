@@ -6,6 +6,7 @@
 
 import type { RowChanges, SqlRefusal } from '../policy/types.ts';
 import { encodeExecute } from '../protocol/execute.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import type { CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
@@ -13,7 +14,6 @@ import type { CountedExecution } from './pending-queue.ts';
 import { decideUncounted } from './row-budget.ts';
 import { countSource, mayBeHeld } from './row-counts.ts';
 import { type Countable, RowTrial } from './row-trial.ts';
-import { ROLLED_BACK } from './row-trials.ts';
 import { startRun } from './run.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -149,7 +149,7 @@ export class CountedExecutes {
     const released = await this.#portals.released(execution, { changes, transaction: 'open' });
     if (released === undefined) {
       trials.decided(trial);
-      runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
+      runEnded(this.#state, trial.run, { sqlState: SQL_STATE.transactionRollback });
       return;
     }
     const answer = trials.released(trial, maxRows);

@@ -2,6 +2,7 @@
 
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import type { Allowed, CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
 import { CountedQuery } from './counted-query.ts';
@@ -15,7 +16,6 @@ import { decideUncounted } from './row-budget.ts';
 import { countSource, isLimited, mayBeHeld } from './row-counts.ts';
 import { changedBeside, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
-import { ROLLED_BACK } from './row-trials.ts';
 import { openBlock, sendStatement } from './send-statement.ts';
 import { knownStatements } from './statement-text.ts';
 import { mustStandApart } from './statements-in-turn.ts';
@@ -158,7 +158,7 @@ export class CountedQueries {
       const released = await this.#released(request, { changes, transaction: 'open' });
       if (released === undefined) {
         trials.decided(trial);
-        runEnded(this.#state, trial.run, { sqlState: ROLLED_BACK });
+        runEnded(this.#state, trial.run, { sqlState: SQL_STATE.transactionRollback });
       } else {
         const answer = trials.released(trial, 0);
         if (answer !== undefined) toClient.push(answer);

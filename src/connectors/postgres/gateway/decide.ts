@@ -5,6 +5,7 @@
  */
 import { HoopError } from '../../../errors.ts';
 import type { Grant } from '../../../policy/types.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type {
   AllowedStatement,
   Catalog,
@@ -372,27 +373,21 @@ function inServersWords(
 }
 
 function moves(what: string): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_DENIED',
-    sqlState: '42501',
     message: `statement cannot be checked: ${what} keeps changing`,
     detail: 'Each verdict was out of date before it could be used.',
     hint: 'Try again in a moment.',
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }
 
 function unreadable(error: HoopError): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_UNTRACEABLE',
-    sqlState: '42501',
     message: 'statement cannot be checked: the catalog of the target cannot be read',
     detail: `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`,
     hint: 'Try again in a moment.',
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }
 
 export function refusedVerdict(refusal: SqlRefusal): Verdict & { effect: 'refuse' } {

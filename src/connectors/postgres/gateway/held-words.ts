@@ -5,9 +5,9 @@ import type { HeldText, HoldManner, HoldWords } from '../../../gateway/approvals
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import { describeChanges } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
-import { encodeNoticeResponse } from '../protocol/notice-response.ts';
-import { reportFields } from '../protocol/report-fields.ts';
-import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
+import type { TextCodec } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
+import { encodeNotice } from './encode-notice.ts';
 import type { ApprovalAsk } from './types.ts';
 import { withRest } from './whole-message.ts';
 
@@ -58,21 +58,16 @@ export function heldNotice(
   { isKept }: AskedApproval,
   codec: TextCodec,
 ): Uint8Array {
-  const text = (value: string): string => value.toWellFormed().replaceAll('\0', '');
   const rest = [demand && `rule ${demand.rule.id}`, hint];
-  const fields = reportFields({
-    severity: 'NOTICE',
-    sqlState: '00000',
-    message: text(isKept ? withRest(message, rest) : message),
-    detail: text(detail),
-    hint,
-  });
-  const all = new Map(fields).set('F', 'hoop').set('R', 'HOOP_APPROVAL_PENDING');
-  try {
-    return encodeNoticeResponse({ fields: all }, codec);
-  } catch {
-    // A name that does not exist in client_encoding; the notice must still go out.
-    const plain = new Map([...all].map(([key, value]) => [key, value.replace(/[^ -~]/g, '?')]));
-    return encodeNoticeResponse({ fields: plain }, BYTES);
-  }
+  return encodeNotice(
+    {
+      severity: 'NOTICE',
+      sqlState: SQL_STATE.successfulCompletion,
+      message: isKept ? withRest(message, rest) : message,
+      detail,
+      hint,
+    },
+    codec,
+    'HOOP_APPROVAL_PENDING',
+  );
 }

@@ -18,8 +18,9 @@ import { Hold } from '../../../gateway/approvals/hold.ts';
 import { tooLarge } from '../../../gateway/approvals/hold-texts.ts';
 import { onAbort } from '../../../until.ts';
 import { decideRows, isCovered } from '../policy/decide-rows.ts';
-import { DENIED } from '../policy/evaluate-refusal.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { RowChanges, SqlRefusal, Verdict } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { approvalAsk, type HoldRequest, limitOf, type Runnable } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
 import type { ChunkReader } from './chunk-reader.ts';
@@ -80,7 +81,7 @@ export class Holds {
     if (detail === undefined) return this.#hold(request, ask, isBoundAgain);
     const message = `${wordsOf(ask).what} needs approval and is too large to be shown`;
     const large = tooLarge(ask, { message, detail, hint: 'Split it.' });
-    return refused({ ...large, sqlState: '54000' });
+    return refused({ ...large, sqlState: SQL_STATE.programLimitExceeded });
   }
 
   async #hold(request: HoldRequest, ask: ApprovalAsk, isBoundAgain: boolean): Promise<HoldOutcome> {
@@ -114,7 +115,7 @@ export class Holds {
         this.#released(request);
         return { type: 'released', covers: outcome.asked.changes ?? ask.changes };
       case 'refused':
-        return refused({ ...outcome.refusal, sqlState: DENIED });
+        return refused({ ...outcome.refusal, sqlState: SQL_STATE.insufficientPrivilege });
       case 'withdrawn':
         // Nobody is there to be told.
         if (isLeft) throw new StreamEnded(this.#whyLeft());
@@ -229,13 +230,12 @@ function refused(refusal: SqlRefusal): HoldOutcome {
 }
 
 export function policyChanged(): Verdict & { effect: 'refuse' } {
-  return refusedVerdict({
-    code: 'HOOP_APPROVAL_VOID',
-    sqlState: '42501',
-    message: 'the statement did not run: the approval is void',
-    detail: 'The policy has changed since it was asked for.',
-    hint: 'Send it again.',
-    position: undefined,
-    rule: undefined,
-  });
+  return refusedVerdict(
+    sqlRefusal({
+      code: 'HOOP_APPROVAL_VOID',
+      message: 'the statement did not run: the approval is void',
+      detail: 'The policy has changed since it was asked for.',
+      hint: 'Send it again.',
+    }),
+  );
 }

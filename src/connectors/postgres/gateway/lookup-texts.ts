@@ -3,7 +3,9 @@
 import { utcTime } from '../../../gateway/base/utc-time.ts';
 import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
 import type { LookupUse } from '../../../gateway/lookups/lookup-budget.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 
 type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
 
@@ -46,11 +48,11 @@ export function notStored(): SqlRefusal {
 }
 
 function refused(texts: Texts): SqlRefusal {
-  return {
-    ...texts,
-    code: 'HOOP_LOOKUPS',
-    sqlState: '54000',
-    position: undefined,
-    rule: undefined,
-  };
+  return sqlRefusal(
+    {
+      ...texts,
+      code: 'HOOP_LOOKUPS',
+    },
+    SQL_STATE.programLimitExceeded,
+  );
 }

@@ -7,6 +7,7 @@ import { qualifiedName } from '../../../policy/patterns.ts';
 import { maskedSystemColumn } from '../policy/system-relations.ts';
 import type { AllowedStatement, ColumnFact, OutputMask } from '../policy/types.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { encodeNotice } from './encode-notice.ts';
 
 /** Its values are not looked at by the server: any name of two parts can be set. */
@@ -54,7 +55,7 @@ export class MaskNotices {
     return encodeNotice(
       {
         severity: 'NOTICE',
-        sqlState: '00000',
+        sqlState: SQL_STATE.successfulCompletion,
         message: `masked for you in this result: ${shown}${more}`,
         detail: ['Their values are replaced. Do not write them back or take them for real.']
           .concat(reasons(columns))

@@ -7,6 +7,7 @@ import { decodeBind, decodeBindNames, readResultFormats } from '../protocol/bind
 import { encodeDescribe } from '../protocol/describe.ts';
 import { decodeExecute } from '../protocol/execute.ts';
 import type { FormatCode } from '../protocol/format-code.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
 import { copiesOut, needsReading } from './copy-out.ts';
@@ -462,9 +463,9 @@ function noStatement(name: string): NativeError {
     name === ''
       ? 'unnamed prepared statement does not exist'
       : `prepared statement "${name}" does not exist`;
-  return { sqlState: '26000', message };
+  return { sqlState: SQL_STATE.invalidStatementName, message };
 }
 
 function noPortal(name: string): NativeError {
-  return { sqlState: '34000', message: `portal "${name}" does not exist` };
+  return { sqlState: SQL_STATE.invalidCursorName, message: `portal "${name}" does not exist` };
 }

@@ -13,6 +13,7 @@ import {
 } from '../protocol/notification-response.ts';
 import type { ReportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { sourceOf } from './report-source.ts';
 
 export interface Redaction {
@@ -132,8 +133,8 @@ function showsKeyOnly(fields: ReportFields, { userCode, hiddenColumns }: Redacti
 }
 
 const KEY_CHECKS: ReadonlyMap<string, string> = new Map([
-  ['nbtinsert.c', '23505'],
-  ['ri_triggers.c', '23503'],
+  ['nbtinsert.c', SQL_STATE.uniqueViolation],
+  ['ri_triggers.c', SQL_STATE.foreignKeyViolation],
 ]);
 
 const HINT =

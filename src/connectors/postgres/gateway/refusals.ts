@@ -1,5 +1,8 @@
 /** From "no" to the denial that the client gets, with what the record must know of it before. */
+
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { Run } from './run.ts';
@@ -9,13 +12,13 @@ import { tooLargeStatement } from './too-large.ts';
 
 /** In the server's words: nothing can be checked in a failed transaction, and nothing would run. */
 const ABORTED: NativeError = {
-  sqlState: '25P02',
+  sqlState: SQL_STATE.inFailedTransaction,
   message: 'current transaction is aborted, commands ignored until end of transaction block',
 };
 
 /** Word for word what the server says to a cancel. */
 const CANCELLED: NativeError = {
-  sqlState: '57014',
+  sqlState: SQL_STATE.queryCanceled,
   message: 'canceling statement due to user request',
 };
 
@@ -58,7 +61,7 @@ export class Refusals {
   undecodable(): Denial {
     const { name } = this.#state.settings.encoding;
     return this.native({
-      sqlState: '22021',
+      sqlState: SQL_STATE.characterNotInRepertoire,
       message: `invalid byte sequence for encoding "${name}"`,
     });
   }
@@ -71,28 +74,25 @@ export class Refusals {
 
   /** An approver must see the values, and these are not kept. */
   tooLargeToShow(at: number): Denial {
-    const refusal: SqlRefusal = {
-      code: 'HOOP_TOO_LARGE',
-      sqlState: '54000',
-      message: 'values are too large to be shown for an approval',
-      detail: 'The statement needs an approval, and who approves it must see its values.',
-      hint: 'Send smaller values.',
-      position: undefined,
-      rule: undefined,
-    };
+    const refusal = sqlRefusal(
+      {
+        code: 'HOOP_TOO_LARGE',
+        message: 'values are too large to be shown for an approval',
+        detail: 'The statement needs an approval, and who approves it must see its values.',
+        hint: 'Send smaller values.',
+      },
+      SQL_STATE.programLimitExceeded,
+    );
     return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
   }
 
   functionCall(at: number): Denial {
-    const refusal: SqlRefusal = {
+    const refusal = sqlRefusal({
       code: 'HOOP_MESSAGE_REFUSED',
-      sqlState: '42501',
       message: 'function call message is not allowed',
       detail: 'The fast path calls functions by number, past the rules for statements.',
       hint: 'Call the function with SELECT.',
-      position: undefined,
-      rule: undefined,
-    };
+    });
     return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });
   }
 

@@ -6,6 +6,7 @@
 import type { ColumnMaskerOptions, ResultColumn } from '../../../masking/column-masker.ts';
 import { RowMasker } from '../../../masking/row-masker.ts';
 import type { DetectorName, Grant, MaskKind } from '../../../policy/types.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import { isStatementText } from '../policy/system-relations.ts';
 import type {
   AllowedStatement,
@@ -101,15 +102,12 @@ function comesFrom(output: OutputColumn, field: FieldDescription, catalog: Catal
 }
 
 function mismatch(detail: string): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_RESULT_MISMATCH',
-    sqlState: '42501',
     message: 'result withheld: its columns are not those that were checked',
     detail: `${detail} The statement itself may have taken effect.`,
     hint: 'The tables may have changed a moment ago. Try again.',
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }
 
 /** What is done to the values of a result; undefined: nothing. */

@@ -5,7 +5,9 @@ import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import { describeChanges } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 
 type Counted = Extract<RowChanges, { counted: 'trial' }>;
 type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
@@ -43,15 +45,12 @@ export function dayUsedUp(
 }
 
 export function notCountable(allowed: AllowedStatement, changes: RowChanges): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_ROWS',
-    sqlState: '42501',
     message: `${describeStatement(allowed.analysis)} is not permitted: its rows cannot be counted`,
     detail: `${describeChanges(changes)} The policy limits the rows that you may change in a transaction or a day.`,
     hint: 'Write it so that its rows can be counted, or ask the owner of the policy for a rule that lets somebody approve it.',
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }
 
 export function notStored(allowed: AllowedStatement): SqlRefusal {
@@ -69,5 +68,5 @@ function leftText(left: number): string {
 }
 
 function limitReached(texts: Texts): SqlRefusal {
-  return { ...texts, code: 'HOOP_LIMIT', sqlState: '54000', position: undefined, rule: undefined };
+  return sqlRefusal({ ...texts, code: 'HOOP_LIMIT' }, SQL_STATE.programLimitExceeded);
 }

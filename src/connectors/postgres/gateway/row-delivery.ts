@@ -2,12 +2,14 @@
 import { ProtocolError } from '../../../errors.ts';
 import { withoutHits } from '../../../masking/detect-text.ts';
 import type { DetectorName, Grant } from '../../../policy/types.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { decodeCopyResponse } from '../protocol/copy-response.ts';
 import type { Handling } from '../protocol/message-scanner.ts';
 import { BACKEND } from '../protocol/message-types.ts';
 import { encodeRowDescription, type FieldDescription } from '../protocol/row-description.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { runOf } from './confirmations.ts';
 import { beginCopy } from './copy-out.ts';
 import { maskedWarning } from './copy-refusals.ts';
@@ -202,13 +204,13 @@ export class RowDelivery {
 
 function limitReached({ limits }: Grant): SqlRefusal {
   const maxRows = limits.maxRows ?? 0;
-  return {
-    code: 'HOOP_LIMIT',
-    sqlState: '54000',
-    message: `result has more than ${maxRows} rows`,
-    detail: `The policy lets one statement return ${maxRows} rows. What follows is withheld.`,
-    hint: 'Narrow the statement, or add LIMIT.',
-    position: undefined,
-    rule: undefined,
-  };
+  return sqlRefusal(
+    {
+      code: 'HOOP_LIMIT',
+      message: `result has more than ${maxRows} rows`,
+      detail: `The policy lets one statement return ${maxRows} rows. What follows is withheld.`,
+      hint: 'Narrow the statement, or add LIMIT.',
+    },
+    SQL_STATE.programLimitExceeded,
+  );
 }

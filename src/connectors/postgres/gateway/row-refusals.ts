@@ -2,6 +2,7 @@
 
 import { describeChanges } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
 
 function rowsRefusal(
@@ -9,13 +10,11 @@ function rowsRefusal(
   text: { readonly message: string; readonly detail: string; readonly hint: string },
 ): SqlRefusal {
   const [threshold] = allowed.rowThresholds ?? [];
-  return {
+  return sqlRefusal({
     ...text,
     code: 'HOOP_ROWS',
-    sqlState: '42501',
-    position: undefined,
     rule: threshold?.rule,
-  };
+  });
 }
 
 /** @param maxBytes of rows that are kept until the count is known. */

@@ -4,6 +4,7 @@
  */
 
 import type { RowChanges, SqlRefusal } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { askCounters } from './ask-counters.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { runEnded } from './confirmations.ts';
@@ -23,9 +24,6 @@ import { toErrorResponse } from './to-error-response.ts';
 const COUNT_WITHIN_MS = 120_000;
 /** As much as behind a statement that waits for approval. */
 const MAX_BEHIND_BYTES = 256 * 1024;
-const QUERY_CANCELED = '57014';
-/** transaction_rollback */
-export const ROLLED_BACK = '40000';
 const NOTHING = new Uint8Array(0);
 
 /** An Execute that has to do with counting, and its execution. */
@@ -173,7 +171,7 @@ export class RowTrials {
 
   /** @returns the error in place of a cancel that is the gateway's own doing. */
   overdue(sqlState: string): Uint8Array | undefined {
-    if (!this.isOpen || sqlState !== QUERY_CANCELED) return undefined;
+    if (!this.isOpen || sqlState !== SQL_STATE.queryCanceled) return undefined;
     const overdue = [...this.#open].find(({ isOverdue }) => isOverdue);
     if (overdue === undefined) return undefined;
     const refusal = countOverdue(overdue.allowed, this.#limitMs);
@@ -269,7 +267,7 @@ export class RowTrials {
     const state = this.#state;
     this.#sendFailure('own');
     state.sendSync(undefined, 'own');
-    runEnded(state, run, { sqlState: ROLLED_BACK });
+    runEnded(state, run, { sqlState: SQL_STATE.transactionRollback });
     await state.waitForTarget(() => state.queue.length === 0);
   }
 

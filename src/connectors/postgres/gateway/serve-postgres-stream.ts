@@ -28,6 +28,7 @@ import { doneOrAborted, untilAborted, withinTime } from '../../../until.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import type { CancelRequest } from '../protocol/cancel-request.ts';
 import type { StartupMessage } from '../protocol/startup-message.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import {
   type FirstPacket,
@@ -283,7 +284,7 @@ async function afterAnswers(state: StreamState, error: unknown): Promise<never> 
 }
 
 const INTERNAL_FAULT: NativeError = {
-  sqlState: 'XX000',
+  sqlState: SQL_STATE.internalError,
   message: 'internal fault of the gateway',
 };
 

@@ -1,6 +1,8 @@
 /** Prepared statements and cursors as SQL names them, for a text that is being decided. */
 
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { AllowedStatement, Catalog, SqlRefusal } from '../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
 import type { NativeError } from './to-error-response.ts';
@@ -41,7 +43,8 @@ export class SqlNames implements NamesUsed {
     const { statements, settings } = this.#state;
     const found = statements.lookup(name, NO_SEGMENT);
     if (!this.#isCertain(found.type)) return undefined;
-    if (found.type !== 'known') return this.#isAbsent('prepared statement', name, '26000');
+    if (found.type !== 'known')
+      return this.#isAbsent('prepared statement', name, SQL_STATE.invalidStatementName);
     const { value } = found;
     // EXECUTE of an EXECUTE: what the inner name stands for is known only when it runs.
     if (value.usesNames) return undefined;
@@ -64,7 +67,7 @@ export class SqlNames implements NamesUsed {
     const { portals } = this.#state;
     const found = portals.lookup(name, NO_SEGMENT);
     if (!this.#isCertain(found.type)) return undefined;
-    if (found.type !== 'known') return this.#isAbsent('cursor', name, '34000');
+    if (found.type !== 'known') return this.#isAbsent('cursor', name, SQL_STATE.invalidCursorName);
     const { value } = found;
     if (value.statement.usesNames) return undefined;
     if (this.#holds(value.statement)) return value.statement.allowed;
@@ -122,13 +125,10 @@ export function changesNames({ analysis }: AllowedStatement): boolean {
 }
 
 export function namesInOneText(): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_UNTRACEABLE',
-    sqlState: '42501',
     message: 'a name is made and used in one text',
     detail: 'What a prepared statement or cursor is must be known before the text runs.',
     hint: 'Send the statements one by one.',
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }

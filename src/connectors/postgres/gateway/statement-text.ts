@@ -1,8 +1,10 @@
 /** The text of a statement before the policy sees it: whether it says to us what it says to the server. */
 import { isAscii } from 'node:buffer';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { SqlRefusal, Verdict } from '../policy/types.ts';
 import { UndecodableText } from '../protocol/malformed-message.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import type { KnownStatement } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';
@@ -106,50 +108,43 @@ function refused(refusal: SqlRefusal): CheckedText {
   return { type: 'refused', verdict: refusedVerdict(refusal) };
 }
 
-const NOTHING = { detail: undefined, hint: undefined, position: undefined, rule: undefined };
-
 function inDoubt(): SqlRefusal {
-  return {
-    ...NOTHING,
+  return sqlRefusal({
     code: 'HOOP_SETTING',
-    sqlState: '42501',
     message: 'statement cannot be read for certain in this pipeline',
     detail:
       'An earlier statement may have changed how text is read, and the server reports that only at the end of the pipeline.',
     hint: 'Send it after the answer to Sync, or without backslashes and characters beyond ASCII.',
-  };
+  });
 }
 
 function nonStandardStrings(): SqlRefusal {
-  return {
-    ...NOTHING,
+  return sqlRefusal({
     code: 'HOOP_SETTING',
-    sqlState: '42501',
     message: 'backslash in a statement while standard_conforming_strings is off',
     detail: 'The gateway reads string literals as the SQL standard has them.',
     hint: 'Run SET standard_conforming_strings = on.',
-  };
+  });
 }
 
 function unreadable(encoding: string): SqlRefusal {
-  return {
-    ...NOTHING,
+  return sqlRefusal({
     code: 'HOOP_ENCODING',
-    sqlState: '42501',
     message: `statements in client_encoding ${encoding} may have ASCII characters only`,
     detail: 'In this encoding a byte of a longer character can look like a quote or a backslash.',
     hint: 'Run SET client_encoding = UTF8.',
-  };
+  });
 }
 
 /** In the server's own words. */
 function invalidBytes(encoding: string): SqlRefusal {
-  return {
-    ...NOTHING,
-    code: 'HOOP_ENCODING',
-    sqlState: '22021',
-    message: `invalid byte sequence for encoding "${encoding}"`,
-  };
+  return sqlRefusal(
+    {
+      code: 'HOOP_ENCODING',
+      message: `invalid byte sequence for encoding "${encoding}"`,
+    },
+    SQL_STATE.characterNotInRepertoire,
+  );
 }
 
 /** Stands for a name that is not known, where a passthrough grant lets everything through. */

@@ -12,6 +12,7 @@ import { HoopError, ProtocolError } from '../../../errors.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { SessionAttributes } from '../policy/target.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { ServerRefusal } from './server-refusal.ts';
 import { unfitFor } from './session-attributes.ts';
 import { targetError, tlsText } from './target-errors.ts';
@@ -58,11 +59,10 @@ export async function logInToHost(options: LogInToHostOptions): Promise<LoggedIn
   });
 }
 
-/** CANNOT_CONNECT_NOW: starting up or shutting down, or a standby that takes no connections. */
-const CANNOT_CONNECT_NOW = '57P03';
-
 function mayTryNext(error: HoopError): boolean {
-  return error.code === 'HOOP_TARGET_UNREACHABLE' || sqlStateOf(error) === CANNOT_CONNECT_NOW;
+  return (
+    error.code === 'HOOP_TARGET_UNREACHABLE' || sqlStateOf(error) === SQL_STATE.cannotConnectNow
+  );
 }
 
 function sqlStateOf(error: HoopError): string | undefined {
@@ -104,14 +104,12 @@ const ENCRYPTIONS: {
   'verify-full': ['tls'],
 };
 
-const INVALID_AUTHORIZATION = '28000';
-
 function isAboutEncryption(error: unknown): boolean {
   const refusal = error instanceof HoopError ? error.cause : undefined;
   return (
     refusal instanceof ServerRefusal &&
     refusal.stage === 'start' &&
-    refusal.sqlState === INVALID_AUTHORIZATION
+    refusal.sqlState === SQL_STATE.invalidAuthorization
   );
 }
 

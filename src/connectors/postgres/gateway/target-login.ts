@@ -29,6 +29,7 @@ import {
 import { SCRAM_SHA_256 } from '../protocol/scram-sha-256.ts';
 import { encodeStartupMessage } from '../protocol/startup-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { readMessage } from './read-message.ts';
 import { type LoginStage, ServerRefusal } from './server-refusal.ts';
 import { targetError } from './target-errors.ts';
@@ -309,14 +310,15 @@ function sentWords(startup: ReadonlyMap<string, string>): string[] {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  '28P01': 'The server did not accept the credential.',
-  '28000': 'The server does not let this credential in from here.',
-  '3D000': 'The database does not exist on the server.',
-  '42501': 'The credential may not connect to the database, or not set a startup option.',
-  '53300': 'The server has too many connections.',
-  '57P03': 'The server is starting up or shutting down.',
-  '22023': 'The server does not accept a startup option.',
-  '42704': 'The server does not know a startup option.',
+  [SQL_STATE.invalidPassword]: 'The server did not accept the credential.',
+  [SQL_STATE.invalidAuthorization]: 'The server does not let this credential in from here.',
+  [SQL_STATE.invalidCatalogName]: 'The database does not exist on the server.',
+  [SQL_STATE.insufficientPrivilege]:
+    'The credential may not connect to the database, or not set a startup option.',
+  [SQL_STATE.tooManyConnections]: 'The server has too many connections.',
+  [SQL_STATE.cannotConnectNow]: 'The server is starting up or shutting down.',
+  [SQL_STATE.invalidParameterValue]: 'The server does not accept a startup option.',
+  [SQL_STATE.undefinedObject]: 'The server does not know a startup option.',
 };
 
 function loginError(

@@ -13,6 +13,7 @@ import { BACKEND, backendName } from '../protocol/message-types.ts';
 import { decodeParameterStatus } from '../protocol/parameter-status.ts';
 import { decodeReadyForQuery } from '../protocol/ready-for-query.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
 import { copiesOut, rowsOfTag } from './copy-out.ts';
 import { answersDenial } from './denial.ts';
@@ -281,11 +282,12 @@ export class TargetSide {
   #copyFailed(entry: QueryEntry, fields: ReadonlyMap<string, string>): void {
     const { copy, queue } = this.#state;
     if (!copy.isOf(entry)) return;
-    const isIntrusion = fields.get('C') === '08P01' && fields.get('R') === 'CopyGetData';
+    const isIntrusion =
+      fields.get('C') === SQL_STATE.protocolViolation && fields.get('R') === 'CopyGetData';
     const intruder = isIntrusion ? copy.takeIntruder() : undefined;
     if (intruder !== undefined) queue.remove(intruder);
     // In copy mode a Sync is ignored: after a cancel it is not known to have come later.
-    else if (fields.get('C') !== QUERY_CANCELED) this.#sendDeferred(copy.deferredSyncs);
+    else if (fields.get('C') !== SQL_STATE.queryCanceled) this.#sendDeferred(copy.deferredSyncs);
   }
 
   /** The client sent its Sync in copy mode, which has ended before it sent more: now it counts. */
@@ -328,7 +330,6 @@ export class TargetSide {
   }
 }
 
-const QUERY_CANCELED = '57014';
 const NOTHING_DEFERRED = { values: false, userCode: false };
 
 function hiddenColumnsOf(verdicts: readonly AllowedStatement[]): ReadonlySet<string> | undefined {

@@ -9,6 +9,7 @@ import type { SqlRefusal } from '../policy/types.ts';
 import { encodeErrorResponse } from '../protocol/error-response.ts';
 import { reportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { ServerRefusal, type ServerWords } from './server-refusal.ts';
 import { wholeMessage } from './whole-message.ts';
 
@@ -32,30 +33,29 @@ export interface ErrorResponseOptions {
 
 /** Classes: https://www.postgresql.org/docs/18/errcodes-appendix.html */
 const SQL_STATES: Readonly<Record<string, string>> = {
-  HOOP_SESSION_ENDED: '57P01',
-  HOOP_SESSION_EXPIRED: '57P01',
-  HOOP_SESSION_REVOKED: '57P01',
-  HOOP_TOKEN_EXPIRED: '57P01',
-  HOOP_TOKEN_REVOKED: '57P01',
-  HOOP_INTERRUPTED: '57P01',
-  HOOP_DISK_FULL: '53100',
-  HOOP_RECORDING_WRITE: '58030',
-  HOOP_TARGET_UNREACHABLE: '08001',
-  HOOP_TARGET_LOGIN: '08001',
-  HOOP_TARGET_TLS: '08001',
-  HOOP_PROTOCOL: '08P01',
-  HOOP_TOO_LARGE: '54000',
-  HOOP_LIMIT: '54000',
-  HOOP_ENCODING: '22021',
-  HOOP_ACCESS_DENIED: '42501',
-  HOOP_DENIED: '42501',
-  HOOP_NOT_ALLOWED: '42501',
-  HOOP_MESSAGE_REFUSED: '42501',
-  HOOP_SETTING: '42501',
-  HOOP_UNTRACEABLE: '42501',
-  HOOP_RESULT_MISMATCH: '42501',
+  HOOP_SESSION_ENDED: SQL_STATE.adminShutdown,
+  HOOP_SESSION_EXPIRED: SQL_STATE.adminShutdown,
+  HOOP_SESSION_REVOKED: SQL_STATE.adminShutdown,
+  HOOP_TOKEN_EXPIRED: SQL_STATE.adminShutdown,
+  HOOP_TOKEN_REVOKED: SQL_STATE.adminShutdown,
+  HOOP_INTERRUPTED: SQL_STATE.adminShutdown,
+  HOOP_DISK_FULL: SQL_STATE.diskFull,
+  HOOP_RECORDING_WRITE: SQL_STATE.ioError,
+  HOOP_TARGET_UNREACHABLE: SQL_STATE.cannotEstablishConnection,
+  HOOP_TARGET_LOGIN: SQL_STATE.cannotEstablishConnection,
+  HOOP_TARGET_TLS: SQL_STATE.cannotEstablishConnection,
+  HOOP_PROTOCOL: SQL_STATE.protocolViolation,
+  HOOP_TOO_LARGE: SQL_STATE.programLimitExceeded,
+  HOOP_LIMIT: SQL_STATE.programLimitExceeded,
+  HOOP_ENCODING: SQL_STATE.characterNotInRepertoire,
+  HOOP_ACCESS_DENIED: SQL_STATE.insufficientPrivilege,
+  HOOP_DENIED: SQL_STATE.insufficientPrivilege,
+  HOOP_NOT_ALLOWED: SQL_STATE.insufficientPrivilege,
+  HOOP_MESSAGE_REFUSED: SQL_STATE.insufficientPrivilege,
+  HOOP_SETTING: SQL_STATE.insufficientPrivilege,
+  HOOP_UNTRACEABLE: SQL_STATE.insufficientPrivilege,
+  HOOP_RESULT_MISMATCH: SQL_STATE.insufficientPrivilege,
 };
-const INTERNAL_ERROR = 'XX000';
 export function toErrorResponse(
   problem: HoopError | SqlRefusal | NativeError,
   options: ErrorResponseOptions = {},
@@ -76,9 +76,9 @@ export function toErrorResponse(
 
 function sqlStateOf(problem: HoopError | SqlRefusal | NativeError): string {
   if (problem instanceof HoopError) {
-    return refusedFor(problem) ?? SQL_STATES[problem.code] ?? INTERNAL_ERROR;
+    return refusedFor(problem) ?? SQL_STATES[problem.code] ?? SQL_STATE.internalError;
   }
-  return /^[0-9A-Z]{5}$/.test(problem.sqlState) ? problem.sqlState : INTERNAL_ERROR;
+  return /^[0-9A-Z]{5}$/.test(problem.sqlState) ? problem.sqlState : SQL_STATE.internalError;
 }
 
 /** The target's own, where it refused the login for what the client may know. */

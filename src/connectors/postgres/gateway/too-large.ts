@@ -1,21 +1,23 @@
 /** What is said of messages that would have to be collected and are longer than may be. */
 import { HoopError } from '../../../errors.ts';
+import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { BACKEND } from '../protocol/message-types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 
 const MIB = 1024 * 1024;
 
 /** A statement, or another message of the client. @param bodyLength bytes. */
 export function tooLargeStatement(bodyLength: number, limit: number): SqlRefusal {
-  return {
-    code: 'HOOP_TOO_LARGE',
-    sqlState: '54000',
-    message: 'message is too large',
-    detail: `It has ${bodyLength} bytes. ${limitText('Statements are read as a whole before they run', limit)}`,
-    hint: 'Send large values as parameters, or with COPY: their size is not limited.',
-    position: undefined,
-    rule: undefined,
-  };
+  return sqlRefusal(
+    {
+      code: 'HOOP_TOO_LARGE',
+      message: 'message is too large',
+      detail: `It has ${bodyLength} bytes. ${limitText('Statements are read as a whole before they run', limit)}`,
+      hint: 'Send large values as parameters, or with COPY: their size is not limited.',
+    },
+    SQL_STATE.programLimitExceeded,
+  );
 }
 
 /** Of the target: it has begun to come, and nothing behind it can be read. */

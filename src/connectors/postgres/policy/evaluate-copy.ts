@@ -1,9 +1,9 @@
 /** COPY … TO STDOUT where values are masked or rows counted: its data must be readable. */
 
 import type { Grant } from '../../../policy/types.ts';
-import { refusal } from './evaluate-refusal.ts';
+import { SQL_STATE } from '../sql-state.ts';
+import { refusal, sqlRefusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
-import { WRONG_OBJECT_TYPE } from './is-mistake.ts';
 import type { Catalog, OutputMask, SqlRefusal, StatementAnalysis } from './types.ts';
 
 /** What the server copies from itself, by relkind, and since which version: BeginCopyTo. */
@@ -67,13 +67,12 @@ function refuseKind({ protocol }: StatementAnalysis, catalog: Catalog): SqlRefus
   if (relation === undefined || kind === undefined || catalog.majorVersion >= kind.since) {
     return undefined;
   }
-  return {
-    code: 'HOOP_UNTRACEABLE',
-    sqlState: WRONG_OBJECT_TYPE,
-    message: `cannot copy from ${kind.what} "${relation.name}"`,
-    detail: undefined,
-    hint: kind.asQuery ? 'Try the COPY (SELECT ...) TO variant.' : undefined,
-    position: undefined,
-    rule: undefined,
-  };
+  return sqlRefusal(
+    {
+      code: 'HOOP_UNTRACEABLE',
+      message: `cannot copy from ${kind.what} "${relation.name}"`,
+      hint: kind.asQuery ? 'Try the COPY (SELECT ...) TO variant.' : undefined,
+    },
+    SQL_STATE.wrongObjectType,
+  );
 }

@@ -9,6 +9,7 @@
 import { grantSides } from '../../../policy/grant-sides.ts';
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { Grant, RuleRef } from '../../../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { refuseCatalogTexts } from './evaluate-catalog-texts.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
@@ -212,7 +213,7 @@ function refuseTooLarge({ isTooLarge }: StatementAnalysis, grant: Grant): SqlRef
   }
   return refusal(grant, {
     code: 'HOOP_TOO_LARGE',
-    sqlState: '54000',
+    sqlState: SQL_STATE.programLimitExceeded,
     message: 'the statement is too large to be judged',
     detail: 'It has too many parts, or too many inside each other.',
     hint: 'Split it into smaller statements, or send the values as parameters.',

@@ -1,6 +1,7 @@
 /** Parameters of the StartupMessage: each is a SET that no statement shows. */
 import { grantSides } from '../../../policy/grant-sides.ts';
 import type { Grant } from '../../../policy/types.ts';
+import { sqlRefusal } from './evaluate-refusal.ts';
 import { builtin, guardSetting } from './guards.ts';
 import type { SqlRefusal } from './types.ts';
 
@@ -75,13 +76,11 @@ export function startupOptions(text: string): [string, string][] | undefined {
 }
 
 function refuse(message: string, detail: string, hint?: string): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_SETTING',
-    sqlState: '42501',
     message,
     detail,
     hint,
-    position: undefined,
     rule: builtin('startup'),
-  };
+  });
 }

@@ -3,6 +3,7 @@
  * the gateway understands of the next one, or get at data past the rules.
  */
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
+import { sqlRefusal } from './evaluate-refusal.ts';
 import { isSafeEncoding } from './guards-encodings.ts';
 import { settingEffect } from './settings-table.ts';
 import type { SqlRefusal } from './types.ts';
@@ -137,24 +138,21 @@ function allowsSetting(rules: readonly StatementRule[], setting: string): boolea
 }
 
 function refuse(setting: string, detail: string, hint?: string): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_SETTING',
-    sqlState: '42501',
     message:
       setting === '*'
         ? 'this setting is not allowed by policy'
         : `setting "${setting}" is not allowed by policy`,
     detail,
     hint,
-    position: undefined,
     rule: builtin('settings'),
-  };
+  });
 }
 
 function refuseEncoding(value: string | undefined): SqlRefusal {
-  return {
+  return sqlRefusal({
     code: 'HOOP_ENCODING',
-    sqlState: '42501',
     message:
       value === undefined
         ? 'this client encoding is not allowed by policy'
@@ -162,7 +160,6 @@ function refuseEncoding(value: string | undefined): SqlRefusal {
     detail:
       'Bytes of its longer characters can be ASCII, so that statements could be read in two ways.',
     hint: 'Use UTF8.',
-    position: undefined,
     rule: builtin('encoding'),
-  };
+  });
 }

@@ -1,22 +1,19 @@
+import { SQL_STATE } from '../sql-state.ts';
 import type { SqlRefusal } from './types.ts';
 
 /** SQLSTATE of what is wrong with a name: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const UNKNOWN_NAME = {
-  relation: '42P01',
-  function: '42883',
-  column: '42703',
-  type: '42704',
-  prepared: '26000',
-  cursor: '34000',
+  relation: SQL_STATE.undefinedTable,
+  function: SQL_STATE.undefinedFunction,
+  column: SQL_STATE.undefinedColumn,
+  type: SQL_STATE.undefinedObject,
+  prepared: SQL_STATE.invalidStatementName,
+  cursor: SQL_STATE.invalidCursorName,
 } as const;
 
-export const SYNTAX_ERROR = '42601';
-/** A view where a table has to be. */
-export const WRONG_OBJECT_TYPE = '42809';
-
 const MISTAKES: ReadonlySet<string> = new Set([
-  SYNTAX_ERROR,
-  WRONG_OBJECT_TYPE,
+  SQL_STATE.syntaxError,
+  SQL_STATE.wrongObjectType,
   ...Object.values(UNKNOWN_NAME),
 ]);
 

@@ -3,6 +3,7 @@
  * small, and else in a thread of the parser (parser-worker.ts): the same code in both places.
  */
 import type { Grant } from '../../../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { analyseStatements, countStatements, rangesOfStatements } from './analyse-statements.ts';
 import { copiedQueries, isQuery, parenthesised, type TextRange } from './copy-query.ts';
 import { evaluate } from './evaluate.ts';
@@ -59,7 +60,7 @@ function refuseTooMany(tree: unknown, grant: Grant): SqlRefusal | undefined {
     ? undefined
     : refusal(grant, {
         code: 'HOOP_LIMIT',
-        sqlState: '54000',
+        sqlState: SQL_STATE.programLimitExceeded,
         message: `the text has ${count} statements; one message may have ${limit}`,
         detail: 'The limit is `statementsPerMessage` of the policy.',
         hint: 'Send the statements in several messages, as psql does with a file.',

@@ -1,5 +1,6 @@
 /** SELECT, VALUES, set operations and WITH: what comes out, and what decided about it. */
 
+import { SQL_STATE } from '../sql-state.ts';
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { entries, expression, expressions, noteUnified, starColumns } from './expressions.ts';
@@ -7,7 +8,6 @@ import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { isOrdered, noteGroupedRows } from './grouped-rows.ts';
-import { SYNTAX_ERROR } from './is-mistake.ts';
 import {
   constant,
   derive,
@@ -256,7 +256,7 @@ function combinedQueries(
   if (left.columns.length !== right.columns.length) {
     const word = (fields.op ?? '').replace('SETOP_', '');
     const message = `each ${word} query must have the same number of columns`;
-    facts.refuse(message, { mistake: { sqlState: SYNTAX_ERROR, message } });
+    facts.refuse(message, { mistake: { sqlState: SQL_STATE.syntaxError, message } });
   }
   const columns = unionColumns(facts, left.columns, right.columns);
   const compares = fields.op !== 'SETOP_UNION' || fields.all !== true;

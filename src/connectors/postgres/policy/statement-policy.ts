@@ -4,13 +4,13 @@
  */
 
 import type { Grant } from '../../../policy/types.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import { Circumstances, type KeptContext } from './circumstances.ts';
 import { constantShape } from './constant-shapes.ts';
 import type { TextRange } from './copy-query.ts';
 import { maskIndexOf } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
-import { SYNTAX_ERROR } from './is-mistake.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
 import type { NotParsed, SqlParser } from './parser.ts';
@@ -195,14 +195,15 @@ export function createStatementPolicy(
 
 /** E'\\xff': the parser gives the server's words for it, and not its SQLSTATE. */
 const BAD_BYTES = /^invalid byte sequence for encoding /;
-const INVALID_ENCODING = '22021';
 
 function unparsed(outcome: NotParsed, grant: Grant): SqlRefusal {
   if (outcome.type === 'syntax') {
     // Word for word what the server would have said: a typo must look as it always did.
     return {
       code: 'HOOP_UNPARSED',
-      sqlState: BAD_BYTES.test(outcome.message) ? INVALID_ENCODING : SYNTAX_ERROR,
+      sqlState: BAD_BYTES.test(outcome.message)
+        ? SQL_STATE.characterNotInRepertoire
+        : SQL_STATE.syntaxError,
       message: outcome.message,
       detail: undefined,
       hint: undefined,
@@ -212,7 +213,7 @@ function unparsed(outcome: NotParsed, grant: Grant): SqlRefusal {
   }
   return refusal(grant, {
     code: outcome.reason === 'parser' ? 'HOOP_UNPARSED' : 'HOOP_TOO_LARGE',
-    sqlState: '54000',
+    sqlState: SQL_STATE.programLimitExceeded,
     message: outcome.message,
     detail: 'What cannot be read cannot be held against the rules.',
     hint: outcome.hint,

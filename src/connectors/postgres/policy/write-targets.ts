@@ -1,9 +1,9 @@
 /** The relation that a statement writes: what is behind it, what flows in, what RETURNING shows. */
 
+import { SQL_STATE } from '../sql-state.ts';
 import { noteAssigned } from './applied-casts.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
 import { checkFields } from './grammar.ts';
-import { SYNTAX_ERROR } from './is-mistake.ts';
 import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { targetColumns } from './queries.ts';
@@ -156,7 +156,7 @@ export function flow(
     const relation = target.relation?.name ?? target.name;
     const message = 'INSERT has more expressions than target columns';
     if (name === undefined) {
-      facts.refuse(message, { missing: '', mistake: { sqlState: SYNTAX_ERROR, message } });
+      facts.refuse(message, { missing: '', mistake: { sqlState: SQL_STATE.syntaxError, message } });
     } else {
       facts.refuse(`column ${name} of relation ${relation} is not known`, { missing: name });
     }

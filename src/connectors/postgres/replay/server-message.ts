@@ -2,6 +2,7 @@
 
 import type { ServerMessage } from '../../../replay/timeline.ts';
 import { REPORT_FIELD, type ReportFields } from '../protocol/report-fields.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import type { Conversation } from './conversation.ts';
 
 /** ErrorResponse or NoticeResponse. @param fields one character per byte */
@@ -29,7 +30,7 @@ export function notification(
 ): ServerMessage {
   return {
     severity: 'NOTIFY',
-    sqlState: '00000',
+    sqlState: SQL_STATE.successfulCompletion,
     message: `${conversation.text(channel)}: ${conversation.text(payload)}`,
     detail: undefined,
     hint: undefined,

@@ -4,6 +4,7 @@
  */
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { plainText } from '../../../gateway/approvals/plain-text.ts';
+import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelTarget } from '../protocol/frame.ts';
@@ -294,12 +295,10 @@ function unknownServer(): never {
 /** Where no rule was asked. */
 function refusalOf({ code, message, detail, hint }: HoopError): Refusal {
   const isKnown = code === 'HOOP_DENIED' || code === 'HOOP_APPROVAL_UNAVAILABLE';
-  return {
+  return plainRefusal({
     code: isKnown ? code : 'HOOP_NOT_ALLOWED',
     message,
     detail,
     hint,
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }

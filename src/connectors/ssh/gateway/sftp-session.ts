@@ -1,5 +1,6 @@
 /** sftp in a session channel: puts the inspector between the two ends, and decides for it. */
 import type { HoopError } from '../../../errors.ts';
+import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshVerdict } from '../policy/types.ts';
 import type { ActHold } from './act-hold.ts';
@@ -113,12 +114,8 @@ function keyOf({ operation, path }: FileAct): string {
 }
 
 function withdrawn(act: FileAct): Refusal {
-  return {
+  return plainRefusal({
     code: 'HOOP_APPROVAL_VOID',
     message: `${describeAct(act)} did not happen: the request for approval was withdrawn`,
-    detail: undefined,
-    hint: undefined,
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }

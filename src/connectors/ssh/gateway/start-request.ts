@@ -1,5 +1,6 @@
 /** The requests of RFC 4254 §6.5 that make something run, and the acts that they are to a policy. */
 
+import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct } from '../policy/types.ts';
 import type { ChannelRequest } from '../protocol/frame.ts';
@@ -26,12 +27,9 @@ export function actOf(request: StartRequest): SshAct | string {
 }
 
 export function unknownSubsystem(name: string): Refusal {
-  return {
+  return plainRefusal({
     code: 'HOOP_NOT_ALLOWED',
     message: `the subsystem "${name}" is not available here`,
-    detail: undefined,
     hint: 'The only subsystem that hoop can look into is sftp.',
-    position: undefined,
-    rule: undefined,
-  };
+  });
 }
