@@ -49,11 +49,7 @@ export async function openLanes(
     } else if (name !== 'ssh -J' && name !== 'direct (defaults)') {
       const tunnel = await openTunnel(name, context);
       if (tunnel) {
-        stack.use(tunnel);
-        const url = directUrl(context.demo);
-        url.port = String(tunnel.port);
-        const { clientEnd, serverEnd } = tunnel;
-        lanes.push({ name, url: url.href, clientEnd, serverEnd });
+        lanes.push(laneOf(name, stack.use(tunnel), context.demo));
       } else {
         context.say(
           `MISSING: the lane "${name}", its program is not installed (on Debian: apt-get install ${PACKAGES[name]})`,
@@ -64,17 +60,18 @@ export async function openLanes(
   return lanes;
 }
 
-/** A session of its own through a CLI process of its own. */
+/**
+ * A session of its own through a CLI process of its own.
+ * @param home of somebody who is logged in
+ */
 export async function openHoop(
   name: keyof typeof HOOP_TARGETS,
   { demo, signal }: LaneContext,
   stack: AsyncDisposableStack,
+  home = demo.homes['engineer'] ?? '',
 ): Promise<Lane> {
   const service = stack.use(
-    await startHoop(['connect', HOOP_TARGETS[name], '--json'], 'listening', {
-      home: demo.homes['engineer'] ?? '',
-      signal,
-    }),
+    await startHoop(['connect', HOOP_TARGETS[name], '--json'], 'listening', { home, signal }),
   );
   return {
     name,
@@ -82,6 +79,17 @@ export async function openHoop(
     clientEnd: [service.processId],
     serverEnd: [demo.gatewayProcess().processId],
   };
+}
+
+export function laneOf(
+  name: LaneName,
+  tunnel: Omit<Tunnel, typeof Symbol.asyncDispose>,
+  demo: Demo,
+): Lane {
+  const url = directUrl(demo);
+  url.port = String(tunnel.port);
+  const { clientEnd, serverEnd } = tunnel;
+  return { name, url: url.href, clientEnd, serverEnd };
 }
 
 /** As the role that the gateway uses. */

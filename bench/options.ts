@@ -14,11 +14,14 @@ export const WORKS = [
   'copy-in',
   'columns',
   'start',
+  'link',
+  'link-bulk',
   'ssh-exec',
   'ssh-echo',
   'ssh-copy',
   'ssh-parallel',
   'ssh-memory',
+  'ssh-link',
 ] as const;
 export type Work = (typeof WORKS)[number];
 
@@ -41,6 +44,7 @@ export const MAX_CONNECTIONS = 1000;
 /** Names that stand for several. */
 const GROUPS: Readonly<Record<string, readonly Work[]>> = {
   bulk: ['copy-out', 'select', 'copy-in', 'columns'],
+  far: ['link', 'link-bulk', 'ssh-link'],
   ssh: ['ssh-exec', 'ssh-echo', 'ssh-copy', 'ssh-parallel', 'ssh-memory'],
 };
 

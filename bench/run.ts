@@ -12,6 +12,9 @@ import { prepareBenchData } from './bench-data.ts';
 import { writeBenchPolicy } from './bench-policy.ts';
 import { bulk } from './bulk.ts';
 import { memoryAfterBurst } from './burst.ts';
+import { LINK_TITLE } from './delayed-link.ts';
+import { farBulk, farStatements } from './far.ts';
+import { openFarHome, openFarLanes } from './far-lanes.ts';
 import { Figures } from './figures.ts';
 import { timeOfEmptyRun, timeToFirstRow } from './first-row.ts';
 import { directUrl, type LaneContext, openHoop, openLanes } from './lanes.ts';
@@ -28,6 +31,7 @@ const POLICY_POLL_SECONDS = 5;
 /** Besides the idle ones: of other lanes, of the gateway itself, of superusers. */
 const MORE_CONNECTIONS = 250;
 const IN_A_GATEWAY_OF_ITS_OWN: readonly Work[] = ['memory', 'idle', 'burst'];
+const FAR: readonly Work[] = ['link', 'link-bulk', 'ssh-link'];
 const PEAK = 'gateway, peak RSS over all timed rows (MB)';
 
 const started = performance.now();
@@ -88,6 +92,7 @@ async function run(options: BenchOptions): Promise<void> {
   const figures = new Figures(say);
   const peak = await measureLanes(options, context, figures);
   const ssh = await measureSsh(options, context, figures, sshServer);
+  await measureFar(options, context, figures, sshServer);
   const result = {
     commit: commit(),
     options,
@@ -130,9 +135,8 @@ async function measureLanes(
   figures: Figures,
 ): Promise<Notes> {
   const { demo, say, signal } = context;
-  if (
-    options.works.every((work) => IN_A_GATEWAY_OF_ITS_OWN.includes(work) || work.startsWith('ssh-'))
-  ) {
+  const others = [...IN_A_GATEWAY_OF_ITS_OWN, ...FAR];
+  if (options.works.every((work) => others.includes(work) || work.startsWith('ssh-'))) {
     return {};
   }
   await using stack = new AsyncDisposableStack();
@@ -178,7 +182,7 @@ async function measureSsh(
   figures: Figures,
   server: OpensshServer | undefined,
 ): Promise<Notes> {
-  const wanted = options.works.filter((work) => work.startsWith('ssh-'));
+  const wanted = options.works.filter((work) => work.startsWith('ssh-') && !FAR.includes(work));
   if (wanted.length === 0) {
     return {};
   }
@@ -208,6 +212,37 @@ async function measureSsh(
   return wanted.includes('ssh-memory') && knowsProcesses()
     ? await memoryWithStoppedReader(lanes)
     : {};
+}
+
+/** Over a link with a delay. Last: the gateway is known by another address then. */
+async function measureFar(
+  options: BenchOptions,
+  context: LaneContext,
+  figures: Figures,
+  server: OpensshServer | undefined,
+): Promise<void> {
+  const wanted = options.works.filter((work) => FAR.includes(work));
+  if (wanted.length === 0) {
+    return;
+  }
+  const { say, signal } = context;
+  await using stack = new AsyncDisposableStack();
+  const home = await openFarHome(context, stack);
+  if (wanted.some((work) => !work.startsWith('ssh-'))) {
+    const lanes = await openFarLanes(options.lanes, home, context, stack);
+    const far = { options, lanes, figures, signal };
+    if (wanted.includes('link')) await farStatements(far);
+    if (wanted.includes('link-bulk')) await farBulk(far);
+  }
+  if (wanted.includes('ssh-link') && server === undefined) {
+    say(
+      'MISSING: scp over a link, sshd is not installed (on Debian: apt-get install openssh-server)',
+    );
+  } else if (wanted.includes('ssh-link') && server !== undefined) {
+    const alike = options.lanes.filter((name) => name !== 'direct (defaults)');
+    const lanes = await openSshLanes(alike, server, context, stack, home);
+    await sshCopy({ options, lanes, figures, signal }, LINK_TITLE);
+  }
 }
 
 function peakMegabytes(demo: Demo): number {

@@ -3,15 +3,21 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { startDelayedLink } from './delayed-link.ts';
 import { findProgram } from './find-program.ts';
 import { freePort } from './free-port.ts';
 import { HelperProcess } from './helper-process.ts';
 import { knowsProcesses, steadyTree } from './process-figures.ts';
 import type { Tunnel, TunnelOptions } from './tunnel.ts';
 
-/** @returns undefined where no sshd is installed. */
-export async function startSshForward(options: TunnelOptions): Promise<Tunnel | undefined> {
-  const { targetPort, watchdog } = options;
+/**
+ * @param isFar a delayed link is between ssh and sshd
+ * @returns undefined where no sshd is installed.
+ */
+export async function startSshForward(
+  options: TunnelOptions & { readonly isFar?: boolean },
+): Promise<Tunnel | undefined> {
+  const { targetPort, watchdog, isFar } = options;
   const program = findProgram('sshd');
   const ssh = findProgram('ssh');
   if (!program || !ssh) {
@@ -49,6 +55,9 @@ export async function startSshForward(options: TunnelOptions): Promise<Tunnel | 
       watchdog,
     }),
   );
+  const far = isFar
+    ? stack.use(await startDelayedLink({ targetPort: sshPort, watchdog }))
+    : { port: sshPort };
   const known = [
     'StrictHostKeyChecking=no',
     `UserKnownHostsFile=${file('known')}`,
@@ -58,7 +67,7 @@ export async function startSshForward(options: TunnelOptions): Promise<Tunnel | 
     await HelperProcess.start({
       program: ssh,
       args: [
-        ...['-N', '-F', 'none', '-p', String(sshPort), '-i', file('user')],
+        ...['-N', '-F', 'none', '-p', String(far.port), '-i', file('user')],
         ...known.flatMap((option) => ['-o', option]),
         ...['-L', `127.0.0.1:${port}:127.0.0.1:${targetPort}`, `${userInfo().username}@127.0.0.1`],
       ],

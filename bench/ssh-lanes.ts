@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startHoop } from '../src/demo/hoop-process.ts';
 import { type OpensshServer, startOpensshServer } from '../src/demo/openssh-server.ts';
+import { startDelayedLink } from './delayed-link.ts';
 import type { LaneContext } from './lanes.ts';
 import type { LaneName } from './options.ts';
 
@@ -26,24 +27,35 @@ export const SSH_LANES: readonly LaneName[] = [
 const CIPHER = 'aes128-gcm@openssh.com';
 const HOOP_TARGET = 'bench-ssh';
 
-/** Opens these lanes to the server; the caller's stack ends them. */
+/**
+ * Opens these lanes to the server; the caller's stack ends them.
+ * @param farHome a HOOP_HOME whose gateway is behind a delayed link; the other lanes get such links then
+ */
 export async function openSshLanes(
   names: readonly LaneName[],
   server: OpensshServer,
   context: LaneContext,
   stack: AsyncDisposableStack,
+  farHome?: string,
 ): Promise<readonly SshLane[]> {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-bench-ssh-'));
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
-  const jump = stack.use(await startOpensshServer({ watchdog: context.watchdog }));
+  const { watchdog } = context;
+  const jump = stack.use(await startOpensshServer({ watchdog }));
+  const far = async (end: OpensshServer): Promise<OpensshServer> => {
+    if (farHome === undefined) return end;
+    const { port } = stack.use(await startDelayedLink({ targetPort: end.port, watchdog }));
+    return { ...end, port };
+  };
+  const nearest = { server: await far(server), jump: await far(jump) };
   const config = join(directory, 'config');
   writeFileSync(
     config,
     [
-      ...hostLines('server', server, directory),
+      ...hostLines('server', nearest.server, directory),
       `  Ciphers ${CIPHER}`,
-      ...hostLines('defaults', server, directory),
-      ...hostLines('jump', jump, directory),
+      ...hostLines('defaults', nearest.server, directory),
+      ...hostLines('jump', nearest.jump, directory),
       `  Ciphers ${CIPHER}`,
       ...hostLines('behind', server, directory),
       `  Ciphers ${CIPHER}`,
@@ -53,7 +65,7 @@ export async function openSshLanes(
   const lanes: SshLane[] = [];
   for (const name of names.filter((one) => SSH_LANES.includes(one))) {
     if (name === 'hoop allow') {
-      lanes.push(await openHoop(context, stack));
+      lanes.push(await openHoop(context, stack, farHome));
     } else {
       lanes.push({ name, config, host: hostOf(name), processes: undefined });
     }
@@ -92,12 +104,10 @@ function hostOf(name: LaneName): string {
 async function openHoop(
   { demo, signal }: LaneContext,
   stack: AsyncDisposableStack,
+  home = demo.homes['engineer'] ?? '',
 ): Promise<SshLane> {
   const service = stack.use(
-    await startHoop(['connect', HOOP_TARGET, '--json'], 'listening', {
-      home: demo.homes['engineer'] ?? '',
-      signal,
-    }),
+    await startHoop(['connect', HOOP_TARGET, '--json'], 'listening', { home, signal }),
   );
   return {
     name: 'hoop allow',

@@ -116,8 +116,16 @@ async function echoes(child: ChildProcess, count: number): Promise<readonly numb
   return times;
 }
 
-/** One file, as scp does it by itself (SFTP). */
-export async function sshCopy({ options, lanes, figures, signal }: SshContext): Promise<void> {
+/**
+ * One file, as scp does it by itself (SFTP).
+ * @param where before the names of the rows
+ */
+export async function sshCopy(
+  { options, lanes, figures, signal }: SshContext,
+  where = '',
+): Promise<void> {
+  const up = { ...UP, work: `${where}${UP.work}` };
+  const down = { ...DOWN, work: `${where}${DOWN.work}` };
   const directory = mkdtempSync(join(tmpdir(), 'hoop-bench-scp-'));
   const file = join(directory, 'file');
   const copy = join(directory, 'copy');
@@ -127,8 +135,8 @@ export async function sshCopy({ options, lanes, figures, signal }: SshContext): 
     for (let round = 0; round < options.rounds; round += 1) {
       for (const { name, config, host } of lanes) {
         for (const [figure, from, to] of [
-          [UP, file, `${host}:${copy}`],
-          [DOWN, `${host}:${file}`, copy],
+          [up, file, `${host}:${copy}`],
+          [down, `${host}:${file}`, copy],
         ] as const) {
           if (!options.cold) {
             await warmMemory(signal);
@@ -145,7 +153,7 @@ export async function sshCopy({ options, lanes, figures, signal }: SshContext): 
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-  figures.tell(UP.work, DOWN.work);
+  figures.tell(up.work, down.work);
 }
 
 function writeFile(path: string, megabytes: number): void {

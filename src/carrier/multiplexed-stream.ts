@@ -5,14 +5,19 @@ import { type CarrierEvents, END_CODE, type StreamCarrier } from './stream-carri
 import { UnreadItems } from './unread-items.ts';
 import { type Done, type UnsentData, type UnsentFrame, UnsentItems } from './unsent-items.ts';
 
-/** How much of one direction of a stream may be on the way, or wait here for who does not read. */
+/** How much of one direction of a stream may be on the way, or wait here for who does not read, at first. */
 export const WINDOW_BYTES = 2 * 1024 * 1024;
-/** So much has been read before the peer is told of it. */
-const GRANT_BYTES = WINDOW_BYTES / 4;
+/** What it may grow to. */
+export const MAX_WINDOW_BYTES = 8 * 1024 * 1024;
+/** Read before the peer is told of it: such a part of the window. */
+const GRANT_PART = 4;
+/** Whoever reads a window in less has use for a larger one, and in more for a smaller one. */
+const QUICK_MS = 500;
+const SLOW_MS = 4000;
 /** Streams take turns by pieces of at most this. */
 const PIECE_BYTES = 256 * 1024;
 /** A window that only a hostile peer opens further. */
-const MAX_WINDOW_BYTES = 2 ** 32;
+const MAX_PEER_WINDOW_BYTES = 2 ** 32;
 
 /** What a stream needs of its connection. */
 export interface StreamLink {
@@ -25,6 +30,9 @@ export interface StreamLink {
   frame(bytes: Uint8Array): void;
   /** Calls `sendOne` when there is room again. */
   whenRoom(stream: MultiplexedStream): void;
+  /** Of what all streams may have beside their first windows; less, when the others have it. */
+  borrowWindow(bytes: number): number;
+  giveWindowBack(bytes: number): void;
   /** Both sides have ended it. */
   forget(stream: number): void;
 }
@@ -40,12 +48,17 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   readonly #unsent = new UnsentItems();
   /** What the peer takes still. */
   #window = WINDOW_BYTES;
+  /** What it may send before it is given more. */
+  #limit = WINDOW_BYTES;
   /** What came while paused. */
   readonly #unread = new UnreadItems<Mark>();
   #hasHalfClosed = false;
   /** Bytes that came for which the peer has not been given new ones; of them delivered. */
   #received = 0;
   #delivered = 0;
+  /** Since the window was last looked at. */
+  #readOfWindow = 0;
+  #windowBegan = Number.NEGATIVE_INFINITY;
   #isDelivering = false;
   #isPaused: boolean;
   /** Nothing more is taken from here; the end itself may still be among the unsent. */
@@ -151,7 +164,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   /** For the connection: bytes came. @throws ProtocolError for more than the peer may send */
   received(bytes: Buffer): void {
     this.#received += bytes.length;
-    if (this.#received > WINDOW_BYTES || this.#peerHasEnded) {
+    if (this.#received > this.#limit || this.#peerHasEnded) {
       throw new ProtocolError('the peer sent more on a stream than it may');
     }
     this.#take(bytes);
@@ -185,7 +198,7 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   }
 
   receivedWindow(more: number): void {
-    this.#window = Math.min(MAX_WINDOW_BYTES, this.#window + more);
+    this.#window = Math.min(MAX_PEER_WINDOW_BYTES, this.#window + more);
     this.#sendOn();
   }
 
@@ -279,11 +292,42 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
 
   #grant(length: number): void {
     this.#delivered += length;
-    if (this.#delivered >= GRANT_BYTES && !this.#peerHasEnded) {
-      this.#link.frame(encodeWindow(this.#stream, this.#delivered));
+    if (this.#delivered * GRANT_PART >= this.#limit && !this.#peerHasEnded) {
+      const more = this.#growth();
+      this.#limit += more;
       this.#received -= this.#delivered;
+      const given = this.#delivered + more;
       this.#delivered = 0;
+      if (given > 0) {
+        this.#link.frame(encodeWindow(this.#stream, given));
+      }
     }
+  }
+
+  /**
+   * On a long way a window is used up long before its bytes have been taken and the peer has heard of
+   * it. So who reads much and keeps pace is given a larger one; not who has most of it waiting.
+   * @returns negative: so much is taken back
+   */
+  #growth(): number {
+    this.#readOfWindow += this.#delivered;
+    if (this.#readOfWindow < this.#limit) {
+      return 0;
+    }
+    const now = performance.now();
+    const took = now - this.#windowBegan;
+    this.#windowBegan = now;
+    this.#readOfWindow = 0;
+    if (took > SLOW_MS) {
+      const back = Math.min(this.#delivered, this.#limit - WINDOW_BYTES);
+      this.#link.giveWindowBack(back);
+      return -back;
+    }
+    const waiting = this.#received - this.#delivered;
+    if (took > QUICK_MS || waiting * 2 > this.#limit) {
+      return 0;
+    }
+    return this.#link.borrowWindow(Math.min(this.#limit, MAX_WINDOW_BYTES - this.#limit));
   }
 
   /** Nothing is delivered any more, nothing sent but the end. */
@@ -308,6 +352,8 @@ export class MultiplexedStream extends EventEmitter<CarrierEvents> implements St
   #forgetWhenOver(): void {
     if (this.#hasSentEnd && this.#peerHasEnded) {
       clearTimeout(this.#endTimer);
+      this.#link.giveWindowBack(this.#limit - WINDOW_BYTES);
+      this.#limit = WINDOW_BYTES;
       this.#link.forget(this.#stream);
     }
   }

@@ -23,6 +23,8 @@ import { WriteBatch } from './write-batch.ts';
 const ROOM_BYTES = 1024 * 1024;
 /** Data wait for room; answers do not, and to a peer that reads none of them there is an end. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
+/** Windows of all streams beyond their first, in each direction: who stands still holds no more. */
+const MORE_WINDOW_BYTES = 12 * 1024 * 1024;
 /** Within what comes at once: each costs more here than to whoever asks. */
 const MAX_REFUSALS_AT_ONCE = 1000;
 const MAX_STREAMS = 4096;
@@ -73,6 +75,7 @@ export class StreamConnection {
   readonly #link: StreamLink;
   readonly #batch: WriteBatch;
   #refusals = 0;
+  #moreWindow = MORE_WINDOW_BYTES;
   #isClosed = false;
   readonly #lostListeners: (() => void)[] = [];
 
@@ -181,6 +184,15 @@ export class StreamConnection {
       data: (stream, data) => this.#data(stream, data),
       frame: (bytes) => this.#frame(bytes),
       whenRoom: (stream) => this.#waiting.add(stream),
+      borrowWindow: (bytes) => {
+        // Half of what is left, so that one that comes later gets something.
+        const lent = Math.min(bytes, Math.floor(this.#moreWindow / 2));
+        this.#moreWindow -= lent;
+        return lent;
+      },
+      giveWindowBack: (bytes) => {
+        this.#moreWindow += bytes;
+      },
       forget: (stream) => {
         this.#streams.delete(stream);
       },

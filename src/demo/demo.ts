@@ -191,7 +191,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   config.fixPort(gateway);
 
   note('logging in the demo identities');
-  const logIn = options.logIn ?? runLogin;
+  const logIn = options.logIn ?? logIntoGateway;
   const homes = await Promise.all(
     provider.accounts.map(async (account): Promise<[string, string]> => {
       const home = join(directory, 'homes', account.name);
@@ -274,7 +274,13 @@ function remember(
 }
 
 /** A real login: the CLI prints the address, we follow it as a browser would. */
-async function runLogin({ account, home, gateway, ca, signal }: DemoLogin): Promise<void> {
+export async function logIntoGateway({
+  account,
+  home,
+  gateway,
+  ca,
+  signal,
+}: DemoLogin): Promise<void> {
   let page: Promise<void> | undefined;
   const result = await runHoop(['login', '--gateway', gateway, '--ca', ca, '--no-browser'], {
     home,

@@ -236,7 +236,7 @@ export class ChannelFlow {
     this.#flushDown();
   }
 
-  /** By halves of its window, as credit goes to the client: each costs the target a packet. */
+  /** By halves of its window: each costs the target a packet. */
   #giveOwed(): void {
     if (this.#down.length === 0 && this.#owedToTarget * 2 >= this.#options.window) {
       const bytes = this.#owedToTarget;

@@ -1,6 +1,8 @@
 import { ProtocolError } from '../../../errors.ts';
 import { CHANNEL_WINDOW_BYTES } from './frame.ts';
 
+/** Taken before it is given back: such a part of the window. */
+const GIVE_PART = 4;
 /** RFC 4254 §5.2: a window may not grow beyond this. */
 const MAX_CREDIT = 0xffffffff;
 
@@ -68,7 +70,7 @@ export class ChannelCredit {
    */
   consumed(bytes: number): number {
     this.#owed += bytes;
-    if (this.#owed * 2 < this.#window) {
+    if (this.#owed * GIVE_PART < this.#window) {
       return 0;
     }
     const give = this.#owed;

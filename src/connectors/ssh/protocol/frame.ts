@@ -24,8 +24,8 @@
 
 import type { NotCarried } from './not-carried.ts';
 
-/** Bytes of data on a channel before its receiver has to give more. */
-export const CHANNEL_WINDOW_BYTES = 1024 * 1024;
+/** Bytes of data on a channel before its receiver has to give more: as many as OpenSSH takes. */
+export const CHANNEL_WINDOW_BYTES = 2 * 1024 * 1024;
 /** Body of one data frame. */
 export const MAX_DATA_BYTES = 256 * 1024;
 /** Channels open at once in a stream. */

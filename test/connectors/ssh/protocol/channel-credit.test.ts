@@ -9,13 +9,13 @@ test('what came may go to the last byte of the credit and not one further', () =
   expect(() => credit.received(1)).toThrow(ProtocolError);
 });
 
-test('credit is given back in halves of the window, all of it in the end', () => {
+test('credit is given back in quarters of the window, all of it in the end', () => {
   const credit = new ChannelCredit(0, 1000);
   credit.received(1000);
-  expect(credit.consumed(499)).toBe(0);
+  expect(credit.consumed(249)).toBe(0);
   expect(() => credit.received(1)).toThrow(ProtocolError);
-  expect(credit.consumed(1)).toBe(500);
-  credit.received(500);
+  expect(credit.consumed(1)).toBe(250);
+  credit.received(250);
   expect(credit.consumed(1000)).toBe(1000);
 });
 
