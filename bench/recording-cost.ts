@@ -87,6 +87,6 @@ async function measured(
     `${name.padEnd(28)} ${seconds.toFixed(2)} s of CPU (${(system / 1e6).toFixed(2)} in the kernel)${each} ${(bytes / count).toFixed(0)} bytes\n`,
   );
   await pair.gateway.close({ reason: 'closed' });
-  await pair.client.close({ reason: 'closed' });
+  await pair.client.close();
   await rm(files, { recursive: true, force: true });
 }

@@ -45,7 +45,7 @@ async function append(bench: RecordingBench, size: number): Promise<void> {
     `${((user + system) / count).toFixed(1)} us CPU each`,
   );
   await pair.gateway.close({ reason: 'closed' });
-  await pair.client.close({ reason: 'closed' });
+  await pair.client.close();
 }
 
 /** Both sides in one process with cuts, then open, upload, bundle and verify. */
@@ -60,7 +60,7 @@ async function agreed(bench: RecordingBench): Promise<void> {
         await (pair.gateway.backpressure() ?? new Promise((resolve) => setImmediate(resolve)));
       }
     }
-    pair.client.closeStream(1, { reason: 'closed' });
+    pair.client.closeStream(1);
     pair.gateway.closeStream(1, 'closed');
     await pair.end();
   });

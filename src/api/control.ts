@@ -58,7 +58,12 @@ export const GatewayFacts = z.object({
 });
 export type GatewayFacts = z.infer<typeof GatewayFacts>;
 
-export const SealReply = z.object({ v: z.literal(API_VERSION), facts: GatewayFacts });
+export const SealReply = z.object({
+  v: z.literal(API_VERSION),
+  facts: GatewayFacts,
+  /** The recording is kept until then, milliseconds since 1970; absent: no end is known. */
+  keptUntilMs: z.number().int().optional(),
+});
 export type SealReply = z.infer<typeof SealReply>;
 
 /**

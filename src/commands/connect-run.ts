@@ -126,7 +126,12 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   }
   noteRefused(io, session.refused);
   await pending;
-  const receipt = await uploadRecording({ open, session: session.id, note: io.note })
+  const receipt = await uploadRecording({
+    open,
+    session: session.id,
+    live: session.live,
+    note: io.note,
+  })
     .then((done) => {
       summary?.uploaded(done);
       return done;

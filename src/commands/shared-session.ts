@@ -106,7 +106,7 @@ export class SharedSession {
       await this.#session.close();
       // Kept for the next command when it fails: nobody is there to be told.
       const upload = { open: this.#open, note: () => undefined };
-      await uploadRecording({ ...upload, session: this.#session.id });
+      await uploadRecording({ ...upload, session: this.#session.id, live: this.#session.live });
       // Nobody waits any more: what earlier sessions left behind may take its time.
       await uploadPending({ ...upload, signal: AbortSignal.timeout(PENDING_WITHIN_MS) });
     } finally {

@@ -58,7 +58,7 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     await session.close();
   }
   try {
-    await uploadRecording({ open, session: session.id, note: silent.note });
+    await uploadRecording({ open, session: session.id, live: session.live, note: silent.note });
   } finally {
     ended.abort();
     await pending;

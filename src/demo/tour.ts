@@ -80,7 +80,7 @@ export const TOUR: readonly TourStep[] = [
   {
     title: 'Replay: what was asked, what was decided, what came back',
     explanation:
-      'Both sides recorded the session; the client has uploaded its signed manifest and the gateway has compared and countersigned it.',
+      'Both sides hashed and signed every byte of the session. The client has uploaded its signed manifest, and the gateway, which keeps the recording, has compared and countersigned it.',
     run: replay,
   },
   {
@@ -102,7 +102,7 @@ export const TOUR: readonly TourStep[] = [
   {
     title: 'A server, too: commands over SSH',
     explanation:
-      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; every channel is recorded on both sides, and a command is decided before it starts.',
+      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; both sides hash and sign every byte of every channel, and a command is decided before it starts.',
     run: commandOnServer,
   },
   {

@@ -1,26 +1,32 @@
 /**
- * The client's own record of one live session, and its side of the agreement: it proposes cuts at
- * what the gateway says is recorded (up) and what has arrived here (down), and checks that the
- * gateway signs the same. A client without countersignature stops.
+ * The client's side of one live session: it hashes every byte, keeps a journal of the hashes and of
+ * what both sides sign, and holds in memory what is not signed yet. It proposes cuts at what the
+ * gateway says is recorded (up) and what has arrived here (down), and checks that the gateway signs
+ * the same. A client without countersignature stops.
  */
-import { createSecretKey, randomBytes } from 'node:crypto';
+import { createSecretKey } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
-import type { StreamKind } from '../stream-kinds.ts';
 import type { SessionCertificate } from './certificate.ts';
-import { CUT_STEP_BYTES } from './chunk.ts';
+import { type ChunkPlace, CUT_STEP_BYTES } from './chunk.ts';
+import { ClientJournal } from './client-journal.ts';
 import { encodeRecordedCut } from './cut.ts';
 import { CutProposer, type PendingCut } from './cut-proposer.ts';
 import type { SigningKey } from './ed25519.ts';
-import { LeafAhead } from './leaf-ahead.ts';
-import { LeafHasher } from './leaf-hasher.ts';
 import { openSessionCertificate } from './open-session-certificate.ts';
 import { RecordingStopped, stoppedByForward, stoppedByWrite } from './recording-stopped.ts';
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
-import { SessionWriter } from './session-writer.ts';
 import { claimSpool, createSpool } from './spool.ts';
-import type { CutAck, CutProposal, Direction, EndReason, StreamOffsets } from './types.ts';
+import {
+  type CutAck,
+  type CutProposal,
+  type Direction,
+  DOWN,
+  type EndReason,
+  type StreamOffsets,
+} from './types.ts';
 import { UncoveredOffsets } from './uncovered-offsets.ts';
+import { WitnessWriter } from './witness-writer.ts';
 
 /** A cut is proposed when a stream has passed a multiple of CUT_STEP_BYTES, and with it is at least this … */
 const ALIGNED_CUT_BYTES = CUT_STEP_BYTES / 2;
@@ -32,6 +38,8 @@ const LOOK_EVERY_BYTES = 256 * 1024;
 const CUT_AFTER_MS = 5_000;
 /** The gateway's answer; it needs two syncs and some hashing. */
 const MAX_ANSWER_MS = 30_000;
+/** Down, in memory. A gateway sends nothing more from 16 MiB on, but of each stream what it had read. */
+const MAX_UNCUT_BYTES = 128 << 20;
 
 export interface ClientRecordingOptions {
   /** Where spools are: `<state>/sessions`. */
@@ -56,15 +64,14 @@ export class ClientRecording implements AsyncDisposable {
   readonly certificate: SessionCertificate;
   readonly #options: ClientRecordingOptions;
   readonly #system: RecordingSystem;
-  readonly #writer: SessionWriter;
-  readonly #hasher = new LeafHasher();
-  readonly #leaves: LeafAhead;
+  readonly #writer: WitnessWriter;
   readonly #proposer: CutProposer;
-  readonly #stop = new AbortController();
+  readonly #stop: AbortController;
   readonly #uncovered: UncoveredOffsets;
   #pending: PendingCut | undefined;
   #proposing: Promise<void> | undefined;
   #uncoveredBytes = 0;
+  #uncoveredDownBytes = 0;
   #lookAt = ALIGNED_CUT_BYTES;
   #cutTimer: NodeJS.Timeout | undefined;
   #answerTimer: AwakeTimer | undefined;
@@ -79,8 +86,7 @@ export class ClientRecording implements AsyncDisposable {
   static async create(options: ClientRecordingOptions): Promise<ClientRecording> {
     const certificate = openSessionCertificate(options);
     const system = options.system ?? realSystem;
-    const dataKey = randomBytes(32);
-    const { session, gatewayUrl, keyring, rootKey, saltKey, sessionKey } = options;
+    const { session, gatewayUrl, keyring, rootKey, sessionKey } = options;
     const directory = await createSpool(
       options.directory,
       {
@@ -92,43 +98,41 @@ export class ClientRecording implements AsyncDisposable {
         keyring,
         rootKey,
       },
-      { dataKey, saltKey, sessionKey },
+      sessionKey,
     );
     claimSpool(directory);
-    return new ClientRecording(options, certificate, directory, dataKey);
+    const stop = new AbortController();
+    const onFailure = (error: HoopError): void => stop.abort(stoppedByWrite(error));
+    const journal = await ClientJournal.create({ directory, session, system, onFailure });
+    return new ClientRecording(options, certificate, { directory, journal, stop });
   }
 
   private constructor(
     options: ClientRecordingOptions,
     certificate: SessionCertificate,
-    directory: string,
-    dataKey: Uint8Array,
+    made: {
+      readonly directory: string;
+      readonly journal: ClientJournal;
+      readonly stop: AbortController;
+    },
   ) {
-    const { session, saltKey, sessionKey } = options;
+    const { session, sessionKey } = options;
     this.session = session;
-    this.directory = directory;
+    this.directory = made.directory;
+    this.#stop = made.stop;
     this.certificate = certificate;
     this.#options = options;
     this.#system = options.system ?? realSystem;
-    this.#leaves = new LeafAhead(createSecretKey(saltKey));
-    this.#writer = new SessionWriter({
-      leaves: this.#leaves,
-      directory,
-      session,
-      side: 'client',
-      dataKey,
-      system: this.#system,
-      onFailure: (error) => this.#failed(error),
+    this.#writer = new WitnessWriter({
+      journal: made.journal,
+      saltKey: createSecretKey(options.saltKey),
       onForwardFailed: (error) => this.#stop.abort(stoppedByForward(error)),
-      onRecorded: () => undefined,
     });
     this.#proposer = new CutProposer({
       session,
       sessionKey,
       gatewayKey: certificate.gatewayKey,
-      source: { directory, dataKey, saltKey },
-      hasher: this.#hasher,
-      ahead: this.#leaves,
+      leaves: (places) => this.#writer.leaves(places),
     });
     this.#uncovered = new UncoveredOffsets({
       written: () => this.#writer.allOffsets(),
@@ -141,13 +145,13 @@ export class ClientRecording implements AsyncDisposable {
     return this.#stop.signal;
   }
 
-  openStream(stream: number, kind: StreamKind): void {
-    this.#writer.openStream(stream, kind);
+  openStream(stream: number): void {
+    this.#writer.openStream(stream);
   }
 
   /** @returns this side's totals */
-  closeStream(stream: number, end: { readonly reason: string }): StreamOffsets {
-    return this.#writer.closeStream(stream, end.reason);
+  closeStream(stream: number): StreamOffsets {
+    return this.#writer.closeStream(stream);
   }
 
   /**
@@ -157,9 +161,12 @@ export class ClientRecording implements AsyncDisposable {
    */
   data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     this.#stop.signal.throwIfAborted();
-    this.#writer.data(stream, direction, parts);
-    for (const part of parts) {
-      this.#uncoveredBytes += part.length;
+    const length = this.#writer.data(stream, direction, parts);
+    this.#uncoveredBytes += length;
+    this.#uncoveredDownBytes += direction === DOWN ? length : 0;
+    if (this.#uncoveredDownBytes > MAX_UNCUT_BYTES) {
+      this.#halt('disputed', 'the gateway sends more than it lets anybody confirm');
+      this.#stop.signal.throwIfAborted();
     }
     this.#watch();
   }
@@ -216,7 +223,7 @@ export class ClientRecording implements AsyncDisposable {
     this.#pending = undefined;
     const { proposal } = pending;
     try {
-      this.#writer.append('cut', encodeRecordedCut({ type: 'agreed', proposal, ack }));
+      this.#writer.agree(encodeRecordedCut({ type: 'agreed', proposal, ack }), proposal.streams);
     } catch (error) {
       // The writer has stopped the session already.
       if (error instanceof HoopError) {
@@ -227,10 +234,8 @@ export class ClientRecording implements AsyncDisposable {
     for (const { stream, up, down } of proposal.streams) {
       const before = this.#proposer.ledger.offsets(stream);
       this.#uncoveredBytes -= up - before.up + (down - before.down);
-      this.#writer.index.forget(stream, 0, up);
-      this.#writer.index.forget(stream, 1, down);
+      this.#uncoveredDownBytes -= down - before.down;
     }
-    this.#leaves.forget(proposal.streams);
     this.#lookAt = ALIGNED_CUT_BYTES;
     this.#proposer.commit(pending);
     this.#isDue = false;
@@ -261,32 +266,42 @@ export class ClientRecording implements AsyncDisposable {
     this.#finished = undefined;
   }
 
-  /** Writes the end and syncs; then the spool is complete. Idempotent, does not throw. */
-  close(end: { readonly reason: EndReason }): Promise<void> {
-    this.#closing ??= this.#close(end.reason);
+  /** No more data comes; what is on disk can be uploaded then. Idempotent, does not throw. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.close({ reason: 'client_lost' });
+    await this.close();
   }
 
-  async #close(reason: EndReason): Promise<void> {
+  /** Of all streams; after `close` what this side can sign, and send back. */
+  offsets(): StreamOffsets[] {
+    return this.#writer.allOffsets();
+  }
+
+  /** What the gateway must have: up as far as it has said so, down as far as it has come. */
+  owed(): StreamOffsets[] {
+    return this.#uncovered.recordedOf(this.#writer.allOffsets());
+  }
+
+  /** @throws RangeError for places that an agreed cut covers, and that have not come */
+  leaves(places: readonly ChunkPlace[]): Uint8Array {
+    return this.#writer.leaves(places);
+  }
+
+  /** @throws RangeError for what an agreed cut covers, and what has not come */
+  bytes(stream: number, direction: Direction, from: number, to: number): Uint8Array[] {
+    return this.#writer.bytes(stream, direction, from, to);
+  }
+
+  async #close(): Promise<void> {
     clearTimeout(this.#cutTimer);
     this.#answerTimer?.[Symbol.dispose]();
     await this.#proposing;
     this.#answerTimer?.[Symbol.dispose]();
-    try {
-      this.#writer.event({ type: 'session.close', reason, message: undefined });
-      await this.#writer.sync();
-    } catch (error) {
-      // Already in `stopped`; opening the spool repairs what could not be written here.
-      if (!(error instanceof HoopError)) {
-        throw error;
-      }
-    }
     await this.#writer.close();
-    await this.#hasher[Symbol.asyncDispose]();
     // The claim stays: who recorded it uploads it, and gives it up then, or by ending. Another hoop
     // that looks between the two must not take it for left behind.
   }
@@ -335,16 +350,10 @@ export class ClientRecording implements AsyncDisposable {
   async #propose(streams: readonly StreamOffsets[]): Promise<void> {
     try {
       this.#writer.flush();
-      this.#leaves.cutAt(streams);
-      // Signs nothing that is not on this disk either: after a crash the same bytes must be there.
-      await this.#writer.sync();
-      const pending = await this.#proposer.propose(
-        streams,
-        this.#writer.index,
-        this.#system.nowMs(),
-      );
-      const { proposal } = pending;
-      this.#writer.append('cut', encodeRecordedCut({ type: 'proposed', proposal }));
+      const pending = this.#proposer.propose(streams, this.#system.nowMs());
+      const { proposal, leaves } = pending;
+      this.#writer.propose(encodeRecordedCut({ type: 'proposed', proposal }), streams, leaves);
+      // Signs nothing that is not on this disk: after a crash no other cut of this number is signed.
       await this.#writer.sync();
       this.#pending = pending;
       this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, () => {

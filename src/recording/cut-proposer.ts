@@ -1,25 +1,19 @@
 /** The client's half of a cut: compute, sign, and check the answer. */
 
 import { FormatError } from '../format-error.ts';
+import type { ChunkPlace } from './chunk.ts';
 import { cutSigningBytes, signatureOf } from './cut.ts';
 import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
-import type { DataIndex } from './data-index.ts';
 import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
-import type { LeafJob } from './hash-leaves.ts';
-import type { LeafAhead } from './leaf-ahead.ts';
-import type { LeafHasher } from './leaf-hasher.ts';
-import { leavesOf } from './leaves-of.ts';
 import type { CutAck, CutProposal, StreamOffsets } from './types.ts';
 
 export interface ProposerOptions {
   readonly session: string;
   readonly sessionKey: SigningKey;
   readonly gatewayKey: Uint8Array;
-  readonly source: Pick<LeafJob, 'directory' | 'dataKey' | 'saltKey'>;
-  readonly hasher: LeafHasher;
-  /** What was hashed while it was recorded; of a recording that has ended there is none. */
-  readonly ahead?: LeafAhead;
+  /** 32 bytes for each place, in order. */
+  readonly leaves: (places: readonly ChunkPlace[]) => Uint8Array;
   readonly ledger?: CutLedger;
 }
 
@@ -27,6 +21,7 @@ export interface PendingCut {
   readonly proposal: CutProposal;
   readonly plan: CutPlan;
   readonly result: CutResult;
+  readonly leaves: Uint8Array;
 }
 
 export class CutProposer {
@@ -38,14 +33,10 @@ export class CutProposer {
     this.ledger = options.ledger ?? new CutLedger();
   }
 
-  /** Call when the bytes are on disk: nothing is signed before. */
-  async propose(
-    streams: readonly StreamOffsets[],
-    index: DataIndex,
-    nowMs: number,
-  ): Promise<PendingCut> {
+  /** Its own record must be on disk before it is sent. */
+  propose(streams: readonly StreamOffsets[], nowMs: number): PendingCut {
     const plan = this.ledger.plan(streams);
-    const leaves = await leavesOf(plan.places, index, this.#options);
+    const leaves = this.#options.leaves(plan.places);
     const result = this.ledger.evaluate(plan, leaves);
     const { epoch } = plan;
     const { treeSize, root } = result;
@@ -57,7 +48,7 @@ export class CutProposer {
     });
     const signature = toBase64(signEd25519(this.#options.sessionKey, message));
     const proposal = { epoch, streams, treeSize, root: toBase64(root), timeMs: nowMs, signature };
-    return { proposal, plan, result };
+    return { proposal, plan, result, leaves };
   }
 
   isAcknowledgedBy(pending: PendingCut, ack: CutAck): boolean {

@@ -11,9 +11,6 @@ import {
   spooledSessions,
 } from './spool.ts';
 
-/** After the receipt the local copy is kept this long, for whoever wants to compare. */
-const KEEP_MS = 7 * 86_400_000;
-
 export interface PendingUpload {
   readonly session: string;
   readonly gatewayUrl: string;
@@ -55,15 +52,13 @@ export async function pendingUploads(
   return pending;
 }
 
-/** Deletes spools whose receipt is a week old. @returns their sessions */
+/** Deletes those whose recording the gateway keeps no longer, by what it said at the end of the session. */
 export async function pruneSpools(directory: string, nowMs: number): Promise<string[]> {
   const pruned: string[] = [];
   for (const session of await spooledSessions(directory)) {
     const spooled = spoolDirectory(directory, session);
     const receipt = readReceipt(spooled);
-    if (receipt !== undefined && nowMs - receipt.receivedMs > KEEP_MS) {
-      // The key first: without it the rest is noise, also if this is interrupted.
-      await rm(`${spooled}/keys.json`, { force: true });
+    if (receipt?.keptUntilMs !== undefined && nowMs > receipt.keptUntilMs) {
       await rm(spooled, { recursive: true, force: true });
       pruned.push(session);
     }

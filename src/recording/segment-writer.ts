@@ -357,7 +357,8 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-function cannotWrite(cause: unknown): HoopError {
+/** What an error of the system is for whoever records. */
+export function cannotWrite(cause: unknown): HoopError {
   const detail = cause instanceof Error ? `The system said: ${cause.message}.` : undefined;
   return isDiskFull(cause)
     ? new HoopError('HOOP_DISK_FULL', 'the recording cannot be written: the disk is full', {

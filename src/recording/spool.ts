@@ -1,21 +1,20 @@
 /**
- * A client's recording on disk until it is uploaded, and a week longer: `<sessions>/<id>/` with
+ * What a client keeps of a session: `<sessions>/<id>/` with
  *
- *     spool.json     what is needed to upload it, nothing secret
- *     keys.json      data key, salt key, session key; 0600
- *     seg-*.hrs      the recording
- *     owner          process that writes or uploads it
- *     receipt.json   the countersigned manifest
- *     unknown-since  when the gateway first said that it does not have the session
- *     given-up       empty; it has said so for a week, and is not asked again
+ *     spool.json       certificate, keyring and where it was; nothing secret
+ *     session-key      with which cuts and the manifest are signed; 0600
+ *     journal, open-*  what it has witnessed: hashes and signatures, no content (journal-records.ts)
+ *     owner            process that writes or uploads it
+ *     receipt.json     the countersigned manifest
+ *     unknown-since    when the gateway first said that it does not have the session
+ *     given-up         empty; it has said so for a week, and is not asked again
  *
- * The data key lies beside what it encrypts. That does not protect from whoever has the whole
- * directory; it does make copies of the segments alone useless (bug reports, sync, blocks of
- * deleted files), and deleting 32 bytes erases the file. An OS keychain would ask, block or be
- * absent exactly when a session ends or CI runs.
+ * The salt key is never here: with it and the leaves short rows could be guessed. The journal and
+ * the receipt stay for as long as the gateway said that it keeps the recording: they alone show that
+ * there was one.
  */
 import { createPrivateKey } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -26,9 +25,9 @@ import { isSessionId } from '../session-id.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { type SigningKey, signingKeyFrom } from './ed25519.ts';
 import { fromBase64, toBase64 } from './encoding.ts';
+import { openFileName } from './journal-records.ts';
 import { parseShape } from './parse-shape.ts';
 import { readPrivateFile, writePrivateFile } from './private-file.ts';
-import type { RecordingKeys } from './recording-keys.ts';
 
 export interface Spool {
   readonly session: string;
@@ -41,15 +40,15 @@ export interface Spool {
   readonly rootKey: Uint8Array;
 }
 
-export interface SpoolKeys extends RecordingKeys {
-  readonly sessionKey: SigningKey;
-}
-
 export interface Receipt {
   /** The manifest with both signatures. */
   readonly envelope: string;
   readonly receivedMs: number;
+  /** The gateway keeps the recording until then; undefined: it named no end. */
+  readonly keptUntilMs: number | undefined;
 }
+
+const KEY_FILE = 'session-key';
 
 const SpoolShape = z.strictObject({
   v: z.literal(1),
@@ -61,67 +60,65 @@ const SpoolShape = z.strictObject({
   keyring: z.string(),
   rootKey: z.string(),
 });
-const KeysShape = z.strictObject({
-  v: z.literal(1),
-  dataKey: z.string(),
-  saltKey: z.string(),
-  sessionKey: z.string(),
-});
 const ReceiptShape = z.strictObject({
   v: z.literal(1),
   envelope: z.string(),
   receivedMs: z.number().int(),
+  keptUntilMs: z.number().int().optional(),
 });
 
 /** @returns the spool's directory */
 export async function createSpool(
   sessions: string,
   spool: Spool,
-  keys: SpoolKeys,
+  sessionKey: SigningKey,
 ): Promise<string> {
   await mkdir(sessions, { recursive: true, mode: 0o700 });
   const directory = join(sessions, spool.session);
   await mkdir(directory, { mode: 0o700 });
-  const pkcs8 = keys.sessionKey.privateKey.export({ format: 'der', type: 'pkcs8' });
-  const secrets: z.infer<typeof KeysShape> = {
-    v: 1,
-    dataKey: toBase64(keys.dataKey),
-    saltKey: toBase64(keys.saltKey),
-    sessionKey: toBase64(pkcs8),
-  };
-  writePrivateFile(join(directory, 'keys.json'), canonicalJson(secrets));
+  const pkcs8 = sessionKey.privateKey.export({ format: 'der', type: 'pkcs8' });
+  writePrivateFile(join(directory, KEY_FILE), toBase64(pkcs8));
   const facts: z.infer<typeof SpoolShape> = { v: 1, ...spool, rootKey: toBase64(spool.rootKey) };
   writePrivateFile(join(directory, 'spool.json'), canonicalJson(facts));
   return directory;
 }
 
 /** @throws HoopError HOOP_SESSION_UNKNOWN */
-export function readSpool(directory: string): { readonly spool: Spool; readonly keys: SpoolKeys } {
+export function readSpool(directory: string): {
+  readonly spool: Spool;
+  readonly sessionKey: SigningKey;
+} {
   const facts = readPrivateFile(join(directory, 'spool.json'));
-  const secrets = readPrivateFile(join(directory, 'keys.json'));
-  if (facts === undefined || secrets === undefined) {
-    throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no local recording of this session');
+  const secret = readPrivateFile(join(directory, KEY_FILE));
+  if (facts === undefined || secret === undefined) {
+    throw new HoopError('HOOP_SESSION_UNKNOWN', 'there is no local journal of this session');
   }
   const { v: _, rootKey, ...spool } = parse(SpoolShape, facts, 'spool.json');
-  const keys = parse(KeysShape, secrets, 'keys.json');
-  const der = Buffer.from(fromBase64(keys.sessionKey, 'the session key'));
+  const der = Buffer.from(fromBase64(new TextDecoder().decode(secret), 'the session key'));
   return {
     spool: { ...spool, rootKey: fromBase64(rootKey, 'the root key', 32) },
-    keys: {
-      dataKey: fromBase64(keys.dataKey, 'the data key', 32),
-      saltKey: fromBase64(keys.saltKey, 'the salt key', 32),
-      sessionKey: signingKeyFrom(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })),
-    },
+    sessionKey: signingKeyFrom(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })),
   };
 }
 
+/** From here on nothing more is signed: the key and the leaves that no cut covers go. */
 export function writeReceipt(directory: string, receipt: Receipt): void {
-  writePrivateFile(join(directory, 'receipt.json'), canonicalJson({ v: 1, ...receipt }));
+  const { envelope, receivedMs, keptUntilMs } = receipt;
+  const kept = keptUntilMs === undefined ? {} : { keptUntilMs };
+  const text = canonicalJson({ v: 1, envelope, receivedMs, ...kept });
+  writePrivateFile(join(directory, 'receipt.json'), text);
+  for (const name of [KEY_FILE, openFileName(0), openFileName(1)]) {
+    rmSync(join(directory, name), { force: true });
+  }
 }
 
 export function readReceipt(directory: string): Receipt | undefined {
   const bytes = readPrivateFile(join(directory, 'receipt.json'));
-  return bytes === undefined ? undefined : parse(ReceiptShape, bytes, 'receipt.json');
+  if (bytes === undefined) {
+    return undefined;
+  }
+  const { envelope, receivedMs, keptUntilMs } = parse(ReceiptShape, bytes, 'receipt.json');
+  return { envelope, receivedMs, keptUntilMs };
 }
 
 /**
@@ -193,4 +190,13 @@ export function spoolDirectory(sessions: string, session: string): string {
     throw new HoopError('HOOP_SESSION_UNKNOWN', 'not a session id');
   }
   return join(sessions, session);
+}
+
+/** Its session goes on in another process, or that one uploads what it has found left behind. */
+export class SpoolInUse extends HoopError {
+  constructor() {
+    super('HOOP_LOCAL_STATE', 'another process is using this recording', {
+      hint: 'Wait until it has ended.',
+    });
+  }
 }

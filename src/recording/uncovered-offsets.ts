@@ -31,6 +31,13 @@ export class UncoveredOffsets {
     this.#peerUp.set(stream, up);
   }
 
+  /** The same streams, up only as far as the gateway says that it has them. */
+  recordedOf(streams: readonly StreamOffsets[]): StreamOffsets[] {
+    return streams.map(({ stream, up, down }) => {
+      return { stream, up: Math.min(up, this.#recordedUp.get(stream) ?? 0), down };
+    });
+  }
+
   /** The streams that a cut can move now, and how far. */
   all(): StreamOffsets[] {
     const streams: StreamOffsets[] = [];

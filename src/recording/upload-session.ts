@@ -1,37 +1,53 @@
 /**
- * Settles a session with the gateway after it has ended, in the same process or days later, from
- * what is on disk: the last cut, then the manifest. No chunks are sent: a cut covers only what the
- * gateway has on its disk, and what no cut covers cannot become evidence afterwards on one side's word.
+ * Settles a session with the gateway after it has ended: the last cut, then the manifest. In the same
+ * process from what is in memory, days later from the journal alone. No chunks are sent: a cut covers
+ * only what the gateway has on its disk.
  */
 
 import type { CutsReply, SealReply } from '../api/control.ts';
 import { HoopError } from '../errors.ts';
 import { buildManifest } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
-import { encodeRecordedCut, type RecordedCut } from './cut.ts';
+import type { ChunkPlace } from './chunk.ts';
+import { encodeRecordedCut } from './cut.ts';
 import { CutProposer, isAckOf, type PendingCut } from './cut-proposer.ts';
 import { decodeEnvelope, encodeEnvelope, isSignedBy, signEnvelope } from './dsse.ts';
+import type { SigningKey } from './ed25519.ts';
 import { sameBytes, utf8 } from './encoding.ts';
-import { LeafHasher } from './leaf-hasher.ts';
-import { encodeManifest, MANIFEST_TYPE } from './manifest.ts';
-import {
-  type OpenedRecording,
-  type OpenOptions,
-  openRecording,
-  readRecording,
-  scanOptions,
-} from './opened-recording.ts';
-import { appendFrames } from './recover-recording.ts';
+import type { JournalRecord } from './journal-records.ts';
+import { encodeProposed } from './journal-records.ts';
+import { decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
+import { appendToJournal, type OpenedJournal, openJournal } from './open-journal.ts';
 import {
   claimSpool,
   isClaimedByOther,
+  readReceipt,
   readSpool,
   releaseSpool,
-  type SpoolKeys,
+  SpoolInUse,
   spoolDirectory,
   writeReceipt,
 } from './spool.ts';
-import type { AgreedCut, CutAck, CutProposal, EndReason, StreamOffsets } from './types.ts';
+import {
+  type AgreedCut,
+  type CutAck,
+  type CutProposal,
+  type Direction,
+  DOWN,
+  type EndReason,
+  type StreamOffsets,
+  UP,
+} from './types.ts';
+
+/** The session's own process, while that lives: ClientRecording. */
+export interface LiveWitness {
+  /** Of each stream what has passed. */
+  offsets(): StreamOffsets[];
+  /** What the gateway must have: up as far as it has said so, down as far as it has come. */
+  owed(): StreamOffsets[];
+  /** Of what no agreed cut covers. */
+  leaves(places: readonly ChunkPlace[]): Uint8Array;
+}
 
 /** The gateway's HTTP API, as far as this needs it. */
 export interface UploadTransport {
@@ -46,6 +62,7 @@ export interface UploadOptions {
   readonly directory: string;
   readonly session: string;
   readonly gateway: UploadTransport;
+  readonly live?: LiveWitness | undefined;
   readonly signal: AbortSignal;
   readonly nowMs?: () => number;
 }
@@ -60,15 +77,6 @@ export interface UploadReceipt {
   readonly hasUnconfirmedTail: boolean;
 }
 
-/** Its session goes on in another process, or that one uploads what it has found left behind. */
-export class SpoolInUse extends HoopError {
-  constructor() {
-    super('HOOP_LOCAL_STATE', 'another process is using this recording', {
-      hint: 'Wait until it has ended.',
-    });
-  }
-}
-
 /**
  * @throws HoopError HOOP_EVIDENCE_MISMATCH when the gateway's word is not what it signed before;
  * SpoolInUse; whatever the transport throws. The spool stays.
@@ -78,19 +86,14 @@ export async function uploadSession(options: UploadOptions): Promise<UploadRecei
   if (await isClaimedByOther(directory)) {
     throw new SpoolInUse();
   }
-  const { spool, keys } = readSpool(directory);
+  const receipt = readReceipt(directory);
+  if (receipt !== undefined) {
+    return receiptOf(receipt.envelope);
+  }
+  const { spool, sessionKey } = readSpool(directory);
   claimSpool(directory);
-  await using hasher = new LeafHasher();
   try {
-    const open: OpenOptions = {
-      directory,
-      session: options.session,
-      side: 'client',
-      keys,
-      hasher,
-    };
-    const upload = new Upload(options, open, keys, spool.certificate);
-    return await upload.run(await openRecording(open));
+    return await new Upload(options, directory, sessionKey, spool.certificate).run();
   } finally {
     releaseSpool(directory);
   }
@@ -98,116 +101,137 @@ export async function uploadSession(options: UploadOptions): Promise<UploadRecei
 
 class Upload {
   readonly #options: UploadOptions;
-  readonly #open: OpenOptions;
-  readonly #keys: SpoolKeys;
+  readonly #directory: string;
+  readonly #sessionKey: SigningKey;
   readonly #certificateText: string;
   readonly #certificate: SessionCertificate;
 
-  constructor(options: UploadOptions, open: OpenOptions, keys: SpoolKeys, certificateText: string) {
+  constructor(
+    options: UploadOptions,
+    directory: string,
+    sessionKey: SigningKey,
+    certificateText: string,
+  ) {
     this.#options = options;
-    this.#open = open;
-    this.#keys = keys;
+    this.#directory = directory;
+    this.#sessionKey = sessionKey;
     this.#certificateText = certificateText;
     this.#certificate = readCertificateUnverified(certificateText);
   }
 
-  async run(found: OpenedRecording): Promise<UploadReceipt> {
+  async run(): Promise<UploadReceipt> {
     const { session, gateway, signal } = this.#options;
     const position = await gateway.position(session, signal);
-    const opened = await this.#settleCuts(found, position);
-    const { facts } = await gateway.seal(session, signal);
+    const found = this.#openJournal();
+    const owed = [...found.owed, ...(this.#options.live?.owed() ?? [])];
+    const journal = await this.#settleCuts(found, position);
+    const { facts, keptUntilMs } = await gateway.seal(session, signal);
+    const { ledger } = journal;
     const manifest = buildManifest({
       certificate: this.#certificate,
       certificateText: this.#certificateText,
-      cuts: opened.agreed,
+      cuts: journal.agreed,
       facts,
-      treeSize: opened.agreedTree.size,
-      root: opened.agreedTree.root,
-      clientHead: opened.scan.head,
+      treeSize: ledger.treeSize,
+      root: ledger.root(),
+      clientHead: journal.sha256,
       interim: false,
     });
-    checkNothingIsGone(opened, manifest.streams);
+    checkNothingIsGone(owed, manifest.streams);
     const payload = encodeManifest(manifest);
-    const signed = signEnvelope(MANIFEST_TYPE, payload, this.#keys.sessionKey);
+    const signed = signEnvelope(MANIFEST_TYPE, payload, this.#sessionKey);
     const text = await gateway.putManifest(session, encodeEnvelope(signed), signal);
     const envelope = this.#checkCountersigned(text, payload);
     const nowMs = (this.#options.nowMs ?? Date.now)();
-    writeReceipt(this.#open.directory, { envelope, receivedMs: nowMs });
-    return {
-      session,
-      envelope,
-      endReason: manifest.endReason,
-      cuts: opened.agreed.length,
-      hasUnconfirmedTail: facts.tail !== undefined,
-    };
+    writeReceipt(this.#directory, { envelope, receivedMs: nowMs, keptUntilMs });
+    return receiptOf(envelope);
   }
 
   /** Brings both sides to the same last cut. */
-  async #settleCuts(found: OpenedRecording, position: CutsReply): Promise<OpenedRecording> {
-    let opened = found;
-    const ours = opened.agreed.length;
+  async #settleCuts(found: OpenedJournal, position: CutsReply): Promise<OpenedJournal> {
+    let journal = found;
+    const ours = journal.agreed.length;
     if (position.agreed < ours || position.agreed > ours + 1) {
       throw mismatch(
         `the gateway knows ${position.agreed} agreed cuts, this side ${ours}: it has lost or made up signatures`,
       );
     }
-    const pending = opened.proposed;
+    const pending = journal.proposed?.proposal;
     if (position.agreed === ours + 1) {
       if (pending === undefined || position.lastAck === undefined) {
         throw mismatch('the gateway claims a cut that was never proposed');
       }
-      opened = await this.#agree({ proposal: pending, ack: position.lastAck });
+      journal = await this.#agree(journal, { proposal: pending, ack: position.lastAck });
     } else if (pending !== undefined && position.state === 'ended') {
-      opened = await this.#offer(pending);
+      // It would refuse it, and call that a dispute.
+      checkNothingIsGone(pending.streams, position.recorded);
+      journal = await this.#offer(journal, pending);
     }
     if (position.state !== 'ended') {
-      return opened;
+      return journal;
     }
-    const streams = coverable(opened, position);
+    const streams = this.#coverable(journal, position);
     if (streams.length === 0) {
-      return opened;
+      return journal;
     }
-    const nowMs = (this.#options.nowMs ?? Date.now)();
-    const { proposal } = await this.#propose(opened, streams, nowMs);
-    await this.#append(opened, { type: 'proposed', proposal });
-    return await this.#offer(proposal);
+    const { proposal, leaves } = this.#propose(journal, streams);
+    const cut = encodeRecordedCut({ type: 'proposed', proposal });
+    return await this.#offer(await this.#append(journal, encodeProposed(cut, leaves)), proposal);
   }
 
-  async #propose(
-    opened: OpenedRecording,
-    streams: readonly StreamOffsets[],
-    nowMs: number,
-  ): Promise<PendingCut> {
-    const { directory, keys, hasher, session } = this.#open;
-    const proposer = new CutProposer({
-      session,
-      sessionKey: this.#keys.sessionKey,
-      gatewayKey: this.#certificate.gatewayKey,
-      source: { directory, dataKey: keys.dataKey, saltKey: keys.saltKey },
-      hasher,
-      ledger: opened.ledger,
+  /** What both sides have and no cut covers. */
+  #coverable({ ledger, points }: OpenedJournal, position: CutsReply): StreamOffsets[] {
+    const { live } = this.#options;
+    const theirs = new Map(position.recorded.map((entry) => [entry.stream, entry]));
+    return (live ?? points).offsets().flatMap(({ stream, up, down }) => {
+      const covered = ledger.offsets(stream);
+      const other = theirs.get(stream) ?? { up: 0, down: 0 };
+      // From memory up to any byte; from the journal only up to where something went on.
+      const reach = (direction: Direction, from: number, limit: number) =>
+        live === undefined ? points.reach(stream, direction, from, limit) : Math.max(from, limit);
+      const both = {
+        stream,
+        up: reach(UP, covered.up, Math.min(up, other.up)),
+        down: reach(DOWN, covered.down, Math.min(down, other.down)),
+      };
+      return both.up > covered.up || both.down > covered.down ? [both] : [];
     });
-    return await proposer.propose(streams, opened.scan.index, nowMs);
   }
 
-  async #offer(proposal: CutProposal): Promise<OpenedRecording> {
+  #propose(journal: OpenedJournal, streams: readonly StreamOffsets[]): PendingCut {
+    const source = this.#options.live ?? journal.points;
+    const proposer = new CutProposer({
+      session: this.#options.session,
+      sessionKey: this.#sessionKey,
+      gatewayKey: this.#certificate.gatewayKey,
+      leaves: (places) => source.leaves(places),
+      ledger: journal.ledger,
+    });
+    return proposer.propose(streams, (this.#options.nowMs ?? Date.now)());
+  }
+
+  async #offer(journal: OpenedJournal, proposal: CutProposal): Promise<OpenedJournal> {
     const { gateway, session, signal } = this.#options;
     const ack = await gateway.proposeCut(session, proposal, signal);
-    return await this.#agree({ proposal, ack });
+    return await this.#agree(journal, { proposal, ack });
   }
 
-  async #agree(cut: AgreedCut): Promise<OpenedRecording> {
+  async #agree(journal: OpenedJournal, cut: AgreedCut): Promise<OpenedJournal> {
     const { gatewayKey } = this.#certificate;
     if (!isAckOf({ session: this.#options.session, gatewayKey }, cut.proposal, cut.ack)) {
       throw mismatch('the gateway signed something else than was proposed');
     }
-    const opened = await readRecording(this.#open);
-    return await this.#append(opened, { type: 'agreed', ...cut });
+    const body = encodeRecordedCut({ type: 'agreed', ...cut });
+    return await this.#append(journal, { type: 'agreed', body });
   }
 
-  async #append(opened: OpenedRecording, cut: RecordedCut): Promise<OpenedRecording> {
-    await appendFrames(scanOptions(this.#open), opened.scan, [['cut', encodeRecordedCut(cut)]]);
-    return await readRecording(this.#open);
+  async #append(journal: OpenedJournal, record: JournalRecord): Promise<OpenedJournal> {
+    await appendToJournal(this.#directory, journal, record);
+    return this.#openJournal();
+  }
+
+  #openJournal(): OpenedJournal {
+    return openJournal(this.#directory, this.#options.session);
   }
 
   /** Both signatures, over exactly what was sent. */
@@ -227,45 +251,40 @@ class Upload {
 }
 
 /**
- * Nothing leaves a gateway before it is in its file, so whatever came from it must be there still. If
- * it is not (an end that was cut off, a disk that lost it), this side does not sign that all is well.
+ * Nothing leaves a gateway before it is in its file, and it says of nothing that it is recorded
+ * before it is on its disk: both must be there still. If they are not (an end that was cut off, a
+ * disk that lost it), this side does not sign that all is well.
  */
-function checkNothingIsGone(opened: OpenedRecording, theirs: readonly StreamOffsets[]): void {
-  for (const { stream, down } of opened.scan.offsets.values()) {
-    const missing = down - (theirs.find((other) => other.stream === stream)?.down ?? 0);
-    if (missing > 0) {
+function checkNothingIsGone(
+  owed: readonly StreamOffsets[],
+  theirs: readonly StreamOffsets[],
+): void {
+  const recorded = new Map(theirs.map((offsets) => [offsets.stream, offsets]));
+  for (const { stream, up, down } of owed) {
+    const { up: theirUp, down: theirDown } = recorded.get(stream) ?? { up: 0, down: 0 };
+    if (down > theirDown) {
       throw mismatch(
-        `the gateway has recorded ${missing} bytes less of stream ${stream} than came from it`,
+        `the gateway has recorded ${down - theirDown} bytes less of stream ${stream} than came from it`,
+      );
+    }
+    if (up > theirUp) {
+      throw mismatch(
+        `the gateway has ${up - theirUp} bytes less of what it was sent on stream ${stream} than it said were on its disk`,
       );
     }
   }
 }
 
-/** What both sides have and no cut covers. */
-function coverable(opened: OpenedRecording, position: CutsReply): StreamOffsets[] {
-  const theirs = new Map(position.recorded.map((entry) => [entry.stream, entry]));
-  const streams: StreamOffsets[] = [];
-  for (const { stream, up, down } of [...opened.scan.offsets.values()].sort(byStream)) {
-    const covered = opened.ledger.offsets(stream);
-    const other = theirs.get(stream) ?? { up: 0, down: 0 };
-    const both = {
-      stream,
-      up: Math.max(covered.up, Math.min(up, other.up)),
-      down: Math.max(covered.down, Math.min(down, other.down)),
-    };
-    if (both.up > covered.up || both.down > covered.down) {
-      streams.push(both);
-    }
-  }
-  return streams;
-}
-
-function byStream(left: StreamOffsets, right: StreamOffsets): number {
-  return left.stream - right.stream;
+function receiptOf(envelope: string): UploadReceipt {
+  const { session, endReason, cuts } = decodeManifest(
+    decodeEnvelope(utf8(envelope), 'the countersigned manifest'),
+  );
+  const agreed = cuts.filter(({ client }) => client !== undefined).length;
+  return { session, envelope, endReason, cuts: agreed, hasUnconfirmedTail: agreed < cuts.length };
 }
 
 function mismatch(message: string): HoopError {
   return new HoopError('HOOP_EVIDENCE_MISMATCH', message, {
-    hint: 'The local recording is kept. Show it to whoever runs the gateway.',
+    hint: 'The local journal is kept. Show it to whoever runs the gateway.',
   });
 }

@@ -180,6 +180,7 @@ export class RunTarget {
       uploadRecording({
         open: as,
         session: session.id,
+        live: session.live,
         note: (text) => events.note(`${name}: ${text}`),
       });
     const settling = session

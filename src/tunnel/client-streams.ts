@@ -47,7 +47,7 @@ export class ClientStreams {
       throw error;
     });
     try {
-      recording.openStream(stream, kind);
+      recording.openStream(stream);
     } catch (error) {
       // Nobody reads from it, and it would keep its place at the gateway until that gives up.
       carrier.terminate();
@@ -92,7 +92,7 @@ export class ClientStreams {
       return;
     }
     try {
-      tell({ type: 'streamEnd', ...recording.closeStream(stream, { reason: 'closed' }) });
+      tell({ type: 'streamEnd', ...recording.closeStream(stream) });
     } catch (error) {
       // The recording has stopped over it, and ends the session.
       if (!(error instanceof HoopError)) {

@@ -3,10 +3,10 @@
  *
  *   verify policy, keys, certificate          requestSession
  *   control channel, local port               openSession
- *     local connection → stream → gateway     each byte in our own recording as well
+ *     local connection → stream → gateway     each byte hashed here as well, before it goes on
  *     cuts proposed, countersigned
  *   an end: Ctrl-C, a limit, a revocation, the gateway has gone
- *   last cut, recording closed, upload        close
+ *   last cut, journal closed, upload          close
  */
 
 import type { Duplex } from 'node:stream';
@@ -21,6 +21,7 @@ import { endError } from '../recording/end-error.ts';
 import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
+import type { LiveWitness } from '../recording/upload-session.ts';
 import { withinTime } from '../until.ts';
 import { limitYoungGeneration } from '../young-generation.ts';
 import { ClientPrompts } from './client-prompts.ts';
@@ -167,6 +168,11 @@ export class ClientSession {
     return this.#localPort?.refused ?? new Map();
   }
 
+  /** What of the session is in memory, to settle its recording with; after `close`. */
+  get live(): LiveWitness | undefined {
+    return this.#recording;
+  }
+
   async start(signal: AbortSignal): Promise<void> {
     const { open } = this.#options;
     const { sessionKey, keyring, reply } = this.#requested;
@@ -272,7 +278,7 @@ export class ClientSession {
 
   /**
    * Ends the session in order: no new connections, the gateway says goodbye on the open ones, the
-   * last cut is countersigned. The recording is complete on disk afterwards. Idempotent.
+   * last cut is countersigned. The journal is complete on disk afterwards. Idempotent.
    */
   close(end: SessionEnd = CLOSED_BY_OWNER): Promise<void> {
     this.#closed ??= this.#close(this.#end ?? end);
@@ -298,7 +304,7 @@ export class ClientSession {
     } finally {
       this.#control?.close();
       this.#opener.close();
-      await this.#recording?.close({ reason: end.reason });
+      await this.#recording?.close();
       if (this.#local !== undefined) {
         closeLocalSide(this.#local);
       }

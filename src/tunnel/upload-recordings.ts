@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
-import { giveUpSpool, spoolDirectory, unknownSince } from '../recording/spool.ts';
-import type { UploadReceipt } from '../recording/upload-session.ts';
+import { giveUpSpool, SpoolInUse, spoolDirectory, unknownSince } from '../recording/spool.ts';
+import type { LiveWitness, UploadReceipt } from '../recording/upload-session.ts';
 import { spoolsOf } from './spools-of.ts';
 
 const ATTEMPTS = 4;
@@ -17,17 +17,25 @@ const GIVE_UP_AFTER_MS = 7 * 86_400_000;
 export async function uploadRecording(options: {
   readonly open: OpenGateway;
   readonly session: string;
+  /** Of a session of this process. */
+  readonly live?: LiveWitness | undefined;
   readonly note: (text: string) => void;
 }): Promise<UploadReceipt> {
-  const { open, session, note } = options;
+  const { open, session, live, note } = options;
   // Loaded where there is something to upload: a command that opened nothing need not wait for it.
-  const { SpoolInUse, uploadSession } = await import('../recording/upload-session.ts');
+  const { uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
   // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
   const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const receipt = await uploadSession({ directory, session, gateway: open.client, signal });
+      const receipt = await uploadSession({
+        directory,
+        session,
+        live,
+        gateway: open.client,
+        signal,
+      });
       note('recording uploaded and countersigned');
       return receipt;
     } catch (error) {
@@ -86,7 +94,7 @@ export async function uploadPending(options: {
   if (pending.length === 0) {
     return;
   }
-  const { SpoolInUse, uploadSession } = await import('../recording/upload-session.ts');
+  const { uploadSession } = await import('../recording/upload-session.ts');
   for (const { session, gatewayUrl, issuer, sub } of pending) {
     if (except.includes(session) || gatewayUrl !== open.gateway || signal.aborted) {
       continue;

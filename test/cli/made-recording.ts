@@ -117,7 +117,7 @@ export async function makeRecording(
         open.add(stream);
         const kind = kinds.get(stream) ?? 'postgres';
         gateway.openStream(stream, kind);
-        client.openStream(stream, kind);
+        client.openStream(stream);
       }
       gateway.data(stream, direction, [bytes]);
       client.data(stream, direction, [bytes]);
@@ -131,13 +131,13 @@ export async function makeRecording(
   }
   for (const stream of open) {
     client.peerEnded(stream, gateway.closeStream(stream, 'closed by the client'));
-    client.closeStream(stream, { reason: 'closed by the client' });
+    client.closeStream(stream);
   }
   evidence({ type: 'closing', reason: 'closed', message: 'the client closed the session' });
   if (twoSided) {
     await client.finish(new AbortController().signal);
   }
-  await client.close({ reason: 'closed' });
+  await client.close();
   await gateway.close({ reason: twoSided ? 'closed' : 'client_lost' });
   const ended = await EndedRecording.open({ store, session, gatewayKey });
   if (twoSided) {

@@ -124,7 +124,7 @@ export class ScheduledSession {
     await turn();
     await turn();
     await this.#pair.gateway.close({ reason: 'closed' });
-    await this.#pair.client.close({ reason: 'closed' });
+    await this.#pair.client.close();
   }
 
   #step(): void {

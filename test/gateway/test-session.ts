@@ -198,11 +198,11 @@ export class TestSession {
   ): Promise<TestStream> {
     const session = this.id;
     const carrier = await openCarrier(this.#bench, this.#client, { session, stream, of, kind });
-    this.recording.openStream(stream, of);
+    this.recording.openStream(stream);
     const opened = new TestStream(carrier, stream, this.recording);
     this.#streams.set(
       stream,
-      opened.closed.then(() => this.recording.closeStream(stream, { reason: 'closed' })),
+      opened.closed.then(() => this.recording.closeStream(stream)),
     );
     return opened;
   }
@@ -227,12 +227,12 @@ export class TestSession {
 
   /** What a client does when the session ends, whoever ended it. */
   async finish(): Promise<void> {
-    const closing = await this.message('closing');
+    await this.message('closing');
     await Promise.all(this.#streams.values());
     await this.recording.finish(this.#bench.signal);
     await this.message('closed');
     await this.#closed;
-    await this.recording.close({ reason: closing.reason as 'closed' });
+    await this.recording.close();
   }
 
   #received(data: WebSocket.RawData, isBinary: boolean): void {

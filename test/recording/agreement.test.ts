@@ -1,5 +1,6 @@
 /** Two recorders of the same bytes, fed differently, cut late and in any order, must agree. */
 import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { pendingUploads, pruneSpools } from '../../src/recording/pending-uploads.ts';
@@ -51,7 +52,7 @@ describe('agreement', () => {
         await pair.gateway.backpressure();
       }
       for (const stream of streams) {
-        pair.client.closeStream(stream, { reason: 'closed' });
+        pair.client.closeStream(stream);
         pair.gateway.closeStream(stream, 'closed');
       }
       await pair.end();
@@ -92,10 +93,10 @@ describe('agreement', () => {
     pair.connected = false;
     pair.gateway.data(1, 1, [randomBytes(5_000)]);
     pair.client.data(1, 0, [randomBytes(300)]);
-    pair.client.closeStream(1, { reason: 'broken' });
+    pair.client.closeStream(1);
     pair.gateway.closeStream(1, 'broken');
     await pair.gateway.close({ reason: 'partition' });
-    await pair.client.close({ reason: 'partition' });
+    await pair.client.close();
     expect((await pendingUploads(bench.spools)).map(({ session }) => session)).toEqual([
       pair.session,
     ]);
@@ -122,8 +123,56 @@ describe('agreement', () => {
     });
     // Uploading again changes nothing.
     expect(await uploadSession(options)).toEqual(receipt);
-    expect(await pruneSpools(bench.spools, Date.now())).toEqual([]);
-    expect(await pruneSpools(bench.spools, Date.now() + 8 * 86_400_000)).toEqual([pair.session]);
+  });
+
+  test('a manifest whose answer got lost is sent again, and is the same', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.up(1, randomBytes(10));
+    await pair.end();
+    const gateway = await pair.transport();
+    const options = { directory: bench.spools, session: pair.session, signal: signal() };
+    const cutOff = {
+      ...gateway,
+      putManifest: async (session: string, text: string) => {
+        await gateway.putManifest(session, text, signal());
+        throw new Error('the connection broke');
+      },
+    };
+    await expect(uploadSession({ ...options, gateway: cutOff })).rejects.toThrow('broke');
+    expect(await pendingUploads(bench.spools)).toHaveLength(1);
+    expect(gateway.ended.position().state).toBe('complete');
+    const receipt = await uploadSession({ ...options, gateway });
+    expect(receipt).toMatchObject({ endReason: 'closed', hasUnconfirmedTail: false });
+    expect(await pendingUploads(bench.spools)).toEqual([]);
+  });
+
+  test('journal and receipt stay as long as the gateway keeps the recording; the key does not', async () => {
+    await using bench = await RecordingBench.create();
+    const year = 365 * 86_400_000;
+    const kept = await SessionPair.open(bench);
+    const dated = await SessionPair.open(bench);
+    for (const pair of [kept, dated]) {
+      await pair.end();
+      const gateway = await pair.transport();
+      const seal = async () => ({
+        ...(await gateway.seal(pair.session, signal())),
+        ...(pair === dated ? { keptUntilMs: Date.now() + year } : {}),
+      });
+      const options = { directory: bench.spools, session: pair.session, signal: signal() };
+      await uploadSession({ ...options, gateway: { ...gateway, seal } });
+      expect(readdirSync(pair.client.directory).sort()).toEqual([
+        'journal',
+        'owner',
+        'receipt.json',
+        'spool.json',
+      ]);
+    }
+    expect(await pruneSpools(bench.spools, Date.now() + year - 60_000)).toEqual([]);
+    expect(await pruneSpools(bench.spools, Date.now() + year + 60_000)).toEqual([dated.session]);
+    expect(await pruneSpools(bench.spools, Date.now() + 20 * year)).toEqual([]);
+    expect(existsSync(dated.client.directory)).toBe(false);
   });
 
   test('an answer that got lost is given again, and signs the same cut', async () => {
@@ -136,7 +185,7 @@ describe('agreement', () => {
     const outcome = await pair.gateway.acceptCut(await pair.nextCut());
     expect(outcome.type).toBe('ack');
     await pair.gateway.close({ reason: 'client_lost' });
-    await pair.client.close({ reason: 'client_lost' });
+    await pair.client.close();
     const transport = await pair.transport();
     expect(transport.ended.position()).toMatchObject({ state: 'sealed', agreed: 1 });
     const receipt = await uploadSession({
@@ -171,7 +220,7 @@ describe('agreement', () => {
     expect(verifyBundle(bundle, { ...bench.trust, allowOneSided: true }).exitStatus).toBe(0);
 
     // Days later the client is back: it cannot cut any more, but it can confirm what was agreed.
-    await pair.client.close({ reason: 'client_lost' });
+    await pair.client.close();
     const transport = await pair.transport();
     const receipt = await uploadSession({
       directory: bench.spools,
@@ -189,7 +238,7 @@ describe('agreement', () => {
     const pair = await SessionPair.open(bench);
     await pair.client.finish(signal());
     await pair.gateway.close({ reason: 'closed' });
-    await pair.client.close({ reason: 'closed' });
+    await pair.client.close();
     const transport = await pair.transport();
     await uploadSession({
       directory: bench.spools,

@@ -106,7 +106,7 @@ describe('a cut', () => {
       ...offered(bench),
       proposeCut: (cut) => cuts.push(cut),
     });
-    recording.openStream(1, 'postgres');
+    recording.openStream(1);
     for (let mebibyte = 0; mebibyte < 8; mebibyte += 1) {
       recording.data(1, 0, [new Uint8Array(1 << 20)]);
     }
@@ -131,7 +131,7 @@ describe('a cut', () => {
     expect(pair.client.stopped.reason).toBeInstanceOf(RecordingStopped);
     expect(pair.client.stopped.reason).toMatchObject({ endReason: 'disputed' });
     expect(() => pair.client.data(1, 0, [randomBytes(1)])).toThrow(RecordingStopped);
-    await pair.client.close({ reason: 'disputed' });
+    await pair.client.close();
     await pair.gateway.close({ reason: 'client_lost' });
   });
 
@@ -148,7 +148,7 @@ describe('a cut', () => {
       vi.useRealTimers();
     }
     expect(pair.client.stopped.reason).toMatchObject({ endReason: 'client_lost' });
-    await pair.client.close({ reason: 'client_lost' });
+    await pair.client.close();
     await pair.gateway.close({ reason: 'client_lost' });
   });
 
@@ -169,7 +169,7 @@ describe('a cut', () => {
     expect(pair.cuts[0]?.streams).toEqual([{ stream: 1, up: 200, down: 50 }]);
     abort.abort();
     await finished;
-    await pair.client.close({ reason: 'closed' });
+    await pair.client.close();
     await pair.gateway.close({ reason: 'closed' });
   });
 });

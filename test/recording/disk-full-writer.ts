@@ -27,7 +27,7 @@ while (code === undefined && written < 10_000_000) {
 }
 const { reason } = pair.gateway.stopped;
 await pair.gateway.close({ reason: 'recording_failed' });
-await pair.client.close({ reason: 'recording_failed' });
+await pair.client.close();
 const { session } = pair;
 const stopped = reason?.endReason;
 process.stdout.write(`${JSON.stringify({ session, written, forwarded, code, stopped })}\n`);

@@ -30,7 +30,7 @@ async function silentPair(bench: RecordingBench): Promise<SessionPair> {
 
 async function closeBoth(pair: SessionPair, reason: EndReason): Promise<void> {
   await pair.gateway.close({ reason });
-  await pair.client.close({ reason });
+  await pair.client.close();
 }
 
 /** Time passes only where the test lets it. */
@@ -85,7 +85,7 @@ describe('acceptCut', () => {
       expect(reason).toMatchObject({ endReason: 'disputed', code: 'HOOP_EVIDENCE_MISMATCH' });
       expect(() => pair.gateway.data(1, 0, [randomBytes(1)])).toThrow(RecordingStopped);
       await pair.gateway.close({ reason: 'disputed' });
-      await pair.client.close({ reason: 'disputed' });
+      await pair.client.close();
       const ended = await bench.ended(pair.session);
       await ended.signAlone();
       const bundle = bytesSource(await readBundle(ended));
@@ -267,7 +267,7 @@ describe('limits', () => {
       pair.down(1, bytes);
       await pair.gateway.backpressure();
     }
-    pair.client.closeStream(1, { reason: 'closed' });
+    pair.client.closeStream(1);
     pair.gateway.closeStream(1, 'closed');
     await pair.end();
     const transport = await pair.transport();
@@ -332,7 +332,7 @@ describe('a disk that fails', () => {
       endReason: 'recording_failed',
       code: 'HOOP_RECORDING_WRITE',
     });
-    await pair.client.close({ reason: 'recording_failed' });
+    await pair.client.close();
     await pair.gateway.close({ reason: 'client_lost' });
   });
 });

@@ -61,7 +61,7 @@ test('an ended session that was not uploaded can be had at once, and is said to 
     [...(reading.streams[1]?.pieces() ?? [])].map((piece) => piece.bytes),
   );
   expect(bytes.toString('latin1')).toContain('after the last cut');
-  await client.close({ reason: 'client_lost' });
+  await client.close();
 });
 
 test('reading an interim bundle seals nothing: the client still makes it two-sided', async () => {
@@ -72,7 +72,7 @@ test('reading an interim bundle seals nothing: the client still makes it two-sid
   expect(files(pair)).toEqual(before);
   expect(ended.position().state).toBe('ended');
 
-  await pair.client.close({ reason: 'client_lost' });
+  await pair.client.close();
   await uploadSession({
     directory: bench.spools,
     session: pair.session,
@@ -93,7 +93,7 @@ test('a session that was sealed and never signed can be had as well', async () =
   const result = verify(await readBundle(ended));
   expect(result.exitStatus).toBe(2);
   expect(result.verdict).toContain('two-sided up to cut 1, then gateway only');
-  await client.close({ reason: 'client_lost' });
+  await client.close();
 });
 
 test('a session in which the client confirmed nothing is gateway only', async () => {
@@ -106,5 +106,5 @@ test('a session in which the client confirmed nothing is gateway only', async ()
   const result = verify(await readBundle(await bench.ended(pair.session)));
   expect(result.exitStatus).toBe(2);
   expect(result.verdict).toContain('interim, one-sided: gateway only');
-  await client.close({ reason: 'client_lost' });
+  await client.close();
 });

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { CutProposer } from '../../src/recording/cut-proposer.ts';
 import { encodeEnvelope, MAX_ENVELOPE_BYTES, signEnvelope } from '../../src/recording/dsse.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
+import { leafJob } from '../../src/recording/hash-leaves.ts';
 import { LeafHasher } from '../../src/recording/leaf-hasher.ts';
 import { encodeManifest, type Manifest } from '../../src/recording/manifest.ts';
 import {
@@ -97,7 +98,7 @@ test('a session whose recording is full ends, and can be agreed on', async () =>
     code: 'HOOP_SESSION_EXPIRED',
   });
   await pair.gateway.close({ reason: 'expired' });
-  await pair.client.close({ reason: 'expired' });
+  await pair.client.close();
   const ended = await bench.ended(pair.session);
   expect((await ended.signAlone()).length).toBeLessThan(MAX_ENVELOPE_BYTES);
 });
@@ -109,7 +110,7 @@ test('of cuts after the end as many are taken as an upload needs, not one for ea
   pair.connected = false;
   pair.down(1, randomBytes(100));
   await pair.gateway.close({ reason: 'client_lost' });
-  await pair.client.close({ reason: 'client_lost' });
+  await pair.client.close();
   const ended = await bench.ended(pair.session);
   const directory = recordingDirectory(bench.store, pair.session);
   const keys = loadRecordingKeys(bench.store.dataDir, pair.session);
@@ -117,16 +118,17 @@ test('of cuts after the end as many are taken as an upload needs, not one for ea
   const offer = async (down: number) => {
     const open = { directory, session: pair.session, side: 'gateway', keys, hasher } as const;
     const { scan, ledger } = await openRecording(open);
+    const streams = [{ stream: 1, up: 0, down }];
+    const { places } = ledger.plan(streams);
+    const leaves = await hasher.hash(leafJob({ directory, ...keys }, places, scan.index));
     const proposer = new CutProposer({
       session: pair.session,
       sessionKey: pair.sessionKey,
       gatewayKey: bench.keys.gatewayKey.publicKey,
-      source: { directory, ...keys },
-      hasher,
+      leaves: () => leaves,
       ledger,
     });
-    const streams = [{ stream: 1, up: 0, down }];
-    const { proposal } = await proposer.propose(streams, scan.index, Date.now());
+    const { proposal } = proposer.propose(streams, Date.now());
     return ended.acceptCut(proposal);
   };
   for (let byte = 1; byte <= 8; byte += 1) {

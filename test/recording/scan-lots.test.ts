@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import * as frame from '../../src/recording/frame.ts';
+import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
 import { SCAN_LOT, scanRecording } from '../../src/recording/scan-recording.ts';
-import { readSpool, spoolDirectory } from '../../src/recording/spool.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 // As it is, and counted.
@@ -18,12 +18,12 @@ test('a long recording is checked in lots, and others have their turn between th
     await (pair.gateway.backpressure() ?? nextTurn());
   }
   await pair.end();
-  const directory = spoolDirectory(bench.spools, pair.session);
-  const { dataKey } = readSpool(directory).keys;
+  const { directory } = pair.gateway;
+  const { dataKey } = loadRecordingKeys(bench.store.dataDir, pair.session);
   const opened = vi.mocked(frame.openFrame).mock.calls;
   const before = opened.length;
   let isOver = false;
-  const scanned = scanRecording({ directory, session: pair.session, side: 'client', dataKey });
+  const scanned = scanRecording({ directory, session: pair.session, side: 'gateway', dataKey });
   const over = scanned.finally(() => {
     isOver = true;
   });

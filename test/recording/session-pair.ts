@@ -71,6 +71,7 @@ export class SessionPair {
   readonly gateway: GatewayRecording;
   readonly client: ClientRecording;
   readonly sessionKey: SigningKey;
+  readonly saltKey: Buffer;
   readonly cuts: CutProposal[] = [];
   #cutListener: ((cut: CutProposal) => void) | undefined;
   /** Set to false to lose what the two say to each other. */
@@ -81,12 +82,14 @@ export class SessionPair {
     gateway: GatewayRecording,
     client: ClientRecording,
     sessionKey: SigningKey,
+    saltKey: Uint8Array,
   ) {
     this.bench = bench;
     this.session = gateway.session;
     this.gateway = gateway;
     this.client = client;
     this.sessionKey = sessionKey;
+    this.saltKey = Buffer.from(saltKey);
   }
 
   static async open(bench: RecordingBench, options: PairOptions = {}): Promise<SessionPair> {
@@ -141,7 +144,7 @@ export class SessionPair {
       proposeCut: (cut) => cell.pair?.deliverCut(cut),
       ...(options.clientSystem ? { system: options.clientSystem } : {}),
     });
-    const pair = new SessionPair(bench, gateway, client, sessionKey);
+    const pair = new SessionPair(bench, gateway, client, sessionKey, recordingKeys.saltKey);
     cell.pair = pair;
     gateway.onRecorded((streams) => {
       if (pair.connected) {
@@ -152,7 +155,7 @@ export class SessionPair {
   }
 
   openStream(stream: number, kind: 'postgres' | 'cancel' = 'postgres'): void {
-    this.client.openStream(stream, kind);
+    this.client.openStream(stream);
     this.gateway.openStream(stream, kind);
   }
 
@@ -176,7 +179,7 @@ export class SessionPair {
     this.client.data(0, 1, [closing]);
     await this.client.finish(new AbortController().signal);
     await this.gateway.close({ reason });
-    await this.client.close({ reason });
+    await this.client.close();
   }
 
   /** As the HTTP API would, from the files. */

@@ -27,7 +27,7 @@ test('a session that ends in order is verified from its bundle', async () => {
   });
   const answer = randomBytes(200_000);
   pair.down(1, answer);
-  pair.client.closeStream(1, { reason: 'closed' });
+  pair.client.closeStream(1);
   pair.gateway.closeStream(1, 'closed');
   await pair.end();
   const transport = await pair.transport();
@@ -75,7 +75,7 @@ test('a write of a byte each piece is one frame, and reads back whole', async ()
     recording.flush();
   }
   expect(pair.gateway.offsets(1)).toEqual({ stream: 1, up: sent.length, down: 0 });
-  pair.client.closeStream(1, { reason: 'closed' });
+  pair.client.closeStream(1);
   pair.gateway.closeStream(1, 'closed');
   await pair.end();
   const transport = await pair.transport();
@@ -120,7 +120,7 @@ test('what several streams leave in one turn is one frame, is agreed on, and rea
   const all = Array.from({ length: 40 }, (_, turn) => streams.map((id) => said(id, turn)));
   expect(forwarded).toEqual(all.flat());
   for (const stream of streams) {
-    pair.client.closeStream(stream, { reason: 'closed' });
+    pair.client.closeStream(stream);
     pair.gateway.closeStream(stream, 'closed');
   }
   await pair.end();
@@ -171,7 +171,7 @@ test.each(['gateway', 'client'] as const)(
     });
     expect(() => recording.data(1, 0, [Buffer.from('more')])).toThrow('could not be passed on');
     await pair.gateway.close({ reason: 'recording_failed' });
-    await pair.client.close({ reason: 'recording_failed' });
+    await pair.client.close();
     expect(existsSync(join(pair.gateway.directory, CLOSED_FILE))).toBe(true);
   },
 );

@@ -36,7 +36,7 @@ async function shortenedSession(): Promise<SessionPair> {
   pair.connected = false;
   pair.client.data(1, 1, [Buffer.from('what the gateway says it never sent')]);
   await pair.gateway.close({ reason: 'gateway_crash' });
-  await pair.client.close({ reason: 'partition' });
+  await pair.client.close();
   return pair;
 }
 
@@ -67,7 +67,7 @@ test('an upload after a break sends a cut, a seal and a manifest, and none of th
   // On its way when the connection broke: the gateway never saw it.
   pair.client.data(1, 0, [Buffer.from('SELECT 2')]);
   await pair.gateway.close({ reason: 'partition' });
-  await pair.client.close({ reason: 'partition' });
+  await pair.client.close();
   const gateway = transportTo(await bench.ended(pair.session));
   const sent: string[] = [];
   let bytes = 0;
@@ -101,7 +101,7 @@ test('a sealed recording says the same again and takes no cut', async () => {
   pair.openStream(1);
   pair.down(1, randomBytes(1000));
   await pair.gateway.synced();
-  await pair.client.close({ reason: 'partition' });
+  await pair.client.close();
   await pair.gateway.close({ reason: 'client_lost' });
   const ended = await bench.ended(pair.session);
   const sealed = await ended.seal();
@@ -118,7 +118,7 @@ test('a sealed recording says the same again and takes no cut', async () => {
 test('a spool that a crash left unfinished does not hide the others', async () => {
   const pair = await SessionPair.open(bench);
   await pair.gateway.close({ reason: 'closed' });
-  await pair.client.close({ reason: 'closed' });
+  await pair.client.close();
   const [empty = '', damaged = ''] = [0, 1].map(() =>
     newSessionId(Date.now() - 60_000, randomBytes(16)),
   );

@@ -49,7 +49,7 @@ async function recordedBundle(session: SessionPair): Promise<Buffer> {
     await session.gateway.synced();
     await cutNow(session);
   }
-  session.client.closeStream(1, { reason: 'closed' });
+  session.client.closeStream(1);
   session.gateway.closeStream(1, 'closed');
   await session.end();
   const transport = await session.transport();

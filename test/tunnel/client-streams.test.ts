@@ -42,7 +42,7 @@ test('a local client that stands still is told of while there is nothing to conf
   } finally {
     vi.useRealTimers();
   }
-  await pair.client.close({ reason: 'closed' });
+  await pair.client.close();
   await pair.gateway.close({ reason: 'closed' });
 });
 

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openGateway } from '../../src/auth/open-gateway.ts';
 import { CONNECTORS } from '../../src/connectors/registry.ts';
-import { scanRecording } from '../../src/recording/scan-recording.ts';
-import { readSpool, spoolDirectory } from '../../src/recording/spool.ts';
+import { openJournal } from '../../src/recording/open-journal.ts';
+import { spoolDirectory } from '../../src/recording/spool.ts';
 import { connectSession } from '../../src/tunnel/connect-session.ts';
 import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { startGatewayBench } from '../gateway/gateway-bench.ts';
 
-test('what the gateway says is on disk before anybody is shown it', async () => {
+test('what the gateway says is journalled before anybody is shown it', async () => {
   await using bench = await startGatewayBench();
   await bench.client('engineer');
   const env = bench.environment('engineer');
@@ -34,8 +34,9 @@ test('what the gateway says is on disk before anybody is shown it', async () => 
   });
   expect(await shown.promise).toBe('reason');
   const directory = spoolDirectory(spools, session.id);
-  const { dataKey } = readSpool(directory).keys;
-  const scan = await scanRecording({ directory, session: session.id, side: 'client', dataKey });
-  expect(scan.offsets.get(0)?.down).toBeGreaterThan(20);
+  const { points } = openJournal(directory, session.id);
+  const [control] = points.offsets();
+  expect(control).toMatchObject({ stream: 0, up: 0 });
+  expect(control?.down).toBeGreaterThan(20);
   await session.close();
 });

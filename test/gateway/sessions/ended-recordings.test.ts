@@ -29,7 +29,7 @@ test('a recording that is being worked with is not opened a second time, however
   for (let count = 0; count <= OTHERS; count += 1) {
     const pair = await SessionPair.open(bench);
     await pair.gateway.close({ reason: 'closed' });
-    await pair.client.close({ reason: 'closed' });
+    await pair.client.close();
     sessions.push(pair.session);
   }
   const [one = '', ...others] = sessions;

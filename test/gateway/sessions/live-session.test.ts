@@ -259,7 +259,7 @@ describe.each(CARRIERS)('a session, streams over %s', (kind) => {
     const client = await bench.client('engineer');
     const { upBytes } = await client.session(session.id, bench.signal);
     expect(upBytes).toBeLessThan(5 << 20);
-    await session.recording.close({ reason: 'client_lost' });
+    await session.recording.close();
   });
 
   test('its bundle cannot be had while it lives, nor can it be cut over HTTP', async () => {

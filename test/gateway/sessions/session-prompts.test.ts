@@ -136,7 +136,7 @@ describe('a modified client', () => {
       session.control.send(Buffer.from(lineOf(prompt(`p${count}`, 'x'.repeat(32_000)))));
     }
     await once(session.control, 'close');
-    await session.recording.close({ reason: 'client_lost' });
+    await session.recording.close();
     const engineer = await bench.client('engineer');
     const ended = async () => (await engineer.session(session.id, bench.signal)).endReason;
     await expect.poll(ended).toBe('client_lost');

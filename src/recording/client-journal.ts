@@ -1,0 +1,203 @@
+/**
+ * Writes the journal of one session (journal-records.ts). The rules of a recording hold here too:
+ * what returned was written (write(2)), `sync` means fdatasync, and an error is final.
+ */
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { HoopError } from '../errors.ts';
+import {
+  encodeJournalRecord,
+  encodeLeaves,
+  encodeProposed,
+  JOURNAL_FILE,
+  journalHeader,
+  openFileHeader,
+  openFileName,
+} from './journal-records.ts';
+import type { LeafPoint } from './running-leaves.ts';
+import { cannotWrite, type RecordingSystem, syncDirectory } from './segment-writer.ts';
+
+/** Group commit, as in a recording. */
+const SYNC_AFTER_MS = 100;
+
+export interface ClientJournalOptions {
+  readonly directory: string;
+  readonly session: string;
+  readonly system: RecordingSystem;
+  /** Called once, with the error that ends this session. */
+  readonly onFailure: (error: HoopError) => void;
+}
+
+export class ClientJournal {
+  readonly #options: ClientJournalOptions;
+  readonly #journal: AppendedFile;
+  readonly #open: readonly [AppendedFile, AppendedFile];
+  #epoch = 0;
+  #failure: HoopError | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  /** The files are there, and their names on disk, when this resolves. */
+  static async create(options: ClientJournalOptions): Promise<ClientJournal> {
+    const { directory } = options;
+    const journal = new ClientJournal(options);
+    await syncDirectory(directory);
+    return journal;
+  }
+
+  private constructor(options: ClientJournalOptions) {
+    const { directory, session } = options;
+    this.#options = options;
+    const file = (name: string) => new AppendedFile(join(directory, name));
+    this.#journal = file(JOURNAL_FILE);
+    this.#open = [file(openFileName(0)), file(openFileName(1))];
+    this.#journal.append(journalHeader(session));
+    for (const open of this.#open) {
+      open.append(openFileHeader(session));
+    }
+  }
+
+  /** Number of the cut that comes next. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** @throws HoopError HOOP_RECORDING_WRITE or HOOP_DISK_FULL, then and for ever after */
+  leaves(points: readonly LeafPoint[]): void {
+    if (points.length > 0) {
+      const record = { type: 'leaves', body: encodeLeaves(this.#epoch, points) } as const;
+      this.#write(() => this.#openFile.append(encodeJournalRecord(record)));
+    }
+  }
+
+  /**
+   * From here on `leaves` are of the cut after this one.
+   * @param behind leaves of what this cut leaves out, under that number
+   */
+  propose(cut: Uint8Array, leaves: Uint8Array, behind: readonly LeafPoint[]): void {
+    // First what is behind: killed in between, what is left is as if this had not begun.
+    this.#epoch += 1;
+    this.#write(() => this.#openFile.begin(openFileHeader(this.#options.session)));
+    this.leaves(behind);
+    const record = encodeProposed(cut, leaves);
+    this.#write(() => this.#journal.append(encodeJournalRecord(record)));
+  }
+
+  agree(cut: Uint8Array): void {
+    this.#write(() => this.#journal.append(encodeJournalRecord({ type: 'agreed', body: cut })));
+  }
+
+  /** @throws the error that ended this, if one has */
+  assertOpen(): void {
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+    if (this.#isClosed) {
+      throw new TypeError('the journal is closed');
+    }
+  }
+
+  /** Resolves when everything that was written before the call is on disk. */
+  sync(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const synced = this.#syncing.then(() => this.#sync());
+    this.#syncing = synced.catch(() => undefined);
+    return synced;
+  }
+
+  /** Syncs and closes. Never throws: what failed has been reported to `onFailure`. */
+  async close(): Promise<void> {
+    if (this.#isClosed) {
+      return;
+    }
+    this.#isClosed = true;
+    await this.sync().catch(() => undefined);
+    clearTimeout(this.#timer);
+    for (const file of [this.#journal, ...this.#open]) {
+      file.close();
+    }
+  }
+
+  get #openFile(): AppendedFile {
+    return this.#open[this.#epoch % 2 === 0 ? 0 : 1];
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#failure !== undefined) {
+      throw this.#failure;
+    }
+    try {
+      for (const file of [this.#journal, ...this.#open]) {
+        await file.sync(this.#options.system);
+      }
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  #write(write: () => void): void {
+    this.assertOpen();
+    try {
+      write();
+    } catch (error) {
+      throw this.#fail(error);
+    }
+    this.#timer ??= setTimeout(() => {
+      // Failures reach the owner through onFailure.
+      this.sync().catch(() => undefined);
+    }, SYNC_AFTER_MS);
+  }
+
+  #fail(cause: unknown): HoopError {
+    if (this.#failure === undefined) {
+      this.#failure = cause instanceof HoopError ? cause : cannotWrite(cause);
+      this.#options.onFailure(this.#failure);
+    }
+    return this.#failure;
+  }
+}
+
+/** A new file, which nobody else writes. */
+class AppendedFile {
+  readonly #fd: number;
+  #at = 0;
+  #isDirty = false;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'wx', 0o600);
+  }
+
+  append(bytes: Uint8Array): void {
+    // A short write means that the disk, the quota or the file is full: which of them, the next one says.
+    const written = writeSync(this.#fd, bytes, 0, bytes.length, this.#at);
+    const rest = bytes.subarray(written);
+    if (
+      rest.length > 0 &&
+      writeSync(this.#fd, rest, 0, rest.length, this.#at + written) !== rest.length
+    ) {
+      throw new Error(`only a part of ${bytes.length} bytes could be written`);
+    }
+    this.#at += bytes.length;
+    this.#isDirty = true;
+  }
+
+  /** In the place of all that it held. */
+  begin(bytes: Uint8Array): void {
+    ftruncateSync(this.#fd, 0);
+    this.#at = 0;
+    this.append(bytes);
+  }
+
+  async sync({ syncData }: Pick<RecordingSystem, 'syncData'>): Promise<void> {
+    if (this.#isDirty) {
+      this.#isDirty = false;
+      await syncData(this.#fd);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,358 @@
+/** What a client's journal holds, what a crash may take of it, and what nobody may change. */
+import { randomBytes } from 'node:crypto';
+import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { CHUNK_BYTES } from '../../src/recording/chunk.ts';
+import { openJournal } from '../../src/recording/open-journal.ts';
+import { segmentName } from '../../src/recording/segment-writer.ts';
+import { releaseSpool } from '../../src/recording/spool.ts';
+import { uploadSession } from '../../src/recording/upload-session.ts';
+import { verifyBundle } from '../../src/recording/verify.ts';
+import {
+  RecordingBench,
+  readBundle,
+  SessionPair,
+  seededRandom,
+  transportTo,
+} from './session-pair.ts';
+
+let bench: RecordingBench;
+beforeEach(async () => {
+  bench = await RecordingBench.create();
+});
+afterEach(() => bench[Symbol.asyncDispose]());
+
+const signal = () => new AbortController().signal;
+
+/** The spool as `kill -9` would leave it now. */
+function asItIs(pair: SessionPair, name: string): string {
+  const spools = join(bench.directory, name);
+  cpSync(bench.spools, spools, { recursive: true });
+  releaseSpool(join(spools, pair.session));
+  return spools;
+}
+
+describe('kill -9 of the client alone', () => {
+  for (const seed of [1, 2, 3, 4]) {
+    test(`leaves a journal that signs to the last byte that was handed on (seed ${seed})`, async () => {
+      const random = seededRandom(seed);
+      const pair = await SessionPair.open(bench);
+      for (const stream of [1, 2]) {
+        pair.openStream(stream);
+      }
+      const down = new Map([1, 2].map((stream) => [stream, { came: 0, handedOn: 0, up: 0 }]));
+      for (let turn = 0; turn < 60; turn += 1) {
+        for (const [stream, at] of down) {
+          const bytes = randomBytes(1 + Math.floor(random() ** 4 * 300_000));
+          pair.gateway.data(stream, 1, [bytes]);
+          pair.client.data(stream, 1, [bytes]);
+          at.came += bytes.length;
+          const { came } = at;
+          pair.client.whenWritten(() => {
+            at.handedOn = came;
+          });
+          const question = randomBytes(1 + Math.floor(random() * 500));
+          pair.client.data(stream, 0, [question]);
+          pair.client.whenWritten(() => {
+            // Only now is it sent.
+            pair.gateway.data(stream, 0, [question]);
+            at.up += question.length;
+          });
+        }
+        await (pair.gateway.backpressure() ?? new Promise((resolve) => setImmediate(resolve)));
+        if (random() < 0.1) {
+          await pair.gateway.synced();
+        }
+      }
+      pair.client.flush();
+      const handedOn = structuredClone(down);
+      const spools = asItIs(pair, 'killed');
+      await pair.gateway.close({ reason: 'client_lost' });
+      const transport = await pair.transport();
+      await uploadSession({
+        directory: spools,
+        session: pair.session,
+        gateway: transport,
+        signal: signal(),
+      });
+      const { ledger } = openJournal(join(spools, pair.session), pair.session);
+      for (const [stream, at] of handedOn) {
+        expect(ledger.offsets(stream)).toEqual({ stream, up: at.up, down: at.handedOn });
+      }
+      const result = verifyBundle(bytesSource(await readBundle(transport.ended)), bench.trust);
+      expect(result.verdict).toBe('verified (two-sided, not logged)');
+      await pair.client.close();
+    });
+  }
+
+  test('in the middle of what it sent signs up to the piece before; the rest is the gateway’s word', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.up(1, Buffer.from('SELECT 1;'));
+    const piece = Buffer.from('SELECT 2 FROM what_was_in_flight;');
+    pair.client.data(1, 0, [piece]);
+    pair.client.flush();
+    // Of the last piece a part has arrived.
+    pair.gateway.data(1, 0, [piece.subarray(0, 7)]);
+    pair.gateway.flush();
+    await pair.gateway.synced();
+    const spools = asItIs(pair, 'killed');
+    await pair.gateway.close({ reason: 'client_lost' });
+    const transport = await pair.transport();
+    const options = { directory: spools, session: pair.session, signal: signal() };
+    const receipt = await uploadSession({ ...options, gateway: transport });
+    expect(receipt).toMatchObject({ cuts: 1, hasUnconfirmedTail: true });
+    const { ledger } = openJournal(join(spools, pair.session), pair.session);
+    expect(ledger.offsets(1)).toEqual({ stream: 1, up: 9, down: 0 });
+    await pair.client.close();
+  });
+
+  test('while it lives the client signs the part that has arrived as well', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    const piece = Buffer.from('SELECT 2 FROM what_was_in_flight;');
+    pair.client.data(1, 0, [piece]);
+    pair.client.flush();
+    pair.gateway.data(1, 0, [piece.subarray(0, 7)]);
+    await pair.gateway.close({ reason: 'partition' });
+    await pair.client.close();
+    const gateway = await pair.transport();
+    const options = { directory: bench.spools, session: pair.session, signal: signal() };
+    const receipt = await uploadSession({ ...options, gateway, live: pair.client });
+    expect(receipt).toMatchObject({ cuts: 1, hasUnconfirmedTail: false });
+  });
+
+  test('between a cut and its answer offers the same cut again, and then what came behind it', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(CHUNK_BYTES + 500));
+    const proposal = await pair.nextCut();
+    pair.down(1, randomBytes(100));
+    pair.down(1, randomBytes(2 * CHUNK_BYTES));
+    const spools = asItIs(pair, 'killed');
+    await pair.gateway.close({ reason: 'client_lost' });
+    const gateway = await pair.transport();
+    const offered: unknown[] = [];
+    const proposeCut: typeof gateway.proposeCut = (session, cut, stop) => {
+      offered.push(cut);
+      return gateway.proposeCut(session, cut, stop);
+    };
+    const options = { directory: spools, session: pair.session, signal: signal() };
+    const receipt = await uploadSession({ ...options, gateway: { ...gateway, proposeCut } });
+    expect(offered).toHaveLength(2);
+    expect(offered[0]).toEqual(proposal);
+    expect(receipt).toMatchObject({ cuts: 2, hasUnconfirmedTail: false });
+    await pair.client.close();
+  });
+});
+
+describe('a gateway whose files were cut off', () => {
+  /** What both had, less the gateway's last frame; of the client there is what `kill -9` left. */
+  async function shortened(): Promise<{ readonly pair: SessionPair; readonly spools: string }> {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(1000));
+    await pair.gateway.synced();
+    await pair.client.finish(signal());
+    pair.connected = false;
+    for (let piece = 0; piece < 4; piece += 1) {
+      pair.up(1, randomBytes(10));
+      pair.down(1, randomBytes(600));
+    }
+    await pair.gateway.synced();
+    const file = join(pair.gateway.directory, segmentName(1));
+    truncateSync(file, statSync(file).size - 50);
+    return { pair, spools: asItIs(pair, 'killed') };
+  }
+
+  test('gets no signature of a later hoop, whenever it asks, though they agree on what is there', async () => {
+    const { pair, spools } = await shortened();
+    const ended = await bench.ended(pair.session);
+    const gateway = transportTo(ended);
+    const options = { directory: spools, session: pair.session, gateway, signal: signal() };
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await expect(uploadSession(options)).rejects.toMatchObject({
+        code: 'HOOP_EVIDENCE_MISMATCH',
+        message: 'the gateway has recorded 600 bytes less of stream 1 than came from it',
+      });
+    }
+    // The bytes that are there are agreed on; only the whole is not.
+    expect(ended.position()).toMatchObject({ agreed: 2 });
+    await pair.client.close();
+  });
+
+  test('nor for what it had said was on its disk, if only that is gone', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.up(1, randomBytes(10));
+    await pair.gateway.synced();
+    pair.up(1, randomBytes(600));
+    await pair.gateway.synced();
+    pair.connected = false;
+    const file = join(pair.gateway.directory, segmentName(1));
+    truncateSync(file, statSync(file).size - 50);
+    await pair.client.close();
+    const gateway = await pair.transport();
+    const options = { directory: bench.spools, session: pair.session, gateway, signal: signal() };
+    await expect(uploadSession({ ...options, live: pair.client })).rejects.toMatchObject({
+      code: 'HOOP_EVIDENCE_MISMATCH',
+      message:
+        'the gateway has 600 bytes less of what it was sent on stream 1 than it said were on its disk',
+    });
+  });
+
+  test('is not offered a cut that goes beyond them', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(10));
+    pair.down(1, randomBytes(600));
+    await pair.nextCut();
+    await pair.gateway.synced();
+    const file = join(pair.gateway.directory, segmentName(1));
+    truncateSync(file, statSync(file).size - 50);
+    const spools = asItIs(pair, 'killed');
+    const gateway = await pair.transport();
+    const options = { directory: spools, session: pair.session, gateway, signal: signal() };
+    await expect(uploadSession(options)).rejects.toThrow('than came from it');
+    expect(gateway.ended.position()).toMatchObject({ state: 'ended', agreed: 0 });
+    await pair.client.close();
+  });
+});
+
+test('of two that settle one session only one signs', async () => {
+  const pair = await SessionPair.open(bench);
+  pair.openStream(1);
+  pair.down(1, randomBytes(100));
+  await pair.gateway.close({ reason: 'client_lost' });
+  await pair.client.close();
+  const gateway = await pair.transport();
+  const options = { directory: bench.spools, session: pair.session, signal: signal() };
+  // Two containers with one home: neither sees the process of the other.
+  const uploads = await Promise.allSettled(
+    [1, 2].map(() => uploadSession({ ...options, gateway, live: pair.client })),
+  );
+  const failed = uploads.flatMap((upload) => (upload.status === 'rejected' ? [upload.reason] : []));
+  expect(failed).toMatchObject([{ code: 'HOOP_LOCAL_STATE' }]);
+  expect(gateway.ended.position()).toMatchObject({ agreed: 1 });
+  expect(openJournal(pair.client.directory, pair.session).agreed).toHaveLength(1);
+});
+
+describe('a journal', () => {
+  /** Two agreed cuts, a proposed one, and bytes behind it. */
+  async function session(): Promise<SessionPair> {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    for (let cut = 0; cut < 2; cut += 1) {
+      pair.up(1, Buffer.from(`SELECT ${cut}`));
+      pair.down(1, randomBytes(3 * CHUNK_BYTES + 11));
+      await pair.gateway.synced();
+      await pair.client.finish(signal());
+    }
+    pair.down(1, randomBytes(100));
+    await pair.nextCut();
+    pair.down(1, randomBytes(50));
+    await pair.client.close();
+    await pair.gateway.close({ reason: 'client_lost' });
+    return pair;
+  }
+
+  test('that ends anywhere gives what it holds, and never more cuts than were signed', async () => {
+    const pair = await session();
+    const { directory } = pair.client;
+    const file = join(directory, 'journal');
+    const whole = readFileSync(file);
+    const seen = new Set<string>();
+    for (let length = 24; length <= whole.length; length += 1) {
+      writeFileSync(file, whole.subarray(0, length));
+      const { agreed, proposed } = openJournal(directory, pair.session);
+      seen.add(`${agreed.length} ${proposed === undefined ? '' : 'proposed'}`);
+    }
+    expect([...seen]).toEqual(['0 ', '0 proposed', '1 ', '1 proposed', '2 ', '2 proposed']);
+    // Without power, the file was made longer and never filled.
+    writeFileSync(file, Buffer.concat([whole, Buffer.alloc(4096)]));
+    expect(openJournal(directory, pair.session)).toMatchObject({ records: 5 });
+    writeFileSync(file, whole.subarray(0, 10));
+    expect(() => openJournal(directory, pair.session)).toThrow('is damaged');
+  });
+
+  test('in which a byte was changed is refused, or ends before it', async () => {
+    const pair = await session();
+    const { directory } = pair.client;
+    const file = join(directory, 'journal');
+    const whole = readFileSync(file);
+    const right = openJournal(directory, pair.session);
+    for (let at = 0; at < whole.length; at += 1) {
+      const changed = Buffer.from(whole);
+      changed[at] = (changed[at] ?? 0) ^ 0x10;
+      writeFileSync(file, changed);
+      try {
+        const { agreed, records } = openJournal(directory, pair.session);
+        expect(records).toBeLessThan(5);
+        expect(agreed).toEqual(right.agreed.slice(0, agreed.length));
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'HOOP_RECORDING_DAMAGED' });
+      }
+    }
+  });
+
+  test('whose leaves are damaged or of another cut signs less, and nothing that is not true', async () => {
+    const pair = await session();
+    const { directory } = pair.client;
+    const [first = '', second = ''] = ['open-0', 'open-1'].map((name) => join(directory, name));
+    const { points } = openJournal(directory, pair.session);
+    expect(points.offsets()).toMatchObject([{ stream: 1, down: 2 * (3 * CHUNK_BYTES + 11) + 150 }]);
+    for (const bytes of [Buffer.alloc(0), Buffer.alloc(500), readFileSync(first)]) {
+      writeFileSync(second, bytes);
+      expect(openJournal(directory, pair.session).points.offsets()).toEqual([]);
+    }
+    const gateway = await pair.transport();
+    const options = { directory: bench.spools, session: pair.session, signal: signal() };
+    const receipt = await uploadSession({ ...options, gateway });
+    expect(receipt).toMatchObject({ cuts: 3, hasUnconfirmedTail: true });
+  });
+
+  test('holds neither content nor the key that would let it be guessed', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    const marker = Buffer.from('marker 4111 1111 1111 1111');
+    for (let turn = 0; turn < 50; turn += 1) {
+      pair.up(1, marker);
+      pair.down(1, marker);
+    }
+    const salt = pair.saltKey;
+    const look = () =>
+      readdirSync(pair.client.directory).map((name) =>
+        readFileSync(join(pair.client.directory, name)),
+      );
+    const secrets = [marker, salt, Buffer.from(salt.toString('base64')), salt.toString('hex')];
+    const check = () => {
+      for (const bytes of look()) {
+        expect(secrets.some((secret) => bytes.includes(secret))).toBe(false);
+      }
+    };
+    check();
+    await pair.end();
+    check();
+  });
+
+  test('takes little more than its leaves', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    const piece = randomBytes(16 * 1024);
+    const megabytes = 64;
+    for (let turn = 0; turn < megabytes * 64; turn += 1) {
+      pair.down(1, piece);
+      await pair.gateway.backpressure();
+      if (turn % 64 === 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    await pair.end();
+    const sizes = readdirSync(pair.client.directory).map(
+      (name) => readFileSync(join(pair.client.directory, name)).length,
+    );
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(megabytes * 4096);
+  });
+});
