@@ -9,12 +9,21 @@ export interface FenceFlags {
   readonly fenceWrite?: readonly string[];
 }
 
+/** What is decided about files that run by themselves later, before anybody is asked. */
+export interface ChangeFlags {
+  readonly keepChanges?: boolean;
+  readonly restoreChanges?: boolean;
+}
+
 /** @throws HoopError HOOP_USAGE: a fence is described and not asked for */
-export function checkFenceFlags(flags: FenceFlags): void {
+export function checkFenceFlags(flags: FenceFlags & ChangeFlags): void {
   const { fence, fenceAllow, fenceHide, fenceShow, fenceWrite } = flags;
   if (!fence && [fenceAllow, fenceHide, fenceShow, fenceWrite].some((list) => list !== undefined)) {
     throw new HoopError('HOOP_USAGE', 'the options of a fence are given without --fence', {
       hint: 'Add --fence, or leave them out.',
     });
+  }
+  if (flags.keepChanges && flags.restoreChanges) {
+    throw new HoopError('HOOP_USAGE', '--keep-changes and --restore-changes exclude each other');
   }
 }

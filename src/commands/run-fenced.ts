@@ -2,13 +2,15 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import type { Home } from '../home.ts';
 import type { RunEnvironment } from '../run/environment.ts';
 import type { FencedCommand } from '../run/fence/fence.ts';
 import type { FenceView } from '../run/fence/fence-view.ts';
 import { isAgentKey } from '../run/fence/let-in-variables.ts';
 import { RunFence } from '../run/fence/run-fence.ts';
-import { RunsLater } from '../run/fence/runs-later.ts';
 import { ShadowState } from '../run/fence/shadow-state.ts';
+import { watchOf } from '../run/later/later-changes.ts';
+import { RunChanges } from '../run/later/owed-changes.ts';
 import type { RunLogin } from '../run/run-login.ts';
 import { Job, jobShell } from '../run/terminal/job-shell.ts';
 import { plain } from '../ui/printable.ts';
@@ -79,6 +81,15 @@ export async function openRunFence(
   return fence;
 }
 
+/** Before the command starts: what stands in the files that run by themselves later. */
+export function beginChanges(
+  home: Pick<Home, 'state'>,
+  run: string,
+  { view, shadow }: RunFence,
+): RunChanges {
+  return RunChanges.begin(home, run, view.cwd, watchOf(view, shadow?.kept));
+}
+
 /** An agent without its key fails in words of its own, which do not lead here. */
 export function noteAgentKeys(io: Io, { removed }: Pick<RunEnvironment, 'removed'>): void {
   const keys = [...removed].flatMap(([name, reason]) =>
@@ -108,7 +119,6 @@ export async function runFenced(
   env: NodeJS.ProcessEnv,
   { terminal, isJson }: { readonly terminal: ChildTerminal | undefined; readonly isJson: boolean },
 ): Promise<number> {
-  const runsLater = new RunsLater(fence.view, fence.shadow?.kept);
   try {
     return await (terminal === undefined
       ? runInTerminal(io, fence, command, env)
@@ -121,12 +131,6 @@ export async function runFenced(
         io.note(plain(text));
       }
     };
-    const changed = runsLater.changed();
-    if (changed.length > 0) {
-      const paths = changed.join(', ');
-      const text = `changed during the run, and run by themselves later: look at ${paths}`;
-      told('runs-later-changed', { paths: changed }, text);
-    }
     const lost = fence.shadow?.finish() ?? [];
     if (lost.length > 0) {
       told('state-not-kept', { files: lost }, `not kept of the agent's state: ${lost.join('; ')}`);

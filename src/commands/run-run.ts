@@ -1,11 +1,15 @@
 /** The work of `hoop run`: a run, its child, and everything closed and uploaded behind it. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { openGateway } from '../auth/open-gateway.ts';
 import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
+import { type Home, locateHome } from '../home.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import { findProfile } from '../run/agents/find-profile.ts';
 import { buildEnvironment } from '../run/environment.ts';
 import type { RunFence } from '../run/fence/run-fence.ts';
+import type { RunChanges } from '../run/later/owed-changes.ts';
 import { RunRemains } from '../run/remains.ts';
 import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
@@ -23,13 +27,14 @@ import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
 import { QuietScreen } from './quiet-screen.ts';
+import type { ReviewFlags, ReviewOptions } from './review-changes.ts';
 import { RunAgent } from './run-agent.ts';
 import { runChild } from './run-child.ts';
 import { openRunContext, printBriefing } from './run-context.ts';
 import { sessionOptions } from './session-options.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
-export interface RunFlags extends FenceFlags, PromptFlags, SummaryFlags {
+export interface RunFlags extends FenceFlags, ReviewFlags, PromptFlags, SummaryFlags {
   readonly target?: readonly string[];
   readonly agent?: string;
   readonly reason?: string;
@@ -69,6 +74,9 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
   await using disposed = new AsyncDisposableStack();
   const around: { fence?: RunFence } = {};
   const { command, profile: named } = request;
+  // Of the person, also where this is a run inside a run: that one's directory goes with it.
+  const home = open.home.run === undefined ? open.home : locateHome(withoutRun(io.env));
+  await reviewEarlier(io, home, request);
   const profile = await findProfile({ profile: named, command, cwd: io.cwd, home: open.home });
   const isFenced = request.fence === true;
   const agent = profile && new RunAgent(io, { profile, command, isFenced });
@@ -104,6 +112,7 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
   });
   let status: number | undefined;
   let remains: RunRemains | undefined;
+  let changes: RunChanges | undefined;
   try {
     terminal?.recordIn(run, note);
     if (request.briefingOnly) {
@@ -137,7 +146,9 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     }
     showRun(io, run, profile?.name);
     if (fence) {
-      (await import('./run-fenced.ts')).noteAgentKeys(io, environment);
+      const { beginChanges, noteAgentKeys } = await import('./run-fenced.ts');
+      noteAgentKeys(io, environment);
+      changes = beginChanges(home, run.id, fence);
     }
     // Behind a fence the kernel does it.
     const cover = terminal && ((stdio: readonly ChildStdio[]) => terminal.device.cover(stdio));
@@ -175,9 +186,36 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
       await terminal?.close();
       await run.close();
     } finally {
-      await summary?.write(open, status);
+      try {
+        await reviewRun(io, changes, around.fence, { flags: request, home, run: run.id });
+      } finally {
+        await summary?.write(open, status);
+      }
     }
   }
+}
+
+/** What earlier runs here have left to decide: `hoop run` without a fence would start it. */
+async function reviewEarlier(io: Io, home: Home, request: RunRequest): Promise<void> {
+  if (request.printEnv || request.briefingOnly || !existsSync(join(home.state, 'changes'))) return;
+  const review = await import('./review-changes.ts');
+  await review.reviewEarlier(io, { flags: request, home, run: 'earlier' });
+}
+
+async function reviewRun(
+  io: Io,
+  changes: RunChanges | undefined,
+  fence: RunFence | undefined,
+  options: ReviewOptions,
+): Promise<void> {
+  if (changes === undefined) return;
+  // Nothing of it may write while a person decides.
+  await fence?.[Symbol.asyncDispose]();
+  await (await import('./review-changes.ts')).reviewRun(io, changes, options);
+}
+
+function withoutRun({ HOOP_RUN_DIR: _, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return env;
 }
 
 function openTerminal(io: Io, request: RunRequest): ChildTerminal | undefined {

@@ -264,6 +264,8 @@ describe('what an agent plants for the next time', () => {
       v: 1,
       event: 'runs-later-changed',
       paths: [join(home, '.claude/settings.json')],
+      changes: [{ path: join(home, '.claude/settings.json'), change: 'new', done: 'undecided' }],
+      notLookedAt: [],
     });
   });
 });

@@ -10,11 +10,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { Server } from 'node:net';
 import { homedir, constants as system, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../../errors.ts';
 import { type Home, locateHome } from '../../home.ts';
@@ -44,6 +45,7 @@ const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
 const STDERR = 4;
 const ARGUMENTS = 5;
 const FILTER = 6;
+const GONE_LOOK_MS = 5;
 const MAX_SAID_CHARACTERS = 16_384;
 
 /**
@@ -75,6 +77,8 @@ export class Fence implements AsyncDisposable {
   #said = '';
   /** As seen from here; the command once it has become it. */
   #innerProcess: number | undefined;
+  /** Process 1 of the namespace, as seen from here. */
+  #first: number | undefined;
 
   /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
   static async open(options: FenceOptions): Promise<Fence> {
@@ -95,7 +99,8 @@ export class Fence implements AsyncDisposable {
       await fence[Symbol.asyncDispose]();
       throw error;
     }
-    fence.#innerProcess = innerProcess(fence.#child.pid);
+    fence.#first = fence.#child.pid === undefined ? undefined : childOf(fence.#child.pid);
+    fence.#innerProcess = fence.#first === undefined ? undefined : childOf(fence.#first);
     return fence;
   }
 
@@ -184,6 +189,8 @@ export class Fence implements AsyncDisposable {
     // bwrap's end is the end of its first process, and with it of the namespace.
     this.#child.kill('SIGKILL');
     await this.#ended;
+    // It goes when all others have gone, and bwrap does not wait for that.
+    while (this.#first !== undefined && isAlive(this.#first)) await delay(GONE_LOOK_MS);
   }
 
   /** Stderr of the shell around the command. */
@@ -342,8 +349,11 @@ export function findBubblewrap(path = ''): string {
   return found;
 }
 
-/** bwrap waits outside for the first process of the namespace, which waits for the command. */
-function innerProcess(outer: number | undefined): number | undefined {
-  const first = outer === undefined ? undefined : childOf(outer);
-  return first === undefined ? undefined : childOf(first);
+/** What nobody has waited for yet is over, too: it has become that when all of its namespace was. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }

@@ -1,0 +1,271 @@
+/**
+ * After a fenced run: what it has changed of what runs by itself later, shown and asked for. Nobody
+ * loses work by an answer: what is not kept is put aside, and where it is is told.
+ */
+
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Home } from '../home.ts';
+import { readState } from '../run/later/file-state.ts';
+import type { Change } from '../run/later/later-changes.ts';
+import { EarlierChanges, type RunChanges } from '../run/later/owed-changes.ts';
+import { canPutBack, putBack, removeEmpty } from '../run/later/put-back.ts';
+import { plain } from '../ui/printable.ts';
+import { changeLines, changeWords } from '../ui/render-change.ts';
+import { renderJson } from '../ui/render-json.ts';
+import { type Style, styleFor } from '../ui/style.ts';
+import { plural } from '../ui/times.ts';
+import { onAbort } from '../until.ts';
+import type { ChangeFlags } from './fence-flags.ts';
+import type { Io } from './io.ts';
+
+export interface ReviewFlags extends ChangeFlags {
+  readonly json?: boolean;
+}
+
+export interface ReviewOptions {
+  readonly flags: ReviewFlags;
+  readonly home: Home;
+  /** Names the directory of what is put aside. */
+  readonly run: string;
+}
+
+type Outcome =
+  | { readonly change: Change; readonly done: 'kept' | 'undecided' }
+  | { readonly change: Change; readonly done: 'restored'; readonly aside?: string }
+  | { readonly change: Change; readonly done: 'not restored'; readonly why: string };
+
+const MAX_NAMED = 20;
+const DRAIN_MS = 50;
+
+/** When nothing of the run is left that could write. */
+export async function reviewRun(io: Io, owed: RunChanges, options: ReviewOptions): Promise<void> {
+  const { changes, notLookedAt } = owed.after();
+  const outcomes = await decide(io, changes, 'the run has changed', options);
+  owed.settle(stillOpen(outcomes));
+  tell(io, outcomes, options, notLookedAt);
+}
+
+/** Before a run: what earlier ones here have left, killed or with nobody to ask. */
+export async function reviewEarlier(io: Io, options: ReviewOptions): Promise<void> {
+  const earlier = EarlierChanges.in(options.home, io.cwd);
+  const { changes, wasKilled } = earlier;
+  const who = wasKilled ? 'a fenced run here that was killed' : 'an earlier fenced run here';
+  const outcomes = await decide(io, changes, `${who} has changed`, options);
+  earlier.settle(stillOpen(outcomes));
+  tell(io, outcomes, options, [], `${who}: `);
+}
+
+function stillOpen(outcomes: readonly Outcome[]): readonly Change[] {
+  return outcomes
+    .filter(({ done }) => done === 'undecided' || done === 'not restored')
+    .map(({ change }) => change);
+}
+
+async function decide(
+  io: Io,
+  changes: readonly Change[],
+  what: string,
+  { flags, home, run }: ReviewOptions,
+): Promise<readonly Outcome[]> {
+  const aside = join(home.state, 'aside', run);
+  if (changes.length === 0) return [];
+  if (flags.keepChanges) return changes.map((change) => ({ change, done: 'kept' }));
+  if (flags.restoreChanges) return inOrder(changes).map((change) => restore(change, aside));
+  const canAsk = io.stdin.isTTY && io.stderr.isTTY && !io.quiet && flags.json !== true;
+  if (!canAsk) return changes.map((change) => ({ change, done: 'undecided' }));
+  const files = plural(changes.length, 'file');
+  io.note(`${what} ${files} that other programs use by themselves later:`);
+  return new Dialog(io, aside).ask(inOrder(changes));
+}
+
+/** Links first: what is behind one can be put back only when it is gone. */
+function inOrder(changes: readonly Change[]): readonly Change[] {
+  const isLink = ({ after }: Change): number => (after.kind === 'link' ? 0 : 1);
+  return changes.toSorted((a, b) => isLink(a) - isLink(b));
+}
+
+function restore(change: Change, aside: string): Outcome {
+  if (change.before !== undefined && !canPutBack(change)) {
+    return { change, done: 'not restored', why: 'hoop has no copy of what stood there' };
+  }
+  const result = putBack(change, aside);
+  if (!result.done) return { change, done: 'not restored', why: result.why };
+  if (change.before?.kind === 'absent') removeEmpty(change);
+  return {
+    change,
+    done: 'restored',
+    ...(result.aside === undefined ? {} : { aside: result.aside }),
+  };
+}
+
+const QUESTION =
+  'keep (k), restore what was there (r), keep all (K), restore all (R), show it in full (s)? ';
+
+class Dialog {
+  readonly #io: Io;
+  readonly #aside: string;
+  readonly #style: Style;
+  #forAll: 'k' | 'r' | undefined;
+
+  constructor(io: Io, aside: string) {
+    this.#io = io;
+    this.#aside = aside;
+    this.#style = styleFor(io.color.stderr);
+  }
+
+  /** Who leaves (Ctrl-C, Ctrl-D) is asked by the next run. */
+  async ask(changes: readonly Change[]): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = [];
+    let hasLeft = false;
+    using lines = new Lines(this.#io);
+    for (const [index, change] of changes.entries()) {
+      const number = `${index + 1}/${changes.length}`;
+      const outcome: Outcome | undefined = hasLeft
+        ? undefined
+        : await this.#one(change, number, lines);
+      hasLeft ||= outcome === undefined;
+      outcomes.push(outcome ?? { change, done: 'undecided' });
+    }
+    return outcomes;
+  }
+
+  async #one(first: Change, number: string, lines: Lines): Promise<Outcome | undefined> {
+    let change = first;
+    if (this.#forAll === undefined) this.#show(change, number, false);
+    for (;;) {
+      const answer = this.#forAll ?? (await lines.answer(`hoop: ${QUESTION}`));
+      if (answer === undefined) return undefined;
+      const word = answer.trim();
+      if (word === 'K' || word === 'R') this.#forAll = word === 'K' ? 'k' : 'r';
+      const letter = word.toLowerCase();
+      if (letter === 's') {
+        this.#show(change, number, true);
+      } else if (letter === 'k') {
+        return { change, done: 'kept' };
+      } else if (letter === 'r') {
+        const outcome = restore(change, this.#aside);
+        if (outcome.done !== 'not restored' || outcome.why !== 'changed again') return outcome;
+        // What is restored is what was seen.
+        change = { ...change, after: readState(change.path) };
+        this.#forAll = undefined;
+        this.#io.note(plain(`${change.path} was changed again just now:`));
+        this.#show(change, number, false);
+      }
+    }
+  }
+
+  #show(change: Change, number: string, isAll: boolean): void {
+    const { bold } = this.#style;
+    const heading = `${number} ${bold(plain(change.path))}: ${plain(changeWords(change))}`;
+    const lines = [heading, ...changeLines(change, this.#style, isAll)];
+    this.#io.stderr.write(`${lines.join('\n')}\n`);
+  }
+}
+
+/** Typed lines, one for each question; none is taken for two. */
+class Lines implements Disposable {
+  readonly #io: Io;
+  readonly #interface: ReturnType<typeof createInterface>;
+  readonly #typed: string[] = [];
+  #isOver = false;
+  #wait: (() => void) | undefined;
+  readonly #release: Disposable;
+
+  constructor(io: Io) {
+    this.#io = io;
+    this.#interface = createInterface({ input: io.stdin, terminal: false });
+    this.#interface.on('line', (line) => {
+      this.#typed.push(line);
+      this.#wait?.();
+    });
+    this.#interface.on('close', () => this.#end());
+    this.#release = onAbort(io.signal, () => this.#end());
+  }
+
+  /** @returns undefined: nobody answers any more */
+  async answer(question: string): Promise<string | undefined> {
+    if (this.#isOver) return undefined;
+    // What was typed before the question was seen, or answered by the terminal, does not answer it.
+    await delay(DRAIN_MS);
+    this.#typed.length = 0;
+    this.#io.stderr.write(question);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wait = resolve;
+    await promise;
+    this.#wait = undefined;
+    const line = this.#typed.shift();
+    if (line === undefined) this.#io.stderr.write('\n');
+    return line;
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#wait?.();
+  }
+
+  [Symbol.dispose](): void {
+    this.#release[Symbol.dispose]();
+    this.#interface.close();
+    this.#io.stdin.pause();
+  }
+}
+
+function tell(
+  io: Io,
+  outcomes: readonly Outcome[],
+  { flags }: ReviewOptions,
+  notLookedAt: readonly string[],
+  who = '',
+): void {
+  if (outcomes.length === 0 && notLookedAt.length === 0) return;
+  if (flags.json) {
+    const changes = outcomes.map(({ change, ...rest }) => ({
+      path: change.path,
+      change: changeWords(change),
+      ...rest,
+    }));
+    const paths = changes.map(({ path }) => path);
+    const event = 'runs-later-changed';
+    io.stderr.write(`${renderJson({ v: 1, event, paths, changes, notLookedAt })}\n`);
+    return;
+  }
+  const of = (done: Outcome['done']): readonly Outcome[] =>
+    outcomes.filter((one) => one.done === done);
+  const note = (text: string, some: readonly Outcome[], end = ''): void => {
+    if (some.length > 0) io.note(plain(`${who}${text}: ${named(some)}${end}`));
+  };
+  note(
+    'changed during the run, and run by themselves later',
+    of('undecided'),
+    '. Look at them: the next `hoop run` here asks on a terminal; --keep-changes and --restore-changes decide without one',
+  );
+  note('kept', of('kept'));
+  note('restored', of('restored'));
+  for (const one of outcomes) {
+    if (one.done === 'restored' && one.aside !== undefined) {
+      io.note(plain(`what stood in ${one.change.path} is in ${one.aside} now`));
+    } else if (one.done === 'not restored') {
+      io.note(plain(`${one.change.path} is not restored: ${one.why}. Look at it`));
+    }
+  }
+  if (notLookedAt.length > 0) {
+    const first = notLookedAt[0] ?? '';
+    io.note(
+      plain(
+        `not looked at for files that run later: ${directoriesWords(notLookedAt.length)}, ${first} the first`,
+      ),
+    );
+  }
+}
+
+function directoriesWords(count: number): string {
+  return count === 1 ? 'one directory' : `${count} directories`;
+}
+
+function named(outcomes: readonly Outcome[]): string {
+  const paths = outcomes.slice(0, MAX_NAMED).map(({ change }) => change.path);
+  const more = outcomes.length - paths.length;
+  return `${paths.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

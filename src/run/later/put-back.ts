@@ -1,0 +1,189 @@
+/**
+ * Puts back what stood in a file before a run, and keeps what the run had left there aside, out of
+ * the way of everything that would run it. The directories above are held open on the way (Linux:
+ * /proc/self/fd), so that a link that is put among them meanwhile leads nowhere.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  cpSync,
+  fchmodSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { isBelow } from '../fence/is-below.ts';
+import { type FileState, isSame, readState, statOf } from './file-state.ts';
+import type { Change } from './later-changes.ts';
+
+export type PutBack =
+  /** @property aside where what was there is now; undefined: nothing was */
+  | { readonly done: true; readonly aside: string | undefined }
+  /** It is not what was shown any more. */
+  | { readonly done: false; readonly why: 'changed again' }
+  | { readonly done: false; readonly why: string };
+
+/** Whether it is known what stood there. */
+export function canPutBack({ before }: Change): boolean {
+  return before === undefined
+    ? false
+    : before.kind === 'file'
+      ? before.content !== undefined
+      : before.kind !== 'other';
+}
+
+/** @param aside directory, made when it is needed */
+export function putBack(change: Change, aside: string): PutBack {
+  let directory: OpenDirectory | undefined;
+  try {
+    directory = OpenDirectory.open(change.place, dirname(change.path));
+    return exchange(change, directory, join(aside, change.path));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed';
+    return { done: false, why: WHY[code] ?? code };
+  } finally {
+    directory?.close();
+  }
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ELOOP: 'a directory above it is a link now',
+  ENOTDIR: 'a directory above it is a link or a file now',
+  EACCES: 'it may not be written',
+  EROFS: 'it may not be written',
+  EPERM: 'it may not be written',
+};
+
+function exchange(change: Change, directory: OpenDirectory, aside: string): PutBack {
+  const { before, after } = change;
+  const name = basename(change.path);
+  const path = directory.at(name);
+  const taken = directory.at(`.${name}.hoop-${randomBytes(6).toString('hex')}`);
+  if (after.kind !== 'absent') {
+    if (statOf(path) === undefined) return { done: false, why: 'changed again' };
+    // Taken first and looked at then: what is written meanwhile has no way to it by its name.
+    renameSync(path, taken);
+    if (!isShown(change, readState(taken))) {
+      giveBack(taken, path);
+      return { done: false, why: 'changed again' };
+    }
+  }
+  try {
+    writeBefore(before, directory, name);
+  } catch (error) {
+    if (after.kind !== 'absent') giveBack(taken, path);
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
+      return { done: false, why: 'changed again' };
+    }
+    throw error;
+  }
+  if (after.kind === 'absent') return { done: true, aside: undefined };
+  keepAside(taken, aside);
+  return { done: true, aside };
+}
+
+/** Of a directory only that it is one. Under its other name a link may end somewhere else. */
+function isShown({ after }: Change, now: FileState): boolean {
+  if (after.kind === 'link' && now.kind === 'link') return after.to === now.to;
+  if (after.kind === 'other' && now.kind === 'other') return true;
+  return isSame(after, now);
+}
+
+function giveBack(taken: string, path: string): void {
+  // What stands there now is newer than what was taken, and both must stay.
+  if (statOf(path) === undefined) renameSync(taken, path);
+}
+
+/** Never over what somebody has put there meanwhile. */
+function writeBefore(before: FileState | undefined, directory: OpenDirectory, name: string): void {
+  if (before?.kind === 'link') {
+    symlinkSync(before.to, directory.at(name));
+  } else if (before?.kind === 'file' && before.content !== undefined) {
+    const made = directory.at(`.${name}.hoop-${randomBytes(6).toString('hex')}`);
+    const descriptor = openSync(made, 'wx', 0o600);
+    try {
+      writeFileSync(descriptor, Buffer.from(before.content, 'base64'));
+      fchmodSync(descriptor, before.mode);
+      linkSync(made, directory.at(name));
+    } finally {
+      closeSync(descriptor);
+      unlinkSync(made);
+    }
+  }
+}
+
+function keepAside(taken: string, aside: string): void {
+  mkdirSync(dirname(aside), { recursive: true, mode: 0o700 });
+  const stat = statOf(taken);
+  const to = statOf(aside) === undefined ? aside : `${aside}.${randomBytes(4).toString('hex')}`;
+  try {
+    renameSync(taken, to);
+  } catch (error) {
+    // Another file system.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    if (stat?.isSymbolicLink()) symlinkSync(readlinkSync(taken), to);
+    else cpSync(taken, to, { recursive: true, verbatimSymlinks: true, errorOnExist: true });
+    rmSync(taken, { recursive: true, force: true });
+  }
+}
+
+/** Removes directories above a file that is gone again, as far as they are empty. */
+export function removeEmpty({ path, place }: Pick<Change, 'path' | 'place'>): void {
+  for (let at = dirname(path); isBelow(at, place) && at !== place; at = dirname(at)) {
+    try {
+      rmdirSync(at);
+    } catch {
+      return;
+    }
+  }
+}
+
+/** A directory that stays the one it was, whatever is renamed above it. */
+class OpenDirectory {
+  readonly #descriptor: number;
+
+  /** Makes what is not there below `place`. @throws ELOOP, ENOTDIR when a link is on the way */
+  static open(place: string, path: string): OpenDirectory {
+    const names = relative(place, path).split('/').filter(Boolean);
+    let descriptor = openDirectory(place);
+    for (const name of names) {
+      const next = `/proc/self/fd/${descriptor}/${name}`;
+      try {
+        if (statOf(next) === undefined) mkdirSync(next);
+        const opened = openDirectory(next);
+        closeSync(descriptor);
+        descriptor = opened;
+      } catch (error) {
+        closeSync(descriptor);
+        throw error;
+      }
+    }
+    return new OpenDirectory(descriptor);
+  }
+
+  private constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  at(name: string): string {
+    return `/proc/self/fd/${this.#descriptor}/${name}`;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}
+
+function openDirectory(path: string): number {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  return openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}

@@ -1,0 +1,268 @@
+/**
+ * The files that run by themselves later and that a fenced command may write, each with what stands
+ * in it: once before the command starts and once after the last process of it has ended.
+ */
+import { type Dirent, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { isBelow } from '../fence/is-below.ts';
+import { ANYWHERE, AT_TOP, IN_REPOSITORY, VENVS, withModules } from '../fence/runs-later.ts';
+import {
+  ABSENT,
+  type FileState,
+  newRoom,
+  type Room,
+  readState,
+  realOf,
+  statOf,
+} from './file-state.ts';
+
+/** Directories of the project, those nearest first. After the run more: it may have made some. */
+export const MAX_DIRECTORIES = { before: 5000, after: 20_000 } as const;
+/** In one directory that is watched as a whole. */
+const MAX_IN_DIRECTORY = 5000;
+/** In directories that an agent keeps. */
+const MAX_LISTED = 50_000;
+/** Links that lead to links. */
+const MAX_LINKS = 8;
+/** Packages stand there by the thousand; what of them runs is told by package.json and lock files. */
+const NOT_LOOKED_THROUGH: ReadonlySet<string> = new Set(['node_modules', '.git', '.venv']);
+/** Usual names of environments of Python, which are told by this file in them. */
+const OTHER_VENVS: ReadonlySet<string> = new Set(['venv', 'env']);
+const VENV_MARK = 'pyvenv.cfg';
+/** git takes no such hook. */
+const SAMPLE = /\.sample$/;
+
+/** What is watched of a run. */
+export interface Watch {
+  /** What it may write; absolute, without links. */
+  readonly places: readonly string[];
+  /** Those that are looked through: the working directory, when it may be written. */
+  readonly projects: readonly string[];
+  readonly repositories: readonly string[];
+  /** Files and directories, there or not. */
+  readonly paths: readonly string[];
+  /** Patterns with `*` for any name. */
+  readonly patterns: readonly string[];
+  /** New links in there are told. */
+  readonly kept: readonly string[];
+}
+
+export interface Looked {
+  readonly files: ReadonlyMap<string, FileState>;
+  /** `.git`, of repositories below the projects. */
+  readonly repositories: ReadonlySet<string>;
+  /** Directories at which it ended, and places of which a part was left out. */
+  readonly notLookedAt: readonly string[];
+}
+
+/** @param most directories of a project */
+export function lookAt(watch: Watch, most: number): Looked {
+  return new Look(watch, most).all();
+}
+
+class Look {
+  readonly #watch: Watch;
+  readonly #most: number;
+  readonly #room: Room = newRoom();
+  readonly #files = new Map<string, FileState>();
+  readonly #repositories = new Set<string>();
+  readonly #left: string[] = [];
+
+  constructor(watch: Watch, most: number) {
+    this.#watch = watch;
+    this.#most = most;
+  }
+
+  all(): Looked {
+    const { places, projects, repositories, paths, patterns } = this.#watch;
+    for (const project of projects) this.#project(project);
+    const ofGit = [...repositories, ...this.#repositories]
+      .flatMap(withModules)
+      .flatMap((git) => IN_REPOSITORY.map((name) => join(git, name)));
+    for (const path of [...ofGit, ...paths, ...patterns.flatMap(matching)]) {
+      const place = places.find((one) => isBelow(path, one));
+      if (place !== undefined && path !== place) this.#path(place, relative(place, path));
+    }
+    return {
+      files: this.#files,
+      repositories: this.#repositories,
+      notLookedAt: this.#left,
+    };
+  }
+
+  #project(top: string): void {
+    for (const name of AT_TOP) {
+      const isVenv = VENVS.includes(name) && statOf(join(top, name))?.isDirectory() === true;
+      if (!isVenv) this.#path(top, name);
+    }
+    for (const venv of VENVS) {
+      for (const path of startFilesOf(join(top, venv))) this.#path(top, relative(top, path));
+    }
+    const rest = [top];
+    for (let looked = 0; looked < rest.length; looked += 1) {
+      const directory = rest[looked] ?? top;
+      if (looked >= this.#most) {
+        this.#left.push(...rest.slice(looked));
+        return;
+      }
+      for (const entry of entriesOf(directory)) {
+        this.#entry(directory, entry, rest);
+      }
+    }
+  }
+
+  #entry(directory: string, entry: Dirent, rest: string[]): void {
+    const { name } = entry;
+    const path = join(directory, name);
+    const watched = WATCHED_BELOW.get(name);
+    for (const below of watched ?? []) this.#path(directory, below);
+    if (name === '.git') {
+      this.#repositories.add(path);
+    } else if (entry.isSymbolicLink()) {
+      this.#link(path);
+    } else if (entry.isDirectory() && !isLeftOut(path, name) && !watched?.includes(name)) {
+      rest.push(path);
+    }
+  }
+
+  /** To a directory that is not looked through itself: what is watched could stand in there. */
+  #link(path: string): void {
+    if (this.#files.has(path)) return;
+    const real = realOf(path);
+    if (real === undefined || statOf(real)?.isDirectory() !== true) return;
+    const { projects } = this.#watch;
+    const isLookedThrough = projects.some(
+      (project) =>
+        isBelow(real, project) &&
+        !relative(project, real)
+          .split('/')
+          .some((name) => NOT_LOOKED_THROUGH.has(name) || OTHER_VENVS.has(name)),
+    );
+    if (!isLookedThrough) this.#files.set(path, readState(path, this.#room));
+  }
+
+  /** @param tail below `top`, which is no link; what is on the way may be one */
+  #path(top: string, tail: string, links = 0): void {
+    const names = tail.split('/');
+    for (const [index] of names.entries()) {
+      const path = join(top, ...names.slice(0, index + 1));
+      const stat = statOf(path);
+      if (stat === undefined) return;
+      if (stat.isSymbolicLink()) {
+        this.#files.set(path, readState(path, this.#room));
+        this.#behind(realOf(path), names.slice(index + 1), links);
+        return;
+      }
+      if (index === names.length - 1) {
+        this.#whole(path);
+      } else if (!stat.isDirectory()) {
+        return;
+      }
+    }
+  }
+
+  /** What a link leads to is as good as what is named itself, where it may be written. */
+  #behind(real: string | undefined, names: readonly string[], links: number): void {
+    const place = this.#watch.places.find((one) => real !== undefined && isBelow(real, one));
+    if (real === undefined || place === undefined || links >= MAX_LINKS) return;
+    const path = join(real, ...names);
+    if (path === place) return;
+    this.#path(place, relative(place, path), links + 1);
+  }
+
+  /** A file, or all that is in a directory. */
+  #whole(top: string): void {
+    const rest = [top];
+    for (let looked = 0; rest.length > 0; looked += 1) {
+      const path = rest.pop() ?? top;
+      if (looked >= MAX_IN_DIRECTORY) {
+        this.#left.push(top);
+        return;
+      }
+      const stat = statOf(path);
+      if (stat?.isDirectory()) {
+        const isHooks = path.endsWith('/hooks');
+        rest.push(
+          ...entriesOf(path)
+            .filter(({ name }) => !(isHooks && SAMPLE.test(name)))
+            .map(({ name }) => join(path, name)),
+        );
+      } else if (stat !== undefined && !this.#files.has(path)) {
+        this.#files.set(path, readState(path, this.#room));
+      }
+    }
+  }
+}
+
+function isLeftOut(path: string, name: string): boolean {
+  return (
+    NOT_LOOKED_THROUGH.has(name) ||
+    (OTHER_VENVS.has(name) && statOf(join(path, VENV_MARK)) !== undefined)
+  );
+}
+
+/** By the first part of what is watched in any directory: all that begins so. */
+const WATCHED_BELOW: ReadonlyMap<string, readonly string[]> = Map.groupBy(
+  ANYWHERE,
+  (name) => name.split('/')[0] ?? name,
+);
+
+/** One path, as it is now. @param place that it is in; behind a link nothing is there */
+export function stateAt(place: string, path: string): FileState {
+  const names = relative(place, path).split('/');
+  for (const [index] of names.slice(0, -1).entries()) {
+    const above = statOf(join(place, ...names.slice(0, index + 1)));
+    if (above?.isDirectory() !== true) return ABSENT;
+  }
+  return readState(path);
+}
+
+/** Links in directories that an agent keeps, made since: over these it would write elsewhere. */
+export function linksSince(directories: readonly string[], sinceMs: number): readonly string[] {
+  return directories.flatMap(linksIn).filter((path) => (statOf(path)?.ctimeMs ?? 0) >= sinceMs);
+}
+
+function linksIn(top: string): readonly string[] {
+  const found: string[] = [];
+  const rest = [top];
+  for (let listed = 0; rest.length > 0 && listed < MAX_LISTED; ) {
+    const directory = rest.pop() ?? top;
+    for (const entry of entriesOf(directory)) {
+      listed += 1;
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) rest.push(path);
+      if (entry.isSymbolicLink()) found.push(path);
+    }
+  }
+  return found;
+}
+
+/** `lib/python3.N/site-packages/*.pth` and the like. */
+function startFilesOf(venv: string): readonly string[] {
+  return matching(join(venv, 'lib', '*', 'site-packages', '*')).filter((path) =>
+    /\/[^/]+\.pth$|\/(site|user)customize\.py$/.test(path),
+  );
+}
+
+/** Paths that are there. @param pattern with `*` for any name */
+function matching(pattern: string): readonly string[] {
+  const [, ...parts] = pattern.split('/');
+  return parts.reduce<readonly string[]>(
+    (found, part) =>
+      found.flatMap((path) =>
+        (part === '*' ? entriesOf(path || '/').map(({ name }) => name) : [part])
+          .map((name) => `${path}/${name}`)
+          .filter((one) => statOf(one) !== undefined),
+      ),
+    [''],
+  );
+}
+
+function entriesOf(directory: string): readonly Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    // Gone, or not for us to see: then the command could not read it either.
+    return [];
+  }
+}

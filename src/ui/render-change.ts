@@ -1,0 +1,67 @@
+/** One change of a file that runs by itself later, for the person who decides about it. */
+import { join } from 'node:path';
+import { type FileState, readState } from '../run/later/file-state.ts';
+import type { Change } from '../run/later/later-changes.ts';
+import { lineDiff } from './line-diff.ts';
+import { plain } from './printable.ts';
+import type { Style } from './style.ts';
+
+const MAX_LINES = 24;
+const MAX_CHARACTERS = 400;
+const MAX_LINK = 200;
+
+/** What was done, in a word or a few. */
+export function changeWords({ before, after, isRepository }: Change): string {
+  if (isRepository) return 'a repository that was not there';
+  if (after.kind === 'absent') return 'removed';
+  const now = after.kind === 'link' ? `a link to ${after.to.slice(0, MAX_LINK)}` : '';
+  if (before?.kind === 'absent') return now === '' ? 'new' : `new: ${now}`;
+  if (now !== '') return `now ${now}`;
+  if (after.kind === 'other')
+    return after.what === 'directory' ? 'now a directory' : 'unreadable now';
+  if (before === undefined) return 'written';
+  if (before.kind !== 'file' || after.kind !== 'file' || before.sha256 !== after.sha256) {
+    return 'changed';
+  }
+  return `mode ${octal(before.mode)}, now ${octal(after.mode)}`;
+}
+
+/** The first lines of what is different. @param isAll without a bound */
+export function changeLines(change: Change, style: Style, isAll = false): readonly string[] {
+  const { path, isRepository } = change;
+  // Of a repository its settings: git runs what they name.
+  const isDirectory = isRepository && change.after.kind === 'other';
+  const is = isDirectory ? readState(join(path, 'config')) : change.after;
+  const [before, after] = [textOf(change.before), textOf(is)];
+  if (before === undefined || after === undefined) {
+    return [style.dim('  (not text, or too long to show)')];
+  }
+  const lines = lineDiff(before, after).map((line) => {
+    if (line === undefined) return style.dim('  …');
+    const text = `${line.sign} ${shortened(plain(line.text.replaceAll('\t', '    ')))}`;
+    const paint = line.sign === '+' ? style.green : line.sign === '-' ? style.red : style.dim;
+    return `  ${paint(text)}`;
+  });
+  if (isAll || lines.length <= MAX_LINES) return lines;
+  return [
+    ...lines.slice(0, MAX_LINES),
+    style.dim(`  … ${lines.length - MAX_LINES} more lines (s shows them)`),
+  ];
+}
+
+function textOf(state: FileState | undefined): string | undefined {
+  if (state === undefined || state.kind === 'absent' || state.kind === 'other') return '';
+  if (state.kind === 'link') return '';
+  if (state.content === undefined) return undefined;
+  const bytes = Buffer.from(state.content, 'base64');
+  return bytes.includes(0) ? undefined : bytes.toString('utf8');
+}
+
+function shortened(text: string): string {
+  const more = text.length - MAX_CHARACTERS;
+  return more <= 0 ? text : `${text.slice(0, MAX_CHARACTERS)} … (${more} more characters)`;
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(3, '0');
+}
