@@ -7,7 +7,6 @@
  * nothing. It ends for good when the commit in force no longer gives what was approved, even if a
  * later commit does again.
  */
-import type { StatementSync } from 'node:sqlite';
 import * as z from 'zod';
 import { documentCovers, mayAsk } from '../../policy/match.ts';
 import type { Policy } from '../../policy/policy.ts';
@@ -16,7 +15,7 @@ import type { Principal, TemporaryGrant } from '../../policy/types.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { utcTime } from '../base/utc-time.ts';
-import { type IndexStore, integer, optionalText, text } from '../index/index-store.ts';
+import { integer, nullable, optionalText, type Store, sql, text } from '../store/store.ts';
 
 export type AccessEnd = 'expired' | 'revoked' | 'policy';
 
@@ -39,7 +38,7 @@ export interface AccessGrant extends TemporaryGrant {
 }
 
 export interface AccessGrantsOptions {
-  readonly store: IndexStore;
+  readonly store: Store;
   /** Wall clock, ms. */
   readonly clock: () => number;
   readonly log: Log;
@@ -56,47 +55,61 @@ interface Live {
 /** A clock that was put forward ends a grant within this time although no timer fires. */
 const LOOK_EVERY_MS = 5000;
 const MAX_LISTED = 200;
+const MAX_SEEN = 10_000;
 
 export class AccessGrants implements Disposable {
   readonly #options: AccessGrantsOptions;
-  readonly #statements: ReturnType<typeof prepareAll>;
   readonly #live = new Map<string, Live>();
+  /** Those that were live in this process: sessions say what has become of theirs. */
+  readonly #seen = new Map<string, AccessGrant>();
   readonly #listeners = new Set<(grant: AccessGrant) => void>();
-  /** Ends that are in force and not yet on disk. */
+  /** Ends that are in force and not yet in the store. */
   readonly #unwritten = new Map<string, NonNullable<AccessGrant['ended']>>();
+  #writing = Promise.resolve();
+  #isWriting = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: AccessGrantsOptions) {
+  private constructor(options: AccessGrantsOptions) {
     this.#options = options;
-    this.#statements = prepareAll(options.store);
-    for (const row of this.#statements.live.all()) {
-      this.#keep(accessGrant(row));
-    }
-    this.endDue();
   }
 
-  /** Called with each grant that begins or has ended, after it is durable. */
+  /** With those that hold. */
+  static async open(options: AccessGrantsOptions): Promise<AccessGrants> {
+    const grants = new AccessGrants(options);
+    for (const row of await options.store.all(LIVE)) {
+      grants.#keep(accessGrant(row));
+    }
+    grants.endDue();
+    await grants.#writeEnds();
+    return grants;
+  }
+
+  /** Called with each grant that begins, after it is durable, or has ended. */
   onChange(listener: (grant: AccessGrant) => void): void {
     this.#listeners.add(listener);
   }
 
-  /** @throws what SQLite says: then nothing is given. */
-  give(grant: Omit<AccessGrant, 'ended'>): void {
+  /**
+   * Once for each id: what was given already is not given again.
+   * @throws what the store says: then nothing is given.
+   */
+  async give(grant: Omit<AccessGrant, 'ended'>): Promise<void> {
     const { holder } = grant;
-    this.#statements.insert.run(
-      grant.id,
-      grant.policy,
-      grant.definition,
-      grant.target,
-      holder.issuer,
-      holder.sub,
-      JSON.stringify({ name: holder.name, email: holder.email, groups: holder.groups }),
-      grant.reason,
-      JSON.stringify(grant.approvedBy),
-      grant.policyCommit,
-      grant.grantedMs,
-      grant.expiresMs,
-    );
+    const added = await this.#options.store.change(INSERT, {
+      id: grant.id,
+      policy: grant.policy,
+      definition: grant.definition,
+      target: grant.target,
+      issuer: holder.issuer,
+      sub: holder.sub,
+      holder: JSON.stringify({ name: holder.name, email: holder.email, groups: holder.groups }),
+      reason: grant.reason,
+      approvedBy: JSON.stringify(grant.approvedBy),
+      policyCommit: grant.policyCommit,
+      grantedMs: grant.grantedMs,
+      expiresMs: grant.expiresMs,
+    });
+    if (added === 0) return;
     const given = { ...grant, ended: undefined };
     this.#keep(given);
     this.#options.log.info('access.given', {
@@ -125,26 +138,38 @@ export class AccessGrants implements Disposable {
       }));
   }
 
-  find(id: string): AccessGrant | undefined {
-    const row = this.#statements.find.get(id);
+  async find(id: string): Promise<AccessGrant | undefined> {
+    await this.#writeEnds();
+    const row = await this.#options.store.get(FIND, { id });
     return row && accessGrant(row);
   }
 
+  /** One that is live, or was since the gateway started. */
+  seen(id: string): AccessGrant | undefined {
+    return this.#seen.get(id);
+  }
+
   /** Newest first. @param holder only theirs; undefined: everybody's. */
-  list(holder: Pick<Principal, 'issuer' | 'sub'> | undefined): AccessGrant[] {
+  async list(holder: Pick<Principal, 'issuer' | 'sub'> | undefined): Promise<AccessGrant[]> {
     this.endDue();
-    const rows = this.#statements.list.all({
-      issuer: holder?.issuer ?? null,
-      sub: holder?.sub ?? null,
+    await this.#writeEnds();
+    const rows = await this.#options.store.all(LIST, {
+      issuer: nullable(holder?.issuer),
+      sub: nullable(holder?.sub),
       limit: MAX_LISTED,
     });
     return rows.map(accessGrant);
   }
 
-  /** @returns false when it has ended already, or never was. */
-  revoke(id: string, by: string): boolean {
+  /**
+   * In force at once, whatever the store says of it.
+   * @returns false when it has ended already, or never was.
+   */
+  async revoke(id: string, by: string): Promise<boolean> {
     this.endDue();
-    return this.#end(id, 'revoked', by);
+    const isEnded = this.#end(id, 'revoked', by);
+    await this.#writeEnds();
+    return isEnded;
   }
 
   /** A commit has come into force: ends what it no longer gives, shortens what it gives for less. */
@@ -169,7 +194,7 @@ export class AccessGrants implements Disposable {
         this.#end(live.grant.id, 'expired', undefined);
       }
     }
-    this.#writeEnds();
+    void this.#writeEnds();
     const waits = [...this.#live.values()].map((live) => this.#restMs(live));
     if (waits.length + this.#unwritten.size > 0) {
       const waitMs = Math.min(LOOK_EVERY_MS, ...waits);
@@ -187,6 +212,7 @@ export class AccessGrants implements Disposable {
     const restMs = Math.min(grant.expiresMs - clock(), grant.expiresMs - grant.grantedMs);
     const deadline = performance.now() + restMs;
     this.#live.set(grant.id, { grant, deadline, expiresMs: grant.expiresMs });
+    this.#see(grant);
   }
 
   #restMs({ deadline, expiresMs }: Live): number {
@@ -206,22 +232,41 @@ export class AccessGrants implements Disposable {
     // First the right, then the record: a full disk must not keep a grant alive.
     this.#live.delete(id);
     this.#unwritten.set(id, { ms, how, by });
-    this.#writeEnds();
+    void this.#writeEnds();
     this.#options.log.info('access.ended', { grant: id, how, by });
-    this.#tell({ ...live.grant, ended: { ms, how, by } });
+    const ended = { ...live.grant, ended: { ms, how, by } };
+    this.#see(ended);
+    this.#tell(ended);
     return true;
   }
 
+  /** The oldest go first; a session has those that it has ended with, which are the newest. */
+  #see(grant: AccessGrant): void {
+    this.#seen.delete(grant.id);
+    this.#seen.set(grant.id, grant);
+    for (const id of this.#seen.keys()) {
+      if (this.#seen.size <= MAX_SEEN) break;
+      if (!this.#live.has(id)) this.#seen.delete(id);
+    }
+  }
+
   /** What could not be written is tried again, or a restart would bring the grant back to life. */
-  #writeEnds(): void {
+  #writeEnds(): Promise<void> {
+    this.#writing = this.#isWriting ? this.#writing.then(() => this.#writeAll()) : this.#writeAll();
+    return this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
     for (const [id, { ms, how, by }] of this.#unwritten) {
       try {
-        this.#statements.end.run(ms, how, by ?? null, id);
+        await this.#options.store.change(END, { id, ms, how, by: nullable(by) });
         this.#unwritten.delete(id);
       } catch (error) {
         this.#options.log.error('index.write_failed', errorFields(error));
       }
     }
+    this.#isWriting = false;
   }
 
   #tell(grant: AccessGrant): void {
@@ -280,27 +325,24 @@ function isHolder({ holder }: AccessGrant, who: Pick<Principal, 'issuer' | 'sub'
   return holder.issuer === who.issuer && holder.sub === who.sub;
 }
 
-function prepareAll({ database }: IndexStore) {
-  const prepare = (sql: string): StatementSync => database.prepare(sql);
-  return {
-    insert: prepare(
-      `INSERT INTO temporary_grants (id, policy, definition, target, issuer, sub, holder, reason,
-         approved_by, policy_commit, granted_ms, expires_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    end: prepare(
-      `UPDATE temporary_grants SET ended_ms = ?, ended_how = ?, ended_by = ?
-       WHERE id = ? AND ended_ms IS NULL`,
-    ),
-    live: prepare('SELECT * FROM temporary_grants WHERE ended_ms IS NULL'),
-    find: prepare('SELECT * FROM temporary_grants WHERE id = ?'),
-    list: prepare(
-      `SELECT * FROM temporary_grants
-       WHERE $issuer IS NULL OR (issuer = $issuer AND sub = $sub)
-       ORDER BY granted_ms DESC, id DESC LIMIT $limit`,
-    ),
-  };
-}
+const INSERT = sql(
+  `INSERT INTO temporary_grants (id, policy, definition, target, issuer, sub, holder, reason,
+     approved_by, policy_commit, granted_ms, expires_ms)
+   VALUES ($id, $policy, $definition, $target, $issuer, $sub, $holder, $reason, $approvedBy,
+     $policyCommit, $grantedMs, $expiresMs)
+   ON CONFLICT (id) DO NOTHING`,
+);
+const END = sql(
+  `UPDATE temporary_grants SET ended_ms = $ms, ended_how = $how, ended_by = $by
+   WHERE id = $id AND ended_ms IS NULL`,
+);
+const LIVE = sql('SELECT * FROM temporary_grants WHERE ended_ms IS NULL');
+const FIND = sql('SELECT * FROM temporary_grants WHERE id = $id');
+const LIST = sql(
+  `SELECT * FROM temporary_grants
+   WHERE CAST($issuer AS TEXT) IS NULL OR (issuer = $issuer AND sub = $sub)
+   ORDER BY granted_ms DESC, id DESC LIMIT $limit`,
+);
 
 const Names = z.array(z.string());
 const Holder = z.object({ name: z.string(), email: z.string().optional(), groups: Names });

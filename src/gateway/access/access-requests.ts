@@ -15,6 +15,7 @@ import { type ApprovalNeed, type ApprovalRecord, isOwnWord } from '../approvals/
 import type { Approvals } from '../approvals/approvals.ts';
 import { isBlank } from '../approvals/plain-text.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
+import { errorFields, type Log } from '../base/log.ts';
 import { personMarks } from '../identity/same-person.ts';
 import type { AccessGrant, AccessGrants } from './access-grants.ts';
 
@@ -24,6 +25,7 @@ export interface AccessRequestsOptions {
   readonly approvals: Approvals;
   /** Wall clock, ms. */
   readonly clock: () => number;
+  readonly log: Log;
 }
 
 /** An approved request becomes a grant in the same instant; one that could not is soon over. */
@@ -45,21 +47,29 @@ type Details = z.infer<typeof Details>;
 export class AccessRequests {
   readonly #options: AccessRequestsOptions;
 
-  constructor(options: AccessRequestsOptions) {
+  private constructor(options: AccessRequestsOptions) {
     this.#options = options;
+  }
+
+  /** What was approved when the gateway stopped is given now, if it still is to be had. */
+  static async open(options: AccessRequestsOptions): Promise<AccessRequests> {
+    const requests = new AccessRequests(options);
     const { approvals, policy } = options;
-    approvals.handle('access', {
-      needs: (record) => this.#needs(record),
-      onDecided: (record) => this.#decided(record),
+    // Before anything is awaited, or a commit could come unnoticed.
+    policy.onChange(() => requests.#policyChanged());
+    await approvals.handle('access', {
+      readsDetails: true,
+      needs: (record, details) => requests.#needs(record, detailsOf(details)),
+      onDecided: (record, details) => requests.#decided(record, detailsOf(details)),
     });
-    policy.onChange(() => this.#voidChanged());
     if (policy.current() !== undefined) {
-      this.#voidChanged();
+      await requests.#voidChanged();
     }
+    return requests;
   }
 
   /** @throws HOOP_ACCESS_DENIED, HOOP_USAGE, HOOP_LIMIT, HOOP_POLICY_MISSING */
-  request(who: Principal, asked: AccessRequest): ApprovalRecord {
+  async request(who: Principal, asked: AccessRequest): Promise<ApprovalRecord> {
     const { policy, approvals } = this.#options;
     const { commit } = policy.inForce();
     if (who.kind !== 'person') {
@@ -81,7 +91,7 @@ export class AccessRequests {
       groups: [...who.groups],
     };
     const binding = bindingOf(who, target, details);
-    this.#checkNotAsked(who, target, document, binding);
+    await this.#checkNotAsked(who, target, document, binding);
     return approvals.create({
       kind: 'access',
       requester: { ...personMarks(who), name: who.name },
@@ -98,13 +108,13 @@ export class AccessRequests {
     });
   }
 
-  reply(who: Principal): AccessReply {
+  async reply(who: Principal): Promise<AccessReply> {
     const { access } = this.#options;
     const seesAll = who.roles.includes('approver') || who.roles.includes('auditor');
     return {
       v: API_VERSION,
       requestable: this.requestable(who),
-      grants: access.list(seesAll ? undefined : who).map((grant) => grantReply(grant, who)),
+      grants: (await access.list(seesAll ? undefined : who)).map((grant) => grantReply(grant, who)),
     };
   }
 
@@ -125,16 +135,16 @@ export class AccessRequests {
    * Ends a grant, or withdraws one's own request for one. Whose it is may, and who could approve it.
    * @throws HOOP_APPROVAL_UNKNOWN, HOOP_APPROVAL_ENDED
    */
-  revoke(who: Principal, id: string): void {
+  async revoke(who: Principal, id: string): Promise<void> {
     const { access, approvals } = this.#options;
-    const grant = access.find(id);
+    const grant = await access.find(id);
     if (grant !== undefined && this.#mayRevoke(who, grant)) {
-      if (!access.revoke(id, who.name)) {
+      if (!(await access.revoke(id, who.name))) {
         throw new HoopError('HOOP_APPROVAL_ENDED', 'the grant has ended already');
       }
       return;
     }
-    const record = approvals.visible(who, id);
+    const record = await approvals.visible(who, id);
     if (record.kind !== 'access' || !isSame(record.requester, who)) {
       throw new HoopError('HOOP_ACCESS_DENIED', 'only who asked can withdraw a request', {
         hint: 'Deny it instead: `hoop approvals deny ID --reason TEXT`.',
@@ -143,7 +153,7 @@ export class AccessRequests {
     if (record.state !== 'waiting') {
       throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is no longer waiting');
     }
-    approvals.end(id, 'withdrawn', 'withdrawn by who asked');
+    await approvals.end(id, 'withdrawn', 'withdrawn by who asked');
   }
 
   #mayRevoke(who: Principal, grant: AccessGrant): boolean {
@@ -187,11 +197,16 @@ export class AccessRequests {
   }
 
   /** One request for one thing: approvers should not have to guess which of ten is meant. */
-  #checkNotAsked(who: Principal, target: string, { name }: PolicyDocument, binding: string): void {
+  async #checkNotAsked(
+    who: Principal,
+    target: string,
+    { name }: PolicyDocument,
+    binding: string,
+  ): Promise<void> {
     const { approvals } = this.#options;
-    const waiting = approvals
-      .bound({ requester: who, binding })
-      .find(({ state }) => state === 'waiting');
+    const waiting = (await approvals.bound({ requester: who, binding })).find(
+      ({ state }) => state === 'waiting',
+    );
     if (waiting !== undefined) {
       throw new HoopError('HOOP_LIMIT', `you have asked for "${name}" on "${target}" already`, {
         detail: `The request ${waiting.id} waits.`,
@@ -201,9 +216,11 @@ export class AccessRequests {
   }
 
   /** As the commit in force has it; undefined: it no longer gives what was asked for. */
-  #needs(record: ApprovalRecord): readonly ApprovalNeed[] | undefined {
+  #needs(
+    record: ApprovalRecord,
+    details: Details | undefined,
+  ): readonly ApprovalNeed[] | undefined {
     const { policy } = this.#options;
-    const details = this.#details(record);
     const inForce = policy.current();
     if (details === undefined || inForce === undefined) {
       return undefined;
@@ -219,28 +236,24 @@ export class AccessRequests {
       : undefined;
   }
 
-  #decided(record: ApprovalRecord): void {
+  async #decided(record: ApprovalRecord, details: Details | undefined): Promise<void> {
     const { access, approvals, clock, policy } = this.#options;
     if (record.state !== 'approved') {
       return;
     }
-    const details = this.#details(record);
-    const commit = policy.current()?.commit;
     // After a restart an approved request comes again, and what counted then may not count now.
-    const needs = this.#needs(record);
-    const isSatisfied = needs?.every((need) => approvals.approvedBy(record, need) >= need.count);
-    if (details === undefined || commit === undefined || isSatisfied !== true) {
+    const isSatisfied = await this.#isSatisfied(record, details);
+    const commit = policy.current()?.commit;
+    // By the commit of now: another may have come into force meanwhile.
+    const isToBeHad = this.#needs(record, details) !== undefined;
+    if (details === undefined || commit === undefined || !isSatisfied || !isToBeHad) {
       return;
     }
     const { id, requester, target, reason = '' } = record;
     const grantedMs = clock();
-    // A crash may have come between the two steps below.
-    if (access.find(id) !== undefined) {
-      approvals.use(id);
-      return;
-    }
-    // First the grant: if it cannot be written nothing was used, and nothing was given.
-    access.give({
+    // First the grant: if it cannot be written nothing was used, and nothing was given. After a crash
+    // between the two steps it is there already.
+    await access.give({
       id,
       policy: details.policy,
       definition: details.definition,
@@ -260,19 +273,37 @@ export class AccessRequests {
       grantedMs,
       expiresMs: grantedMs + details.durationSeconds * 1000,
     });
-    approvals.use(id);
+    // A commit that came while it was written has ended those that were there.
+    const inForce = policy.current();
+    if (inForce !== undefined) access.policyChanged(inForce.policy);
+    await approvals.use(id);
   }
 
-  #voidChanged(): void {
-    this.#options.approvals.voidOpen(
-      'the policy in force no longer gives what was asked for',
-      (record) => record.kind === 'access' && this.#needs(record) === undefined,
+  async #isSatisfied(record: ApprovalRecord, details: Details | undefined): Promise<boolean> {
+    const needs = this.#needs(record, details) ?? [];
+    for (const need of needs) {
+      if ((await this.#options.approvals.approvedBy(record, need)) < need.count) return false;
+    }
+    return needs.length > 0;
+  }
+
+  #policyChanged(): void {
+    this.#voidChanged().catch((error: unknown) =>
+      this.#options.log.error('approval.void_failed', errorFields(error)),
     );
   }
 
-  #details({ id }: ApprovalRecord): Details | undefined {
-    return Details.safeParse(this.#options.approvals.details(id)).data;
+  async #voidChanged(): Promise<void> {
+    await this.#options.approvals.voidOpen(
+      'access',
+      'the policy in force no longer gives what was asked for',
+      (record, details) => this.#needs(record, detailsOf(details)) === undefined,
+    );
   }
+}
+
+function detailsOf(details: unknown): Details | undefined {
+  return Details.safeParse(details).data;
 }
 
 function needOf({ name, request }: PolicyDocument): ApprovalNeed {

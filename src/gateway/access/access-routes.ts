@@ -30,8 +30,8 @@ export function addAccessRoutes(
     ACCESS_PATHS.access,
     // `hoop targets` says what can be asked for. Why somebody had more, and who agreed, is not for
     // a program: it learns nothing that the policy does not tell.
-    alsoRuns((_c, { principal, run }) => {
-      const all = access.reply(principal);
+    alsoRuns(async (_c, { principal, run }) => {
+      const all = await access.reply(principal);
       return json(run === undefined ? all : { ...all, grants: [] });
     }),
   );
@@ -41,16 +41,16 @@ export function addAccessRoutes(
       const { principal } = who;
       const asked = await readJson(c.req.raw, AccessRequest, MAX_BODY_BYTES);
       await identity.requireLive(who);
-      const record = access.request(principal, asked);
-      const approval = approvalView(approvals, record, principal, false);
+      const record = await access.request(principal, asked);
+      const approval = await approvalView(approvals, record, principal, false);
       return json({ v: API_VERSION, approval } satisfies ApprovalReply, 201);
     }),
   );
   app.delete(
     ACCESS_PATHS.grant(':id'),
-    authenticated((c, { principal }) => {
+    authenticated(async (c, { principal }) => {
       const id = c.req.param('id') ?? '';
-      access.revoke(principal, APPROVAL_ID.test(id) ? id : '');
+      await access.revoke(principal, APPROVAL_ID.test(id) ? id : '');
       return new Response(null, { status: 204 });
     }),
   );

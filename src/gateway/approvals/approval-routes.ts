@@ -3,6 +3,7 @@ import type { Hono } from 'hono';
 import {
   APPROVAL_ID,
   APPROVAL_PATHS,
+  type Approval,
   type ApprovalReply,
   ApprovalsQuery,
   type ApprovalsReply,
@@ -39,12 +40,12 @@ export function addApprovalRoutes(
   const { approvals, identity } = options;
   const polls = new Map<string, number>();
 
-  const view = (id: string, who: Authenticated): Response => {
-    const record = approvals.visible(who.principal, id);
+  const view = async (id: string, who: Authenticated): Promise<Response> => {
+    const record = await approvals.visible(who.principal, id);
     if (!isOfCaller(record, who)) throw unknownApproval();
     return json({
       v: API_VERSION,
-      approval: approvalView(approvals, record, who.principal, false),
+      approval: await approvalView(approvals, record, who.principal, false),
     } satisfies ApprovalReply);
   };
 
@@ -67,13 +68,18 @@ export function addApprovalRoutes(
       }
       // Before the list: what changes in between is told by the next poll.
       const { cursor } = approvals.changes;
-      const found = approvals
-        .list(who.principal, { isOpen: state === 'open', limit, run: who.run?.id })
-        .filter((record) => kind === undefined || record.kind === kind);
+      const listed = { isOpen: state === 'open', limit, run: who.run?.id };
+      const found = (await approvals.list(who.principal, listed)).filter(
+        (record) => kind === undefined || record.kind === kind,
+      );
+      const views: Approval[] = [];
+      for (const record of found) {
+        views.push(await approvalView(approvals, record, who.principal, true));
+      }
       return json({
         v: API_VERSION,
         cursor,
-        approvals: found.map((record) => approvalView(approvals, record, who.principal, true)),
+        approvals: views,
       } satisfies ApprovalsReply);
     }),
   );
@@ -91,18 +97,18 @@ export function addApprovalRoutes(
           hint: 'Whoever asked reads it: `hoop approvals deny ID --reason TEXT`.',
         });
       }
-      const { id } = approvals.decide(who.principal, idOf(c), said);
+      const { id } = await approvals.decide(who.principal, idOf(c), said);
       return view(id, who);
     }),
   );
   app.delete(
     APPROVAL_PATHS.approval(':id'),
-    authenticated((c, who) => {
-      const record = approvals.visible(who.principal, idOf(c));
+    authenticated(async (c, who) => {
+      const record = await approvals.visible(who.principal, idOf(c));
       if (!isSameParty(record.requester, who.principal)) {
         throw new HoopError('HOOP_ACCESS_DENIED', 'only who asked can withdraw a request');
       }
-      approvals.end(record.id, 'withdrawn', 'withdrawn by who asked');
+      await approvals.end(record.id, 'withdrawn', 'withdrawn by who asked');
       return new Response(null, { status: 204 });
     }),
   );

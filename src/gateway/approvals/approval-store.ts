@@ -1,10 +1,24 @@
-/** Requests and votes in the index. Every write is durable when the call returns. */
+/** Requests and votes in the gateway's store. */
 import * as z from 'zod';
 import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../api/approvals.ts';
 import type { Identified } from '../../policy/match.ts';
 import { LoginClaims } from '../identity/login-claims.ts';
 import type { PersonMarks } from '../identity/same-person.ts';
-import { type IndexStore, integer, nullable, optionalText, text } from '../index/index-store.ts';
+import {
+  all,
+  change,
+  get,
+  integer,
+  locking,
+  nullable,
+  optionalText,
+  type Row,
+  type Sql,
+  type Store,
+  sql,
+  text,
+  type Work,
+} from '../store/store.ts';
 import type { ApprovalRecord, Party, Vote } from './approval-record.ts';
 import type { SealedJson } from './sealed-json.ts';
 
@@ -26,166 +40,185 @@ export interface PersonLogin extends Identified, PersonMarks {
   readonly kind: 'person';
 }
 
-type Row = Record<string, unknown>;
+export interface ApprovalMove {
+  readonly state: ApprovalState;
+  readonly usableUntilMs?: number | undefined;
+  readonly endedMs?: number | undefined;
+  readonly outcome?: string | undefined;
+}
 
+/** Its methods are steps of transactions; `run` makes one of them. */
 export class ApprovalStore {
-  readonly #store: IndexStore;
+  readonly #store: Store;
   readonly #sealed: SealedJson;
-  readonly #statements: ReturnType<typeof prepareAll>;
 
-  constructor(store: IndexStore, sealed: SealedJson) {
+  constructor(store: Store, sealed: SealedJson) {
     this.#store = store;
     this.#sealed = sealed;
-    this.#statements = prepareAll(store);
   }
 
-  transaction<T>(work: () => T): T {
+  /** @throws what the store says: then nothing was changed. */
+  run<T>(work: () => Work<T>): Promise<T> {
     return this.#store.transaction(work);
   }
 
-  insert(record: ApprovalRecord, details: unknown): void {
+  /** Others who ask for somebody wait until this transaction is over: what may be open is counted. */
+  *lockRequester({ issuer, sub }: Party): Work<void> {
+    yield* all(LOCK_REQUESTER, { key: JSON.stringify(['approvals', issuer, sub]) });
+  }
+
+  *insert(record: ApprovalRecord, details: unknown): Work<void> {
     const { requester } = record;
-    this.#statements.insert.run(
-      record.id,
-      record.kind,
-      record.state,
-      requester.issuer,
-      requester.sub,
-      requester.name,
+    yield* change(INSERT, {
+      id: record.id,
+      kind: record.kind,
+      state: record.state,
+      issuer: requester.issuer,
+      sub: requester.sub,
+      name: requester.name,
       ...storedMarks(requester),
-      nullable(record.agent),
-      nullable(record.requestedFor),
-      record.target,
-      nullable(record.reason),
-      nullable(record.session),
-      nullable(record.run),
-      record.diesWithConnection ? 1 : 0,
-      JSON.stringify(record.needs),
-      record.policyCommit,
-      record.binding,
-      record.createdMs,
-      record.waitsUntilMs,
-      record.usableSeconds,
-      this.#sealed.seal(details, record.id),
-    );
+      agent: nullable(record.agent),
+      requestedFor: nullable(record.requestedFor),
+      target: record.target,
+      reason: nullable(record.reason),
+      session: nullable(record.session),
+      run: nullable(record.run),
+      diesWithConnection: record.diesWithConnection ? 1 : 0,
+      needs: JSON.stringify(record.needs),
+      policyCommit: record.policyCommit,
+      binding: record.binding,
+      createdMs: record.createdMs,
+      waitsUntilMs: record.waitsUntilMs,
+      usableSeconds: record.usableSeconds,
+      details: this.#sealed.seal(details, record.id),
+    });
   }
 
-  find(id: string): ApprovalRecord | undefined {
-    const row = this.#statements.find.get(id);
-    return row && this.#record(row);
+  *find(id: string): Work<ApprovalRecord | undefined> {
+    const rows = yield* all(FIND, { id });
+    const [record] = recordsOf(rows, yield* all(VOTES, { id }));
+    return record;
   }
 
-  details(id: string): unknown {
-    const sealed = this.#statements.details.get(id)?.['details'];
+  /** Nobody else changes it, or votes, until the transaction is over. */
+  *findLocked(id: string): Work<ApprovalRecord | undefined> {
+    const rows = yield* all(FIND_LOCKED, { id });
+    // After the lock: they are those of now.
+    const [record] = recordsOf(rows, yield* all(VOTES, { id }));
+    return record;
+  }
+
+  *details(id: string): Work<unknown> {
+    const sealed = (yield* get(DETAILS, { id }))?.['details'];
     return sealed instanceof Uint8Array ? this.#sealed.open(sealed, id) : undefined;
   }
 
-  setDetails(id: string, details: unknown): void {
-    this.#statements.setDetails.run(this.#sealed.seal(details, id), id);
+  *setDetails(id: string, details: unknown): Work<void> {
+    yield* change(SET_DETAILS, { id, details: this.#sealed.seal(details, id) });
   }
 
-  open(): ApprovalRecord[] {
-    return this.#statements.open.all().map((row) => this.#record(row));
+  *open(): Work<ApprovalRecord[]> {
+    const rows = yield* all(OPEN_ONES);
+    return rows.length === 0 ? [] : recordsOf(rows, yield* all(VOTES_OF_OPEN));
+  }
+
+  /** Wall clock, ms: when the first of the open ones is over; undefined: there is none. */
+  *firstDeadline(): Work<number | undefined> {
+    const ms = (yield* get(FIRST_DEADLINE))?.['ms'];
+    return ms === null || ms === undefined ? undefined : integer(ms);
   }
 
   /** Newest first. */
-  newest(limit: number): ApprovalRecord[] {
-    return this.#statements.newest.all(limit).map((row) => this.#record(row));
+  *newest(limit: number): Work<ApprovalRecord[]> {
+    const rows = yield* all(NEWEST, { limit });
+    return recordsOf(rows, yield* all(VOTES_OF_NEWEST, { limit }));
   }
 
   /** Of this person and with this binding, newest first. */
-  bound(requester: Party, binding: string): ApprovalRecord[] {
-    return this.#statements.bound
-      .all(requester.issuer, requester.sub, binding)
-      .map((row) => this.#record(row));
+  *bound({ issuer, sub }: Party, binding: string): Work<ApprovalRecord[]> {
+    const rows = yield* all(BOUND, { issuer, sub, binding });
+    return recordsOf(rows, yield* all(VOTES_OF_BOUND, { issuer, sub, binding }));
   }
 
-  vote(id: string, vote: Vote): void {
+  *vote(id: string, vote: Vote): Work<void> {
     const { by, decision, reason, atMs, groups } = vote;
-    this.#statements.vote.run(
+    yield* change(VOTE, {
       id,
-      by.issuer,
-      by.sub,
-      by.name,
+      issuer: by.issuer,
+      sub: by.sub,
+      name: by.name,
       ...storedMarks(by),
-      JSON.stringify(groups),
+      groups: JSON.stringify(groups),
       decision,
-      nullable(reason),
+      reason: nullable(reason),
       atMs,
-    );
+    });
   }
 
   /** @returns whether it was in `from` until now. */
-  move(
-    id: string,
-    from: ApprovalState,
-    to: {
-      readonly state: ApprovalState;
-      readonly usableUntilMs?: number | undefined;
-      readonly endedMs?: number | undefined;
-      readonly outcome?: string | undefined;
-    },
-  ): boolean {
+  *move(id: string, from: ApprovalState, to: ApprovalMove): Work<boolean> {
     const { state, usableUntilMs, endedMs, outcome } = to;
-    const moved = this.#statements.move.run(
-      state,
-      nullable(usableUntilMs),
-      nullable(endedMs),
-      nullable(outcome),
+    const moved = yield* change(MOVE, {
       id,
       from,
-    );
-    return moved.changes === 1;
+      state,
+      usableUntilMs: nullable(usableUntilMs),
+      endedMs: nullable(endedMs),
+      outcome: nullable(outcome),
+    });
+    return moved === 1;
   }
 
   /** Forgets what ended before `beforeMs`, and the oldest of the ended beyond `keep`. */
-  prune(beforeMs: number, keep: number): void {
-    this.#statements.pruneOld.run(beforeMs);
-    this.#statements.pruneMany.run(keep);
+  *prune(beforeMs: number, keep: number): Work<void> {
+    yield* change(PRUNE_OLD, { beforeMs });
+    yield* change(PRUNE_MANY, { keep });
   }
 
   /** The newest login of a person; undefined: there is none any more. */
-  latestLogin({ issuer, sub }: Party): PersonLogin | undefined {
-    const row = this.#statements.latestLogin.get(issuer, sub);
+  *latestLogin({ issuer, sub }: Party): Work<PersonLogin | undefined> {
+    const row = yield* get(LATEST_LOGIN, { issuer, sub });
     return row === undefined ? undefined : personLogin(row);
   }
 
   /** Of each person that this gateway knows, the newest. */
-  newestLogins(): PersonLogin[] {
-    return this.#statements.newestLogins
-      .all()
-      .map(personLogin)
-      .filter((login) => login !== undefined);
+  *newestLogins(): Work<PersonLogin[]> {
+    return (yield* all(NEWEST_LOGINS)).map(personLogin).filter((login) => login !== undefined);
   }
+}
 
-  #record(row: Row): ApprovalRecord {
-    const id = text(row['id']);
-    const optional = (name: string): number | undefined =>
-      row[name] === null ? undefined : integer(row[name]);
-    return {
-      id,
-      kind: Kind.parse(row['kind']),
-      state: State.parse(row['state']),
-      requester: partyOf(row),
-      agent: optionalText(row['agent']),
-      requestedFor: optionalText(row['requested_for']),
-      target: text(row['target']),
-      reason: optionalText(row['reason']),
-      session: optionalText(row['session']),
-      run: optionalText(row['run']),
-      diesWithConnection: integer(row['dies_with_connection']) === 1,
-      needs: Needs.parse(JSON.parse(text(row['needs']))),
-      policyCommit: text(row['policy_commit']),
-      binding: text(row['binding']),
-      createdMs: integer(row['created_ms']),
-      waitsUntilMs: integer(row['waits_until_ms']),
-      usableSeconds: integer(row['usable_seconds']),
-      usableUntilMs: optional('usable_until_ms'),
-      endedMs: optional('ended_ms'),
-      outcome: optionalText(row['outcome']),
-      votes: this.#statements.votes.all(id).map(voteOf),
-    };
-  }
+/** @param votes of these, and perhaps of others, in their order */
+function recordsOf(rows: readonly Row[], votes: readonly Row[]): ApprovalRecord[] {
+  const byRequest = Map.groupBy(votes, (vote) => text(vote['approval']));
+  return rows.map((row) => recordOf(row, byRequest.get(text(row['id'])) ?? []));
+}
+
+function recordOf(row: Row, votes: readonly Row[]): ApprovalRecord {
+  const optional = (name: string): number | undefined =>
+    row[name] === null ? undefined : integer(row[name]);
+  return {
+    id: text(row['id']),
+    kind: Kind.parse(row['kind']),
+    state: State.parse(row['state']),
+    requester: partyOf(row),
+    agent: optionalText(row['agent']),
+    requestedFor: optionalText(row['requested_for']),
+    target: text(row['target']),
+    reason: optionalText(row['reason']),
+    session: optionalText(row['session']),
+    run: optionalText(row['run']),
+    diesWithConnection: integer(row['dies_with_connection']) === 1,
+    needs: Needs.parse(JSON.parse(text(row['needs']))),
+    policyCommit: text(row['policy_commit']),
+    binding: text(row['binding']),
+    createdMs: integer(row['created_ms']),
+    waitsUntilMs: integer(row['waits_until_ms']),
+    usableSeconds: integer(row['usable_seconds']),
+    usableUntilMs: optional('usable_until_ms'),
+    endedMs: optional('ended_ms'),
+    outcome: optionalText(row['outcome']),
+    votes: votes.map(voteOf),
+  };
 }
 
 /** @returns undefined for a workload: its groups are the policy's, and it decides about nothing */
@@ -206,9 +239,12 @@ function personLogin(row: Row): PersonLogin | undefined {
   };
 }
 
-/** In the order of the columns subject, verified_email, login_key. */
 function storedMarks({ subject, verifiedEmail, loginKey }: PersonMarks) {
-  return [nullable(subject), nullable(verifiedEmail), nullable(loginKey)] as const;
+  return {
+    subject: nullable(subject),
+    verifiedEmail: nullable(verifiedEmail),
+    loginKey: nullable(loginKey),
+  };
 }
 
 function partyOf(row: Row): Party {
@@ -240,45 +276,69 @@ const RECORD = `id, kind, state, issuer, sub, name, subject, verified_email, log
   usable_until_ms, ended_ms, outcome`;
 const OPEN = "state IN ('waiting', 'approved')";
 
-function prepareAll({ database }: IndexStore) {
-  const prepare = (sql: string) => database.prepare(sql);
-  return {
-    insert: prepare(
-      `INSERT INTO approvals (id, kind, state, issuer, sub, name, subject, verified_email,
-         login_key, agent, requested_for, target, reason, session, run, dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms,
-         usable_seconds, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    find: prepare(`SELECT ${RECORD} FROM approvals WHERE id = ?`),
-    details: prepare('SELECT details FROM approvals WHERE id = ?'),
-    setDetails: prepare('UPDATE approvals SET details = ? WHERE id = ?'),
-    open: prepare(`SELECT ${RECORD} FROM approvals WHERE ${OPEN} ORDER BY created_ms DESC`),
-    newest: prepare(`SELECT ${RECORD} FROM approvals ORDER BY created_ms DESC, id LIMIT ?`),
-    bound: prepare(
-      `SELECT ${RECORD} FROM approvals WHERE issuer = ? AND sub = ? AND binding = ?
-       ORDER BY created_ms DESC, rowid DESC LIMIT 5`,
-    ),
-    votes: prepare('SELECT * FROM approval_votes WHERE approval = ? ORDER BY time_ms, rowid'),
-    vote: prepare(
-      `INSERT INTO approval_votes (approval, issuer, sub, name, subject, verified_email, login_key,
-         voter_groups, decision, reason, time_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    move: prepare(
-      `UPDATE approvals SET state = ?, usable_until_ms = coalesce(?, usable_until_ms),
-         ended_ms = ?, outcome = ? WHERE id = ? AND state = ?`,
-    ),
-    pruneOld: prepare(`DELETE FROM approvals WHERE ended_ms < ?`),
-    pruneMany: prepare(
-      `DELETE FROM approvals WHERE rowid IN
-         (SELECT rowid FROM approvals WHERE ended_ms IS NOT NULL
-          ORDER BY ended_ms DESC LIMIT -1 OFFSET ?)`,
-    ),
-    latestLogin: prepare(
-      `SELECT issuer, sub, claims FROM refresh_families WHERE issuer = ? AND sub = ?
-       ORDER BY created_ms DESC, rowid DESC LIMIT 1`,
-    ),
-    // With max() SQLite gives the other columns of that row.
-    newestLogins: prepare(
-      'SELECT issuer, sub, claims, max(created_ms) FROM refresh_families GROUP BY issuer, sub',
-    ),
-  };
-}
+const INSERT = sql(
+  `INSERT INTO approvals (id, kind, state, issuer, sub, name, subject, verified_email, login_key,
+     agent, requested_for, target, reason, session, run, dies_with_connection, needs, policy_commit,
+     binding, created_ms, waits_until_ms, usable_seconds, details)
+   VALUES ($id, $kind, $state, $issuer, $sub, $name, $subject, $verifiedEmail, $loginKey, $agent,
+     $requestedFor, $target, $reason, $session, $run, $diesWithConnection, $needs, $policyCommit,
+     $binding, $createdMs, $waitsUntilMs, $usableSeconds, $details)`,
+);
+/** SQLite has one writer. */
+const LOCK_REQUESTER = sql(
+  'SELECT 1',
+  'SELECT 1 FROM pg_advisory_xact_lock(hashtextextended($key, 0))',
+);
+const FIND = sql(`SELECT ${RECORD} FROM approvals WHERE id = $id`);
+const FIND_LOCKED = locking(`SELECT ${RECORD} FROM approvals WHERE id = $id`, 'FOR UPDATE');
+const DETAILS = sql('SELECT details FROM approvals WHERE id = $id');
+const SET_DETAILS = sql('UPDATE approvals SET details = $details WHERE id = $id');
+const OPEN_ONES = sql(
+  `SELECT ${RECORD} FROM approvals WHERE ${OPEN} ORDER BY created_ms DESC, rowid DESC`,
+);
+const FIRST_DEADLINE = sql(
+  `SELECT min(CASE state WHEN 'waiting' THEN waits_until_ms ELSE coalesce(usable_until_ms, 0) END) AS ms
+   FROM approvals WHERE ${OPEN}`,
+);
+const NEWEST_IDS = 'FROM approvals ORDER BY created_ms DESC, id LIMIT $limit';
+const NEWEST = sql(`SELECT ${RECORD} ${NEWEST_IDS}`);
+const BOUND_IDS = `FROM approvals WHERE issuer = $issuer AND sub = $sub AND binding = $binding
+  ORDER BY created_ms DESC, rowid DESC LIMIT 5`;
+const BOUND = sql(`SELECT ${RECORD} ${BOUND_IDS}`);
+
+const votesOf = (ids: string): Sql =>
+  sql(`SELECT * FROM approval_votes WHERE approval IN (${ids}) ORDER BY time_ms, rowid`);
+const VOTES = votesOf('$id');
+const VOTES_OF_OPEN = votesOf(`SELECT id FROM approvals WHERE ${OPEN}`);
+const VOTES_OF_NEWEST = votesOf(`SELECT id ${NEWEST_IDS}`);
+const VOTES_OF_BOUND = votesOf(`SELECT id ${BOUND_IDS}`);
+
+const VOTE = sql(
+  `INSERT INTO approval_votes (approval, issuer, sub, name, subject, verified_email, login_key,
+     voter_groups, decision, reason, time_ms)
+   VALUES ($id, $issuer, $sub, $name, $subject, $verifiedEmail, $loginKey, $groups, $decision,
+     $reason, $atMs)`,
+);
+const MOVE = sql(
+  `UPDATE approvals SET state = $state,
+     usable_until_ms = coalesce(CAST($usableUntilMs AS BIGINT), usable_until_ms),
+     ended_ms = $endedMs, outcome = $outcome
+   WHERE id = $id AND state = $from`,
+);
+const PRUNE_OLD = sql('DELETE FROM approvals WHERE ended_ms < $beforeMs');
+const ENDED_IDS = 'SELECT rowid FROM approvals WHERE ended_ms IS NOT NULL ORDER BY ended_ms DESC';
+const PRUNE_MANY = sql(
+  `DELETE FROM approvals WHERE rowid IN (${ENDED_IDS} LIMIT -1 OFFSET $keep)`,
+  `DELETE FROM approvals WHERE rowid IN (${ENDED_IDS} OFFSET $keep)`,
+);
+const LATEST_LOGIN = sql(
+  `SELECT issuer, sub, claims FROM refresh_families WHERE issuer = $issuer AND sub = $sub
+   ORDER BY created_ms DESC, rowid DESC LIMIT 1`,
+);
+const NEWEST_LOGINS = sql(
+  `SELECT issuer, sub, claims FROM (
+     SELECT issuer, sub, claims, row_number() OVER (
+       PARTITION BY issuer, sub ORDER BY created_ms DESC, rowid DESC) AS place
+     FROM refresh_families) AS logins
+   WHERE place = 1`,
+);

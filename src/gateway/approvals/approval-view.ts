@@ -16,14 +16,15 @@ import { mayDecide } from './may-decide.ts';
 const MAX_LISTED_TEXT = 2000;
 const MAX_LISTED_PROMPT = 200;
 
-export function approvalView(
+export async function approvalView(
   approvals: Approvals,
   record: ApprovalRecord,
   who: Principal,
   isListed: boolean,
-): Approval {
+): Promise<Approval> {
   const { kind, usableUntilMs, endedMs, agent, requestedFor, reason, outcome } = record;
-  const details = approvals.details(record.id);
+  const details = await approvals.details(record.id);
+  const needs = await needsOf(approvals, record, isListed);
   const statement = kind === 'statement' ? StatementPart.parse(details) : undefined;
   const command = kind === 'command' ? CommandPart.parse(details) : undefined;
   return {
@@ -42,12 +43,7 @@ export function approvalView(
     ...(usableUntilMs === undefined ? {} : { usableUntil: time(usableUntilMs) }),
     ...(endedMs === undefined ? {} : { endedAt: time(endedMs) }),
     ...(outcome === undefined ? {} : { outcome }),
-    needs: record.needs.map((need) => ({
-      ...need,
-      groups: [...need.groups],
-      approvedBy: approvals.approvedBy(record, need),
-      ...(isListed ? {} : { known: approvals.known(record, need) }),
-    })),
+    needs,
     votes: record.votes.map(({ by, decision, reason: why, atMs }) => ({
       by: shownParty(by),
       decision,
@@ -64,6 +60,23 @@ export function approvalView(
     ...(command === undefined ? {} : { command: isListed ? shortCommand(command) : command }),
     ...(kind === 'access' ? { access: AccessPart.parse(details) } : {}),
   };
+}
+
+async function needsOf(
+  approvals: Approvals,
+  record: ApprovalRecord,
+  isListed: boolean,
+): Promise<Approval['needs']> {
+  const needs: Approval['needs'] = [];
+  for (const need of record.needs) {
+    needs.push({
+      ...need,
+      groups: [...need.groups],
+      approvedBy: await approvals.approvedBy(record, need),
+      ...(isListed ? {} : { known: await approvals.known(record, need) }),
+    });
+  }
+  return needs;
 }
 
 function shortened(statement: StatementPart): StatementPart {

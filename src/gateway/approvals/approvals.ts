@@ -11,6 +11,7 @@ import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
 import type { BlockedAs } from '../blocks/block.ts';
 import { countOthers, personMarks } from '../identity/same-person.ts';
+import type { Work } from '../store/store.ts';
 import {
   type ApprovalNeed,
   type ApprovalRecord,
@@ -29,10 +30,14 @@ import { RequestLimits } from './request-limits.ts';
 
 /** What a kind of request adds. */
 export interface ApprovalHandler {
-  /** What must be satisfied now; undefined: what was asked for is not to be had any more. */
-  readonly needs: (record: ApprovalRecord) => readonly ApprovalNeed[] | undefined;
+  /**
+   * What must be satisfied now; undefined: what was asked for is not to be had any more.
+   * @param details those of the request, where `readsDetails`
+   */
+  readonly needs: (record: ApprovalRecord, details: unknown) => readonly ApprovalNeed[] | undefined;
+  readonly readsDetails?: true;
   /** It has been approved, denied, or has ended in another way. */
-  readonly onDecided?: (record: ApprovalRecord) => void;
+  readonly onDecided?: (record: ApprovalRecord, details: unknown) => void | Promise<void>;
 }
 
 /** Whoever waits for a request. */
@@ -72,33 +77,42 @@ export class Approvals implements Disposable {
   readonly #waiting = new Map<string, Waiter[]>();
   readonly #limits = new RequestLimits();
   #timer: NodeJS.Timeout | undefined;
+  #isDisposed = false;
+
+  private constructor(options: ApprovalsOptions) {
+    this.#options = options;
+  }
 
   /** Withdraws what a stopped gateway has left behind. */
-  constructor(options: ApprovalsOptions) {
-    this.#options = options;
-    for (const record of options.store.open()) {
+  static async open(options: ApprovalsOptions): Promise<Approvals> {
+    const approvals = new Approvals(options);
+    for (const record of await options.store.run(() => options.store.open())) {
       if (record.diesWithConnection) {
-        this.#move(record, { state: 'withdrawn', outcome: 'the gateway was restarted' });
+        await approvals.#move(record, {
+          state: 'withdrawn',
+          outcome: 'the gateway was restarted',
+        });
       }
     }
-    this.prune();
-    this.#sweep();
+    await approvals.prune();
+    await approvals.#sweep();
+    return approvals;
   }
 
   /** What was approved and not acted on when the gateway stopped is told again. */
-  handle(kind: ApprovalKind, handler: ApprovalHandler): void {
+  async handle(kind: ApprovalKind, handler: ApprovalHandler): Promise<void> {
     this.#handlers.set(kind, handler);
-    for (const record of this.#options.store.open()) {
-      if (record.kind === kind && record.state === 'approved') handler.onDecided?.(record);
+    if (handler.onDecided === undefined) return;
+    for (const record of await this.#open()) {
+      if (record.kind === kind && record.state === 'approved') await this.#tellHandler(record);
     }
   }
 
   /** @throws HoopError HOOP_LIMIT */
-  create(request: NewApproval): ApprovalRecord {
+  async create(request: NewApproval): Promise<ApprovalRecord> {
     const { store, clock, log } = this.#options;
     const { waitsSeconds, details, ...rest } = request;
     const nowMs = clock();
-    this.#limits.take(request, store.open(), nowMs);
     const record: ApprovalRecord = {
       ...rest,
       id: shortId(),
@@ -111,7 +125,18 @@ export class Approvals implements Disposable {
       outcome: undefined,
       votes: [],
     };
-    store.insert(record, details);
+    const limits = this.#limits;
+    const giveBack = limits.take(request, nowMs);
+    try {
+      await store.run(function* () {
+        yield* store.lockRequester(request.requester);
+        limits.checkOpen(request, yield* store.open());
+        yield* store.insert(record, details);
+      });
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
     log.info('approval.requested', {
       approval: record.id,
       kind: record.kind,
@@ -120,13 +145,22 @@ export class Approvals implements Disposable {
       ...(record.session === undefined ? {} : { session: record.session }),
     });
     this.changes.happened();
-    this.#sweepLater();
+    await this.#sweepLater();
     return record;
   }
 
+  /** As it is now; undefined: it was forgotten. */
+  find(id: string): Promise<ApprovalRecord | undefined> {
+    const { store } = this.#options;
+    return store.run(() => store.find(id));
+  }
+
   /** @throws HoopError HOOP_APPROVAL_UNKNOWN: there is none that this person may see. */
-  visible(who: Principal, id: string): ApprovalRecord {
-    const record = this.#options.store.find(id);
+  async visible(who: Principal, id: string): Promise<ApprovalRecord> {
+    return this.#requireVisible(who, await this.find(id));
+  }
+
+  #requireVisible(who: Principal, record: ApprovalRecord | undefined): ApprovalRecord {
     if (record === undefined || !this.#maySee(who, record)) {
       throw unknownApproval();
     }
@@ -134,61 +168,77 @@ export class Approvals implements Disposable {
   }
 
   /** What this person may see, newest first. @param options run: what it has asked for alone */
-  list(
+  async list(
     who: Principal,
     {
       isOpen,
       limit,
       run,
     }: { readonly isOpen: boolean; readonly limit: number; readonly run?: string | undefined },
-  ) {
+  ): Promise<ApprovalRecord[]> {
     const { store } = this.#options;
-    const records = isOpen ? store.open() : store.newest(MAX_LISTED);
+    const records = await store.run(() => (isOpen ? store.open() : store.newest(MAX_LISTED)));
     return records
       .filter((record) => this.#maySee(who, record) && (run === undefined || record.run === run))
       .slice(0, limit);
   }
 
-  details(id: string): unknown {
-    return this.#options.store.details(id);
+  #open(): Promise<ApprovalRecord[]> {
+    const { store } = this.#options;
+    return store.run(() => store.open());
   }
 
-  setDetails(id: string, details: unknown): void {
-    this.#options.store.setDetails(id, details);
+  details(id: string): Promise<unknown> {
+    const { store } = this.#options;
+    return store.run(() => store.details(id));
+  }
+
+  async setDetails(id: string, details: unknown): Promise<void> {
+    const { store } = this.#options;
+    await store.run(() => store.setDetails(id, details));
     this.changes.happened();
   }
 
   /** Of this person, with this binding: open, or ended; newest first. */
-  bound(request: Pick<NewApproval, 'requester' | 'binding'>): ApprovalRecord[] {
-    return this.#options.store.bound(request.requester, request.binding);
+  bound(request: Pick<NewApproval, 'requester' | 'binding'>): Promise<ApprovalRecord[]> {
+    const { store } = this.#options;
+    return store.run(() => store.bound(request.requester, request.binding));
   }
 
   /**
    * Different people who could satisfy a need: all but who asked that have logged in to this
    * gateway lately and were in one of its groups then.
    */
-  known(
+  async known(
     record: Pick<ApprovalRecord, 'requester' | 'requestedFor'>,
     { groups }: ApprovalNeed,
-  ): number {
+  ): Promise<number> {
     const { store, isAgent } = this.#options;
-    const approvers = store
-      .newestLogins()
+    const approvers = (await store.run(() => store.newestLogins()))
       .filter((login) => !isAgent(login) && !isRequestedFor(record, login))
       .filter((login) => login.groups.some((group) => groups.includes(group)));
     return countOthers(record.requester, approvers);
   }
 
   /** How many different people have approved, as it counts now. */
-  approvedBy(record: ApprovalRecord, need: ApprovalNeed): number {
-    return approversOf(record, need, (vote) => this.#groupsOf(vote, record.target));
+  approvedBy(record: ApprovalRecord, need: ApprovalNeed): Promise<number> {
+    return this.#options.store.run(() => this.#approvedBy(record, need));
+  }
+
+  *#approvedBy(record: ApprovalRecord, need: ApprovalNeed): Work<number> {
+    const groups = new Map<Vote, readonly string[]>();
+    for (const vote of record.votes) {
+      groups.set(vote, yield* this.#groupsOf(vote, record.target));
+    }
+    return approversOf(record, need, (vote) => groups.get(vote) ?? []);
   }
 
   /**
-   * One person's word. A denial ends the request; the last approval that is needed approves it.
+   * One person's word. A denial ends the request; the last approval that is needed approves it: in
+   * one transaction with the vote, or of two people who approve at once neither would be the last.
    * @throws HoopError HOOP_APPROVAL_…, HOOP_ACCESS_DENIED
    */
-  decide(
+  async decide(
     who: Principal,
     id: string,
     said: {
@@ -196,55 +246,90 @@ export class Approvals implements Disposable {
       readonly reason?: string | undefined;
       readonly binding?: string | undefined;
     },
-  ): ApprovalRecord {
-    const { store, clock, log } = this.#options;
-    this.#sweep();
-    const record = this.visible(who, id);
-    checkVoter(who, record, said);
-    if (this.#handlers.get(record.kind)?.needs(record) === undefined) {
-      this.end(id, 'void', 'what was asked for is not to be had any more');
-      throw alreadyEnded(this.visible(who, id));
+  ): Promise<ApprovalRecord> {
+    const { store, log } = this.#options;
+    await this.#sweep();
+    const decided = await store.run(() => this.#vote(who, id, said));
+    if (decided === 'not to be had') {
+      await this.end(id, 'void', 'what was asked for is not to be had any more');
+      throw alreadyEnded(await this.visible(who, id));
     }
-    store.vote(id, {
-      by: { ...personMarks(who), name: plainText(who.name, MAX_TEXT) },
-      decision: said.decision,
-      reason: said.reason === undefined ? undefined : plainText(said.reason, MAX_TEXT),
-      atMs: clock(),
-      groups: who.groups,
-    });
     log.info('approval.vote', { approval: id, decision: said.decision, principal: who.name });
     this.changes.happened();
-    const voted = this.visible(who, id);
-    if (said.decision === 'deny') this.#move(voted, { state: 'denied' });
-    else if (this.#isSatisfied(voted)) this.#move(voted, { state: 'approved' });
+    if (decided !== undefined) await this.#moved(decided);
     return this.visible(who, id);
   }
 
+  /** @returns the request, where this word has decided it */
+  *#vote(
+    who: Principal,
+    id: string,
+    { decision, reason, binding }: Parameters<Approvals['decide']>[2],
+  ): Work<ApprovalRecord | undefined | 'not to be had'> {
+    const { store, clock } = this.#options;
+    const record = this.#requireVisible(who, yield* store.findLocked(id));
+    checkVoter(who, record, { decision, binding });
+    if ((yield* this.#needs(record)) === undefined) return 'not to be had';
+    yield* store.vote(id, {
+      by: { ...personMarks(who), name: plainText(who.name, MAX_TEXT) },
+      decision,
+      reason: reason === undefined ? undefined : plainText(reason, MAX_TEXT),
+      atMs: clock(),
+      groups: who.groups,
+    });
+    const voted = (yield* store.find(id)) ?? record;
+    if (decision === 'deny') return yield* this.#moveTo(voted, { state: 'denied' });
+    const isLast = yield* this.#isSatisfied(voted);
+    return isLast ? yield* this.#moveTo(voted, { state: 'approved' }) : undefined;
+  }
+
   /**
-   * Uses an approval up. Durable when it returns, so that it is not used again after a restart.
+   * Uses an approval up. Durable when it resolves, so that it is not used again after a restart, and
+   * once, whoever else asks at the same time. What it was asked for may have changed meanwhile.
    * @returns undefined when it is not approved (any more), or somebody's word no longer counts.
    */
-  use(id: string): ApprovalRecord | undefined {
-    this.#sweep();
-    const record = this.#options.store.find(id);
-    if (record?.state !== 'approved') return undefined;
-    if (!this.#isSatisfied(record)) {
-      this.#move(record, { state: 'void', outcome: 'an approver is no longer one' });
-      return undefined;
-    }
-    return this.#move(record, { state: 'used' });
+  async use(id: string): Promise<ApprovalRecord | undefined> {
+    await this.#sweep();
+    const moved = await this.#options.store.run(() => this.#useNow(id));
+    if (moved !== undefined) await this.#moved(moved);
+    return moved?.state === 'used' ? moved : undefined;
+  }
+
+  *#useNow(id: string): Work<ApprovalRecord | undefined> {
+    const record = yield* this.#options.store.findLocked(id);
+    if (record?.state !== 'approved' || deadlineOf(record) <= this.#options.clock()) return;
+    if (yield* this.#isSatisfied(record)) return yield* this.#moveTo(record, { state: 'used' });
+    return yield* this.#moveTo(record, {
+      state: 'void',
+      outcome: 'an approver is no longer one',
+    });
   }
 
   /** Ends an open request; one that has ended already stays as it is. */
-  end(id: string, state: 'withdrawn' | 'void' | 'expired', outcome: string): void {
-    const record = this.#options.store.find(id);
-    if (record !== undefined && isOpen(record)) this.#move(record, { state, outcome });
+  async end(id: string, state: 'withdrawn' | 'void' | 'expired', outcome: string): Promise<void> {
+    const { store } = this.#options;
+    const moved = await store.run(() => this.#endNow(id, { state, outcome }));
+    if (moved !== undefined) await this.#moved(moved);
+  }
+
+  *#endNow(
+    id: string,
+    to: { readonly state: ApprovalState; readonly outcome: string },
+  ): Work<ApprovalRecord | undefined> {
+    const record = yield* this.#options.store.findLocked(id);
+    return record !== undefined && isOpen(record) ? yield* this.#moveTo(record, to) : undefined;
   }
 
   /** Voids what the predicate picks of the open requests, e.g. when the policy has changed. */
-  voidOpen(outcome: string, isVoid: (record: ApprovalRecord) => boolean): void {
-    for (const record of this.#options.store.open()) {
-      if (isVoid(record)) this.#move(record, { state: 'void', outcome });
+  async voidOpen(
+    kind: ApprovalKind,
+    outcome: string,
+    isVoid: (record: ApprovalRecord, details: unknown) => boolean,
+  ): Promise<void> {
+    for (const record of await this.#open()) {
+      if (record.kind === kind && isVoid(record, await this.details(record.id))) {
+        await this.#move(record, { state: 'void', outcome });
+      }
     }
   }
 
@@ -252,22 +337,23 @@ export class Approvals implements Disposable {
    * A commit has come into force. What has to be decided again is by whoever waits for it, and is
    * void where nobody does.
    */
-  policyChanged(
+  async policyChanged(
     kind: ApprovalKind,
-    judge: (record: ApprovalRecord) => 'keep' | 'decide again' | 'void',
-  ): void {
-    for (const record of this.#options.store.open()) {
-      const judgement = record.kind === kind ? judge(record) : 'keep';
+    judge: (record: ApprovalRecord, details: unknown) => 'keep' | 'decide again' | 'void',
+  ): Promise<void> {
+    for (const record of await this.#open()) {
+      if (record.kind !== kind) continue;
+      const judgement = judge(record, await this.details(record.id));
       if (judgement === 'keep') continue;
       const waiting = this.#waiting.get(record.id) ?? [];
       if (waiting.length === 0 || judgement === 'void') {
-        this.#move(record, { state: 'void', outcome: 'the policy has changed' });
+        await this.#move(record, { state: 'void', outcome: 'the policy has changed' });
       } else for (const { policyChanged } of waiting) policyChanged();
     }
   }
 
-  isUsed(id: string): boolean {
-    return this.#options.store.find(id)?.state === 'used';
+  async isUsed(id: string): Promise<boolean> {
+    return (await this.find(id))?.state === 'used';
   }
 
   /** Somebody waits for it in a connection now. */
@@ -285,36 +371,43 @@ export class Approvals implements Disposable {
     const first = this.#waiting.get(id);
     this.#waiting.set(id, [...(first ?? []), waiter]);
     if (first === undefined) this.changes.happened();
-    return () => this.#leave(id, waiter);
+    return () => this.#left(id, waiter);
   }
 
-  #leave(id: string, waiter: Waiter): void {
+  #left(id: string, waiter: Waiter): void {
+    this.#leave(id, waiter).catch((error: unknown) =>
+      this.#options.log.error('approval.leave_failed', errorFields(error)),
+    );
+  }
+
+  async #leave(id: string, waiter: Waiter): Promise<void> {
     const all = this.#waiting.get(id);
     if (all?.includes(waiter) !== true) return;
     const others = all.filter((one) => one !== waiter);
     if (others.length > 0) this.#waiting.set(id, others);
     else this.#waiting.delete(id);
     this.changes.happened();
-    const record = all.at(-1) === waiter ? this.#options.store.find(id) : undefined;
-    if (record?.state === 'approved') others.at(-1)?.decided(record);
+    const record = all.at(-1) === waiter ? await this.find(id) : undefined;
+    if (record?.state === 'approved') this.#waiting.get(id)?.at(-1)?.decided(record);
   }
 
   /** What a run has asked for, and waits or can be used. */
-  openOfRun(run: string): readonly ApprovalRecord[] {
-    return this.#options.store.open().filter((record) => record.run === run);
+  async openOfRun(run: string): Promise<readonly ApprovalRecord[]> {
+    return (await this.#open()).filter((record) => record.run === run);
   }
 
   /** The run is over. */
-  endOfRun(run: string, outcome: string): void {
-    for (const record of this.openOfRun(run)) {
-      this.#move(record, { state: 'withdrawn', outcome });
+  async endOfRun(run: string, outcome: string): Promise<void> {
+    for (const record of await this.openOfRun(run)) {
+      await this.#move(record, { state: 'withdrawn', outcome });
     }
   }
 
   /** Forgets what ended long ago; never throws. */
-  prune(): void {
+  async prune(): Promise<void> {
+    const { store, clock } = this.#options;
     try {
-      this.#options.store.prune(this.#options.clock() - KEEP_MS, MAX_ENDED);
+      await store.run(() => store.prune(clock() - KEEP_MS, MAX_ENDED));
     } catch (error) {
       // The next time will do; readiness tells the operator that the index cannot be written.
       this.#options.log.error('approval.prune_failed', errorFields(error));
@@ -322,6 +415,7 @@ export class Approvals implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     clearTimeout(this.#timer);
     this.changes.happened();
   }
@@ -332,77 +426,107 @@ export class Approvals implements Disposable {
     );
   }
 
-  #isSatisfied(record: ApprovalRecord): boolean {
-    const needs = this.#handlers.get(record.kind)?.needs(record);
-    return (
-      needs !== undefined &&
-      needs.length > 0 &&
-      needs.every((need) => this.approvedBy(record, need) >= need.count)
-    );
+  *#needs(record: ApprovalRecord): Work<readonly ApprovalNeed[] | undefined> {
+    const handler = this.#handlers.get(record.kind);
+    const details = handler?.readsDetails ? yield* this.#options.store.details(record.id) : {};
+    return handler?.needs(record, details);
+  }
+
+  *#isSatisfied(record: ApprovalRecord): Work<boolean> {
+    const needs = yield* this.#needs(record);
+    if (needs === undefined || needs.length === 0) return false;
+    for (const need of needs) {
+      if ((yield* this.#approvedBy(record, need)) < need.count) return false;
+    }
+    return true;
   }
 
   /** Somebody who has logged in since, and is in other groups now, counts as what they are now. */
-  #groupsOf({ by, groups }: Vote, target: string): readonly string[] {
+  *#groupsOf({ by, groups }: Vote, target: string): Work<readonly string[]> {
     const { store, isAgent, isBlocked } = this.#options;
     const { issuer, sub } = by;
-    const now = store.latestLogin(by) ?? { kind: 'person', issuer, sub, email: undefined, groups };
+    const latest = yield* store.latestLogin(by);
+    const now = latest ?? { kind: 'person', issuer, sub, email: undefined, groups };
     return isAgent(now) || isBlocked({ ...by, email: now.email }, target) ? [] : now.groups;
   }
 
-  #move(
+  async #move(
     record: ApprovalRecord,
     to: { readonly state: ApprovalState; readonly outcome?: string },
-  ): ApprovalRecord | undefined {
-    const { store, clock, log } = this.#options;
+  ): Promise<void> {
+    const moved = await this.#options.store.run(() => this.#moveTo(record, to));
+    if (moved !== undefined) await this.#moved(moved);
+  }
+
+  /** @returns as it is then; undefined: it was in another state by now. */
+  *#moveTo(
+    record: ApprovalRecord,
+    to: { readonly state: ApprovalState; readonly outcome?: string },
+  ): Work<ApprovalRecord | undefined> {
+    const { store, clock } = this.#options;
     const nowMs = clock();
-    const moved = store.move(record.id, record.state, {
+    const isMoved = yield* store.move(record.id, record.state, {
       ...to,
       ...(to.state === 'approved'
         ? { usableUntilMs: nowMs + record.usableSeconds * 1000 }
         : { endedMs: nowMs }),
     });
-    const now = moved ? store.find(record.id) : undefined;
-    if (now === undefined) return undefined;
+    return isMoved ? yield* store.find(record.id) : undefined;
+  }
+
+  /** Tells who has to do with it; the store has it by then. */
+  async #moved(now: ApprovalRecord): Promise<void> {
+    const { log } = this.#options;
     log.info('approval.state', { approval: now.id, state: now.state, outcome: now.outcome });
     this.changes.happened();
-    this.#handlers.get(now.kind)?.onDecided?.(now);
     const waiting = this.#waiting.get(now.id) ?? [];
     if (!isOpen(now)) this.#waiting.delete(now.id);
     for (const { decided } of isOpen(now) ? waiting.slice(-1) : waiting) decided(now);
-    this.#sweepLater();
-    return now;
+    await this.#tellHandler(now);
+    await this.#sweepLater();
+  }
+
+  async #tellHandler(record: ApprovalRecord): Promise<void> {
+    const handler = this.#handlers.get(record.kind);
+    if (handler?.onDecided === undefined) return;
+    const details = handler.readsDetails ? await this.details(record.id) : {};
+    await handler.onDecided(record, details);
   }
 
   /** Ends what is over its time. */
-  #sweep(): void {
-    const nowMs = this.#options.clock();
-    for (const record of this.#options.store.open()) {
-      if (deadlineOf(record) <= nowMs) {
+  async #sweep(): Promise<void> {
+    const { store, clock } = this.#options;
+    const first = await store.run(() => store.firstDeadline());
+    if (first !== undefined && first <= clock()) {
+      const nowMs = clock();
+      for (const record of await this.#open()) {
+        if (deadlineOf(record) > nowMs) continue;
         const outcome =
           record.state === 'waiting' ? 'not enough approvals in time' : 'it was not used in time';
-        this.#move(record, { state: 'expired', outcome });
+        await this.#move(record, { state: 'expired', outcome });
       }
     }
-    this.#sweepLater();
+    await this.#sweepLater();
   }
 
-  #sweepLater(): void {
+  async #sweepLater(): Promise<void> {
+    const { store, clock } = this.#options;
+    const first = await store.run(() => store.firstDeadline());
     clearTimeout(this.#timer);
-    const deadlines = this.#options.store.open().map(deadlineOf);
-    if (deadlines.length === 0) return;
-    const inMs = Math.max(0, Math.min(...deadlines) - this.#options.clock());
+    if (first === undefined || this.#isDisposed) return;
+    const inMs = Math.max(0, first - clock());
     // A timer knows nothing of the wall clock being set: it looks again at least once a minute.
     this.#timer = setTimeout(() => this.#sweepGuarded(), Math.min(inMs, MINUTE_MS));
     this.#timer.unref();
   }
 
   #sweepGuarded(): void {
-    try {
-      this.#sweep();
-    } catch (error) {
-      // The index cannot be written, as readiness says; deadlines are checked again at each use.
+    this.#sweep().catch((error: unknown) => {
+      // The store cannot be written, as readiness says; deadlines are checked again at each use.
       this.#options.log.error('approval.sweep_failed', errorFields(error));
-    }
+      this.#timer = setTimeout(() => this.#sweepGuarded(), MINUTE_MS);
+      this.#timer.unref();
+    });
   }
 }
 

@@ -40,22 +40,26 @@ export interface AskedApproval {
   readonly decided: Promise<ApprovalStanding>;
   /** Resolves at the next commit that may decide otherwise about it. */
   policyChanged(): Promise<void>;
-  /** Uses it up. @returns undefined: it cannot be used (any more). */
-  use(): ApprovalStanding | undefined;
+  /**
+   * Uses it up, for good: what it is used for has to be looked at again afterwards.
+   * @returns undefined: it cannot be used (any more).
+   */
+  use(): Promise<ApprovalStanding | undefined>;
   /** Somebody has used it up, in another connection perhaps. */
-  isUsed(): boolean;
+  isUsed(): Promise<boolean>;
   /** Without effect once it has ended. */
-  end(state: 'withdrawn' | 'void', outcome: string): void;
+  end(state: 'withdrawn' | 'void', outcome: string): Promise<void>;
   /** Whoever waits has gone: it is withdrawn, or kept. */
-  leave(outcome: string): void;
+  leave(outcome: string): Promise<void>;
 }
 
 /** @param waits whoever asks waits for it in their connection */
-export function askedApproval(
+export async function askedApproval(
   approvals: Approvals,
   record: ApprovalRecord,
   waits: boolean,
-): AskedApproval {
+): Promise<AskedApproval> {
+  const lacking = await lackingOf(approvals, record);
   const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
   let changed = Promise.withResolvers<void>();
   const stop =
@@ -68,6 +72,9 @@ export function askedApproval(
           },
         })
       : () => undefined;
+  // Somebody may have decided before anybody waited here.
+  const now = waits && record.state === 'waiting' ? await approvals.find(record.id) : undefined;
+  if (now !== undefined && now.state !== 'waiting') resolve(now);
   return {
     id: record.id,
     binding: record.binding,
@@ -75,23 +82,35 @@ export function askedApproval(
     waitsUntilMs: record.waitsUntilMs,
     waits,
     isKept: waits && !record.diesWithConnection,
-    lacking: record.needs
-      .map((need) => ({ ...need, known: approvals.known(record, need) }))
-      .filter(({ known, count }) => known < count),
+    lacking,
     decided: promise,
     policyChanged: () => changed.promise,
     use: () => approvals.use(record.id),
     isUsed: () => approvals.isUsed(record.id),
     end: (state, outcome) => approvals.end(record.id, state, outcome),
-    leave(outcome) {
-      if (record.diesWithConnection) approvals.end(record.id, 'withdrawn', outcome);
-      stop();
+    async leave(outcome) {
+      try {
+        if (record.diesWithConnection) await approvals.end(record.id, 'withdrawn', outcome);
+      } finally {
+        stop();
+      }
     },
   };
 }
 
+async function lackingOf(
+  approvals: Approvals,
+  record: ApprovalRecord,
+): Promise<AskedApproval['lacking']> {
+  const needs: (ApprovalRecord['needs'][number] & { readonly known: number })[] = [];
+  for (const need of record.needs) {
+    needs.push({ ...need, known: await approvals.known(record, need) });
+  }
+  return needs.filter(({ known, count }) => known < count);
+}
+
 /** With `wait: no`, and in a run: what was asked for before, and still stands. */
-export function askedBefore({
+export async function askedBefore({
   approvals,
   clock,
   requester,
@@ -101,8 +120,8 @@ export function askedBefore({
   readonly clock: () => number;
   readonly requester: Party;
   readonly binding: string;
-}): ApprovalRecord | undefined {
-  const [last] = approvals.bound({ requester, binding });
+}): Promise<ApprovalRecord | undefined> {
+  const [last] = await approvals.bound({ requester, binding });
   if (last === undefined || last.diesWithConnection) return undefined;
   const nowMs = clock();
   // Whoever was told no is not asked again for as long as the first request would have waited.

@@ -36,6 +36,8 @@ export interface HoldOptions<Ask extends HeldAsk, Now, Asked extends AskedApprov
    * @returns what would be asked now, and the verdict that it may run under; undefined: it is refused
    */
   readonly again: (ask: Ask) => Promise<{ readonly ask: Ask; readonly now: Now } | undefined>;
+  /** Of the grant in force: another means that it may be decided otherwise. */
+  readonly generation: () => string;
   /** Says to who waits that it waits. */
   readonly tell: (text: HeldText, asked: Asked) => void | Promise<void>;
   /** What ends the waiting, listened for until it is disposed of. */
@@ -91,7 +93,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     const { at, approvals, record, words, lacks } = this.#options;
     let asked: Asked;
     try {
-      asked = approvals.ask(ask);
+      asked = await approvals.ask(ask);
     } catch (error) {
       if (!(error instanceof HoopError)) throw error;
       return refused(tooMany(ask, words(ask), error));
@@ -135,15 +137,20 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
       if (standing.state !== 'approved') return this.#refuse(ask, asked, standing);
       return await this.#release(ask, asked);
     } catch (error) {
-      asked.leave('the connection has failed');
+      // What has failed first is told; what nobody waits for runs out.
+      await asked.leave('the connection has failed').catch(() => undefined);
       throw error;
     } finally {
       waited?.();
     }
   }
 
-  #withdrawn(ask: Ask, asked: Asked, { why, isAnswered }: Stop): HoldOutcome<Now, Asked> {
-    asked.leave(why);
+  async #withdrawn(
+    ask: Ask,
+    asked: Asked,
+    { why, isAnswered }: Stop,
+  ): Promise<HoldOutcome<Now, Asked>> {
+    await asked.leave(why);
     this.#ended(asked, asked.isKept ? 'kept' : 'withdrawn', why);
     return isAnswered
       ? refused(pending(ask, this.#options.words(ask), asked))
@@ -167,18 +174,37 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     const { at, record, words } = this.#options;
     const latest = await this.#reconsider(ask, asked);
     if ('type' in latest) return latest;
-    const used = asked.use();
+    const generation = this.#options.generation();
+    const used = await asked.use();
     if (used !== undefined) {
+      const lost = this.#lost(ask, asked, generation);
+      if (lost !== undefined) return lost;
       record.decided(at, asked.id, { votes: used.votes, outcome: 'released' });
       return { type: 'released', now: latest.now, asked };
     }
-    if (asked.isUsed()) {
+    if (await asked.isUsed()) {
       this.#ended(asked, 'void', `it was used on ${words(ask).manner.otherPlace}`);
       return refused(usedElsewhere(ask, words(ask), asked.id));
     }
     const why = 'somebody who approved is no longer an approver, or its time was over';
     this.#ended(asked, 'void', why);
     return refused(changed(ask, words(ask), asked.id, why));
+  }
+
+  /**
+   * What has come while the approval was being used up. It is spent then: nobody can tell whether it
+   * was seen to be used.
+   * @returns how it ends; undefined: all is as it was decided
+   */
+  #lost(ask: Ask, asked: Asked, generation: string): HoldOutcome<Now, Asked> | undefined {
+    if (this.#stop !== undefined) {
+      this.#ended(asked, 'void', this.#stop.why);
+      return { type: 'withdrawn' };
+    }
+    if (this.#options.generation() === generation) return undefined;
+    const why = 'the policy has changed';
+    this.#ended(asked, 'void', why);
+    return refused(changed(ask, this.#options.words(ask), asked.id, why));
   }
 
   /** @returns how it ends; or the verdict of now, which asks for the very same. */
@@ -190,17 +216,17 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     const latest = await again(ask);
     if (this.#stop !== undefined) return this.#withdrawn(ask, asked, this.#stop);
     if (latest === undefined) {
-      this.#void(asked, 'it was refused when it was decided again');
+      await this.#void(asked, 'it was refused when it was decided again');
       return { type: 'refused again' };
     }
     if (approvals.bindingOf(latest.ask) === asked.binding) return { now: latest.now };
     const why = difference?.(ask, latest.ask) ?? 'the policy has changed';
-    this.#void(asked, why);
+    await this.#void(asked, why);
     return refused(changed(ask, words(ask), asked.id, why));
   }
 
-  #void(asked: Asked, why: string): void {
-    asked.end('void', why);
+  async #void(asked: Asked, why: string): Promise<void> {
+    await asked.end('void', why);
     this.#ended(asked, 'void', why);
   }
 

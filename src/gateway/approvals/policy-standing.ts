@@ -38,11 +38,15 @@ export function askedBy(policy: PolicyView, principal: Principal, target: string
 }
 
 /** To be called when a commit has come into force, and for what a restarted gateway has kept. */
-export function reconsiderStatements(approvals: Approvals, policy: PolicyView): void {
+export async function reconsiderStatements(
+  approvals: Approvals,
+  policy: PolicyView,
+): Promise<void> {
   const providers = digest(policy.identityProviders());
   for (const kind of ['statement', 'command'] as const) {
-    approvals.policyChanged(kind, ({ id, requester, agent, requestedFor, target }) => {
-      const details = Asked.safeParse(approvals.details(id));
+    await approvals.policyChanged(kind, (record, kept) => {
+      const { requester, agent, requestedFor, target } = record;
+      const details = Asked.safeParse(kept);
       // How votes are counted rests on how people are known.
       if (!details.success || details.data.asked.providers !== providers) {
         return 'void';

@@ -14,12 +14,8 @@ const MINUTE_MS = 60_000;
 export class RequestLimits {
   readonly #made = new Map<string, { readonly atMs: number; readonly isRun: boolean }[]>();
 
-  /**
-   * Counts a request that is about to be made.
-   * @param open all that are
-   * @throws HoopError HOOP_LIMIT
-   */
-  take({ requester, run }: NewApproval, open: readonly ApprovalRecord[], nowMs: number): void {
+  /** @throws HoopError HOOP_LIMIT: so many are open. @param open all that are */
+  checkOpen({ requester, run }: NewApproval, open: readonly ApprovalRecord[]): void {
     const own = open.filter((record) => isSameParty(record.requester, requester));
     if (own.length >= MAX_OPEN_PER_PERSON || open.length >= MAX_OPEN) {
       throw tooMany(`One person may have ${MAX_OPEN_PER_PERSON} open, the gateway ${MAX_OPEN}.`);
@@ -28,6 +24,14 @@ export class RequestLimits {
     if (run !== undefined && ofRuns >= MAX_OPEN_OF_RUNS) {
       throw tooMany(`All runs of one person may have ${MAX_OPEN_OF_RUNS} open.`);
     }
+  }
+
+  /**
+   * Counts a request that is about to be made.
+   * @returns what takes it back: it was not made
+   * @throws HoopError HOOP_LIMIT: so many were made lately
+   */
+  take({ requester, run }: NewApproval, nowMs: number): () => void {
     for (const [person, times] of this.#made) {
       if ((times.at(-1)?.atMs ?? 0) < nowMs - MINUTE_MS) this.#made.delete(person);
     }
@@ -40,7 +44,12 @@ export class RequestLimits {
     if (isRun && lately.filter((one) => one.isRun).length >= MAX_NEW_OF_RUNS) {
       throw tooMany(`All runs of one person may ask ${MAX_NEW_OF_RUNS} times in a minute.`);
     }
-    this.#made.set(person, [...lately, { atMs: nowMs, isRun }]);
+    const made = { atMs: nowMs, isRun };
+    this.#made.set(person, [...lately, made]);
+    return () => {
+      const others = (this.#made.get(person) ?? []).filter((one) => one !== made);
+      this.#made.set(person, others);
+    };
   }
 }
 

@@ -46,7 +46,7 @@ export interface OperationApprovals<Ask extends HeldAsk, Asked = AskedApproval> 
    * Asks people. Where the rules say `wait: no`, one that was asked for before is found again.
    * @throws HoopError HOOP_LIMIT
    */
-  ask(ask: Ask): Asked;
+  ask(ask: Ask): Promise<Asked>;
   /** Digest of all that an approval of this is bound to. */
   bindingOf(ask: Ask): string;
 }
@@ -90,22 +90,24 @@ export function requestBinding(
  * @param create makes the request, when it was not asked for before
  * @param outgrown why one that was does not cover what is asked for now; it is void then
  */
-export function askOnce(
+export async function askOnce(
   { approvals, clock, principal: requester, run }: SessionApprovalsOptions,
   ask: Pick<HeldAsk, 'demands' | 'waits'>,
   binding: string,
-  create: (waits: boolean) => ApprovalRecord,
-  outgrown: (before: ApprovalRecord) => string | undefined = () => undefined,
-): AskedApproval {
+  create: (waits: boolean) => Promise<ApprovalRecord>,
+  outgrown: (before: ApprovalRecord) => Promise<string | undefined> = async () => undefined,
+): Promise<AskedApproval> {
   const waits = isHeld(ask);
   const before =
-    waits && run === undefined ? undefined : askedBefore({ approvals, clock, requester, binding });
-  const why = before && isOpen(before) ? outgrown(before) : undefined;
+    waits && run === undefined
+      ? undefined
+      : await askedBefore({ approvals, clock, requester, binding });
+  const why = before && isOpen(before) ? await outgrown(before) : undefined;
   if (before !== undefined && why === undefined) {
     return askedApproval(approvals, before, waits);
   }
-  if (before) approvals.end(before.id, 'void', why ?? 'it has changed');
-  return askedApproval(approvals, create(waits), waits);
+  if (before) await approvals.end(before.id, 'void', why ?? 'it has changed');
+  return askedApproval(approvals, await create(waits), waits);
 }
 
 /** @param waits it is held; outside of a run it dies with its connection */

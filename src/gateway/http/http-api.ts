@@ -72,8 +72,11 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
 function sessionRights({ index, approvals }: HttpApiOptions): SessionRights {
   return {
     index,
-    decides(principal) {
-      const open = approvals.list(principal, { isOpen: true, limit: Number.POSITIVE_INFINITY });
+    async decides(principal) {
+      const open = await approvals.list(principal, {
+        isOpen: true,
+        limit: Number.POSITIVE_INFINITY,
+      });
       const others = open.filter(({ requester }) => !isSamePerson(requester, principal));
       return new Set(others.flatMap(({ session }) => session ?? []));
     },

@@ -83,7 +83,7 @@ export function addSessionRoutes(
   app.get(
     PATHS.session(':id'),
     alsoRuns(async (c, who) => {
-      const summary = withLiveTotals(sessionOf(c, who, 'show').summary);
+      const summary = withLiveTotals((await sessionOf(c, who, 'show')).summary);
       const acts = options.connectors.doesActs(summary.kind)
         ? (index.acts(summary.id) ?? {})
         : undefined;
@@ -100,7 +100,7 @@ export function addSessionRoutes(
   app.post(
     PATHS.end(':id'),
     alsoRuns(async (c, who) => {
-      const { id } = sessionOf(c, who, 'end').summary;
+      const { id } = (await sessionOf(c, who, 'end')).summary;
       const { reason, login } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
       await identity.requireLive(who);
       if (login === true && who.run !== undefined) {

@@ -56,14 +56,15 @@ export function addLiveRunRoutes(
   app.get(
     PATHS.runs,
     authenticated(async (_c, who) => {
-      const runs = (await seen(who)).map((one) => runView(options, one, false));
+      const runs: RunView[] = [];
+      for (const one of await seen(who)) runs.push(await runView(options, one, false));
       return json({ v: API_VERSION, runs } satisfies RunsReply);
     }),
   );
   app.get(
     RUN_PATHS.run(':id'),
     authenticated(async (c, who) => {
-      const run = runView(options, await find(c, who), true);
+      const run = await runView(options, await find(c, who), true);
       return json({ v: API_VERSION, run } satisfies RunShown);
     }),
   );
@@ -89,15 +90,15 @@ function isOwn(run: LiveRun, principal: Authenticated['principal']): boolean {
   return isSamePrincipal(run.principal, principal);
 }
 
-function runView(
+async function runView(
   { sessions, approvals }: LiveRunRoutesOptions,
   { run, principal, startedAtMs, endsAtMs }: LiveRun,
   withPrompts: boolean,
-): RunView {
+): Promise<RunView> {
   const { id, parent, agent, program, reason, targets } = run;
   const { issuer, sub, name } = principal;
   const live = sessions.ofRun(id);
-  const held = approvals.openOfRun(id);
+  const held = await approvals.openOfRun(id);
   const prompts = new Map(
     live.flatMap(({ prompt }) => {
       if (prompt === undefined) return [];

@@ -22,20 +22,20 @@ const ROLE = {
 export interface SessionRights {
   readonly index: SessionIndex;
   /** Ids of the sessions whose open requests somebody may decide about. */
-  readonly decides: (principal: Principal) => ReadonlySet<string>;
+  readonly decides: (principal: Principal) => Promise<ReadonlySet<string>>;
 }
 
 /**
  * @throws HOOP_SESSION_UNKNOWN when there is none or it is somebody else's; HOOP_ACCESS_DENIED when
  * its recording is asked for by somebody who may know of it and no more.
  */
-export function requireSession(
+export async function requireSession(
   { index, decides }: SessionRights,
   { principal, run }: Pick<Authenticated, 'principal' | 'run'>,
   id: string,
   access: SessionAccess,
-): IndexedSession {
-  const session = isSessionId(id) ? index.find(id) : undefined;
+): Promise<IndexedSession> {
+  const session = isSessionId(id) ? await index.find(id) : undefined;
   if (session === undefined) {
     throw unknown();
   }
@@ -51,7 +51,7 @@ export function requireSession(
   if (isOwn || byRole) {
     return session;
   }
-  const maySee = (isLive && hasRole(principal, ROLE.end)) || decides(principal).has(id);
+  const maySee = (isLive && hasRole(principal, ROLE.end)) || (await decides(principal)).has(id);
   if (maySee && access === 'show') {
     return session;
   }

@@ -23,7 +23,7 @@ import type { SessionIndex } from '../index/session-index.ts';
 export interface BeginRecordingOptions {
   readonly store: RecordingStore;
   readonly index: SessionIndex;
-  readonly access: Pick<AccessGrants, 'find'>;
+  readonly access: Pick<AccessGrants, 'seen'>;
   readonly keys: GatewayKeys;
   /** Wall clock, ms. */
   readonly nowMs: number;
@@ -162,7 +162,7 @@ function writeOpening(
     expiresMs,
   });
   for (const { id: temporary } of grant.temporary ?? []) {
-    const known = access.find(temporary);
+    const known = access.seen(temporary);
     if (known !== undefined) {
       const event = accessEvent('given', known, accessGivenText(known));
       recording.event(event);

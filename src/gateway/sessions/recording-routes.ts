@@ -37,7 +37,7 @@ export function addRecordingRoutes(
     requireSession(rights, who, c.req.param('id') ?? '', access);
   /** The recording of one's own session; waits for one that is just ending. */
   const endedOf = async (c: Ctx, who: Authenticated) => {
-    const { id } = sessionOf(c, who, 'own').summary;
+    const { id } = (await sessionOf(c, who, 'own')).summary;
     const live = sessions.find(id);
     if (live !== undefined && !live.isEnding) {
       throw new HoopError('HOOP_EVIDENCE_MISMATCH', 'the session has not ended yet', {
@@ -51,7 +51,7 @@ export function addRecordingRoutes(
   app.get(
     PATHS.cuts(':id'),
     alsoRuns(async (c, who) => {
-      const { id } = sessionOf(c, who, 'own').summary;
+      const { id } = (await sessionOf(c, who, 'own')).summary;
       if (sessions.find(id)?.isEnding === false) {
         const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
         return json(live);
@@ -92,7 +92,7 @@ export function addRecordingRoutes(
   app.get(
     PATHS.bundle(':id'),
     authenticated(async (c, who) => {
-      const { id } = sessionOf(c, who, 'read').summary;
+      const { id } = (await sessionOf(c, who, 'read')).summary;
       if (sessions.find(id) !== undefined) {
         throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
           hint: 'Its recording can be fetched when it has ended and was uploaded.',

@@ -253,7 +253,7 @@ export class Sessions {
       },
       grant,
       onGrantDue: () => access.endDue(),
-      temporary: (temporary) => access.find(temporary),
+      temporary: (temporary) => access.seen(temporary),
       reason,
       prompts,
       recording,

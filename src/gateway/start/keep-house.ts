@@ -26,7 +26,7 @@ export function keepHouse(options: HouseOptions): Disposable {
   const housekeeping = setInterval(() => {
     signOverdue();
     index.tryFlush();
-    approvals.prune();
+    void approvals.prune();
     identityStore
       .prune(clock())
       .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));

@@ -1,5 +1,4 @@
 /** What the gateway answers over HTTP. */
-import { reconsiderStatements } from '../approvals/policy-standing.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import type { Connectors } from '../connectors.ts';
 import { createHttpApi } from '../http/http-api.ts';
@@ -27,7 +26,7 @@ export function openApi(
     readonly signal: AbortSignal;
   },
 ): ReturnType<typeof createHttpApi> {
-  const { policy, approvals } = inForce;
+  const { policy } = inForce;
   const { identity, sessions, nonces, room, connectors, seenApprovers, version, signal } = parts;
   const { searchWorker } = parts;
   const readiness = new Readiness({
@@ -54,7 +53,7 @@ export function openApi(
       return alerts.filter(({ target }) => seen.has(target) || who.roles.length > 0);
     },
     approverGroups: () => seenApprovers.groups(),
-    onBlocked: () => reconsiderStatements(approvals, policy),
+    onBlocked: inForce.reconsider,
     info: () =>
       infoReply({
         config,

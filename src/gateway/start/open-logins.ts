@@ -63,7 +63,7 @@ export async function openLogins(
     try {
       const login = await identityStore.readFamily(family);
       const run = login && readRun(login);
-      if (run !== undefined) approvals.endOfRun(run.id, 'the run has ended');
+      if (run !== undefined) await approvals.endOfRun(run.id, 'the run has ended');
     } catch (error) {
       log.error('approval.end_failed', errorFields(error));
     }

@@ -21,7 +21,7 @@ export async function openPolicy(
   signal: AbortSignal,
 ) {
   const { store } = database;
-  const access = opened.use(new AccessGrants({ store: database, clock, log }));
+  const access = opened.use(await AccessGrants.open({ store, clock, log }));
   const blocks = await Blocks.open({
     store,
     agents: () => new Set(policy.current()?.policy.agents.keys()),
@@ -54,8 +54,8 @@ export async function openPolicy(
   // Before the sessions hear of a commit: what it no longer gives has ended by then.
   followPolicy(({ policy }) => access.policyChanged(policy));
   const approvals = opened.use(
-    new Approvals({
-      store: new ApprovalStore(database, new SealedJson(maskKey)),
+    await Approvals.open({
+      store: new ApprovalStore(store, new SealedJson(maskKey)),
       isAgent: (someone) => policy.isAgent(someone),
       isBlocked: (someone, target) => blocks.find(someone, target) !== undefined,
       log,
@@ -63,17 +63,32 @@ export async function openPolicy(
     }),
   );
   // What was asked for counts: the binding has the terms, and is compared when it is used.
-  approvals.handle('statement', { needs: ({ needs }) => needs });
-  approvals.handle('command', { needs: ({ needs }) => needs });
-  followPolicy(() => reconsiderStatements(approvals, policy));
-  const accessRequests = new AccessRequests({ policy, access, approvals, clock });
+  await approvals.handle('statement', { needs: ({ needs }) => needs });
+  await approvals.handle('command', { needs: ({ needs }) => needs });
+  const reconsider = (): void => {
+    reconsiderStatements(approvals, policy).catch((error: unknown) =>
+      log.error('approval.reconsider_failed', errorFields(error)),
+    );
+  };
+  followPolicy(reconsider);
+  const accessRequests = await AccessRequests.open({ policy, access, approvals, clock, log });
   const history = new PolicyHistory(store, clock);
   followPolicy((next) => {
     history
       .inForce(next)
       .catch((error: unknown) => log.error('policy.history_failed', errorFields(error)));
   });
-  return { policy, first, followPolicy, access, blocks, approvals, accessRequests, history };
+  return {
+    policy,
+    first,
+    followPolicy,
+    reconsider,
+    access,
+    blocks,
+    approvals,
+    accessRequests,
+    history,
+  };
 }
 
 export type OpenPolicy = Awaited<ReturnType<typeof openPolicy>>;

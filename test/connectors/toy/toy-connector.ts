@@ -229,6 +229,7 @@ class ToyStream {
         const { demands } = 'code' in now ? { demands: undefined } : now;
         return demands && { now, ask: { ...ask, demands, policyCommit: this.#commit } };
       },
+      generation: () => this.#context.grant().generation,
       tell: (_, { id }) => void client.write(`HELD ${id}\n`),
       onWaiting: this.#context.onWaiting,
     });

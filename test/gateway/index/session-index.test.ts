@@ -571,30 +571,38 @@ describe('a session of somebody else', () => {
   const ACCESS = ['own', 'read', 'end', 'show'] as const;
   const COLLEAGUE: Principal = { ...ENGINEER, sub: 'u4', name: 'colleague' };
   /** @param decides whose open requests this person may decide about. */
-  const rights = (principal: Principal, decides: readonly string[] = [], run?: string) =>
-    Object.fromEntries(
-      ACCESS.map((access) => {
-        try {
-          const who = { principal, ...(run === undefined ? {} : { run: { id: run, depth: 1 } }) };
-          requireSession({ index, decides: () => new Set(decides) }, who, ID, access);
-          return [access, true];
-        } catch (error) {
-          return [access, error instanceof HoopError ? error.code : error];
-        }
-      }),
-    );
+  const rights = async (principal: Principal, decides: readonly string[] = [], run?: string) => {
+    const who = { principal, ...(run === undefined ? {} : { run: { id: run, depth: 1 } }) };
+    const entries: [string, unknown][] = [];
+    for (const access of ACCESS) {
+      const asked = requireSession(
+        { index, decides: async () => new Set(decides) },
+        who,
+        ID,
+        access,
+      );
+      entries.push([
+        access,
+        await asked.then(
+          () => true,
+          (error: unknown) => (error instanceof HoopError ? error.code : error),
+        ),
+      ]);
+    }
+    return Object.fromEntries(entries);
+  };
   const NOTHING = Object.fromEntries(ACCESS.map((access) => [access, 'HOOP_SESSION_UNKNOWN']));
 
   beforeEach(() => start());
 
-  test('does not exist, nor for the same subject at another issuer', () => {
-    expect(rights(ENGINEER)).toEqual({ own: true, read: true, end: true, show: true });
-    expect(rights(COLLEAGUE)).toEqual(NOTHING);
-    expect(rights({ ...ENGINEER, issuer: 'https://evil.test' })).toEqual(NOTHING);
+  test('does not exist, nor for the same subject at another issuer', async () => {
+    expect(await rights(ENGINEER)).toEqual({ own: true, read: true, end: true, show: true });
+    expect(await rights(COLLEAGUE)).toEqual(NOTHING);
+    expect(await rights({ ...ENGINEER, issuer: 'https://evil.test' })).toEqual(NOTHING);
   });
 
-  test('auditors read', () => {
-    expect(rights(AUDITOR)).toEqual({
+  test('auditors read', async () => {
+    expect(await rights(AUDITOR)).toEqual({
       ...NOTHING,
       read: true,
       show: true,
@@ -603,22 +611,22 @@ describe('a session of somebody else', () => {
     });
   });
 
-  test('approvers end, and see while it is live; its recording is not for them', () => {
+  test('approvers end, and see while it is live; its recording is not for them', async () => {
     const live = { ...NOTHING, end: true, show: true, read: 'HOOP_ACCESS_DENIED' };
-    expect(rights(APPROVER)).toEqual(live);
+    expect(await rights(APPROVER)).toEqual(live);
     index.end(ID, { endedMs: now, reason: 'closed', message: 'm', upBytes: 0, downBytes: 0 });
-    expect(rights(APPROVER)).toEqual(NOTHING);
+    expect(await rights(APPROVER)).toEqual(NOTHING);
   });
 
-  test('does not exist for a run that has not opened it, whoever started the run', () => {
-    expect(rights(ENGINEER, [ID], 'another')).toEqual(NOTHING);
-    expect(rights(AUDITOR, [ID], 'another')).toEqual(NOTHING);
+  test('does not exist for a run that has not opened it, whoever started the run', async () => {
+    expect(await rights(ENGINEER, [ID], 'another')).toEqual(NOTHING);
+    expect(await rights(AUDITOR, [ID], 'another')).toEqual(NOTHING);
   });
 
-  test('who may decide about a request of it sees, and does nothing else', () => {
+  test('who may decide about a request of it sees, and does nothing else', async () => {
     const denied = 'HOOP_ACCESS_DENIED';
     const seen = { ...NOTHING, show: true, read: denied, end: denied };
-    expect(rights(COLLEAGUE, [ID])).toEqual(seen);
-    expect(rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
+    expect(await rights(COLLEAGUE, [ID])).toEqual(seen);
+    expect(await rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
   });
 });

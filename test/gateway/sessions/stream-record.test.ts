@@ -33,10 +33,10 @@ const ASKED: AskedApproval = {
   decided: Promise.withResolvers<never>().promise,
   policyChanged: () => Promise.withResolvers<never>().promise,
   isKept: false,
-  isUsed: () => false,
-  leave: () => undefined,
-  use: () => undefined,
-  end: () => undefined,
+  isUsed: async () => false,
+  leave: async () => undefined,
+  use: async () => undefined,
+  end: async () => undefined,
 };
 
 function vote(name: string, decision: 'approve' | 'deny', reason: string | undefined) {

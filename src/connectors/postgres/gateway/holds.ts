@@ -93,6 +93,7 @@ export class Holds {
       record: story,
       words: wordsOf,
       again: (before) => this.#again(request, before),
+      generation: () => options.grant().generation,
       onWaiting: options.onWaiting,
       watch: (_, asked) =>
         this.#watch(hold, ask, asked, () => {

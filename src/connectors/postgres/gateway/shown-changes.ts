@@ -17,37 +17,37 @@ export interface AskedStatement extends AskedApproval {
 }
 
 /** @param create makes the request, when it was not asked for before, or for fewer rows */
-export function askStatement(
+export async function askStatement(
   options: SessionApprovalsOptions,
   ask: Pick<ApprovalAsk, 'demands' | 'changes' | 'waits'>,
   binding: string,
-  create: (waits: boolean) => ApprovalRecord,
-): AskedStatement {
+  create: (waits: boolean) => Promise<ApprovalRecord>,
+): Promise<AskedStatement> {
   const { approvals } = options;
   let made: ApprovalRecord | undefined;
-  const asked = askOnce(
+  const asked = await askOnce(
     options,
     ask,
     binding,
-    (waits) => {
-      made = create(waits);
+    async (waits) => {
+      made = await create(waits);
       return made;
     },
-    (before) => {
-      const shown = shownChanges(approvals, before);
+    async (before) => {
+      const shown = await shownChanges(approvals, before);
       const isTooFew =
         ask.changes !== undefined && (shown === undefined || !isCovered(ask.changes, shown));
       return isTooFew ? 'it would change more rows by now' : undefined;
     },
   );
-  const changes = made === undefined ? shownChanges(approvals, asked) : ask.changes;
+  const changes = made === undefined ? await shownChanges(approvals, asked) : ask.changes;
   return changes === undefined ? asked : { ...asked, changes };
 }
 
 /** The number of rows that whoever decides is shown; undefined: it was not asked because of one. */
-function shownChanges(
+async function shownChanges(
   approvals: Approvals,
   { id }: Pick<ApprovalRecord, 'id'>,
-): RowChanges | undefined {
-  return StatementPart.safeParse(approvals.details(id)).data?.changes;
+): Promise<RowChanges | undefined> {
+  return StatementPart.safeParse(await approvals.details(id)).data?.changes;
 }

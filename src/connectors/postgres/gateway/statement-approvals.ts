@@ -34,12 +34,12 @@ export function statementApprovals(options: StatementApprovalsOptions): Statemen
   };
 }
 
-function create(
+async function create(
   options: StatementApprovalsOptions,
   ask: ApprovalAsk,
   binding: string,
   waits: boolean,
-): ApprovalRecord {
+): Promise<ApprovalRecord> {
   const { approvals, estimates, policy, principal, target } = options;
   const request = sessionRequest(options, ask, binding, waits);
   // What is kept waits on when the statement may not (holds.ts).
@@ -52,7 +52,7 @@ function create(
     ...statementPart(options, ask, waits),
     asked: askedBy(policy, principal, target.name),
   };
-  const record = approvals.create({ ...request, kind: 'statement', waitsSeconds, details });
+  const record = await approvals.create({ ...request, kind: 'statement', waitsSeconds, details });
   estimates.estimate(target, ask, (estimate: ApprovalEstimate) =>
     approvals.setDetails(record.id, { ...details, estimate }),
   );

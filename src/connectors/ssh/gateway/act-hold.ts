@@ -19,6 +19,8 @@ export interface ActHoldOptions {
   /** By the policy of now. */
   readonly decide: () => SshVerdict | Promise<SshVerdict>;
   readonly policyCommit: () => string;
+  /** Of the grant in force. */
+  readonly generation: () => string;
   readonly onWaiting: (() => () => void) | undefined;
 }
 
@@ -43,6 +45,7 @@ export class ActHold {
       ...{ at, approvals, record: story, onWaiting },
       words: () => ({ manner: ACT_MANNER, what: describeAct(act) }),
       again: () => this.#decide(),
+      generation: options.generation,
       tell: ({ message, detail, hint }) =>
         this.#tell([message, detail, hint].map((line) => `hoop: ${line}`)),
     });

@@ -388,6 +388,7 @@ class SshStream {
           ...{ stream, at: actAt, act, user, approvals, onWaiting, story: this.#story },
           decide: () => this.#judge(user, act),
           policyCommit: () => grant().commit,
+          generation: () => grant().generation,
         }),
       fail: (error) => this.#fail(error),
       onOver: () => this.#forget(number),

@@ -50,7 +50,7 @@ export interface ApprovalBench {
   readonly index: () => IndexStore;
   readonly engine: RealEngine;
   /** Requests as a gateway has them that has just started. */
-  readonly restart: () => Approvals;
+  readonly restart: () => Promise<Approvals>;
   readonly open: (grant: () => Grant, options?: SessionOptions) => Promise<Bench>;
 }
 
@@ -60,17 +60,17 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
   let directory = '';
   let index: IndexStore;
   let approvals: Approvals;
-  const start = (): Approvals => {
-    const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32))));
+  const start = async (): Promise<Approvals> => {
+    const store = new ApprovalStore(index.store, new SealedJson(new Secret(new Uint8Array(32))));
     const none = { isAgent: () => false, isBlocked: () => false };
-    approvals = new Approvals({ store, ...none, log, clock: Date.now });
-    approvals.handle('statement', { needs: ({ needs }) => needs });
+    approvals = await Approvals.open({ store, ...none, log, clock: Date.now });
+    await approvals.handle('statement', { needs: ({ needs }) => needs });
     return approvals;
   };
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'hoop-approvals-'));
     index = IndexStore.open(join(directory, 'index.sqlite'));
-    start();
+    await start();
   });
   afterAll(async () => {
     approvals[Symbol.dispose]();
@@ -81,7 +81,7 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
     approvals: () => approvals,
     index: () => index,
     engine,
-    restart() {
+    async restart() {
       approvals[Symbol.dispose]();
       return start();
     },

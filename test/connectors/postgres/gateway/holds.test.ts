@@ -75,12 +75,12 @@ const holding = (terms: Partial<ApprovalTerms> = {}): Promise<Bench> => {
   return session(() => grant);
 };
 
-function approve(id: string): ApprovalRecord {
-  return bench.approvals().decide(ada, id, { decision: 'approve' });
+async function approve(id: string): Promise<ApprovalRecord> {
+  return await bench.approvals().decide(ada, id, { decision: 'approve' });
 }
 
-function stateOf(id: string): string {
-  return bench.approvals().visible(erin, id).state;
+async function stateOf(id: string): Promise<string> {
+  return (await bench.approvals().visible(erin, id)).state;
 }
 
 /** What came with the login is set aside. */
@@ -135,18 +135,18 @@ test('a held Query tells who can approve and how, runs once approved, and what f
   );
   expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
   expect(letters(client.received)).toBe('N');
-  expect(StatementPart.parse(bench.approvals().details(id))).toMatchObject({
+  expect(StatementPart.parse(await bench.approvals().details(id))).toMatchObject({
     text: 'DELETE FROM t WHERE id = 1',
     verbs: ['delete'],
     relations: ['public.t'],
     inTransaction: false,
     waits: true,
   });
-  approve(id);
+  await approve(id);
   await client.until(readyAgain(2));
   expect(letters(client.received)).toBe('N C Z T D C Z');
   expect(rows(client.received)).toEqual([['2']]);
-  expect(stateOf(id)).toBe('used');
+  expect(await stateOf(id)).toBe('used');
   expect(steps(started).filter((step) => step !== 'allow')).toEqual([
     'approve',
     'held',
@@ -163,7 +163,7 @@ test('a denial looks native, names who and why, without anything that moves a te
   await using client = await open(started);
   client.socket.write(query('DELETE FROM t'));
   const id = await held(client);
-  bench
+  await bench
     .approvals()
     .decide(ada, id, { decision: 'deny', reason: 'no WHERE\u001b[2J\nin production' });
   await client.until(readyAgain(1));
@@ -199,14 +199,14 @@ test('what is held looks nothing up before it is released, and nothing at all wh
   client.socket.write(query('DELETE FROM t WHERE id = 1'));
   const denied = await held(client);
   expect(used()).toBe(before);
-  bench.approvals().decide(ada, denied, { decision: 'deny', reason: 'no' });
+  await bench.approvals().decide(ada, denied, { decision: 'deny', reason: 'no' });
   await client.until(readyAgain(1));
   expect(used()).toBe(before);
   client.received.splice(0);
   client.socket.write(
     Buffer.concat([parse('DELETE FROM t WHERE id = $1'), bind({ values: ['2'] }), execute(), sync]),
   );
-  approve(await held(client));
+  await approve(await held(client));
   await client.until(readyAgain(1));
   expect(letters(client.received)).toBe('1 2 N C Z');
   expect(used()).toBe(before + 1);
@@ -219,7 +219,7 @@ test('several statements in one Query are held as a whole, before any of them ru
   client.socket.write(query('INSERT INTO t VALUES (4); DELETE FROM t; SELECT count(*) FROM t'));
   const id = await held(client);
   expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
-  approve(id);
+  await approve(id);
   await client.until(readyAgain(1));
   expect(letters(client.received)).toBe('N C C T D C Z');
   expect(rows(client.received)).toEqual([['0']]);
@@ -240,13 +240,13 @@ describe('in the extended protocol', () => {
     client.socket.write(Buffer.concat([...messages, query('SELECT count(*) FROM t')]));
     const id = await held(client);
     await client.until((received) => letters(received) === '1 2 n N');
-    expect(StatementPart.parse(bench.approvals().details(id)).parameters).toEqual([
+    expect(StatementPart.parse(await bench.approvals().details(id)).parameters).toEqual([
       { format: 'text', value: '2', typeOid: 0 },
     ]);
     // The lock that Parse took would stop this; it does not wait, or the test would not end.
     await sql("SET lock_timeout = '5s'; ALTER TABLE t ADD COLUMN IF NOT EXISTS note text");
     await sql('ALTER TABLE t DROP COLUMN note');
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(2));
     expect(letters(client.received)).toBe('1 2 n N C Z T D C Z');
     expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['1'], ['3']]);
@@ -269,7 +269,7 @@ describe('in the extended protocol', () => {
       ]),
     );
     const id = await held(client);
-    bench.approvals().decide(ada, id, { decision: 'deny', reason: 'no' });
+    await bench.approvals().decide(ada, id, { decision: 'deny', reason: 'no' });
     await client.until(readyAgain(2));
     expect(letters(client.received)).toBe('1 2 n N E Z 1 2 D C Z');
     expect(rows(client.received)).toEqual([['7']]);
@@ -296,7 +296,7 @@ describe('in the extended protocol', () => {
     client.socket.write(
       Buffer.concat([parse('SELECT id FROM t'), bind(), execute('', 2), execute('', 2), sync]),
     );
-    approve(await held(client));
+    await approve(await held(client));
     await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('1 2 N D D s D C Z');
   });
@@ -339,8 +339,8 @@ describe('withdrawn, and never seen by the target:', () => {
       C: '57014',
       M: 'canceling statement due to user request',
     });
-    expect(stateOf(id)).toBe('withdrawn');
-    expect(() => approve(id)).toThrow('no longer waiting');
+    expect(await stateOf(id)).toBe('withdrawn');
+    await expect(approve(id)).rejects.toThrow('no longer waiting');
     expect(rows(await client.ask([query('SELECT count(*) FROM t')]))).toEqual([['3']]);
     expect(steps(started)).toContain('withdrawn');
   });
@@ -353,7 +353,7 @@ describe('withdrawn, and never seen by the target:', () => {
     if (how === 'end') client.socket.end(query('SELECT 1'));
     else client.socket.destroy();
     await started.idle();
-    expect(stateOf(id)).toBe('withdrawn');
+    expect(await stateOf(id)).toBe('withdrawn');
     expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
     expect(steps(started)).toEqual(['approve', 'held', 'withdrawn']);
   });
@@ -365,7 +365,7 @@ describe('withdrawn, and never seen by the target:', () => {
     const id = await held(client);
     started.session.abort(new Error('over'));
     await started.idle();
-    expect(bench.approvals().visible(erin, id)).toMatchObject({
+    expect(await bench.approvals().visible(erin, id)).toMatchObject({
       state: 'withdrawn',
       outcome: 'the session ended',
     });
@@ -389,7 +389,7 @@ describe('decided again when it is released:', () => {
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
     grant = grantWith();
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)).toEqual([]);
     expect(started.events.find(({ type }) => type === 'approval.end')).toMatchObject({
@@ -410,13 +410,13 @@ describe('decided again when it is released:', () => {
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
     grant = grantWith(terms);
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({
       R: 'HOOP_APPROVAL_VOID',
       D: `Request ${id}: the policy has changed.`,
     });
-    expect(stateOf(id)).toBe('void');
+    expect(await stateOf(id)).toBe('void');
     expect(await sql('SELECT count(*) FROM t')).toEqual([['3']]);
   });
 
@@ -429,7 +429,7 @@ describe('decided again when it is released:', () => {
     client.socket.write(query('SELECT id FROM t'));
     const id = await held(client);
     grant = open_;
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_VOID' });
     expect(rows(client.received)).toEqual([]);
@@ -442,10 +442,10 @@ describe('decided again when it is released:', () => {
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
     grant = { ...grantOf({ rules: ['allow select', 'deny delete'] }), commit: 'later' };
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_DENIED' });
-    expect(stateOf(id)).toBe('void');
+    expect(await stateOf(id)).toBe('void');
   });
 
   test('another table of the same name voids it', async () => {
@@ -454,7 +454,7 @@ describe('decided again when it is released:', () => {
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
     await sql('ALTER TABLE t RENAME TO old_t; CREATE TABLE t (id int); INSERT INTO t VALUES (5)');
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]?.['D']).toBe(
       `Request ${id}: the tables or functions that it names are no longer those that were approved.`,
@@ -466,7 +466,7 @@ describe('decided again when it is released:', () => {
 
 describe('when a commit comes into force while it waits,', () => {
   /** As the gateway tells it: sessions have the new grant by then. */
-  const tell = (grant: Grant): void =>
+  const tell = (grant: Grant): Promise<void> =>
     reconsiderStatements(
       bench.approvals(),
       inForce(() => grant),
@@ -479,10 +479,10 @@ describe('when a commit comes into force while it waits,', () => {
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
     grant = grantOfCommit(['allow select', 'deny delete']);
-    tell(grant);
+    await tell(grant);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_DENIED' });
-    expect(stateOf(id)).toBe('void');
+    expect(await stateOf(id)).toBe('void');
   });
 
   test('that needs no approval any more, it is void at once and can be sent again', async () => {
@@ -492,7 +492,7 @@ describe('when a commit comes into force while it waits,', () => {
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
     grant = grantOfCommit(['allow select, delete']);
-    tell(grant);
+    await tell(grant);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({
       R: 'HOOP_APPROVAL_VOID',
@@ -514,11 +514,11 @@ describe('when a commit comes into force while it waits,', () => {
         ...grantWith(),
         rules: [...grantWith().rules, ...grantOf({ rules: [rule] }).rules],
       };
-      tell(grant);
+      await tell(grant);
       await expect.poll(() => readings).toBeGreaterThan(before);
-      expect(stateOf(id)).toBe('waiting');
+      expect(await stateOf(id)).toBe('waiting');
     }
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)).toEqual([]);
     expect(await sql('SELECT count(*) FROM t')).toEqual([['0']]);
@@ -530,12 +530,12 @@ describe('when a commit comes into force while it waits,', () => {
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
-    approve(id);
+    await approve(id);
     grant = grantWith({ groups: ['dba'], count: 1 });
-    tell(grant);
+    await tell(grant);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_VOID' });
-    expect(stateOf(id)).toBe('void');
+    expect(await stateOf(id)).toBe('void');
   });
 
   test('wait: no: what is given stays the same, and the approval does; else it is void', async () => {
@@ -543,15 +543,15 @@ describe('when a commit comes into force while it waits,', () => {
     await using started = await session(() => grant);
     await using client = await open(started);
     const id = requestIn(errors(await client.ask([query('DELETE FROM t')]))[0] ?? {});
-    approve(id);
+    await approve(id);
     grant = grantWith({ waits: false });
-    tell(grant);
-    expect(stateOf(id)).toBe('approved');
+    await tell(grant);
+    expect(await stateOf(id)).toBe('approved');
     expect(errors(await client.ask([query('DELETE FROM t')]))).toEqual([]);
-    expect(stateOf(id)).toBe('used');
+    expect(await stateOf(id)).toBe('used');
     const second = requestIn(errors(await client.ask([query('DELETE FROM t')]))[0] ?? {});
-    tell({ ...grant, rules: [...grant.rules, ...grantOf({ rules: ['deny drop'] }).rules] });
-    expect(stateOf(second)).toBe('void');
+    await tell({ ...grant, rules: [...grant.rules, ...grantOf({ rules: ['deny drop'] }).rules] });
+    expect(await stateOf(second)).toBe('void');
   });
 
   test('that knows people in another way, nothing waits on', async () => {
@@ -560,12 +560,12 @@ describe('when a commit comes into force while it waits,', () => {
     await using client = await open(started);
     client.socket.write(query('DELETE FROM t'));
     const id = await held(client);
-    reconsiderStatements(bench.approvals(), {
+    await reconsiderStatements(bench.approvals(), {
       grant: () => ({ grant }),
       identityProviders: () => ['another'],
     });
     await client.until(readyAgain(1));
-    expect(stateOf(id)).toBe('void');
+    expect(await stateOf(id)).toBe('void');
   });
 });
 
@@ -599,7 +599,7 @@ describe('what keeps its OID and does something else voids it:', () => {
     client.socket.write(query(statement));
     const id = await held(client);
     await sql(after);
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     const left = await sql('SELECT count(*) FROM t');
     await sql(drop);
@@ -623,7 +623,7 @@ describe('what keeps its OID and does something else voids it:', () => {
     await using client = await open(started);
     const ask = (): Promise<readonly Received[]> => client.ask([query('SELECT public.clean()')]);
     const id = requestIn(errors(await ask())[0] ?? {});
-    approve(id);
+    await approve(id);
     await client.ask([query('SET search_path = elsewhere, public')]);
     const other = errors(await ask())[0];
     await client.ask([query('RESET search_path')]);
@@ -645,7 +645,7 @@ describe('wait: no', () => {
     expect(errors(first)[0]?.['H']).toContain(`hoop approvals show ${id}`);
     const second = await client.ask([query('DELETE FROM t WHERE id = 1')]);
     expect(requestIn(errors(second)[0] ?? {})).toBe(id);
-    approve(id);
+    await approve(id);
     // What was approved is this text; the approval lasts over the end of the connection.
     await using other = await open(started);
     expect(errors(await other.ask([query('DELETE FROM t WHERE id = 2')]))).toHaveLength(1);
@@ -667,7 +667,7 @@ describe('wait: no', () => {
         sync,
       ]);
     const id = requestIn(errors(await send('1'))[0] ?? {});
-    approve(id);
+    await approve(id);
     const other = errors(await send('2'))[0];
     expect(other).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
     expect(requestIn(other ?? {})).not.toBe(id);
@@ -680,7 +680,7 @@ describe('wait: no', () => {
     await using client = await open(started);
     const first = await client.ask([query('DELETE FROM t')]);
     const id = requestIn(errors(first)[0] ?? {});
-    bench.approvals().decide(ada, id, { decision: 'deny', reason: 'add a WHERE' });
+    await bench.approvals().decide(ada, id, { decision: 'deny', reason: 'add a WHERE' });
     const second = await client.ask([query('DELETE FROM t')]);
     expect(errors(second)[0]).toMatchObject({
       R: 'HOOP_APPROVAL_DENIED',
@@ -697,11 +697,11 @@ describe('prepared statements of SQL', () => {
     expect(letters(prepared)).toBe('C Z');
     client.socket.write(query('EXECUTE d(1)'));
     const id = await held(client);
-    expect(StatementPart.parse(bench.approvals().details(id))).toMatchObject({
+    expect(StatementPart.parse(await bench.approvals().details(id))).toMatchObject({
       text: 'EXECUTE d(1)',
       prepared: ['PREPARE d(int) AS DELETE FROM t WHERE id = $1'],
     });
-    approve(id);
+    await approve(id);
     await client.until((received) => letters(received).endsWith('N C Z'));
     expect(await sql('SELECT count(*) FROM t')).toEqual([['2']]);
   });
@@ -724,7 +724,7 @@ describe('the estimated effect', () => {
     const id = await held(client);
     for (;;) {
       const { cursor } = bench.approvals().changes;
-      const { estimate } = StatementPart.parse(bench.approvals().details(id));
+      const { estimate } = StatementPart.parse(await bench.approvals().details(id));
       if (estimate.state !== 'pending') return estimate;
       await bench.approvals().changes.since(cursor, new AbortController().signal);
     }
@@ -773,7 +773,7 @@ test.each([
   const id = await held(client);
   for (;;) {
     const { cursor } = bench.approvals().changes;
-    const { estimate } = StatementPart.parse(bench.approvals().details(id));
+    const { estimate } = StatementPart.parse(await bench.approvals().details(id));
     if (estimate.state !== 'pending') {
       expect(estimate).toEqual({ state: 'none', why: 't has code of its own' });
       break;
@@ -793,7 +793,7 @@ test('a statement that is parsed behind the Bind of a held one is not what runs'
     execute(),
     sync,
   ]);
-  approve(await held(client));
+  await approve(await held(client));
   await client.until(readyAgain(1));
   expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['2'], ['3']]);
 });
@@ -808,12 +808,12 @@ test('a held portal is not bound again where its names mean something else', asy
   const id = await held(client);
   await sql('CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id int)');
   await sql('INSERT INTO elsewhere.t VALUES (9)');
-  approve(id);
+  await approve(id);
   await client.until((received) => received.some(({ type }) => type === 'Z'));
   const left = await sql('SELECT count(*) FROM elsewhere.t');
   await sql('DROP SCHEMA elsewhere CASCADE');
   expect(left).toEqual([['1']]);
-  expect(stateOf(id)).toBe('void');
+  expect(await stateOf(id)).toBe('void');
 });
 
 test('what an approver cannot be expected to read is refused', async () => {

@@ -40,7 +40,7 @@ const bench = approvalBench(target);
 beforeEach(async () => {
   bench.index().database.exec('DELETE FROM approvals');
   // How many somebody may ask for in a while is counted anew.
-  bench.restart();
+  await bench.restart();
   await sql('DROP TABLE IF EXISTS t; CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2), (3)');
 });
 
@@ -81,7 +81,8 @@ async function giveUp(started: Bench, message: Uint8Array): Promise<string> {
   return id;
 }
 
-const stateOf = (id: string): string => bench.approvals().visible(erin, id).state;
+const stateOf = async (id: string): Promise<string> =>
+  (await bench.approvals().visible(erin, id)).state;
 const approve = (id: string) => bench.approvals().decide(ada, id, { decision: 'approve' });
 const left = async () => Number((await sql('SELECT count(*) FROM t'))[0]?.[0]);
 const DELETE = query('DELETE FROM t WHERE id = 1');
@@ -91,7 +92,7 @@ const deleteOf = (id: string): Uint8Array =>
 test('what a client gave up waits on, the same joins it from another session of the run, and runs once', async () => {
   await using first = await session();
   const id = await giveUp(first, deleteOf('2'));
-  expect(stateOf(id)).toBe('waiting');
+  expect(await stateOf(id)).toBe('waiting');
   expect(first.events.flatMap((e) => (e.type === 'approval.end' ? [e.outcome] : []))).toEqual([
     'kept',
   ]);
@@ -100,10 +101,10 @@ test('what a client gave up waits on, the same joins it from another session of 
   client.socket.write(deleteOf('2'));
   expect(await held(client)).toBe(id);
   expect(bench.approvals().isAwaited(id)).toBe(true);
-  approve(id);
+  await approve(id);
   await client.until(readyAgain(1));
   expect(errors(client.received)).toEqual([]);
-  expect(stateOf(id)).toBe('used');
+  expect(await stateOf(id)).toBe('used');
   expect(await sql('SELECT id FROM t ORDER BY id')).toEqual([['1'], ['3']]);
   // It is spent: the next is another request.
   expect(await giveUp(second, deleteOf('2'))).not.toBe(id);
@@ -112,13 +113,13 @@ test('what a client gave up waits on, the same joins it from another session of 
 test('an approval that comes when nobody waits is used by the next try, once, also after a restart', async () => {
   await using started = await session();
   const id = await giveUp(started, DELETE);
-  approve(id);
-  bench.restart();
-  reconsiderStatements(
+  await approve(id);
+  await bench.restart();
+  await reconsiderStatements(
     bench.approvals(),
     inForce(() => standing),
   );
-  expect(stateOf(id)).toBe('approved');
+  expect(await stateOf(id)).toBe('approved');
   await using again = await session();
   await using client = await open(again);
   const answers = await client.ask([DELETE]);
@@ -126,7 +127,7 @@ test('an approval that comes when nobody waits is used by the next try, once, al
   expect(answers.map(({ type }) => type)).not.toContain('N');
   expect(await left()).toBe(2);
   expect(again.evidence.map(({ type }) => type)).toEqual(['decided']);
-  expect(bench.restart().use(id)).toBeUndefined();
+  expect(await (await bench.restart()).use(id)).toBeUndefined();
   await using last = await session();
   expect(await giveUp(last, DELETE)).not.toBe(id);
 });
@@ -139,7 +140,7 @@ test('of two that wait for one request the one that came last runs, and the othe
   await using newer = await open(started);
   newer.socket.write(DELETE);
   expect(await held(newer)).toBe(id);
-  approve(id);
+  await approve(id);
   await Promise.all([older.until(readyAgain(1)), newer.until(readyAgain(1))]);
   expect(errors(newer.received)).toEqual([]);
   expect(errors(older.received)[0]).toMatchObject({
@@ -162,7 +163,7 @@ test('when the one that came last leaves, the other goes on waiting and runs', a
   await waitFor(() =>
     expect(started.events.filter(({ type }) => type === 'approval.end')).toHaveLength(1),
   );
-  approve(id);
+  await approve(id);
   await older.until(readyAgain(1));
   expect(errors(older.received)).toEqual([]);
   expect(await left()).toBe(2);
@@ -171,7 +172,7 @@ test('when the one that came last leaves, the other goes on waiting and runs', a
 test('nobody else finds it: another run, the person, another agent, another person, other values', async () => {
   await using started = await session({ agent: 'devin' });
   const id = await giveUp(started, deleteOf('1'));
-  approve(id);
+  await approve(id);
   const others: readonly (readonly [Who, Uint8Array])[] = [
     [{ agent: 'devin', run: 'run-2' }, deleteOf('1')],
     [{ agent: 'devin', run: undefined }, deleteOf('1')],
@@ -187,14 +188,14 @@ test('nobody else finds it: another run, the person, another agent, another pers
     client.socket.write(message);
     expect(await held(client)).not.toBe(id);
   }
-  expect(stateOf(id)).toBe('approved');
+  expect(await stateOf(id)).toBe('approved');
   expect(await left()).toBe(3);
 });
 
 test('a table that is another by then voids the approval', async () => {
   await using started = await session();
   const id = await giveUp(started, DELETE);
-  approve(id);
+  await approve(id);
   await sql('DROP TABLE t; CREATE TABLE t (id int); INSERT INTO t VALUES (1)');
   expect(await giveUp(started, DELETE)).not.toBe(id);
   expect(await left()).toBe(1);
@@ -204,16 +205,16 @@ test('a commit that says something else voids what nobody waits for, and never r
   let grant = grantWith();
   await using started = await session({ grant: () => grant });
   const id = await giveUp(started, DELETE);
-  approve(id);
+  await approve(id);
   grant = grantWith({ count: 2 });
   await using client = await open(started);
   client.socket.write(DELETE);
   expect(await held(client)).not.toBe(id);
-  reconsiderStatements(
+  await reconsiderStatements(
     bench.approvals(),
     inForce(() => grant),
   );
-  expect(stateOf(id)).toBe('void');
+  expect(await stateOf(id)).toBe('void');
   expect(await left()).toBe(3);
 });
 
@@ -222,16 +223,16 @@ test('with what it was asked for ends the run, and nothing of it can be approved
   await using other = await session({ run: 'run-2' });
   const id = await giveUp(started, DELETE);
   const kept = await giveUp(other, DELETE);
-  bench.approvals().endOfRun('run-1', 'the run has ended');
-  expect(stateOf(id)).toBe('withdrawn');
-  expect(() => approve(id)).toThrow('no longer waiting');
-  expect(stateOf(kept)).toBe('waiting');
+  await bench.approvals().endOfRun('run-1', 'the run has ended');
+  expect(await stateOf(id)).toBe('withdrawn');
+  await expect(approve(id)).rejects.toThrow('no longer waiting');
+  expect(await stateOf(kept)).toBe('waiting');
 });
 
 test('a denial is told to the next try as well, without asking anybody again', async () => {
   await using started = await session();
   const id = await giveUp(started, DELETE);
-  bench.approvals().decide(ada, id, { decision: 'deny', reason: 'use the archive job' });
+  await bench.approvals().decide(ada, id, { decision: 'deny', reason: 'use the archive job' });
   await using client = await open(started);
   const answers = await client.ask([DELETE]);
   expect(answers.map(({ type }) => type)).toEqual(['E', 'Z']);
@@ -269,8 +270,8 @@ test('a cancel ends the waiting alone: timeouts of drivers cancel', async () => 
   );
   await client.until(readyAgain(1));
   expect(errors(client.received)[0]).toMatchObject({ C: '57014' });
-  expect(stateOf(id)).toBe('waiting');
-  approve(id);
+  expect(await stateOf(id)).toBe('waiting');
+  await approve(id);
   expect(errors(await client.ask([DELETE]))).toEqual([]);
   expect(await left()).toBe(2);
   client.socket.destroy();
@@ -286,8 +287,8 @@ test('in a transaction locks are held no longer than maxHold, and the request wa
   expect(error).toMatchObject({ R: 'HOOP_APPROVAL_PENDING', C: '42501' });
   expect(status(answers)).toBe('E');
   const id = /request ([0-9a-z]{12}) is waiting/.exec(error?.['M'] ?? '')?.[1] ?? 'none';
-  expect(stateOf(id)).toBe('waiting');
-  approve(id);
+  expect(await stateOf(id)).toBe('waiting');
+  await approve(id);
   await client.ask([query('ROLLBACK')]);
   await client.ask([query('BEGIN')]);
   expect(errors(await client.ask([DELETE]))).toEqual([]);
@@ -325,20 +326,20 @@ describe('an approval is not used where the same text stands for something else:
   test.each(other)('$why', async ({ before = [], startup }) => {
     await using started = await session();
     const id = await giveUp(started, deleteOf('1'));
-    approve(id);
+    await approve(id);
     await using client = await RawClient.open(started.port, startup);
     for (const message of before.slice(0, -1)) await client.ask([message]);
     client.received.splice(0);
     client.socket.write(Buffer.concat([...before.slice(-1), deleteOf('1')]));
     expect(await held(client)).not.toBe(id);
-    expect(stateOf(id)).toBe('approved');
+    expect(await stateOf(id)).toBe('approved');
     expect(await left()).toBe(3);
   });
 
   test('the database compares with NULL in another way by then', async () => {
     await using started = await session();
     const id = await giveUp(started, DELETE);
-    approve(id);
+    await approve(id);
     await sql('ALTER DATABASE postgres SET transform_null_equals = on');
     expect(await giveUp(started, DELETE)).not.toBe(id);
     await sql('ALTER DATABASE postgres RESET transform_null_equals');
@@ -354,7 +355,7 @@ describe('an approval is not used where the same text stands for something else:
       return await held(client);
     };
     const id = await ask('1');
-    expect(bench.approvals().details(id)).toMatchObject({
+    expect(await bench.approvals().details(id)).toMatchObject({
       settings: [{ name: 'app.tenant', value: '1' }],
     });
     expect(await ask('1')).toBe(id);
@@ -364,7 +365,7 @@ describe('an approval is not used where the same text stands for something else:
   test('what is only about speed, names and limits is no other statement, nor is a new column', async () => {
     await using started = await session();
     const id = await giveUp(started, DELETE);
-    approve(id);
+    await approve(id);
     await sql('ALTER TABLE t ADD COLUMN note text');
     await using client = await open(started);
     await client.ask([query("SET application_name = 'again'")]);
@@ -378,7 +379,7 @@ describe('an approval is not used where the same text stands for something else:
     await sql('DROP TABLE t; CREATE TABLE t (id int, old int); INSERT INTO t VALUES (1, 2)');
     await using started = await session();
     const id = await giveUp(started, DELETE);
-    approve(id);
+    await approve(id);
     await sql('ALTER TABLE t RENAME id TO new; ALTER TABLE t RENAME old TO id');
     expect(await giveUp(started, DELETE)).not.toBe(id);
     expect(await left()).toBe(1);
@@ -387,11 +388,11 @@ describe('an approval is not used where the same text stands for something else:
   test('another server under the name of the target, which may be a copy of the first', async () => {
     await using started = await session();
     const id = await giveUp(started, DELETE);
-    approve(id);
+    await approve(id);
     const hosts = [{ host: 'db-2.example', port: 5432, shown: undefined }];
     await using moved = await session({ at: { hosts } });
     expect(await giveUp(moved, DELETE)).not.toBe(id);
-    expect(stateOf(id)).toBe('approved');
+    expect(await stateOf(id)).toBe('approved');
   });
 
   test('a prepared statement of the same text whose parameters have other types', async () => {

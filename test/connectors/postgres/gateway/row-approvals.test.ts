@@ -75,7 +75,8 @@ async function opened(one: Bench): Promise<RawClient> {
 const letters = (received: readonly Received[]): string =>
   received.flatMap(({ type }) => (type === 'S' || type === 'A' ? [] : [type])).join(' ');
 
-const approve = (id: string): unknown => bench.approvals().decide(ada, id, { decision: 'approve' });
+const approve = (id: string): Promise<unknown> =>
+  bench.approvals().decide(ada, id, { decision: 'approve' });
 const changed = async (): Promise<string | null | undefined> =>
   (await sql('SELECT count(*) FILTER (WHERE v > 0) + 6 - count(*) FROM t'))[0]?.[0];
 
@@ -85,7 +86,7 @@ describe('outside of a transaction', () => {
     await using client = await opened(one);
     client.send(query('UPDATE t SET v = 1 WHERE id <= 4 RETURNING id'));
     const id = await held(client);
-    expect(StatementPart.parse(bench.approvals().details(id))).toMatchObject({
+    expect(StatementPart.parse(await bench.approvals().details(id))).toMatchObject({
       changes: {
         counted: 'trial',
         rows: 4,
@@ -97,12 +98,12 @@ describe('outside of a transaction', () => {
     // Nobody waits for a lock of what has been rolled back.
     await sql("SET lock_timeout = '5s'; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
     expect(await changed()).toBe('0');
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('T N D D D D C Z');
     expect(status(client.received)).toBe('I');
     expect(await changed()).toBe('4');
-    expect(bench.approvals().visible(erin, id).state).toBe('used');
+    expect((await bench.approvals().visible(erin, id)).state).toBe('used');
   });
 
   test('within the number nobody is asked', async () => {
@@ -127,7 +128,7 @@ describe('outside of a transaction', () => {
     );
     const id = await held(client);
     await sql("SET lock_timeout = '5s'; LOCK TABLE t IN ACCESS EXCLUSIVE MODE");
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(2));
     expect(letters(client.received)).toBe('1 2 T N D D s D C Z T D C Z');
     expect(await changed()).toBe('3');
@@ -139,13 +140,13 @@ describe('outside of a transaction', () => {
     client.send(query('UPDATE t SET v = 1 WHERE v = 0 AND id > 2'));
     const first = await held(client);
     await sql('INSERT INTO t VALUES (7, 0)');
-    approve(first);
+    await approve(first);
     const notices = (): Received[] => client.received.filter(({ type }) => type === 'N');
     await client.until(() => notices().length === 2);
     const second = requestIn(report(notices()[1]?.body ?? Buffer.alloc(0)));
     expect(second).not.toBe(first);
     expect(await sql('SELECT count(*) FROM t WHERE v > 0')).toEqual([['0']]);
-    bench.approvals().decide(ada, second, { decision: 'deny' });
+    await bench.approvals().decide(ada, second, { decision: 'deny' });
     await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('N N E Z');
     expect(errors(client.received)[0]).toMatchObject({ R: 'HOOP_APPROVAL_DENIED' });
@@ -158,7 +159,7 @@ describe('outside of a transaction', () => {
     client.send(query('UPDATE t SET v = 1'));
     const id = await held(client);
     await sql('DELETE FROM t WHERE id = 6');
-    approve(id);
+    await approve(id);
     await client.until(readyAgain(1));
     expect(letters(client.received)).toBe('N C Z');
   });
@@ -268,7 +269,7 @@ describe('outside of a transaction', () => {
     const id = await held(client);
     client.socket.destroy();
     await one.idle();
-    expect(bench.approvals().visible(erin, id).state).toBe('withdrawn');
+    expect((await bench.approvals().visible(erin, id)).state).toBe('withdrawn');
     expect(await changed()).toBe('0');
   });
 });
@@ -285,10 +286,10 @@ describe('where it cannot wait', () => {
     const id = requestIn(errors(first)[0] ?? {});
     expect(requestIn(errors(await once())[0] ?? {})).toBe(id);
     expect(await changed()).toBe('0');
-    approve(id);
+    await approve(id);
     expect(letters(await once())).toBe('C Z C Z C Z');
     expect(await changed()).toBe('4');
-    expect(bench.approvals().visible(erin, id).state).toBe('used');
+    expect((await bench.approvals().visible(erin, id)).state).toBe('used');
     // It runs once.
     expect(errors(await once())[0]).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
   });
@@ -327,7 +328,7 @@ describe('where it cannot wait', () => {
     const first = await once();
     expect(letters(first)).toBe('1 2 C 1 2 E Z');
     expect(await sql('SELECT count(*) FROM child')).toEqual([['6']]);
-    approve(requestIn(errors(first)[0] ?? {}));
+    await approve(requestIn(errors(first)[0] ?? {}));
     const second = await once();
     expect(letters(second)).toBe('1 2 C 1 2 D D D s D C Z');
     expect(rows(second)).toEqual([['1'], ['2'], ['3'], ['4']]);
@@ -340,7 +341,7 @@ describe('where it cannot wait', () => {
     const once = (): Promise<Received[]> =>
       client.ask([query('BEGIN'), query('UPDATE t SET v = 1 WHERE id > 2'), query('COMMIT')], 3);
     const id = requestIn(errors(await once())[0] ?? {});
-    approve(id);
+    await approve(id);
     await sql('INSERT INTO t VALUES (7, 0)');
     const second = await once();
     expect(errors(second)[0]).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
@@ -353,7 +354,7 @@ describe('where it cannot wait', () => {
     await using client = await opened(one);
     const first = await client.ask([query('UPDATE t SET v = 1 WHERE id <= 4')]);
     expect(letters(first)).toBe('E Z');
-    approve(requestIn(errors(first)[0] ?? {}));
+    await approve(requestIn(errors(first)[0] ?? {}));
     const second = await client.ask([query('UPDATE t SET v = 1 WHERE id <= 4')]);
     expect(letters(second)).toBe('C Z');
     expect(await changed()).toBe('4');
@@ -383,7 +384,7 @@ describe('where it cannot wait', () => {
     const first = await once();
     expect(letters(first)).toBe('E Z');
     expect(errors(first)[0]).toMatchObject({ R: 'HOOP_APPROVAL_PENDING' });
-    approve(requestIn(errors(first)[0] ?? {}));
+    await approve(requestIn(errors(first)[0] ?? {}));
     expect(letters(await once())).toBe('C Z');
     expect(await sql('SELECT count(*) FROM t')).toEqual([['9']]);
   });

@@ -45,7 +45,11 @@ let budget: StoredChangedRowsBudget;
 
 function openStore(): void {
   store = IndexStore.open(join(directory, 'rows.sqlite'));
-  budget = new StoredChangedRowsBudget({ store: store.store, clock: () => now, log: collectLog().log });
+  budget = new StoredChangedRowsBudget({
+    store: store.store,
+    clock: () => now,
+    log: collectLog().log,
+  });
 }
 
 beforeAll(async () => {
@@ -353,7 +357,7 @@ describe('what somebody approves', () => {
     await client.until((all) => all.some(({ type }) => type === 'N'));
     const notice = client.received.find(({ type }) => type === 'N')?.body ?? Buffer.alloc(0);
     const [, id = ''] = /request ([0-9a-z]{12})/.exec(report(notice)['M'] ?? '') ?? [];
-    real.approvals().decide(ada, id, { decision: 'approve' });
+    await real.approvals().decide(ada, id, { decision: 'approve' });
     await client.until((all) => all.some(({ type }) => type === 'Z'));
     return letters(client.received);
   }
@@ -380,7 +384,7 @@ describe('what somebody approves', () => {
     const [, id = ''] = /request ([0-9a-z]{12})/.exec(`${refused?.['M']} ${refused?.['D']}`) ?? [];
     await client.ask([query('ROLLBACK')]);
     expect(spent()).toBe(0);
-    real.approvals().decide(ada, id, { decision: 'approve' });
+    await real.approvals().decide(ada, id, { decision: 'approve' });
     await client.ask([query('BEGIN')]);
     store[Symbol.dispose]();
     const failed = await client.ask([query(update(1, 6))]);
@@ -390,7 +394,7 @@ describe('what somebody approves', () => {
     await client.ask([query('ROLLBACK')]);
     const [again] = errors(await client.ask([query('BEGIN'), query(update(1, 6))], 2));
     const [, next = ''] = /request ([0-9a-z]{12})/.exec(`${again?.['M']} ${again?.['D']}`) ?? [];
-    real.approvals().decide(ada, next, { decision: 'approve' });
+    await real.approvals().decide(ada, next, { decision: 'approve' });
     await client.ask([query('ROLLBACK')]);
     await client.ask([query('BEGIN')]);
     expect(letters(await client.ask([query(update(1, 6))]))).toBe('C Z');

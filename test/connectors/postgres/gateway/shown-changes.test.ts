@@ -35,18 +35,21 @@ let directory: string;
 let index: IndexStore;
 let approvals: Approvals;
 
-beforeEach(() => {
+beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-changes-'));
   index = IndexStore.open(join(directory, 'index.sqlite'));
-  const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32).fill(7))));
-  approvals = new Approvals({
+  const store = new ApprovalStore(
+    index.store,
+    new SealedJson(new Secret(new Uint8Array(32).fill(7))),
+  );
+  approvals = await Approvals.open({
     store,
     isAgent: () => false,
     isBlocked: () => false,
     log: collectLog().log,
     clock: () => 1_000_000,
   });
-  approvals.handle('statement', { needs: ({ needs }) => needs });
+  await approvals.handle('statement', { needs: ({ needs }) => needs });
 });
 
 afterEach(() => {
@@ -108,10 +111,10 @@ function statementWith(changes: RowChanges | undefined): StatementPart {
 const trial = (rows: number): RowChanges => ({ counted: 'trial', rows, relations: [] });
 const approve = (id: string) => approvals.decide(ada, id, { decision: 'approve' });
 
-test('an approval is found again by what changes up to as many rows as were shown', () => {
-  const first = ask(trial(100));
-  approve(first.id);
-  const again = ask(trial(90));
+test('an approval is found again by what changes up to as many rows as were shown', async () => {
+  const first = await ask(trial(100));
+  await approve(first.id);
+  const again = await ask(trial(90));
   expect([again.id, again.standing.state, again.changes]).toEqual([
     first.id,
     'approved',
@@ -119,36 +122,36 @@ test('an approval is found again by what changes up to as many rows as were show
   ]);
   // The record must not say that a statement waits which has failed.
   expect(again.waits).toBe(false);
-  expect(again.use()?.state).toBe('used');
+  expect((await again.use())?.state).toBe('used');
 });
 
-test('what would change one row more is asked about anew, and the approval for fewer is void', () => {
-  const first = ask(trial(100));
-  approve(first.id);
-  const again = ask(trial(101));
+test('what would change one row more is asked about anew, and the approval for fewer is void', async () => {
+  const first = await ask(trial(100));
+  await approve(first.id);
+  const again = await ask(trial(101));
   expect(again.id).not.toBe(first.id);
   expect(again.standing.state).toBe('waiting');
-  expect(first.use()).toBeUndefined();
-  expect(approvals.visible(erin, first.id)).toMatchObject({
+  expect(await first.use()).toBeUndefined();
+  expect(await approvals.visible(erin, first.id)).toMatchObject({
     state: 'void',
     outcome: 'it would change more rows by now',
   });
 });
 
-test('an approval of a number does not cover what cannot be counted', () => {
-  const first = ask(trial(100));
-  approve(first.id);
+test('an approval of a number does not cover what cannot be counted', async () => {
+  const first = await ask(trial(100));
+  await approve(first.id);
   const unknown: RowChanges = { counted: 'not counted', why: 'public.far is a foreign table' };
-  const again = ask(unknown);
+  const again = await ask(unknown);
   expect(again.id).not.toBe(first.id);
-  approve(again.id);
-  expect(ask(trial(1_000_000))).toMatchObject({ id: again.id, changes: unknown });
+  await approve(again.id);
+  expect(await ask(trial(1_000_000))).toMatchObject({ id: again.id, changes: unknown });
 });
 
-test('whoever was told no is not asked again with another number', () => {
-  const first = ask(trial(100));
-  approvals.decide(ada, first.id, { decision: 'deny', reason: 'use the archive job' });
+test('whoever was told no is not asked again with another number', async () => {
+  const first = await ask(trial(100));
+  await approvals.decide(ada, first.id, { decision: 'deny', reason: 'use the archive job' });
   for (const rows of [50, 200]) {
-    expect(ask(trial(rows))).toMatchObject({ id: first.id, standing: { state: 'denied' } });
+    expect(await ask(trial(rows))).toMatchObject({ id: first.id, standing: { state: 'denied' } });
   }
 });

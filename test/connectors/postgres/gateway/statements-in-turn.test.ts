@@ -199,9 +199,9 @@ describe('in the middle of a text', () => {
       await client.until((all) => all.slice(from).some(({ type }) => 'NE'.includes(type)));
       const notice = report(client.received.find(({ type }) => type === 'N')?.body ?? Buffer.of());
       const id = /request ([0-9a-z]{12})/.exec(`${notice['M']} ${notice['D']}`)?.[1] ?? '';
-      const details = StatementPart.parse(held.approvals().details(id));
+      const details = StatementPart.parse(await held.approvals().details(id));
       expect([details.text?.trim(), details.inTransaction]).toEqual([update, true]);
-      held.approvals().decide(ada, id, { decision });
+      await held.approvals().decide(ada, id, { decision });
       await client.until((all) => all.slice(from).some(({ type }) => type === 'Z'));
       const answers = client.received.slice(from);
       expect(letters(answers)).toBe(decision === 'approve' ? 'C C C C Z' : 'C C E Z');

@@ -80,18 +80,21 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
   afterAll(async () => {
     await bench[Symbol.asyncDispose]();
   });
-  beforeEach(() => {
+  beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'hoop-hold-'));
     index = IndexStore.open(join(directory, 'index.sqlite'));
-    const store = new ApprovalStore(index, new SealedJson(new Secret(new Uint8Array(32).fill(7))));
-    approvals = new Approvals({
+    const store = new ApprovalStore(
+      index.store,
+      new SealedJson(new Secret(new Uint8Array(32).fill(7))),
+    );
+    approvals = await Approvals.open({
       store,
       isAgent: () => false,
       isBlocked: () => false,
       log: collectLog().log,
       clock: Date.now,
     });
-    approvals.handle('command', { needs: ({ needs }) => needs });
+    await approvals.handle('command', { needs: ({ needs }) => needs });
     grant = HELD;
   });
   afterEach(() => {
@@ -134,7 +137,9 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     const id = await asked(stream, 'echo "done"; cat');
     stream.send({ type: 'data', channel: 0, data: Buffer.from('input\n') });
     stream.send({ type: 'eof', channel: 0 });
-    expect(approvalView(approvals, approvals.visible(lead, id), lead, false)).toMatchObject({
+    expect(
+      await approvalView(approvals, await approvals.visible(lead, id), lead, false),
+    ).toMatchObject({
       kind: 'command',
       target: 'web-1',
       reason: 'INC-1',
@@ -143,7 +148,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     await stream.frame('stderr', 0);
     expect(stream.outcome(0).stderr).toContain(`held for approval, request ${id}`);
     expect(stream.outcome(0).stdout.length).toBe(0);
-    approvals.decide(lead, id, { decision: 'approve', reason: 'go' });
+    await approvals.decide(lead, id, { decision: 'approve', reason: 'go' });
     await stream.frame('close', 0);
     expect(stream.outcome(0).stdout.toString()).toBe('done\ninput\n');
     expect(stream.outcome(0).status).toBe(0);
@@ -162,13 +167,13 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
       effect: 'approve',
       rules: [{ id: 'p/held' }],
     });
-    expect(approvals.visible(erin, id).state).toBe('used');
+    expect((await approvals.visible(erin, id)).state).toBe('used');
   });
 
   test('does not run when it is denied, and says who said so and why', async () => {
     const stream = await connected();
     const id = await asked(stream, 'echo never');
-    approvals.decide(lead, id, { decision: 'deny', reason: 'not on a Friday' });
+    await approvals.decide(lead, id, { decision: 'deny', reason: 'not on a Friday' });
     await stream.frame('close', 0);
     const { stderr, stdout, status } = stream.outcome(0);
     expect(status).toBe(126);
@@ -199,8 +204,8 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     act(stream);
     await stream.until(() => (outcomes(stream).length > 0 ? true : undefined)).catch(() => true);
     expect(outcomes(stream)).toEqual(['withdrawn']);
-    expect(approvals.visible(erin, id).state).toBe('withdrawn');
-    expect(() => approvals.decide(lead, id, { decision: 'approve' })).toThrow();
+    expect((await approvals.visible(erin, id)).state).toBe('withdrawn');
+    await expect(approvals.decide(lead, id, { decision: 'approve' })).rejects.toThrow();
     expect(stream.outcome(0).stdout.length).toBe(0);
   });
 
@@ -217,7 +222,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
       const held = stream.events.filter(({ type }) => type === 'approval.held');
       return held.length === 2 ? held : undefined;
     });
-    approvals.decide(lead, id, { decision: 'approve' });
+    await approvals.decide(lead, id, { decision: 'approve' });
     await Promise.all([stream.frame('close', 0), stream.frame('close', 1)]);
     const both = [0, 1].map((channel) => stream.outcome(channel));
     expect(both.map(({ stdout }) => stdout.toString()).sort()).toEqual(['', 'once\n']);
@@ -230,11 +235,11 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     const stream = await connected();
     const id = await asked(stream, 'echo never');
     grant = grantOf('{ name: shells, allow: { ssh: [shell] } }');
-    reconsiderStatements(approvals, policy);
+    await reconsiderStatements(approvals, policy);
     await stream.frame('close', 0);
     expect(stream.outcome(0).status).toBe(126);
     expect(outcomes(stream)).toEqual(['void']);
-    expect(approvals.visible(erin, id).state).toBe('void');
+    expect((await approvals.visible(erin, id)).state).toBe('void');
   });
 
   test('with `wait: no` fails at once, and runs once when it is asked for again', async () => {
@@ -242,8 +247,8 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     const stream = await connected();
     const first = await stream.run(0, 'echo ran');
     expect(first).toMatchObject({ status: 126, stderr: expect.stringContaining('is waiting') });
-    const [record] = approvals.list(erin, { isOpen: true, limit: 10 });
-    approvals.decide(lead, record?.id ?? '', { decision: 'approve' });
+    const [record] = await approvals.list(erin, { isOpen: true, limit: 10 });
+    await approvals.decide(lead, record?.id ?? '', { decision: 'approve' });
     expect((await stream.run(1, 'echo else')).status).toBe(126);
     expect((await stream.run(2, 'echo ran')).stdout.toString()).toBe('ran\n');
     expect((await stream.run(3, 'echo ran')).status).toBe(126);

@@ -51,7 +51,7 @@ describe.skipIf(findSshd() === undefined)('a client that asks for ever', () => {
       grant: () => grant,
       approvals: {
         bindingOf: () => 'same',
-        ask: (): AskedApproval => ({
+        ask: async (): Promise<AskedApproval> => ({
           id: 'request',
           waits: true,
           lacking: [],
@@ -61,10 +61,10 @@ describe.skipIf(findSshd() === undefined)('a client that asks for ever', () => {
           decided: never,
           policyChanged: () => never,
           isKept: false,
-          isUsed: () => false,
-          leave: () => undefined,
-          use: () => undefined,
-          end: () => undefined,
+          isUsed: async () => false,
+          leave: async () => undefined,
+          use: async () => undefined,
+          end: async () => undefined,
         }),
       },
     });
