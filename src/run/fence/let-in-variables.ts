@@ -20,7 +20,9 @@ const NAMES: ReadonlySet<string> = new Set([
   ...['NVM_DIR', 'NVM_BIN', 'NVM_INC', 'VOLTA_HOME', 'BUN_INSTALL', 'DENO_DIR', 'DENO_INSTALL'],
   ...['PNPM_HOME', 'ASDF_DIR', 'ASDF_DATA_DIR', 'SDKMAN_DIR', 'DOTNET_ROOT', 'COMPOSER_HOME'],
   ...['CONDA_PREFIX', 'CONDA_DEFAULT_ENV', 'CONDA_EXE', 'NIX_PATH', 'NIX_PROFILES'],
-  ...['CLAUDE_CONFIG_DIR', 'CODEX_HOME', 'AWS_REGION', 'AWS_DEFAULT_REGION'],
+  // where agents keep their state, as the profiles have it
+  ...['CLAUDE_CONFIG_DIR', 'CODEX_HOME', 'QWEN_HOME', 'COPILOT_HOME'],
+  ...['AWS_REGION', 'AWS_DEFAULT_REGION'],
   // how programs of languages behave
   ...['NODE_ENV', 'NODE_OPTIONS', 'NODE_PATH', 'NODE_NO_WARNINGS', 'RUST_LOG', 'RUST_BACKTRACE'],
   ...['JAVA_TOOL_OPTIONS', 'PERL5LIB', 'RUBYLIB', 'RUBYOPT', 'CI', 'GITHUB_ACTIONS', 'GITLAB_CI'],

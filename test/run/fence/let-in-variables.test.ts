@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { BUILT_IN_NAMES, builtInProfile } from '../../../src/run/agents/built-in-profiles.ts';
 import { isAgentKey, isLetIn } from '../../../src/run/fence/let-in-variables.ts';
 
 test.each([
@@ -12,6 +13,15 @@ test.each([
   'ANTHROPIC_MODEL',
 ])('%s goes into a fence', (name) => {
   expect(isLetIn(name)).toBe(true);
+});
+
+test('what moves the state of an agent goes in, or it would look for it elsewhere', () => {
+  const moved = BUILT_IN_NAMES.flatMap((name) => {
+    const profile = builtInProfile((one) => one === name);
+    return (profile?.state ?? []).flatMap((entry) => ('movedBy' in entry ? [entry.movedBy] : []));
+  }).filter((name) => name !== undefined);
+  expect(moved.length).toBeGreaterThan(3);
+  expect(moved.filter((name) => !isLetIn(name))).toEqual([]);
 });
 
 test.each([
