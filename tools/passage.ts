@@ -100,14 +100,14 @@ class EventPassage {
       told.call(this, given);
     };
     const written = SegmentWriter.prototype.append;
-    SegmentWriter.prototype.append = function append(type, body) {
+    SegmentWriter.prototype.append = function append(type, body, records) {
       if (type === 'event' || type === 'group') {
         const stack = filesOnStack();
         const outside = stack.findIndex((file) => !file.startsWith('recording/'));
         for (const file of stack.slice(0, outside)) files.add(file);
         files.add('recording/segment-writer.ts');
       }
-      return written.call(this, type, body);
+      return written.call(this, type, body, records);
     };
   }
 

@@ -18,6 +18,9 @@ export const CutAckSchema = z.object({
   epoch: z.number().int().nonnegative(),
   timeMs: z.number(),
   signature: z.string(),
+  /** Of the gateway's recording where it holds the cut; base64. */
+  head: z.string(),
+  frames: z.number().int().nonnegative(),
 });
 
 /** Where the gateway stands with a session that has ended: what a late cut may cover. */
@@ -36,13 +39,21 @@ export type CutsReply = z.infer<typeof CutsReply>;
 export const GatewayFacts = z.object({
   head: z.string(),
   frames: z.number().int().nonnegative(),
-  dataKeySha256: z.string(),
   startedMs: z.number().int(),
   endedMs: z.number().int(),
   endReason: z.string(),
   maskedValues: z.number().int().nonnegative(),
   streams: z.array(
     z.object({ stream: z.number(), kind: z.union([z.literal('evidence'), StreamKind]) }),
+  ),
+  /** What the gateway has lost and the client has sent back: the client's word alone. */
+  lost: z.array(
+    z.object({
+      stream: z.number(),
+      direction: z.union([z.literal(0), z.literal(1)]),
+      from: z.number(),
+      to: z.number(),
+    }),
   ),
   /** What was recorded after the last agreed cut: signed by the gateway alone. */
   tail: z

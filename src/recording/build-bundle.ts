@@ -6,7 +6,6 @@ import type { MemberName } from './bundle-members.ts';
 import { toHex, utf8 } from './encoding.ts';
 import { EVENTS_MAGIC, encodeFrameRecord, encodeSegmentRecord } from './events-member.ts';
 import { FRAME_HEADER_LENGTH, openFrame, segmentKey } from './frame.ts';
-import { frameDigest } from './head-chain.ts';
 import { leafAt, type OpenedRecording, readChunks } from './opened-recording.ts';
 import { readSegment } from './read-segment.ts';
 import type { RecordingKeys } from './recording-keys.ts';
@@ -70,19 +69,23 @@ function* member(name: string, bytes: Uint8Array): Generator<Uint8Array> {
 async function* eventsOf(opened: OpenedRecording, keys: RecordingKeys): AsyncGenerator<Uint8Array> {
   yield EVENTS_MAGIC;
   for (let segment = 1; segment <= opened.scan.segments; segment += 1) {
-    const key = segmentKey(keys.dataKey, segment);
+    let key: ReturnType<typeof segmentKey> | undefined;
     for await (const part of readSegment(join(opened.scan.directory, segmentName(segment)))) {
       if (part.type === 'torn') {
         throw new FormatError(`segment ${segment} was damaged after it was read`);
       }
       if (part.type === 'header') {
+        key = segmentKey(keys.dataKey, segment, part.bytes);
         yield encodeSegmentRecord(part.bytes);
         continue;
+      }
+      if (key === undefined) {
+        throw new FormatError(`segment ${segment} has no header`);
       }
       const { header, bytes } = part;
       const body = openFrame(key, segment, header, bytes);
       const headerBytes = bytes.subarray(0, FRAME_HEADER_LENGTH);
-      yield encodeFrameRecord(header, headerBytes, frameDigest([bytes]), body);
+      yield encodeFrameRecord(header, headerBytes, body);
     }
   }
 }

@@ -15,7 +15,7 @@ export interface ManifestInput {
   /** Root and size of the tree after the last agreed cut; the tail's replace them. */
   readonly treeSize: number;
   readonly root: Uint8Array;
-  readonly clientHead: Uint8Array | undefined;
+  readonly clientJournalSha256: Uint8Array | undefined;
   /** The gateway's own, before the recording is sealed. */
   readonly interim: boolean;
 }
@@ -39,8 +39,10 @@ export function buildManifest(input: ManifestInput): Manifest {
     cuts: [...input.cuts.map(agreedCut), ...(tail === undefined ? [] : [tailCut(tail)])],
     gatewayHead: fromBase64(facts.head, 'the head of the gateway', 32),
     gatewayFrames: facts.frames,
-    gatewayKeySha256: fromBase64(facts.dataKeySha256, 'the hash of the data key', 32),
-    clientHead: input.clientHead,
+    owners: [{ nodeKey: certificate.gatewayKey, term: 1, fromCut: 0 }],
+    log: undefined,
+    lost: facts.lost,
+    clientJournalSha256: input.clientJournalSha256,
     startedMs: facts.startedMs,
     endedMs: facts.endedMs,
     endReason,

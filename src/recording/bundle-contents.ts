@@ -1,6 +1,6 @@
 /** The small members of a bundle, decoded but not believed. */
 
-import { decodeBundleKeys } from './bundle-keys.ts';
+import { type BundleKeys, decodeBundleKeys } from './bundle-keys.ts';
 import { type BundleMembers, listMembers, type MemberName, readMember } from './bundle-members.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
@@ -8,7 +8,6 @@ import { decodeEnvelope, type Envelope } from './dsse.ts';
 import { fromUtf8 } from './encoding.ts';
 import { type Keyring, readKeyringUnverified } from './keyring.ts';
 import { decodeManifest, type Manifest } from './manifest.ts';
-import type { RecordingKeys } from './recording-keys.ts';
 
 export interface BundleContents {
   readonly source: BundleSource;
@@ -20,7 +19,7 @@ export interface BundleContents {
   readonly keyringText: string;
   readonly keyring: Keyring;
   /** Absent when the session's keys were erased. */
-  readonly keys: RecordingKeys | undefined;
+  readonly keys: BundleKeys | undefined;
 }
 
 /** @throws FormatError */

@@ -1,6 +1,6 @@
 /**
- * The members of a bundle, by name and in this order. Both tlog proofs have their places; no
- * version so far writes them.
+ * The members of a bundle, by name and in this order. The tlog proofs have their places, and so have
+ * the leaves of a recording whose keys were erased; no version so far writes them.
  */
 
 import { CutOffError, FormatError } from '../format-error.ts';
@@ -14,6 +14,7 @@ const MEMBER_ORDER = [
   'close.tlog-proof',
   'keyring.note',
   'events',
+  'leaves',
   'keys',
 ] as const;
 export type MemberName = (typeof MEMBER_ORDER)[number];
@@ -31,6 +32,7 @@ const LIMITS: Readonly<Record<MemberName, number>> = {
   'close.tlog-proof': 1 << 20,
   'keyring.note': 1 << 20,
   events: 0o77777777777,
+  leaves: 1 << 30,
   keys: 4096,
 };
 const MAX_CHUNK = 65_536;

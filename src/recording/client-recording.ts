@@ -237,7 +237,7 @@ export class ClientRecording implements AsyncDisposable {
       this.#uncoveredDownBytes -= down - before.down;
     }
     this.#lookAt = ALIGNED_CUT_BYTES;
-    this.#proposer.commit(pending);
+    this.#proposer.commit(pending, ack);
     this.#isDue = false;
     clearTimeout(this.#cutTimer);
     this.#cutTimer = undefined;

@@ -5,16 +5,23 @@
  */
 
 import { FormatError } from '../format-error.ts';
-import { cutSigningBytes, encodeRecordedCut, signatureOf } from './cut.ts';
+import {
+  cutSigningBytes,
+  encodeRecordedCut,
+  pointOf,
+  rootOf,
+  signAck,
+  signatureOf,
+} from './cut.ts';
 import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
 import type { DataIndex } from './data-index.ts';
-import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
-import { fromBase64, toBase64 } from './encoding.ts';
+import { type SigningKey, verifyEd25519 } from './ed25519.ts';
+import { toBase64 } from './encoding.ts';
 import type { LeafJob } from './hash-leaves.ts';
 import type { LeafAhead } from './leaf-ahead.ts';
 import type { LeafHasher } from './leaf-hasher.ts';
 import { leavesOf } from './leaves-of.ts';
-import type { AgreedCut, CutAck, CutProposal, StreamOffsets } from './types.ts';
+import type { AgreedCut, CutAck, CutProposal, RecordingPoint, StreamOffsets } from './types.ts';
 
 export type CutOutcome =
   | { readonly type: 'ack'; readonly ack: CutAck }
@@ -119,12 +126,11 @@ export class CutCountersigner {
     return { type: 'agreed', cut, plan, result, leaves };
   }
 
-  sign(check: Extract<CutCheck, { type: 'agreed' }>, nowMs: number): SignedCut {
+  /** @param at where the CUT frame will stand: it is the next frame */
+  sign(check: Extract<CutCheck, { type: 'agreed' }>, nowMs: number, at: RecordingPoint): SignedCut {
     const { epoch, treeSize } = check.cut;
     const point = { epoch, treeSize, root: check.result.root, timeMs: nowMs };
-    const message = cutSigningBytes('ack', this.#options.session, point);
-    const signature = toBase64(signEd25519(this.#options.gatewayKey, message));
-    const ack: CutAck = { epoch, timeMs: nowMs, signature };
+    const ack = signAck('ack', this.#options.gatewayKey, this.#options.session, point, at);
     const body = encodeRecordedCut({ type: 'agreed', proposal: check.cut, ack });
     return { ...check, ack, body };
   }
@@ -153,13 +159,9 @@ export class CutCountersigner {
         }
       }
       const { epoch, treeSize, timeMs } = cut;
-      const root = fromBase64(cut.root, 'the root of a cut', 32);
-      const message = cutSigningBytes('cut', this.#options.session, {
-        epoch,
-        treeSize,
-        root,
-        timeMs,
-      });
+      const root = rootOf(cut.root);
+      const point = { epoch, treeSize, root, timeMs };
+      const message = cutSigningBytes(this.#options.session, point, pointOf(this.#last?.ack));
       if (!verifyEd25519(this.#options.clientKey, message, signatureOf(cut.signature))) {
         return refused(`cut ${cut.epoch} is not signed by the session's client key`);
       }

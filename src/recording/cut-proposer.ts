@@ -2,10 +2,10 @@
 
 import { FormatError } from '../format-error.ts';
 import type { ChunkPlace } from './chunk.ts';
-import { cutSigningBytes, signatureOf } from './cut.ts';
+import { ackSigningBytes, cutSigningBytes, pointOf, rootOf, signatureOf } from './cut.ts';
 import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
 import { type SigningKey, signEd25519, verifyEd25519 } from './ed25519.ts';
-import { fromBase64, toBase64 } from './encoding.ts';
+import { toBase64 } from './encoding.ts';
 import type { CutAck, CutProposal, StreamOffsets } from './types.ts';
 
 export interface ProposerOptions {
@@ -14,7 +14,9 @@ export interface ProposerOptions {
   readonly gatewayKey: Uint8Array;
   /** 32 bytes for each place, in order. */
   readonly leaves: (places: readonly ChunkPlace[]) => Uint8Array;
+  /** Cuts that were agreed on before, and the answer to the last of them. */
   readonly ledger?: CutLedger;
+  readonly last?: CutAck | undefined;
 }
 
 export interface PendingCut {
@@ -27,9 +29,11 @@ export interface PendingCut {
 export class CutProposer {
   readonly #options: ProposerOptions;
   readonly ledger: CutLedger;
+  #last: CutAck | undefined;
 
   constructor(options: ProposerOptions) {
     this.#options = options;
+    this.#last = options.last;
     this.ledger = options.ledger ?? new CutLedger();
   }
 
@@ -40,41 +44,41 @@ export class CutProposer {
     const result = this.ledger.evaluate(plan, leaves);
     const { epoch } = plan;
     const { treeSize, root } = result;
-    const message = cutSigningBytes('cut', this.#options.session, {
-      epoch,
-      treeSize,
-      root,
-      timeMs: nowMs,
-    });
+    const point = { epoch, treeSize, root, timeMs: nowMs };
+    const message = cutSigningBytes(this.#options.session, point, pointOf(this.#last));
     const signature = toBase64(signEd25519(this.#options.sessionKey, message));
     const proposal = { epoch, streams, treeSize, root: toBase64(root), timeMs: nowMs, signature };
     return { proposal, plan, result, leaves };
   }
 
   isAcknowledgedBy(pending: PendingCut, ack: CutAck): boolean {
-    return isAckOf(this.#options, pending.proposal, ack);
+    return isAckOf(this.#options, pending.proposal, ack, this.#last);
   }
 
-  commit(pending: PendingCut): void {
+  commit(pending: PendingCut, ack: CutAck): void {
     this.ledger.commit(pending.plan, pending.result);
+    this.#last = ack;
   }
 }
 
-/** Whether the gateway signed exactly this cut. */
+/**
+ * Whether the gateway signed exactly this cut, in a recording that goes on.
+ * @param previous the ack before it
+ */
 export function isAckOf(
   { session, gatewayKey }: Pick<ProposerOptions, 'session' | 'gatewayKey'>,
   proposal: CutProposal,
   ack: CutAck,
+  previous: CutAck | undefined,
 ): boolean {
   try {
-    const message = cutSigningBytes('ack', session, {
-      epoch: proposal.epoch,
-      treeSize: proposal.treeSize,
-      root: fromBase64(proposal.root, 'the root of a cut', 32),
-      timeMs: ack.timeMs,
-    });
+    const { epoch, treeSize } = proposal;
+    const point = { epoch, treeSize, root: rootOf(proposal.root), timeMs: ack.timeMs };
+    const message = ackSigningBytes('ack', session, point, pointOf(ack));
     return (
-      ack.epoch === proposal.epoch && verifyEd25519(gatewayKey, message, signatureOf(ack.signature))
+      ack.epoch === epoch &&
+      ack.frames > (previous?.frames ?? 0) &&
+      verifyEd25519(gatewayKey, message, signatureOf(ack.signature))
     );
   } catch (error) {
     if (error instanceof FormatError || error instanceof RangeError) {

@@ -24,8 +24,8 @@ import {
 import type { SigningKey } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
 import { retiredGatewayKey } from './gateway-keys.ts';
-import { type GatewayTail, signTail } from './gateway-tail.ts';
-import { dataKeyDigest, decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
+import { type GatewayTail, measureTail } from './gateway-tail.ts';
+import { decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
 import { hasRoomForLateCut } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import {
@@ -40,6 +40,7 @@ import { loadRecordingKeys } from './recording-keys.ts';
 import {
   CERTIFICATE_FILE,
   CLOSED_FILE,
+  LEAVES_FILE,
   MANIFEST_FILE,
   type RecordingStore,
   recordingDirectory,
@@ -152,10 +153,10 @@ export class EndedRecording {
       if (envelope.signatures.length !== 1 || !isSignedBy(envelope, clientKey)) {
         throw mismatch('the manifest is not signed by the session key, or not by it alone');
       }
-      const { clientHead } = decodeManifest(envelope);
+      const { clientJournalSha256 } = decodeManifest(envelope);
       const facts = await this.#seal();
-      const ours = this.#manifestBytes({ facts, clientHead, interim: false });
-      if (clientHead === undefined || !sameBytes(ours, envelope.payload)) {
+      const ours = this.#manifestBytes({ facts, clientJournalSha256, interim: false });
+      if (clientJournalSha256 === undefined || !sameBytes(ours, envelope.payload)) {
         throw mismatch('the manifest does not say what the gateway has recorded');
       }
       const before = this.#storedEnvelope();
@@ -177,7 +178,11 @@ export class EndedRecording {
       if (before !== undefined) {
         return encodeEnvelope(before);
       }
-      const payload = this.#manifestBytes({ facts, clientHead: undefined, interim: false });
+      const payload = this.#manifestBytes({
+        facts,
+        clientJournalSha256: undefined,
+        interim: false,
+      });
       return this.#store(signEnvelope(MANIFEST_TYPE, payload, this.#options.gatewayKey));
     });
   }
@@ -210,10 +215,10 @@ export class EndedRecording {
   /** What can be vouched for now. Nothing is written: a late cut and the upload stay possible. */
   async #interim(): Promise<{ readonly opened: OpenedRecording; readonly manifest: string }> {
     const opened = this.#opened;
-    const tail = opened.scan.end === undefined ? await this.#signTail() : undefined;
+    const tail = opened.scan.end === undefined ? await this.#measureTail() : undefined;
     const payload = this.#manifestBytes({
-      facts: this.#facts(tail?.cut ?? opened.tail),
-      clientHead: undefined,
+      facts: this.#facts(tail?.sign(opened.scan.point) ?? opened.tail),
+      clientJournalSha256: undefined,
       interim: opened.scan.end === undefined,
     });
     const envelope = signEnvelope(MANIFEST_TYPE, payload, this.#options.gatewayKey);
@@ -257,11 +262,15 @@ export class EndedRecording {
         check.type === 'differs' ? `the two recordings differ at cut ${cut.epoch}` : check.message;
       return { type: 'dispute', message, ours, theirs: cut.root };
     }
-    const signed = countersigner.sign(check, this.#nowMs());
-    await this.#append([['cut', signed.body]]);
+    const nowMs = this.#nowMs();
+    await this.#append([['cut', (at) => countersigner.sign(check, nowMs, at).body]]);
     using signedCuts = new SignedCuts(this.#open.directory);
     signedCuts.add(cut.epoch, cut.treeSize, cut.root);
-    return { type: 'ack', ack: signed.ack };
+    const ack = this.#opened.agreed.at(-1)?.ack;
+    if (ack?.epoch !== cut.epoch) {
+      throw new TypeError('the cut that was written is not there');
+    }
+    return { type: 'ack', ack };
   }
 
   /** Each is paid for by reading the whole recording again; ours needs two. */
@@ -284,18 +293,18 @@ export class EndedRecording {
     const { scan } = this.#opened;
     if (scan.end === undefined) {
       const frames: FrameToAppend[] = [['end', endBody(this.#closeReason(), this.#endedMs())]];
-      const tail = await this.#signTail();
+      const tail = await this.#measureTail();
       await this.#append(
         tail === undefined
           ? frames
-          : [['cut', encodeRecordedCut({ type: 'alone', cut: tail.cut })], ...frames],
+          : [['cut', (at) => encodeRecordedCut({ type: 'alone', cut: tail.sign(at) })], ...frames],
       );
     }
     return this.#facts(this.#opened.tail);
   }
 
-  #signTail(): Promise<GatewayTail | undefined> {
-    return signTail(this.#opened, this.#open, this.#options.gatewayKey, this.#nowMs());
+  #measureTail(): Promise<GatewayTail | undefined> {
+    return measureTail(this.#opened, this.#open, this.#options.gatewayKey, this.#nowMs());
   }
 
   #facts(tail: GatewayCut | undefined): GatewayFacts {
@@ -304,7 +313,6 @@ export class EndedRecording {
     return {
       head: toBase64(scan.head),
       frames: scan.frames,
-      dataKeySha256: toBase64(dataKeyDigest(this.#open.keys.dataKey)),
       startedMs: scan.startedMs,
       endedMs: scan.end?.endedMs ?? this.#endedMs(),
       endReason: this.endReason,
@@ -313,6 +321,12 @@ export class EndedRecording {
         { stream: 0, kind: 'evidence' },
         ...streams.map(([stream, kind]) => ({ stream, kind })),
       ],
+      lost: scan.repairs.map(({ stream, direction, offset, length }) => ({
+        stream,
+        direction,
+        from: offset,
+        to: offset + length,
+      })),
       ...(tail === undefined ? {} : { tail: { ...tail, streams: [...tail.streams] } }),
     };
   }
@@ -322,7 +336,9 @@ export class EndedRecording {
     return events.close === undefined ? this.#nowMs() : closedMs;
   }
 
-  #manifestBytes(own: Pick<ManifestInput, 'facts' | 'clientHead' | 'interim'>): Uint8Array {
+  #manifestBytes(
+    own: Pick<ManifestInput, 'facts' | 'clientJournalSha256' | 'interim'>,
+  ): Uint8Array {
     const { agreed, agreedTree } = this.#opened;
     return encodeManifest(
       buildManifest({
@@ -343,6 +359,8 @@ export class EndedRecording {
 
   #store(envelope: Envelope): string {
     const text = encodeEnvelope(envelope);
+    // In the clear, and first: when the keys are erased the root can still be computed from them.
+    writePrivateFile(join(this.#open.directory, LEAVES_FILE), this.#opened.leaves);
     writePrivateFile(join(this.#open.directory, MANIFEST_FILE), text);
     this.#manifest = text;
     return text;

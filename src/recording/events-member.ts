@@ -1,42 +1,48 @@
 /**
- * The `events` member of a bundle: every frame of the gateway's file without the bytes of DATA
- * frames, which are in the chunks. Who has the data key can build each frame again, byte for
- * byte, so the head chain covers all events and the time and place of every piece of data.
+ * The `events` member of a bundle: every frame of the gateway's file, decrypted, without the bytes
+ * of DATA, which are in the chunks. The head chain covers the headers and the digests in them, hence
+ * all events and the time and place of every piece of data.
  *
- *     "HOOPEVT1"
- *     record: u8 1 | segment header [80]
- *           | u8 2 | frame header [24] | SHA256(frame) [32] | body
- *           | u8 3 | frame header [24] | SHA256(frame) [32]          (body withheld)
+ *     "HOOPEVT2"
+ *     record: u8 1 | segment header [84]
+ *           | u8 2 | frame header [60] | body
+ *           | u8 3 | frame header [60]          (body withheld)
  *
  * body: of DATA the 13 bytes before the data, of GROUP the same within its records, of others the
  * whole plain body.
  */
 
-import { FormatError } from '../format-error.ts';
+import { FormatError, OldFormatError } from '../format-error.ts';
 import { ByteReader } from './byte-reader.ts';
 import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
 import { utf8 } from './encoding.ts';
-import { decodeFrameHeader, FRAME_HEADER_LENGTH, type FrameHeader, TAG_LENGTH } from './frame.ts';
+import {
+  decodeFrameHeader,
+  FRAME_HEADER_LENGTH,
+  type FrameHeader,
+  type FrameType,
+  TAG_LENGTH,
+} from './frame.ts';
 import { type GroupRecord, readGroup, withoutData } from './group-body.ts';
-import { HASH_LENGTH } from './merkle-tree.ts';
 import {
   decodeSegmentHeader,
   SEGMENT_HEADER_LENGTH,
   type SegmentHeader,
 } from './segment-header.ts';
 
-export const EVENTS_MAGIC = utf8('HOOPEVT1');
+export const EVENTS_MAGIC = utf8('HOOPEVT2');
 export const SEGMENT_RECORD_LENGTH = 1 + SEGMENT_HEADER_LENGTH;
 
 const RECORDS = { segment: 1, frame: 2, withheld: 3 } as const;
-const FRAME_RECORD_HEAD = 1 + FRAME_HEADER_LENGTH + HASH_LENGTH;
+const FRAME_RECORD_HEAD = 1 + FRAME_HEADER_LENGTH;
+const OLD_MAGIC = utf8('HOOPEVT1');
 
 export type EventsRecord =
   | { readonly type: 'segment'; readonly header: SegmentHeader; readonly bytes: Uint8Array }
   | {
       readonly type: 'data';
       readonly header: FrameHeader;
-      readonly digest: Uint8Array;
+      readonly headerBytes: Uint8Array;
       readonly data: Omit<DataBody, 'bytes'>;
       readonly prefix: Uint8Array;
       readonly length: number;
@@ -44,16 +50,16 @@ export type EventsRecord =
   | {
       readonly type: 'group';
       readonly header: FrameHeader;
-      readonly digest: Uint8Array;
+      readonly headerBytes: Uint8Array;
       readonly records: readonly GroupRecord[];
     }
   | {
       readonly type: 'frame';
-      readonly header: FrameHeader;
-      readonly digest: Uint8Array;
+      readonly header: FrameHeader & { readonly type: Exclude<FrameType, 'data' | 'group'> };
+      readonly headerBytes: Uint8Array;
       readonly body: Uint8Array;
     }
-  | { readonly type: 'withheld'; readonly header: FrameHeader; readonly digest: Uint8Array };
+  | { readonly type: 'withheld'; readonly header: FrameHeader; readonly headerBytes: Uint8Array };
 
 export function encodeSegmentRecord(header: Uint8Array): Uint8Array {
   return Buffer.concat([Uint8Array.of(RECORDS.segment), header]);
@@ -63,10 +69,9 @@ export function encodeSegmentRecord(header: Uint8Array): Uint8Array {
 export function encodeFrameRecord(
   header: FrameHeader,
   headerBytes: Uint8Array,
-  digest: Uint8Array,
   body: Uint8Array,
 ): Uint8Array {
-  return Buffer.concat([Uint8Array.of(RECORDS.frame), headerBytes, digest, keptOf(header, body)]);
+  return Buffer.concat([Uint8Array.of(RECORDS.frame), headerBytes, keptOf(header, body)]);
 }
 
 /** Length of the record of one frame. @param body the whole plain body */
@@ -97,7 +102,11 @@ const WINDOW = 1 << 20;
  */
 export function* readEventsMember(size: number, read: MemberReader): Generator<EventsRecord> {
   const cursor = new MemberCursor(size, read);
-  if (Buffer.compare(cursor.take(EVENTS_MAGIC.length), EVENTS_MAGIC) !== 0) {
+  const magic = cursor.take(EVENTS_MAGIC.length);
+  if (Buffer.compare(magic, OLD_MAGIC) === 0) {
+    throw new OldFormatError();
+  }
+  if (Buffer.compare(magic, EVENTS_MAGIC) !== 0) {
     throw new FormatError('the events have an unknown form');
   }
   while (cursor.remaining > 0) {
@@ -114,20 +123,22 @@ function readRecord(cursor: MemberCursor): EventsRecord {
   if (kind !== RECORDS.frame && kind !== RECORDS.withheld) {
     throw new FormatError('the events have a record of an unknown kind');
   }
-  const header = decodeFrameHeader(cursor.take(FRAME_HEADER_LENGTH));
-  const digest = cursor.take(HASH_LENGTH);
+  const headerBytes = cursor.take(FRAME_HEADER_LENGTH);
+  const header = decodeFrameHeader(headerBytes);
   if (kind === RECORDS.withheld) {
-    return { type: 'withheld', header, digest };
+    return { type: 'withheld', header, headerBytes };
   }
   const plainLength = header.bodyLength - TAG_LENGTH;
   if (header.type === 'group') {
     const records = readGroup(plainLength, (length) => cursor.take(length), 'left out');
-    return { type: 'group', header, digest, records };
+    return { type: 'group', header, headerBytes, records };
   }
-  const body = cursor.take(header.type === 'data' ? DATA_PREFIX_LENGTH : plainLength);
-  if (header.type !== 'data') {
-    return { type: 'frame', header, digest, body };
+  const { type } = header;
+  if (type !== 'data') {
+    const body = cursor.take(plainLength);
+    return { type: 'frame', header: { ...header, type }, headerBytes, body };
   }
+  const body = cursor.take(DATA_PREFIX_LENGTH);
   const length = plainLength - DATA_PREFIX_LENGTH;
   if (length < 0) {
     throw new FormatError('a data frame is too short');
@@ -136,7 +147,7 @@ function readRecord(cursor: MemberCursor): EventsRecord {
   return {
     type: 'data',
     header,
-    digest,
+    headerBytes,
     data: { stream, direction, offset },
     prefix: body,
     length,

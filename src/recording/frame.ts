@@ -1,15 +1,16 @@
 /**
  * Frames, big-endian:
  *
- *     u32 length | u8 type | u8 flags | u16 0 | u64 seq | u64 t_us
- *     | body [length] | u32 crc32 of all before
+ *     u32 length | u8 type | u8 flags | u16 0 | u64 seq | u64 t_us | digest [32]
+ *     | u32 crc32 of the 56 before | body [length]
  *
  * The body is AES-256-GCM ciphertext ‖ tag [16]: key per segment, nonce `u32 segment ‖ u64 seq`,
- * AAD the 24 bytes before it. seq counts over all segments of a session, and a segment is never
- * appended to again once it was closed or found torn, so no nonce comes twice.
+ * AAD the 60 bytes before it. seq counts over all segments of a session, and a segment is never
+ * appended to again once it was closed or found torn, so no nonce comes twice. The digest
+ * (frame-digest.ts) is in the clear: what the head chain covers can be computed without the key.
  *
- * The checksum finds torn writes, the tag finds what was not written by us, and only the head
- * chain (head-chain.ts) finds frames that were taken out or put in another order.
+ * The checksum says that a length can be believed, the tag finds what was not written by us, and
+ * only the head chain (head-chain.ts) finds frames that were taken out or put in another order.
  */
 import {
   type CipherGCM,
@@ -23,11 +24,15 @@ import { crc32 } from 'node:zlib';
 import { FormatError } from '../format-error.ts';
 import { ByteReader } from './byte-reader.ts';
 
-export const FRAME_HEADER_LENGTH = 24;
-export const FRAME_TRAILER_LENGTH = 4;
+export const FRAME_HEADER_LENGTH = 60;
+/** What of the header goes into the head chain: all before the checksum. */
+export const CHAINED_HEADER_LENGTH = 56;
+const DIGEST_AT = 24;
 export const TAG_LENGTH = 16;
+/** Of the bytes of one DATA record. */
+export const MAX_DATA_LENGTH = 1 << 20;
 /** Of a body as it is stored, tag included. */
-export const MAX_BODY_LENGTH = 1 << 20;
+export const MAX_BODY_LENGTH = MAX_DATA_LENGTH + (64 << 10);
 
 export const FRAME_TYPES = {
   data: 1,
@@ -36,6 +41,8 @@ export const FRAME_TYPES = {
   gap: 4,
   recovered: 5,
   group: 6,
+  /** Bytes that the gateway has lost and the client says that it received: the client's word. */
+  repair: 7,
   end: 127,
 } as const;
 export type FrameType = keyof typeof FRAME_TYPES;
@@ -54,13 +61,22 @@ export interface FrameHeader {
   readonly seq: number;
   /** Monotonic microseconds since the segment's start. */
   readonly timeUs: number;
+  /** Of what the frame holds: frame-digest.ts. */
+  readonly digest: Uint8Array;
 }
 
-/** HKDF-SHA256(data key, salt none, info "seg" ‖ u32 segment). */
-export function segmentKey(dataKey: Uint8Array, segment: number): KeyObject {
+/**
+ * HKDF-SHA256(data key, salt the segment's header, info "seg" ‖ u32 segment).
+ * @param segmentHeader its bytes
+ */
+export function segmentKey(
+  dataKey: Uint8Array,
+  segment: number,
+  segmentHeader: Uint8Array,
+): KeyObject {
   const info = Buffer.from('seg\0\0\0\0');
   info.writeUInt32BE(segment, 3);
-  return createSecretKey(Buffer.from(hkdfSync('sha256', dataKey, '', info, 32)));
+  return createSecretKey(Buffer.from(hkdfSync('sha256', dataKey, segmentHeader, info, 32)));
 }
 
 export function encodeFrameHeader(header: FrameHeader): Uint8Array {
@@ -73,6 +89,7 @@ export function encodeFrameHeader(header: FrameHeader): Uint8Array {
 export interface SealedFrame {
   readonly parts: readonly Uint8Array[];
   readonly length: number;
+  readonly header: Uint8Array;
 }
 
 /** Below this, copying the body into one buffer costs less than handling its parts one by one. */
@@ -113,17 +130,15 @@ function sealSmall(
   header: FrameHeader,
   body: readonly Uint8Array[],
 ): SealedFrame {
-  const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
+  const length = FRAME_HEADER_LENGTH + header.bodyLength;
   const frame = Buffer.allocUnsafe(length);
   writeFrameHeader(frame, header);
   cipher.setAAD(frame.subarray(0, FRAME_HEADER_LENGTH));
   const plain = body.length === 1 && body[0] !== undefined ? body[0] : Buffer.concat(body);
   frame.set(cipher.update(plain), FRAME_HEADER_LENGTH);
   cipher.final();
-  frame.set(cipher.getAuthTag(), length - FRAME_TRAILER_LENGTH - TAG_LENGTH);
-  const covered = frame.subarray(0, length - FRAME_TRAILER_LENGTH);
-  frame.writeUInt32BE(crc32(covered), length - FRAME_TRAILER_LENGTH);
-  return { parts: [frame], length };
+  frame.set(cipher.getAuthTag(), length - TAG_LENGTH);
+  return { parts: [frame], length, header: frame.subarray(0, FRAME_HEADER_LENGTH) };
 }
 
 function sealLarge(
@@ -135,19 +150,11 @@ function sealLarge(
   cipher.setAAD(head);
   const parts = [head, ...body.map((part) => cipher.update(part))];
   cipher.final();
-  const trailer = Buffer.allocUnsafe(TAG_LENGTH + FRAME_TRAILER_LENGTH);
-  trailer.set(cipher.getAuthTag());
-  parts.push(trailer.subarray(0, TAG_LENGTH));
-  let checksum = 0;
-  for (const part of parts) {
-    checksum = crc32(part, checksum);
-  }
-  trailer.writeUInt32BE(checksum, TAG_LENGTH);
-  parts[parts.length - 1] = trailer;
-  return { parts, length: FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH };
+  parts.push(cipher.getAuthTag());
+  return { parts, length: FRAME_HEADER_LENGTH + header.bodyLength, header: head };
 }
 
-/** @param bytes at least the 24 bytes of the header. @throws FormatError */
+/** @param bytes at least the 60 bytes of the header. @throws FormatError */
 export function decodeFrameHeader(bytes: Uint8Array): FrameHeader {
   const reader = new ByteReader(bytes.subarray(0, FRAME_HEADER_LENGTH), 'a frame header');
   const bodyLength = reader.u32();
@@ -156,25 +163,22 @@ export function decodeFrameHeader(bytes: Uint8Array): FrameHeader {
   const reserved = reader.u16();
   const seq = reader.u64();
   const timeUs = reader.u64();
+  const digest = Uint8Array.from(reader.bytes(CHAINED_HEADER_LENGTH - DIGEST_AT));
+  if (reader.u32() !== crc32(bytes.subarray(0, CHAINED_HEADER_LENGTH))) {
+    throw new FormatError('a frame header has a wrong checksum');
+  }
   if (bodyLength < TAG_LENGTH || bodyLength > MAX_BODY_LENGTH) {
     throw new FormatError('a frame has a length that is not allowed');
   }
   if (type === undefined || flags !== FLAG_ENCRYPTED || reserved !== 0) {
     throw new FormatError('a frame has a type or flags that are not known here');
   }
-  return { type, bodyLength, seq, timeUs };
+  return { type, bodyLength, seq, timeUs, digest };
 }
 
 /** Stored length of the whole frame. */
 export function frameLength(header: FrameHeader): number {
-  return FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
-}
-
-/** @param frame exactly one whole frame */
-export function hasValidChecksum(frame: Uint8Array): boolean {
-  const at = frame.length - FRAME_TRAILER_LENGTH;
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-  return view.getUint32(at) === crc32(frame.subarray(0, at));
+  return FRAME_HEADER_LENGTH + header.bodyLength;
 }
 
 /**
@@ -219,6 +223,9 @@ function writeFrameHeader(bytes: Buffer, header: FrameHeader): void {
   bytes.writeUInt16BE(0, 6);
   writeU64(bytes, header.seq, 8);
   writeU64(bytes, header.timeUs, 16);
+  bytes.set(header.digest, DIGEST_AT);
+  const checksum = crc32(bytes.subarray(0, CHAINED_HEADER_LENGTH));
+  bytes.writeUInt32BE(checksum, CHAINED_HEADER_LENGTH);
 }
 
 /** Two halves instead of a BigInt: this runs for every frame. */

@@ -14,7 +14,12 @@ import { createSecretKey } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
 import type { StreamKind } from '../stream-kinds.ts';
-import { type CutCheck, CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
+import {
+  type CutCheck,
+  CutCountersigner,
+  type CutOutcome,
+  type SignedCut,
+} from './cut-countersigner.ts';
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
 import { LeafAhead } from './leaf-ahead.ts';
@@ -349,8 +354,7 @@ export class GatewayRecording implements AsyncDisposable {
       return this.#dispute(check, cut);
     }
     const upBytes = this.#countersigner.upBytesOf(cut);
-    const agreed = this.#countersigner.sign(check, this.#system.nowMs());
-    this.#writer.append('cut', agreed.body);
+    const agreed = this.#appendCut(check);
     await this.#writer.sync();
     this.#signedCuts.add(cut.epoch, cut.treeSize, cut.root);
     this.#countersigner.commit(agreed);
@@ -359,6 +363,20 @@ export class GatewayRecording implements AsyncDisposable {
     this.#named.moves += cut.streams.length;
     this.#checkRoom();
     return { type: 'ack', ack: agreed.ack };
+  }
+
+  /** The answer names the frames before it, so it is signed when its place is known. */
+  #appendCut(check: Extract<CutCheck, { type: 'agreed' }>): SignedCut {
+    const nowMs = this.#system.nowMs();
+    const cell: { signed?: SignedCut } = {};
+    this.#writer.append('cut', (at) => {
+      cell.signed = this.#countersigner.sign(check, nowMs, at);
+      return cell.signed.body;
+    });
+    if (cell.signed === undefined) {
+      throw new TypeError('a cut was written without being signed');
+    }
+    return cell.signed;
   }
 
   #dispute(

@@ -1,20 +1,22 @@
 /** What was recorded beyond the last agreed cut, signed by the gateway as an ack that answers no cut. */
 import type { ChunkPlace } from './chunk.ts';
-import { cutSigningBytes, type GatewayCut } from './cut.ts';
-import { type SigningKey, signEd25519 } from './ed25519.ts';
+import { type GatewayCut, signAck } from './cut.ts';
+import type { SigningKey } from './ed25519.ts';
 import { toBase64 } from './encoding.ts';
 import { leafJob } from './hash-leaves.ts';
 import { type OpenedRecording, type OpenOptions, uncovered } from './opened-recording.ts';
+import type { RecordingPoint } from './types.ts';
 
 export interface GatewayTail {
-  readonly cut: GatewayCut;
+  /** @param at where the recording stands */
+  readonly sign: (at: RecordingPoint) => GatewayCut;
   readonly places: readonly ChunkPlace[];
   /** 32 bytes for each place. */
   readonly leaves: Uint8Array;
 }
 
 /** @returns undefined when the agreed cuts cover everything */
-export async function signTail(
+export async function measureTail(
   opened: OpenedRecording,
   options: OpenOptions,
   gatewayKey: SigningKey,
@@ -29,7 +31,9 @@ export async function signTail(
   const leaves = await hasher.hash(leafJob({ directory, ...keys }, plan.places, opened.scan.index));
   const { treeSize, root } = opened.ledger.evaluate(plan, leaves);
   const point = { epoch: plan.epoch, treeSize, root, timeMs };
-  const signature = toBase64(signEd25519(gatewayKey, cutSigningBytes('ack', session, point)));
-  const cut = { ...point, root: toBase64(root), streams, signature };
-  return { cut, places: plan.places, leaves };
+  const sign = (at: RecordingPoint): GatewayCut => {
+    const { signature, head, frames } = signAck('tail', gatewayKey, session, point, at);
+    return { ...point, root: toBase64(root), streams, signature, head, frames };
+  };
+  return { sign, places: plan.places, leaves };
 }

@@ -2,7 +2,7 @@
  * Body of a GROUP frame: what one turn of the event loop leaves in the record, of all streams, in
  * order. Statements and the decisions on them, results and their bytes cost one frame together.
  *
- *     record: u8 type | u32 length | body [length]
+ *     u32 n | n × (u8 type | u32 length | body [length])
  *
  * type is that of the frame which the record would be alone, DATA or EVENT. In the `events` member
  * of a bundle a DATA record has only the 13 bytes before the data, but its length is that of the
@@ -14,6 +14,7 @@ import { ByteReader } from './byte-reader.ts';
 import { DATA_PREFIX_LENGTH, type DataBody, decodeDataBody } from './data-body.ts';
 import { FRAME_TYPES } from './frame.ts';
 
+export const GROUP_HEAD = 4;
 export const GROUP_RECORD_HEAD = 5;
 
 export type GroupRecord =
@@ -44,6 +45,12 @@ export function writeGroupRecordHead(
   bytes.writeUInt32BE(length, at + 1);
 }
 
+export function encodeGroupHead(count: number): Uint8Array {
+  const head = Buffer.allocUnsafe(GROUP_HEAD);
+  head.writeUInt32BE(count, 0);
+  return head;
+}
+
 /** @throws FormatError */
 export function decodeGroup(body: Uint8Array): GroupRecord[] {
   const reader = new ByteReader(body, 'a group');
@@ -52,8 +59,9 @@ export function decodeGroup(body: Uint8Array): GroupRecord[] {
 
 /** What of a whole body goes into a bundle's `events` member: all but the data. */
 export function withoutData(body: Uint8Array): Uint8Array {
-  const kept: Uint8Array[] = [];
-  for (const record of decodeGroup(body)) {
+  const records = decodeGroup(body);
+  const kept: Uint8Array[] = [body.subarray(0, GROUP_HEAD)];
+  for (const record of records) {
     const { type } = record;
     const all = type === 'data' ? DATA_PREFIX_LENGTH + record.length : record.body.length;
     kept.push(encodeGroupRecordHead(type, all), type === 'data' ? record.prefix : record.body);
@@ -73,7 +81,12 @@ export function readGroup(
   data: 'whole' | 'left out',
 ): GroupRecord[] {
   const records: GroupRecord[] = [];
-  for (let rest = wholeLength; rest > 0; ) {
+  let rest = wholeLength - GROUP_HEAD;
+  if (rest < 0) {
+    throw new FormatError('a group is too short');
+  }
+  const count = new ByteReader(take(GROUP_HEAD), 'a group').u32();
+  while (rest > 0) {
     const head = new ByteReader(take(GROUP_RECORD_HEAD), 'a group');
     const type = head.u8();
     const length = head.u32();
@@ -88,6 +101,9 @@ export function readGroup(
     } else {
       throw new FormatError('a group holds what does not belong there');
     }
+  }
+  if (records.length !== count || count === 0) {
+    throw new FormatError(`a group counts ${count} records and holds ${records.length}`);
   }
   return records;
 }

@@ -5,21 +5,22 @@
  */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { FormatError } from '../format-error.ts';
+import { FormatError, OldFormatError } from '../format-error.ts';
 import { isSessionId } from '../session-id.ts';
 import { StreamKind } from '../stream-kinds.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { MAX_CUT_STREAMS } from './cut.ts';
 import type { Envelope } from './dsse.ts';
-import { SIGNATURE_LENGTH } from './ed25519.ts';
-import { fromBase64, fromHex, toHex, utf8 } from './encoding.ts';
+import { publicKeyFromBase64, SIGNATURE_LENGTH } from './ed25519.ts';
+import { fromBase64, fromHex, toBase64, toHex, utf8 } from './encoding.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
 import { parseShape } from './parse-shape.ts';
-import { END_REASONS, type EndReason, type StreamOffsets } from './types.ts';
+import { type Direction, END_REASONS, type EndReason, type StreamOffsets } from './types.ts';
 
 export const MANIFEST_TYPE = 'application/vnd.in-toto+json';
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
-const PREDICATE_TYPE = 'urn:hoop:session-recording:v1';
+const PREDICATE_TYPE = 'urn:hoop:session-recording:v2';
+const OLD_PREDICATE_TYPE = 'urn:hoop:session-recording:v1';
 
 export interface ManifestStream extends StreamOffsets {
   readonly kind: 'evidence' | StreamKind;
@@ -55,16 +56,35 @@ export interface Manifest {
   readonly cuts: readonly ManifestCut[];
   readonly gatewayHead: Uint8Array;
   readonly gatewayFrames: number;
-  /** SHA-256 of the gateway's data key: AES-GCM does not commit to its key, this does. */
-  readonly gatewayKeySha256: Uint8Array;
-  /** Head of the client's own file; absent when the gateway signs alone. */
-  readonly clientHead: Uint8Array | undefined;
+  /** Who wrote it, in order: one, until a recording can be taken over. */
+  readonly owners: readonly Owner[];
+  /** Where a log has the session; this version keeps none. */
+  readonly log: { readonly origin: string; readonly openIndex: number } | undefined;
+  /** What the gateway has lost and the client has sent back, each range after the total of its stream. */
+  readonly lost: readonly LostRange[];
+  /** Of the client's own record; absent when the gateway signs alone. */
+  readonly clientJournalSha256: Uint8Array | undefined;
   readonly startedMs: number;
   readonly endedMs: number;
   readonly endReason: EndReason;
   readonly maskedValues: number;
   /** Made before the recording was sealed, by the gateway alone: a later one may say more. */
   readonly interim: boolean;
+}
+
+export interface Owner {
+  /** Of the gateway that signed from this cut on. */
+  readonly nodeKey: Uint8Array;
+  readonly term: number;
+  readonly fromCut: number;
+}
+
+/** Bytes of a stream for which there is the client's word alone. */
+export interface LostRange {
+  readonly stream: number;
+  readonly direction: Direction;
+  readonly from: number;
+  readonly to: number;
 }
 
 /** 64-bit values: decimal, no sign, no leading zero, exact in a double. */
@@ -75,6 +95,9 @@ const Decimal = z
 const Uint32 = z.number().int().min(0).max(0xffff_ffff);
 const Offsets = z.tuple([Uint32, Decimal, Decimal]);
 const Signed = z.strictObject({ sig: z.string(), t: Decimal });
+
+/** A recording changes hands when a gateway dies: not often. */
+const MAX_OWNERS = 100;
 
 const Predicate = z.strictObject({
   session_id: z.string().refine(isSessionId),
@@ -102,8 +125,13 @@ const Predicate = z.strictObject({
   ),
   gateway_head: z.string(),
   gateway_frames: Decimal,
-  gateway_key_sha256: z.string(),
-  client_local_sha256: z.nullable(z.string()),
+  owners: z
+    .array(z.strictObject({ node_key: z.string(), term: Uint32, from_cut: Uint32 }))
+    .min(1)
+    .max(MAX_OWNERS),
+  log: z.nullable(z.strictObject({ origin: z.string(), open_index: Decimal })),
+  lost: z.array(z.tuple([Uint32, z.union([z.literal(0), z.literal(1)]), Decimal, Decimal])),
+  client_journal_sha256: z.nullable(z.string()),
   started: Decimal,
   ended: Decimal,
   end_reason: z.enum(END_REASONS),
@@ -141,8 +169,23 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
       cuts: manifest.cuts.map(cutToJson),
       gateway_head: toHex(manifest.gatewayHead),
       gateway_frames: String(manifest.gatewayFrames),
-      gateway_key_sha256: toHex(manifest.gatewayKeySha256),
-      client_local_sha256: manifest.clientHead === undefined ? null : toHex(manifest.clientHead),
+      owners: manifest.owners.map(({ nodeKey, term, fromCut }) => ({
+        node_key: toBase64(nodeKey),
+        term,
+        from_cut: fromCut,
+      })),
+      log:
+        manifest.log === undefined
+          ? null
+          : { origin: manifest.log.origin, open_index: String(manifest.log.openIndex) },
+      lost: manifest.lost.map(({ stream, direction, from, to }) => [
+        stream,
+        direction,
+        String(from),
+        String(to),
+      ]),
+      client_journal_sha256:
+        manifest.clientJournalSha256 === undefined ? null : toHex(manifest.clientJournalSha256),
       started: String(manifest.startedMs),
       ended: String(manifest.endedMs),
       end_reason: manifest.endReason,
@@ -174,7 +217,11 @@ export function decodeManifest(envelope: Envelope): Manifest {
   if (envelope.payloadType !== MANIFEST_TYPE) {
     throw new FormatError('the manifest has another payload type');
   }
-  const statement = parseShape(Statement, parseCanonicalJson(envelope.payload, what), what);
+  const json = parseCanonicalJson(envelope.payload, what);
+  if (isOldStatement(json)) {
+    throw new OldFormatError();
+  }
+  const statement = parseShape(Statement, json, what);
   const { predicate } = statement;
   const [subject] = statement.subject;
   if (subject.name !== `session/${predicate.session_id}`) {
@@ -196,15 +243,38 @@ export function decodeManifest(envelope: Envelope): Manifest {
     cuts: predicate.cuts.map(cutFromJson),
     gatewayHead: hash(predicate.gateway_head),
     gatewayFrames: Number(predicate.gateway_frames),
-    gatewayKeySha256: hash(predicate.gateway_key_sha256),
-    clientHead:
-      predicate.client_local_sha256 === null ? undefined : hash(predicate.client_local_sha256),
+    owners: predicate.owners.map((owner) => ({
+      nodeKey: publicKeyFromBase64(owner.node_key, 'the key of an owner'),
+      term: owner.term,
+      fromCut: owner.from_cut,
+    })),
+    log:
+      predicate.log === null
+        ? undefined
+        : { origin: predicate.log.origin, openIndex: Number(predicate.log.open_index) },
+    lost: predicate.lost.map(([stream, direction, from, to]) => ({
+      stream,
+      direction,
+      from: Number(from),
+      to: Number(to),
+    })),
+    clientJournalSha256:
+      predicate.client_journal_sha256 === null ? undefined : hash(predicate.client_journal_sha256),
     startedMs: Number(predicate.started),
     endedMs: Number(predicate.ended),
     endReason: predicate.end_reason,
     maskedValues: Number(predicate.masked_count),
     interim: predicate.interim === true,
   };
+}
+
+function isOldStatement(json: unknown): boolean {
+  return (
+    typeof json === 'object' &&
+    json !== null &&
+    'predicateType' in json &&
+    json.predicateType === OLD_PREDICATE_TYPE
+  );
 }
 
 function cutFromJson(cut: z.infer<typeof Predicate>['cuts'][number]): ManifestCut {
@@ -238,9 +308,4 @@ export function sha256(...parts: readonly (Uint8Array | string)[]): Uint8Array {
     digest.update(part);
   }
   return digest.digest();
-}
-
-/** What the manifest says of the gateway's data key. */
-export function dataKeyDigest(dataKey: Uint8Array): Uint8Array {
-  return sha256('hoop/dek/v1\0', dataKey);
 }

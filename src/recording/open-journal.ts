@@ -176,11 +176,13 @@ export class JournalPoints {
   /** How far each stream went that has moved since the last cut. */
   offsets(): StreamOffsets[] {
     const streams = new Set([...this.#tracks.keys()].map((key) => Math.floor(key / 2)));
-    return [...streams].sort((left, right) => left - right).map((stream) => ({
-      stream,
-      up: this.#farthest(stream, 0),
-      down: this.#farthest(stream, 1),
-    }));
+    return [...streams]
+      .sort((left, right) => left - right)
+      .map((stream) => ({
+        stream,
+        up: this.#farthest(stream, 0),
+        down: this.#farthest(stream, 1),
+      }));
   }
 
   /** The last place up to `limit` at which a cut could end; `from` when there is none. */

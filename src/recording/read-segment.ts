@@ -1,18 +1,18 @@
 /** Reads one segment file from front to back in windows, so that a scan takes little memory. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { FormatError } from '../format-error.ts';
 import {
   decodeFrameHeader,
   FRAME_HEADER_LENGTH,
   type FrameHeader,
   frameLength,
-  hasValidChecksum,
   MAX_BODY_LENGTH,
 } from './frame.ts';
-import { SEGMENT_HEADER_LENGTH } from './segment-header.ts';
+import { decodeSegmentHeader, refuseOldFormat, SEGMENT_HEADER_LENGTH } from './segment-header.ts';
 
 /** Holds the largest frame; what is in it is handled between two turns of the event loop. */
 const WINDOW_BYTES = 2 * MAX_BODY_LENGTH;
+const ZERO_WINDOW_BYTES = 64 * 1024;
 
 export type SegmentPart =
   | { readonly type: 'header'; readonly bytes: Uint8Array }
@@ -22,11 +22,21 @@ export type SegmentPart =
       readonly position: number;
       /** The whole frame; valid until the next part is asked for. */
       readonly bytes: Uint8Array;
+      /** From `position` to the end of the file. */
+      readonly behind: number;
+      /**
+       * Of a frame that does not open: whether its end was never written. A power cut leaves zeros in
+       * a file that had been made longer already.
+       */
+      readonly isUnwritten: () => Promise<boolean>;
     }
-  /** From `position` on no whole, unbroken frame follows; the last part. */
-  | { readonly type: 'torn'; readonly position: number; readonly bytes: number };
+  /** From `position` on there is no whole frame, as a dying process or a power cut leaves it; the last part. */
+  | { readonly type: 'torn'; readonly position: number; readonly behind: number };
 
-/** Checks lengths and checksums and nothing else. */
+/**
+ * Checks headers and lengths and nothing else.
+ * @throws FormatError for what neither leaves; OldFormatError
+ */
 export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
   await using file = await open(path, 'r');
   const { size } = await file.stat();
@@ -36,10 +46,29 @@ export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
   let position = 0;
   for (;;) {
     const available = window.subarray(position - start, filled);
-    const part = position === 0 ? headerPart(available) : framePart(available, position);
-    if (part !== undefined) {
-      position += part.bytes.length;
-      yield part;
+    const beginning = beginningOf(available, position);
+    if (beginning?.error !== undefined) {
+      if (!(await isUnwritten(file, size, position + beginning.length))) {
+        throw beginning.error;
+      }
+      yield { type: 'torn', position, behind: size - position };
+      return;
+    }
+    if (beginning !== undefined && beginning.length <= available.length) {
+      const end = position + beginning.length;
+      const bytes = available.subarray(0, beginning.length);
+      const { header } = beginning;
+      yield header === undefined
+        ? { type: 'header', bytes: Uint8Array.from(bytes) }
+        : {
+            type: 'frame',
+            header,
+            position,
+            bytes,
+            behind: size - position,
+            isUnwritten: () => isUnwritten(file, size, end),
+          };
+      position = end;
       continue;
     }
     // Without a header there is no segment yet, also where not a byte of it was written: the name is
@@ -47,8 +76,8 @@ export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
     if (position === size && position !== 0) {
       return;
     }
-    if (start + filled >= size || (position === start && filled === WINDOW_BYTES)) {
-      yield { type: 'torn', position, bytes: size - position };
+    if (start + filled >= size) {
+      yield { type: 'torn', position, behind: size - position };
       return;
     }
     // The rest of this window to the front, and more behind it.
@@ -63,32 +92,48 @@ export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
   }
 }
 
-function headerPart(bytes: Uint8Array): Extract<SegmentPart, { type: 'header' }> | undefined {
-  return bytes.length < SEGMENT_HEADER_LENGTH
-    ? undefined
-    : { type: 'header', bytes: Uint8Array.from(bytes.subarray(0, SEGMENT_HEADER_LENGTH)) };
+/** What begins here: a frame, or the segment's header. */
+interface Beginning {
+  readonly length: number;
+  readonly header?: FrameHeader;
+  /** Its header cannot be read, and is `length` bytes long. */
+  readonly error?: FormatError;
 }
 
-/** @returns undefined when the bytes do not begin with one whole, unbroken frame */
-function framePart(
-  bytes: Uint8Array,
-  position: number,
-): Extract<SegmentPart, { type: 'frame' }> | undefined {
-  if (bytes.length < FRAME_HEADER_LENGTH) {
+/** @returns undefined when there are too few bytes to say. @throws OldFormatError */
+function beginningOf(bytes: Uint8Array, position: number): Beginning | undefined {
+  const length = position === 0 ? SEGMENT_HEADER_LENGTH : FRAME_HEADER_LENGTH;
+  if (position === 0) {
+    refuseOldFormat(bytes);
+  }
+  if (bytes.length < length) {
     return undefined;
   }
-  let header: FrameHeader;
   try {
-    header = decodeFrameHeader(bytes);
-  } catch (error) {
-    if (error instanceof FormatError) {
-      return undefined;
+    if (position === 0) {
+      decodeSegmentHeader(bytes);
+      return { length };
     }
-    throw error;
+    const header = decodeFrameHeader(bytes);
+    return { length: frameLength(header), header };
+  } catch (cause) {
+    if (cause instanceof FormatError) {
+      const message = `a segment is damaged at byte ${position}: ${cause.message}`;
+      return { length, error: new FormatError(message, { cause }) };
+    }
+    throw cause;
   }
-  const length = frameLength(header);
-  const frame = bytes.subarray(0, length);
-  return frame.length === length && hasValidChecksum(frame)
-    ? { type: 'frame', header, position, bytes: frame }
-    : undefined;
+}
+
+/** Whether the file holds nothing but zeros from some place before `end` on. */
+async function isUnwritten(file: FileHandle, size: number, end: number): Promise<boolean> {
+  const window = Buffer.allocUnsafe(ZERO_WINDOW_BYTES);
+  for (let at = end - 1; at < size; ) {
+    const { bytesRead } = await file.read(window, 0, ZERO_WINDOW_BYTES, at);
+    if (bytesRead === 0 || !window.subarray(0, bytesRead).every((byte) => byte === 0)) {
+      return false;
+    }
+    at += bytesRead;
+  }
+  return true;
 }

@@ -65,7 +65,7 @@ async function* oneSegment(
       if (segment.session !== session || segment.side !== 'gateway') {
         throw new FormatError('a segment belongs to another recording');
       }
-      key = segmentKey(dataKey, segment.segment);
+      key = segmentKey(dataKey, segment.segment, part.bytes);
     } else if (part.type === 'frame' && segment !== undefined && key !== undefined) {
       const { header } = part;
       const body = openFrame(key, segment.segment, header, part.bytes);

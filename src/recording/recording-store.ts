@@ -9,6 +9,8 @@ import { syncDirectory } from './segment-writer.ts';
 /** Beside the segments. */
 export const CERTIFICATE_FILE = 'cert.dsse';
 export const MANIFEST_FILE = 'manifest.dsse';
+/** Of all chunks that the manifest covers, 32 bytes each, in leaf order. */
+export const LEAVES_FILE = 'leaves';
 /** Empty; says that the recording was closed, so that a start need not scan every recording. */
 export const CLOSED_FILE = 'closed';
 

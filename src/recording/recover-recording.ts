@@ -16,7 +16,7 @@ import {
   type TornTail,
 } from './scan-recording.ts';
 import type { RecordingSide } from './segment-header.ts';
-import { SegmentWriter, segmentName, syncDirectory } from './segment-writer.ts';
+import { type FrameBody, SegmentWriter, segmentName, syncDirectory } from './segment-writer.ts';
 import { readSignedCuts } from './signed-cuts.ts';
 import type { RecordingEvent } from './types.ts';
 
@@ -44,12 +44,12 @@ export async function recoverRecording(options: ScanOptions): Promise<ScannedRec
   return await scanRecording(options);
 }
 
-export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'end', Uint8Array];
+export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'repair' | 'end', FrameBody];
 
 /** Appends to a recording that is not being written, in a segment of its own, and syncs. */
 export async function appendFrames(
   options: ScanOptions,
-  scan: Pick<ScannedRecording, 'segments' | 'frames' | 'head'>,
+  scan: Pick<ScannedRecording, 'segments' | 'frames' | 'head' | 'point'>,
   frames: readonly FrameToAppend[],
 ): Promise<void> {
   const { directory, session, side, dataKey } = options;
@@ -58,14 +58,19 @@ export async function appendFrames(
     session,
     side,
     dataKey,
-    after: { segment: scan.segments, seq: scan.frames, head: scan.head },
+    after: {
+      segment: scan.segments,
+      seq: scan.frames,
+      head: scan.head,
+      lastHead: scan.point.head,
+    },
     onFailure: () => undefined,
     onSyncStart: () => undefined,
     onSynced: () => undefined,
   });
   try {
     for (const [type, body] of frames) {
-      writer.append(type, [body]);
+      writer.appendOther(type, body);
     }
     await writer.sync();
   } finally {

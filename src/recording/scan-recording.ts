@@ -1,6 +1,7 @@
 /**
  * Reads all segments of one recording and checks everything that can be checked without the other
- * side: headers, checksums, tags, sequence, head chain, contiguous offsets.
+ * side: headers, tags, digests, sequence, head chain, contiguous offsets, and that cuts were signed
+ * where they stand.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,19 +10,22 @@ import { HoopError } from '../errors.ts';
 import { FormatError } from '../format-error.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import { parseCanonicalJson } from './canonical-json.ts';
-import { decodeRecordedCut, type RecordedCut } from './cut.ts';
+import { decodeRecordedCut, pointOf, type RecordedCut } from './cut.ts';
 import { type DataBody, decodeDataBody } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
+import { sameBytes } from './encoding.ts';
 import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
 import { type FrameHeader, frameLength, openFrame, segmentKey } from './frame.ts';
+import { type DataPlace, eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { decodeGroup } from './group-body.ts';
-import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
+import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
-import { readSegment } from './read-segment.ts';
+import { readSegment, type SegmentPart } from './read-segment.ts';
+import { repairPlace } from './repair-body.ts';
 import { decodeSegmentHeader, type RecordingSide, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
-import type { RecordingEvent, StreamOffsets } from './types.ts';
+import type { RecordingEvent, RecordingPoint, StreamOffsets } from './types.ts';
 
 /**
  * What is opened, checked and hashed in one turn: some ten milliseconds. A gateway does this at the
@@ -37,6 +41,8 @@ export interface ScannedRecording {
   readonly segments: number;
   readonly frames: number;
   readonly head: Uint8Array;
+  /** After the last frame: what is signed of the next one names it. */
+  readonly point: RecordingPoint;
   readonly index: DataIndex;
   /** Recorded bytes of each stream, by number. */
   readonly offsets: ReadonlyMap<number, StreamOffsets>;
@@ -49,6 +55,8 @@ export interface ScannedRecording {
   readonly closedMs: number;
   /** Size of the bundle's events member. */
   readonly eventBytes: number;
+  /** Bytes that the client has sent back, and that are its word alone. */
+  readonly repairs: readonly DataPlace[];
   /** Where whole frames end in the last segment, when bytes follow that are none. */
   readonly torn: TornTail | undefined;
 }
@@ -99,7 +107,9 @@ async function segmentNames(directory: string): Promise<string[]> {
 
 class Scan {
   readonly #options: ScanOptions;
+  readonly #digests: FrameDigests;
   readonly #index = new DataIndex();
+  readonly #repairs: DataPlace[] = [];
   readonly #offsets = new Map<number, StreamOffsets>();
   readonly #cuts: RecordedCut[] = [];
   readonly #streams = new Map<number, StreamKind>();
@@ -110,6 +120,8 @@ class Scan {
   #segments = 0;
   #frames = 0;
   #head: Uint8Array = NO_HEAD;
+  /** After the last frame, whatever segment has begun since. */
+  #lastHead: Uint8Array = NO_HEAD;
   #startedMs = 0;
   #lastMs = 0;
   #closedMs = 0;
@@ -120,33 +132,65 @@ class Scan {
 
   constructor(options: ScanOptions) {
     this.#options = options;
+    this.#digests = new FrameDigests(eventKeyOf(options.dataKey));
   }
 
   async segment(path: string, isLast: boolean): Promise<void> {
     const number = this.#segments + 1;
-    const key = segmentKey(this.#options.dataKey, number);
+    let key: ReturnType<typeof segmentKey> | undefined;
     let segment: SegmentHeader | undefined;
     for await (const part of readSegment(path)) {
       if (part.type === 'header') {
         segment = decodeSegmentHeader(part.bytes);
         this.#checkHeader(segment, number);
+        key = segmentKey(this.#options.dataKey, number, part.bytes);
         this.#segments = number;
         this.#startedMs ||= segment.startMs;
         this.#head = firstHead(part.bytes);
+        this.#lastHead = number === 1 ? this.#head : this.#lastHead;
         this.#eventBytes += SEGMENT_RECORD_LENGTH;
-      } else if (part.type === 'frame' && segment !== undefined) {
-        const body = openFrame(key, number, part.header, part.bytes);
+      } else if (part.type === 'frame' && segment !== undefined && key !== undefined) {
+        const body = await this.#open(key, number, part);
+        if (body === undefined) {
+          this.#tornAt(number, part, isLast);
+          return;
+        }
         this.#frame(segment, part.header, body, part.position);
-        this.#head = nextHead(this.#head, frameDigest([part.bytes]));
+        this.#head = nextHead(this.#head, part.bytes);
+        this.#lastHead = this.#head;
         const turn = this.#mayTakeTurn(part.bytes.length);
         if (turn !== undefined) await turn;
       } else if (part.type === 'torn') {
         // The process died in the middle of a write, or between creating a file and its header.
-        if (!isLast) {
-          throw new FormatError(`segment ${number} is damaged at byte ${part.position}`);
-        }
-        this.#torn = { segment: number, position: part.position, bytes: part.bytes };
+        this.#tornAt(number, part, isLast);
       }
+    }
+  }
+
+  #tornAt(
+    segment: number,
+    { position, behind }: { readonly position: number; readonly behind: number },
+    isLast: boolean,
+  ): void {
+    if (!isLast) {
+      throw new FormatError(`segment ${segment} is damaged at byte ${position}`);
+    }
+    this.#torn = { segment, position, bytes: behind };
+  }
+
+  /** @returns undefined when the rest of it was never written. @throws FormatError */
+  async #open(
+    key: ReturnType<typeof segmentKey>,
+    segment: number,
+    part: Extract<SegmentPart, { type: 'frame' }>,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      return openFrame(key, segment, part.header, part.bytes);
+    } catch (error) {
+      if (error instanceof FormatError && (await part.isUnwritten())) {
+        return undefined;
+      }
+      throw error;
     }
   }
 
@@ -168,6 +212,7 @@ class Scan {
       segments: this.#segments,
       frames: this.#frames,
       head: this.#head,
+      point: { head: this.#lastHead, frames: this.#frames },
       index: this.#index,
       offsets: this.#offsets,
       cuts: this.#cuts,
@@ -180,6 +225,7 @@ class Scan {
       end: this.#end,
       closedMs: this.#closedMs || this.#lastMs,
       eventBytes: this.#eventBytes,
+      repairs: this.#repairs,
       torn: this.#torn,
     };
   }
@@ -199,6 +245,9 @@ class Scan {
     }
     if (this.#end !== undefined) {
       throw new FormatError('frames follow the end of the recording');
+    }
+    if (!sameBytes(header.digest, this.#digests.ofBody(header.type, header.seq, body))) {
+      throw new FormatError(`frame ${header.seq} does not hold what its digest says`);
     }
     this.#frames += 1;
     if (header.type === 'recovered') {
@@ -226,16 +275,30 @@ class Scan {
         this.#event(parseCanonicalJson(body, 'an event') as RecordingEvent);
         return;
       case 'cut':
-        this.#cuts.push(decodeRecordedCut(body));
+        this.#cut(header, decodeRecordedCut(body));
         this.#lateCuts += this.#close === undefined ? 0 : 1;
         return;
       case 'end':
         this.#end = parseShape(EndBodyShape, parseCanonicalJson(body, 'an end'), 'an end');
         return;
+      case 'repair':
+        this.#repairs.push(repairPlace(body));
+        return;
       case 'gap':
       case 'recovered':
         return;
     }
+  }
+
+  #cut(header: FrameHeader, cut: RecordedCut): void {
+    const signed =
+      this.#options.side === 'client' || cut.type === 'proposed'
+        ? undefined
+        : pointOf(cut.type === 'agreed' ? cut.ack : cut.cut);
+    if (signed && !(signed.frames === header.seq && sameBytes(signed.head, this.#lastHead))) {
+      throw new FormatError(`the cut in frame ${header.seq} was signed for another place`);
+    }
+    this.#cuts.push(cut);
   }
 
   #timeMs(segment: SegmentHeader, header: FrameHeader): number {
@@ -247,6 +310,9 @@ class Scan {
     const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
     if (offset !== (direction === 0 ? before.up : before.down)) {
       throw new FormatError(`stream ${stream} has a gap at ${offset}`);
+    }
+    if (bytes.length === 0) {
+      throw new FormatError(`stream ${stream} has a piece without a byte`);
     }
     const end = offset + bytes.length;
     this.#offsets.set(stream, direction === 0 ? { ...before, up: end } : { ...before, down: end });

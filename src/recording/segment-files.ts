@@ -7,15 +7,16 @@ import { type DataBody, decodeDataBody } from './data-body.ts';
 import {
   decodeFrameHeader,
   FRAME_HEADER_LENGTH,
-  FRAME_TRAILER_LENGTH,
+  frameLength,
   MAX_BODY_LENGTH,
   openFrame,
   segmentKey,
 } from './frame.ts';
 import { decodeGroup, type GroupRecord } from './group-body.ts';
+import { SEGMENT_HEADER_LENGTH } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
 
-const MAX_FRAME_LENGTH = FRAME_HEADER_LENGTH + MAX_BODY_LENGTH + FRAME_TRAILER_LENGTH;
+const MAX_FRAME_LENGTH = FRAME_HEADER_LENGTH + MAX_BODY_LENGTH;
 /** Of the small frames of one read-ahead; a larger frame is read as long as it is. */
 const READ_AHEAD = 128 * 1024;
 
@@ -48,7 +49,7 @@ export class SegmentFiles implements Disposable {
     }
     const file = this.#file(segment);
     const header = decodeFrameHeader(this.#read(file.fd, segment, position, FRAME_HEADER_LENGTH));
-    const length = FRAME_HEADER_LENGTH + header.bodyLength + FRAME_TRAILER_LENGTH;
+    const length = frameLength(header);
     const frame = this.#read(file.fd, segment, position, length);
     const body = openFrame(file.key, segment, header, frame);
     if (header.type !== 'group') {
@@ -83,13 +84,19 @@ export class SegmentFiles implements Disposable {
     this.#records = [];
   }
 
+  /** @throws FormatError */
   #file(segment: number): { readonly fd: number; readonly key: KeyObject } {
     let file = this.#open.get(segment);
     if (file === undefined) {
-      file = {
-        fd: openSync(join(this.#directory, segmentName(segment)), 'r'),
-        key: segmentKey(this.#dataKey, segment),
-      };
+      const fd = openSync(join(this.#directory, segmentName(segment)), 'r');
+      const header = Buffer.alloc(SEGMENT_HEADER_LENGTH);
+      try {
+        fill(fd, header, 0, SEGMENT_HEADER_LENGTH);
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
+      file = { fd, key: segmentKey(this.#dataKey, segment, header) };
       this.#open.set(segment, file);
     }
     return file;

@@ -8,19 +8,22 @@
  *   pages and reports success the next time, so there is nothing to retry
  *   (https://wiki.postgresql.org/wiki/Fsync_Errors).
  */
-import type { CipherGCM, KeyObject } from 'node:crypto';
+import { type CipherGCM, type KeyObject, randomBytes } from 'node:crypto';
 import { closeSync, fdatasync, fsync, openSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
 import { freeNow } from '../passing-buffers.ts';
 import { type FrameType, frameCipher, sealFrame, segmentKey } from './frame.ts';
-import { firstHead, frameDigest, NO_HEAD, nextHead } from './head-chain.ts';
+import { type Committed, eventKeyOf, FrameDigests } from './frame-digest.ts';
+import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
 import {
   encodeSegmentHeader,
   type RecordingSide,
   SEGMENT_HEADER_LENGTH,
+  SEGMENT_SALT_LENGTH,
 } from './segment-header.ts';
+import type { RecordingPoint } from './types.ts';
 
 /** Small enough to be moved and deleted in reasonable pieces. */
 const SEGMENT_BYTES = 64 << 20;
@@ -28,8 +31,6 @@ const SEGMENT_BYTES = 64 << 20;
 const SYNC_AFTER_MS = 100;
 /** … or as soon as this many wait. */
 export const SYNC_AFTER_BYTES = 8 << 20;
-/** Later it would have left the processor's caches. */
-const CHAINED_AT_ONCE_ABOVE = 16 * 1024;
 
 const syncData = promisify(fdatasync);
 const syncAll = promisify(fsync);
@@ -54,7 +55,13 @@ export interface SegmentWriterOptions {
   readonly side: RecordingSide;
   readonly dataKey: Uint8Array;
   /** Where an earlier writer of the same recording stopped; absent: a new recording. */
-  readonly after?: { readonly segment: number; readonly seq: number; readonly head: Uint8Array };
+  readonly after?: {
+    readonly segment: number;
+    readonly seq: number;
+    readonly head: Uint8Array;
+    /** After its last frame. */
+    readonly lastHead: Uint8Array;
+  };
   /** Called once, with the error that ends this recording. */
   readonly onFailure: (error: HoopError) => void;
   /** Called when a sync begins: what has been appended when it returns … */
@@ -63,6 +70,9 @@ export interface SegmentWriterOptions {
   readonly onSynced: (frames: number) => void;
   readonly system?: RecordingSystem;
 }
+
+/** Of a frame that says where it stands itself: made when that is known. */
+export type FrameBody = Uint8Array | ((before: RecordingPoint) => Uint8Array);
 
 /** Where a frame lies. */
 export interface FramePosition {
@@ -85,8 +95,9 @@ export class SegmentWriter {
   #seq: number;
   #syncedFrames: number;
   #head: Uint8Array;
-  /** Of the last frame, which is not in the head chain yet. */
-  #unchained: readonly Uint8Array[] | undefined;
+  /** After the last frame, whatever segment has begun since. */
+  #lastHead: Uint8Array;
+  readonly #digests: FrameDigests;
   /** For the next frame of this segment. */
   #cipher: CipherGCM | undefined;
   #startUs = 0;
@@ -103,12 +114,14 @@ export class SegmentWriter {
     this.#seq = options.after?.seq ?? 0;
     this.#syncedFrames = this.#seq;
     this.#head = options.after?.head ?? NO_HEAD;
+    this.#digests = new FrameDigests(eventKeyOf(options.dataKey));
     this.#startSegment();
+    // Of a new recording nothing stands before the first frame but the segment's header.
+    this.#lastHead = options.after?.lastHead ?? this.#head;
   }
 
   /** h after the last frame. */
   get head(): Uint8Array {
-    this.#chain();
     return this.#head;
   }
 
@@ -121,22 +134,36 @@ export class SegmentWriter {
     return this.#syncedFrames;
   }
 
-  /** @throws HoopError HOOP_RECORDING_WRITE or HOOP_DISK_FULL, then and for ever after. */
-  append(type: FrameType, body: readonly Uint8Array[]): FramePosition {
+  /** A frame that is neither data nor events. @throws as `append` */
+  appendOther(type: Exclude<FrameType, 'data' | 'group'>, body: FrameBody): void {
     this.assertOpen();
-    if (this.#position >= SEGMENT_BYTES) {
-      this.#startSegment();
-    }
-    const key = this.assertOpen();
+    // Also where the frame begins a segment: its header comes behind this point.
+    const bytes =
+      typeof body === 'function' ? body({ head: this.#lastHead, frames: this.#seq }) : body;
+    this.append(type, [bytes], [{ type, body: bytes }]);
+  }
+
+  /**
+   * @param body the plain body, one part behind the other
+   * @param records what is in it: several in a group
+   * @throws HoopError HOOP_RECORDING_WRITE or HOOP_DISK_FULL, then and for ever after.
+   */
+  append(
+    type: FrameType,
+    body: readonly Uint8Array[],
+    records: readonly Committed[],
+  ): FramePosition {
+    const key = this.#makeRoom();
     const seq = this.#seq;
     const timeUs = Math.max(0, this.#system.monotonicUs() - this.#startUs);
-    const frame = this.#seal(key, { type, seq, timeUs }, body);
+    const digest = this.#digests.of(type, seq, records);
+    const frame = this.#seal(key, { type, seq, timeUs, digest }, body);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
-    this.#chain();
-    this.#unchained = frame.parts;
-    if (frame.length > CHAINED_AT_ONCE_ABOVE) {
-      this.#chain();
+    this.#head = nextHead(this.#head, frame.header);
+    this.#lastHead = this.#head;
+    for (const part of frame.parts) {
+      freeNow(part);
     }
     this.#seq += 1;
     this.#scheduleSync(frame.length);
@@ -145,21 +172,19 @@ export class SegmentWriter {
 
   /** Does now what else comes with the next `append`: when nobody waits for it. */
   settle(): void {
-    this.#chain();
     if (this.#key !== undefined && this.#failure === undefined && !this.#closed) {
       this.#cipher ??= frameCipher(this.#key, this.#segment, this.#seq);
     }
   }
 
-  #chain(): void {
-    if (this.#unchained !== undefined) {
-      const parts = this.#unchained;
-      this.#unchained = undefined;
-      this.#head = nextHead(this.#head, frameDigest(parts));
-      for (const part of parts) {
-        freeNow(part);
-      }
+  /** The next frame goes into the segment that is open then. @returns its key */
+  #makeRoom(): KeyObject {
+    const key = this.assertOpen();
+    if (this.#position < SEGMENT_BYTES) {
+      return key;
     }
+    this.#startSegment();
+    return this.assertOpen();
   }
 
   /** What cannot be a frame is missing for ever: nothing may be recorded behind it as if it were there. */
@@ -222,6 +247,7 @@ export class SegmentWriter {
       session,
       segment,
       side,
+      salt: randomBytes(SEGMENT_SALT_LENGTH),
       previousHead: this.head,
       startMs,
     });
@@ -237,7 +263,7 @@ export class SegmentWriter {
     }
     this.#segment = segment;
     this.#cipher = undefined;
-    this.#key = segmentKey(dataKey, segment);
+    this.#key = segmentKey(dataKey, segment, header);
     this.#position = 0;
     this.#startUs = this.#system.monotonicUs();
     this.#directoryDirty = true;

@@ -4,27 +4,31 @@
  */
 
 import type { StreamKind } from '../stream-kinds.ts';
-import { DATA_PREFIX_LENGTH, encodeDataPrefix } from './data-body.ts';
+import { encodeDataPrefix } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
 import { eventJson } from './event-json.ts';
-import { type FrameType, MAX_BODY_LENGTH, TAG_LENGTH } from './frame.ts';
+import { MAX_DATA_LENGTH } from './frame.ts';
+import type { DataPlace } from './frame-digest.ts';
 import type { LeafAhead } from './leaf-ahead.ts';
-import { type FramePosition, SegmentWriter, type SegmentWriterOptions } from './segment-writer.ts';
+import {
+  type FrameBody,
+  type FramePosition,
+  SegmentWriter,
+  type SegmentWriterOptions,
+} from './segment-writer.ts';
 import {
   CONTROL_STREAM,
   type Direction,
   type RecordingEvent,
   type StreamOffsets,
 } from './types.ts';
-import { type DataPlace, type RecordedData, WaitingRecords } from './waiting-records.ts';
+import { type RecordedData, WaitingRecords } from './waiting-records.ts';
 import { type TurnWriter, WrittenTurns } from './written-turns.ts';
 
 /** Up to here data shares a frame with the events of its step; copying more costs more than a frame. */
 const MAX_GROUPED_DATA_BYTES = 8 * 1024;
 /** Events that wait for a frame are written when they are more than this. */
 const MAX_WAITING_BYTES = 64 * 1024;
-/** Larger writes are split: a frame has a limit. */
-const MAX_DATA_BYTES = (MAX_BODY_LENGTH >> 1) - DATA_PREFIX_LENGTH - TAG_LENGTH;
 /** Each part is sealed, hashed and written by itself: many of a byte each cost more than a copy. */
 const MAX_PARTS = 1024;
 
@@ -168,11 +172,11 @@ export class SessionWriter {
     // What waits goes on later: whoever records may be in the middle of sending what this is.
     this.write();
     const few = parts.length > MAX_PARTS ? [Buffer.concat(parts, length)] : parts;
-    if (length <= MAX_DATA_BYTES) {
+    if (length <= MAX_DATA_LENGTH) {
       this.#dataFrame(stream, state, direction, few);
       return;
     }
-    for (const frame of splitAt(few, MAX_DATA_BYTES)) {
+    for (const frame of splitAt(few, MAX_DATA_LENGTH)) {
       this.#dataFrame(stream, state, direction, frame);
     }
   }
@@ -183,9 +187,9 @@ export class SessionWriter {
     this.#collected();
   }
 
-  append(type: Exclude<FrameType, 'data' | 'event' | 'group'>, body: Uint8Array): void {
+  append(type: 'cut' | 'end', body: FrameBody): void {
     this.flush();
-    this.#writer.append(type, [body]);
+    this.#writer.appendOther(type, body);
   }
 
   /** See `WrittenTurns`; here, and in `data` and `event`, no other's callback runs. */
@@ -268,8 +272,8 @@ export class SessionWriter {
   }
 
   #writeWaiting(): void {
-    const { type, body, data } = this.#waiting.take();
-    const place = this.#writer.append(type, [body]);
+    const { type, body, data, records } = this.#waiting.take();
+    const place = this.#writer.append(type, [body], records);
     this.#unsettled.push({ data, place });
   }
 
@@ -282,8 +286,10 @@ export class SessionWriter {
     const length = lengthOf(parts);
     const offset = advance(state, direction, length);
     const prefix = encodeDataPrefix(stream, direction, offset);
-    const place = this.#writer.append('data', [prefix, ...parts]);
-    this.#written({ stream, direction, offset, length }, parts, place);
+    const data = { stream, direction, offset, length };
+    const records = [{ type: 'data', place: data }] as const;
+    const place = this.#writer.append('data', [prefix, ...parts], records);
+    this.#written(data, parts, place);
     this.#writer.settle();
   }
 

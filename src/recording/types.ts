@@ -28,15 +28,26 @@ export interface CutProposal {
   /** base64 of 32 bytes. */
   readonly root: string;
   readonly timeMs: number;
-  /** base64 Ed25519 by the session key over `"hoop/cut/v1\0"‖session_id‖epoch‖size‖root‖t_ms`. */
+  /** base64 Ed25519 by the session key: cut.ts. */
   readonly signature: string;
 }
 
 export interface CutAck {
   readonly epoch: number;
   readonly timeMs: number;
-  /** base64 Ed25519 by the gateway over `"hoop/ack/v1\0"‖session_id‖epoch‖size‖root‖t_ms`. */
+  /** base64 Ed25519 by the gateway: cut.ts. */
   readonly signature: string;
+  /** Of the gateway's recording where it holds the cut: base64 of 32 bytes … */
+  readonly head: string;
+  /** … after so many frames. */
+  readonly frames: number;
+}
+
+/** Where a recording stands: the head after so many frames. */
+export interface RecordingPoint {
+  /** 32 bytes. */
+  readonly head: Uint8Array;
+  readonly frames: number;
 }
 
 /** One agreed cut as the manifest lists it. */

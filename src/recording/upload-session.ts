@@ -134,10 +134,13 @@ class Upload {
       facts,
       treeSize: ledger.treeSize,
       root: ledger.root(),
-      clientHead: journal.sha256,
+      clientJournalSha256: journal.sha256,
       interim: false,
     });
     checkNothingIsGone(owed, manifest.streams);
+    if (manifest.gatewayFrames <= (journal.agreed.at(-1)?.ack.frames ?? 0)) {
+      throw mismatch('the gateway’s recording ends before a cut that it has signed');
+    }
     const payload = encodeManifest(manifest);
     const signed = signEnvelope(MANIFEST_TYPE, payload, this.#sessionKey);
     const text = await gateway.putManifest(session, encodeEnvelope(signed), signal);
@@ -206,6 +209,7 @@ class Upload {
       gatewayKey: this.#certificate.gatewayKey,
       leaves: (places) => source.leaves(places),
       ledger: journal.ledger,
+      last: journal.agreed.at(-1)?.ack,
     });
     return proposer.propose(streams, (this.#options.nowMs ?? Date.now)());
   }
@@ -218,7 +222,9 @@ class Upload {
 
   async #agree(journal: OpenedJournal, cut: AgreedCut): Promise<OpenedJournal> {
     const { gatewayKey } = this.#certificate;
-    if (!isAckOf({ session: this.#options.session, gatewayKey }, cut.proposal, cut.ack)) {
+    const previous = journal.agreed.at(-1)?.ack;
+    const { session } = this.#options;
+    if (!isAckOf({ session, gatewayKey }, cut.proposal, cut.ack, previous)) {
       throw mismatch('the gateway signed something else than was proposed');
     }
     const body = encodeRecordedCut({ type: 'agreed', ...cut });

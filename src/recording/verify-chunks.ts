@@ -5,14 +5,14 @@ import { FormatError } from '../format-error.ts';
 import type { BundleContents } from './bundle-contents.ts';
 import { type ChunkMember, readMember } from './bundle-members.ts';
 import { type ChunkPlace, describePlace, leafHash } from './chunk.ts';
-import { ChunkMap, chunkPlaces } from './chunk-map.ts';
+import { chunkPlaces } from './chunk-map.ts';
 import { counted } from './counted.ts';
-import { cutSigningBytes, signatureOf } from './cut.ts';
+import { ackSigningBytes, cutSigningBytes, NO_POINT, signatureOf } from './cut.ts';
 import { verifyEd25519 } from './ed25519.ts';
 import { fromBase64, sameBytes, toHex } from './encoding.ts';
-import type { ManifestCut } from './manifest.ts';
-import { CompactRange } from './merkle-tree.ts';
-import type { StreamOffsets } from './types.ts';
+import type { LostRange, ManifestCut } from './manifest.ts';
+import { CompactRange, HASH_LENGTH } from './merkle-tree.ts';
+import type { RecordingPoint, StreamOffsets } from './types.ts';
 import type { VerifyReport } from './verify-report.ts';
 
 /** As many as fit a bundle of the largest size that we write. */
@@ -22,9 +22,13 @@ const LOOK_AHEAD = 256;
 /** All looking ahead together: hashing is not free. */
 const MAX_LOOKS = 10_000;
 
-/** @returns where to find the bytes of intact chunks; undefined when they could not be checked */
-export function verifyChunks(contents: BundleContents, report: VerifyReport): ChunkMap | undefined {
-  const { manifest, keys, source } = contents;
+/** @param points where the gateway's recording stood at each cut, as far as that is known */
+export function verifyChunks(
+  contents: BundleContents,
+  points: readonly RecordingPoint[],
+  report: VerifyReport,
+): void {
+  const { manifest, keys } = contents;
   let places: ChunkPlace[];
   try {
     places = chunkPlaces(manifest.cuts, Math.min(MAX_CHUNKS, maxChunks(manifest.cuts)));
@@ -33,31 +37,39 @@ export function verifyChunks(contents: BundleContents, report: VerifyReport): Ch
       throw error;
     }
     report.add('cuts', 'failed', error.message);
-    return undefined;
+    return;
   }
+  const found =
+    keys === undefined ? keptLeaves(contents, places) : matchChunks(contents, keys.saltKey, places);
   if (keys === undefined) {
     report.add('chunks', 'incomplete', 'not checked: the keys of this session were erased');
-    return undefined;
+  } else if (found !== undefined) {
+    concludeChunks(found, places, report);
   }
-  const found = matchChunks(contents, keys.saltKey, places);
-  concludeChunks(found, places, report);
+  if (found === undefined) {
+    return;
+  }
   const tree = growTree(found.leaves, manifest.cuts);
   verifyTree(contents, places, found, tree, report);
   verifyStreams(contents, report);
-  verifyCuts(contents, tree, report);
-  const map = new ChunkMap(source);
-  for (const [index, place] of places.entries()) {
-    const member = found.members[index];
-    if (member !== undefined) {
-      map.add(place, member);
-    }
+  verifyCuts(contents, tree, points, report);
+}
+
+/** Of a recording whose keys were erased the leaves are what is left of the contents. */
+function keptLeaves(
+  { members, source }: BundleContents,
+  places: readonly ChunkPlace[],
+): FoundChunks | undefined {
+  const member = members.named.get('leaves');
+  if (member?.size !== places.length * HASH_LENGTH) {
+    return undefined;
   }
-  return map;
+  const bytes = readMember(source, member);
+  const leaves = places.map((_, at) => bytes.subarray(at * HASH_LENGTH, (at + 1) * HASH_LENGTH));
+  return { leaves, altered: [], missing: [], unexpected: [] };
 }
 
 interface FoundChunks {
-  /** By place; undefined: missing or altered. */
-  readonly members: (ChunkMember | undefined)[];
   /** What the bytes give, by place; undefined: missing. */
   readonly leaves: (Uint8Array | undefined)[];
   readonly altered: number[];
@@ -74,7 +86,6 @@ function matchChunks(
 ): FoundChunks {
   const key = createSecretKey(saltKey);
   const found: FoundChunks = {
-    members: [],
     leaves: [],
     altered: [],
     missing: [],
@@ -111,7 +122,6 @@ function matchChunks(
     for (; next < at; next += 1) {
       found.missing.push(next);
     }
-    found.members[at] = member;
     found.leaves[at] = Buffer.from(member.leaf, 'hex');
     next = at + 1;
   }
@@ -223,13 +233,30 @@ function verifyStreams({ manifest }: BundleContents, report: VerifyReport): void
   }
   const bytes = manifest.streams.reduce((sum, { up, down }) => sum + up + down, 0);
   const text = `${counted(bytes, 'byte')} in ${counted(manifest.streams.length, 'stream')}, without gaps`;
+  const [lost] = manifest.lost;
+  if (problems.length === 0 && lost !== undefined) {
+    report.add('streams', 'incomplete', lostText(lost, manifest.lost.length));
+    return;
+  }
   report.conclude('streams', problems, text);
 }
 
-function verifyCuts(contents: BundleContents, tree: GrownTree, report: VerifyReport): void {
+function lostText({ stream, direction, from, to }: LostRange, count: number): string {
+  const more = count > 1 ? ` (and ${count - 1} more)` : '';
+  const way = direction === 0 ? 'sent' : 'received';
+  return `the client says that it ${way} bytes ${from} to ${to} of stream ${stream}, which the gateway's recording does not have${more}`;
+}
+
+function verifyCuts(
+  contents: BundleContents,
+  tree: GrownTree,
+  points: readonly RecordingPoint[],
+  report: VerifyReport,
+): void {
   const { manifest } = contents;
   const problems: string[] = [];
   let previousSize = 0;
+  let unknown: number | undefined;
   for (const [index, cut] of manifest.cuts.entries()) {
     const root = tree.roots[index];
     if (cut.treeSize <= previousSize) {
@@ -242,10 +269,21 @@ function verifyCuts(contents: BundleContents, tree: GrownTree, report: VerifyRep
       );
     }
     previousSize = cut.treeSize;
-    problems.push(...badSignatures(contents, cut));
     if (cut.client === undefined && index < manifest.cuts.length - 1) {
       problems.push(`cut ${cut.epoch} has no client signature and is not the last`);
     }
+    const point = points[index];
+    const previous = index === 0 ? NO_POINT : points[index - 1];
+    if (point === undefined || previous === undefined) {
+      unknown ??= cut.epoch;
+    } else {
+      problems.push(...badSignatures(contents, cut, previous, point));
+    }
+  }
+  if (problems.length === 0 && unknown !== undefined) {
+    const text = `the signatures of cut ${unknown} cannot be checked: the events do not reach it`;
+    report.add('cuts', 'incomplete', text);
+    return;
   }
   const total = manifest.cuts.length;
   const alone = manifest.cuts.find(({ client }) => client === undefined);
@@ -262,22 +300,28 @@ function unconfirmedText(epoch: number, total: number): string {
     : `client signed ${epoch} of ${total} cuts: two-sided up to cut ${epoch}, then gateway only`;
 }
 
-function badSignatures({ manifest, certificate }: BundleContents, cut: ManifestCut): string[] {
-  const problems: string[] = [];
+function badSignatures(
+  { manifest, certificate }: BundleContents,
+  cut: ManifestCut,
+  previous: RecordingPoint,
+  point: RecordingPoint,
+): string[] {
+  const { session } = manifest;
+  const { epoch, treeSize, client, gateway } = cut;
   const root = fromBase64(cut.root, 'the root of a cut', 32);
-  for (const [kind, key, signed, who] of [
-    ['cut', certificate.clientKey, cut.client, 'client'],
-    ['ack', certificate.gatewayKey, cut.gateway, 'gateway'],
-  ] as const) {
-    if (signed === undefined) {
-      continue;
+  const problems: string[] = [];
+  if (client !== undefined) {
+    const { timeMs, signature } = client;
+    const message = cutSigningBytes(session, { epoch, treeSize, root, timeMs }, previous);
+    if (!verifyEd25519(certificate.clientKey, message, signatureOf(signature))) {
+      problems.push(`the client's signature of cut ${epoch} does not fit`);
     }
-    const { epoch, treeSize } = cut;
-    const { timeMs } = signed;
-    const message = cutSigningBytes(kind, manifest.session, { epoch, treeSize, root, timeMs });
-    if (!verifyEd25519(key, message, signatureOf(signed.signature))) {
-      problems.push(`the ${who}'s signature of cut ${epoch} does not fit`);
-    }
+  }
+  const { timeMs, signature } = gateway;
+  const kind = client === undefined ? 'tail' : 'ack';
+  const message = ackSigningBytes(kind, session, { epoch, treeSize, root, timeMs }, point);
+  if (!verifyEd25519(certificate.gatewayKey, message, signatureOf(signature))) {
+    problems.push(`the gateway's signature of cut ${epoch} does not fit`);
   }
   return problems;
 }

@@ -96,8 +96,9 @@ function verifyCertificate(
 }
 
 /** A later version may have logged the session; this one must not pass that over as if it had checked. */
-function verifyLogProofs({ members }: BundleContents, report: VerifyReport): void {
-  if (members.named.has('open.tlog-proof') || members.named.has('close.tlog-proof')) {
+function verifyLogProofs({ members, manifest }: BundleContents, report: VerifyReport): void {
+  const hasProofs = members.named.has('open.tlog-proof') || members.named.has('close.tlog-proof');
+  if (hasProofs || manifest.log !== undefined) {
     report.add('log inclusion', 'incomplete', 'not checked: log proofs of a later version');
   } else {
     report.add('log inclusion', 'not applicable', 'the session is not in a log');
@@ -118,14 +119,14 @@ function verifyClientSignature(
     report.add('client signature', 'failed', 'manifest is signed twice by the same key');
     return;
   }
-  const claimsClient = manifest.clientHead !== undefined;
+  const claimsClient = manifest.clientJournalSha256 !== undefined;
   const hasSignature = envelope.signatures.some(
     (signature) => signature.keyId === keyId(certificate.clientKey),
   );
   if (manifest.interim && (claimsClient || hasSignature)) {
     report.add('client signature', 'failed', 'an interim manifest claims to be the client’s');
   } else if (isSignedBy(envelope, certificate.clientKey)) {
-    // Only the client writes its own head into a manifest, and always does.
+    // Only the client writes the hash of its own record into a manifest, and always does.
     report.conclude(
       'client signature',
       claimsClient ? [] : ['client signed a manifest that is not its own'],
@@ -187,6 +188,18 @@ function verifyManifest(
   }
   if (keys !== undefined && !sameBytes(certificate.saltKeySha256, sha256(keys.saltKey))) {
     problems.push('the salt key is not the one that the certificate names');
+  }
+  const [owner] = manifest.owners;
+  if (
+    owner?.term !== 1 ||
+    owner.fromCut !== 0 ||
+    !sameBytes(owner.nodeKey, certificate.gatewayKey)
+  ) {
+    problems.push('manifest names another gateway as the one that began the recording');
+  }
+  if (problems.length === 0 && manifest.owners.length > 1) {
+    report.add('manifest', 'incomplete', 'not checked: owners of a later version');
+    return;
   }
   const commit = manifest.policyCommit.slice(0, 12);
   report.conclude('manifest', problems, `target ${manifest.target}, policy commit ${commit}`);

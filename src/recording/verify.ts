@@ -4,14 +4,15 @@
  * nothing that was passed over counts as good.
  */
 
-import { CutOffError, FormatError } from '../format-error.ts';
+import { CutOffError, FormatError, OldFormatError } from '../format-error.ts';
 import { type BundleContents, readBundleContents } from './bundle-contents.ts';
 import type { BundleSource } from './bundle-source.ts';
 import { counted } from './counted.ts';
 import { verifyChunks } from './verify-chunks.ts';
-import { verifyFrames, verifyTimes } from './verify-frames.ts';
+import { verifyFrames } from './verify-frames.ts';
 import { CHECK_NAMES, type Check, VerifyReport } from './verify-report.ts';
 import { type SignatureTrust, verifySignatures } from './verify-signatures.ts';
+import { verifyTimes } from './verify-times.ts';
 
 export type { Check } from './verify-report.ts';
 
@@ -41,7 +42,10 @@ export function verifyBundle(source: BundleSource, trust: VerifyTrust): Verifica
     if (!(error instanceof FormatError)) {
       throw error;
     }
-    if (error instanceof CutOffError) {
+    if (error instanceof OldFormatError) {
+      report.add('bundle', 'untrusted', error.message);
+      fillUnchecked(report, `not checked: ${error.message}`);
+    } else if (error instanceof CutOffError) {
       // A download that broke off looks like this. Whoever cut it, nothing of it counts as good.
       report.add('bundle', 'incomplete', `${error.message}: download the bundle again`);
       fillUnchecked(report, 'not checked: the file ends early');
@@ -57,8 +61,8 @@ export function verifyBundle(source: BundleSource, trust: VerifyTrust): Verifica
     `${counted(contents.members.chunks.length, 'chunk')}, ${source.size} bytes`,
   );
   verifySignatures(contents, trust, report);
-  const chunks = verifyChunks(contents, report);
-  verifyFrames(contents, chunks, report);
+  const points = verifyFrames(contents, report);
+  verifyChunks(contents, points, report);
   verifyTimes(contents, report);
   fillUnchecked(report, 'not checked: an earlier check left nothing to check');
   return conclude(contents, report, trust);

@@ -1,14 +1,7 @@
 /** What one turn of the event loop leaves for the record, until it is one frame. */
 import { DATA_PREFIX_LENGTH, writeDataPrefix } from './data-body.ts';
-import { GROUP_RECORD_HEAD, writeGroupRecordHead } from './group-body.ts';
-import type { Direction } from './types.ts';
-
-export interface DataPlace {
-  readonly stream: number;
-  readonly direction: Direction;
-  readonly offset: number;
-  readonly length: number;
-}
+import type { Committed, DataPlace } from './frame-digest.ts';
+import { GROUP_HEAD, GROUP_RECORD_HEAD, writeGroupRecordHead } from './group-body.ts';
 
 /** @param parts one behind the other */
 interface DataRecord extends DataPlace {
@@ -28,6 +21,7 @@ export interface FrameOfRecords {
   readonly type: 'data' | 'event' | 'group';
   readonly body: Uint8Array;
   readonly data: readonly RecordedData[];
+  readonly records: readonly Committed[];
 }
 
 export class WaitingRecords {
@@ -60,13 +54,17 @@ export class WaitingRecords {
     const data: RecordedData[] = [];
     const [only] = records;
     const isGroup = records.length > 1 || only === undefined;
-    const heads = isGroup ? records.length * GROUP_RECORD_HEAD : 0;
+    const committed: Committed[] = [];
+    const heads = isGroup ? GROUP_HEAD + records.length * GROUP_RECORD_HEAD : 0;
     const body = Buffer.allocUnsafe(this.#bytes + heads);
-    let at = 0;
+    let at = isGroup ? body.writeUInt32BE(records.length, 0) : 0;
     for (const record of records) {
       at = isGroup ? writeHead(body, at, record) : at;
       const end = writeBody(body, at, record);
-      if (!('text' in record)) {
+      if ('text' in record) {
+        committed.push({ type: 'event', body: body.subarray(at, end) });
+      } else {
+        committed.push({ type: 'data', place: record });
         data.push({ place: record, bytes: body.subarray(at + DATA_PREFIX_LENGTH, end) });
       }
       at = end;
@@ -74,7 +72,7 @@ export class WaitingRecords {
     this.#records = [];
     this.#bytes = 0;
     const type = isGroup ? 'group' : 'text' in only ? 'event' : 'data';
-    return { type, body, data };
+    return { type, body, data, records: committed };
   }
 }
 

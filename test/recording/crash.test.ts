@@ -10,6 +10,7 @@ import { bytesSource } from '../../src/recording/bundle-source.ts';
 import type { EndedRecording } from '../../src/recording/ended-recording.ts';
 import { listRecordings } from '../../src/recording/list-recordings.ts';
 import { readSession } from '../../src/recording/read-session.ts';
+import { newRecordingKeys, storeRecordingKeys } from '../../src/recording/recording-keys.ts';
 import { recordingDirectory } from '../../src/recording/recording-store.ts';
 import { segmentName } from '../../src/recording/segment-writer.ts';
 import { spoolDirectory } from '../../src/recording/spool.ts';
@@ -107,6 +108,12 @@ describe('kill -9', () => {
   }
 });
 
+function flipped(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return copy;
+}
+
 /** A session of which the gateway died; the client's spool is closed. */
 async function abandoned(bench: RecordingBench, cutFirst: boolean): Promise<SessionPair> {
   const pair = await SessionPair.open(bench);
@@ -149,13 +156,88 @@ describe('torn ends', () => {
     }
   });
 
-  test('garbage after the last frame is cut off', async () => {
+  test('zeros that a power cut leaves are cut off, wherever in the last frame they begin', async () => {
+    const random = seededRandom(6);
+    for (let round = 0; round < 16; round += 1) {
+      await using bench = await RecordingBench.create();
+      const pair = await abandoned(bench, true);
+      const file = join(pair.gateway.directory, segmentName(1));
+      const { size } = await stat(file);
+      // In the header of the last frame, in its body, in its tag; the file had been made longer already.
+      const lost = [5_000 + 16 + 60 - 30, 17, 3, 1 + Math.floor(random() * 5_000)][round % 4] ?? 1;
+      await truncate(file, size - lost);
+      await truncate(file, size + Math.floor(random() * 9_000));
+      const ended = await bench.ended(pair.session);
+      expect(await readdir(pair.gateway.directory)).toContain(`${segmentName(1)}.torn`);
+      const result = verifyBundle(bytesSource(await readBundle(ended)), bench.trust);
+      expect(result.exitStatus).toBe(2);
+      expect(result.checks.filter(({ status }) => status === 'failed')).toEqual([]);
+    }
+  });
+
+  test('zeros behind the last frame are cut off, and no frame with them', async () => {
     await using bench = await RecordingBench.create();
     const pair = await abandoned(bench, true);
-    await appendFile(join(pair.gateway.directory, segmentName(1)), randomBytes(777));
+    await appendFile(join(pair.gateway.directory, segmentName(1)), Buffer.alloc(777));
     const ended = await bench.ended(pair.session);
     const { result } = await settle(bench, ended, pair.session);
     expect(result.exitStatus).toBe(0);
+  });
+
+  test.each([
+    [
+      'what no crash leaves behind the last frame',
+      (bytes: Buffer) => Buffer.concat([bytes, randomBytes(777)]),
+    ],
+    [
+      'a whole last frame that does not open',
+      (bytes: Buffer) => flipped(bytes, bytes.length - 3_000),
+    ],
+    ['a whole last frame with another tag', (bytes: Buffer) => flipped(bytes, bytes.length - 9)],
+    ['a length that is not the one', (bytes: Buffer) => flipped(bytes, bytes.length - 5_089 + 2)],
+  ])('%s is not repaired, and nothing is cut', async (_what, change) => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, true);
+    const file = join(pair.gateway.directory, segmentName(1));
+    const damaged = change(await readFile(file));
+    await writeFile(file, damaged);
+    await expect(bench.ended(pair.session)).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_DAMAGED',
+    });
+    expect((await readFile(file)).equals(damaged)).toBe(true);
+    expect(await readdir(pair.gateway.directory)).not.toContain(segmentName(2));
+  });
+
+  test('with another key nothing is repaired, however the recording ends', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, false);
+    const file = join(pair.gateway.directory, segmentName(1));
+    await truncate(file, (await stat(file)).size - 100);
+    const before = await readFile(file);
+    const nowMs = Date.now();
+    storeRecordingKeys(bench.store.dataDir, pair.session, newRecordingKeys(), nowMs);
+    await expect(bench.ended(pair.session)).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_DAMAGED',
+      message: 'frame 0 was altered',
+    });
+    expect((await readFile(file)).equals(before)).toBe(true);
+  });
+
+  test('a recording of format 1 is refused by its name, whole or torn, and not touched', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, false);
+    const file = join(pair.gateway.directory, segmentName(1));
+    const whole = await readFile(file);
+    for (const length of [whole.length, 80, 9]) {
+      const old = whole.subarray(0, length);
+      old.write('HOOPREC1');
+      await writeFile(file, old);
+      await expect(bench.ended(pair.session)).rejects.toMatchObject({
+        code: 'HOOP_RECORDING_FORMAT',
+        message: 'the recording has format 1, which this version does not read',
+      });
+      expect((await readFile(file)).equals(old)).toBe(true);
+    }
   });
 
   test.each([17, 0])('a segment of which %d bytes were written is put aside', async (bytes) => {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test, vi } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { cutSigningBytes } from '../../src/recording/cut.ts';
+import { cutSigningBytes, NO_POINT } from '../../src/recording/cut.ts';
 import { generateSigningKey, type SigningKey, signEd25519 } from '../../src/recording/ed25519.ts';
 import { toBase64 } from '../../src/recording/encoding.ts';
 import { readSession } from '../../src/recording/read-session.ts';
@@ -50,7 +50,7 @@ function resign(
 ): CutProposal {
   const { epoch, treeSize, timeMs } = cut;
   const root = Buffer.from(cut.root, 'base64');
-  const message = cutSigningBytes('cut', pair.session, { epoch, treeSize, root, timeMs });
+  const message = cutSigningBytes(pair.session, { epoch, treeSize, root, timeMs }, NO_POINT);
   return { ...cut, signature: toBase64(signEd25519(key, message)) };
 }
 

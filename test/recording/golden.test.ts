@@ -1,8 +1,8 @@
 /**
- * The byte formats, one file each: hex with a note per line, made once and never again. Who
- * changes one of them changes what old recordings mean.
+ * The byte formats, one file each: hex with a note per line, made by golden-writer.ts from
+ * the words of the design note. Who changes one of them changes what recordings mean.
  */
-import { createPrivateKey, createSecretKey } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -11,14 +11,15 @@ import { decodeBundleKeys, encodeBundleKeys } from '../../src/recording/bundle-k
 import { issueCertificate, readCertificateUnverified } from '../../src/recording/certificate.ts';
 import { leafHash } from '../../src/recording/chunk.ts';
 import {
+  ackSigningBytes,
   cutSigningBytes,
   decodeRecordedCut,
   encodeRecordedCut,
-  type RecordedCut,
+  pointOf,
+  rootOf,
 } from '../../src/recording/cut.ts';
-import { decodeDataBody, encodeDataPrefix } from '../../src/recording/data-body.ts';
+import { decodeDataBody } from '../../src/recording/data-body.ts';
 import { decodeEnvelope, encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
-import { signingKeyFrom } from '../../src/recording/ed25519.ts';
 import { fromHex, toBase64, utf8 } from '../../src/recording/encoding.ts';
 import {
   EVENTS_MAGIC,
@@ -28,39 +29,41 @@ import {
 } from '../../src/recording/events-member.ts';
 import {
   decodeFrameHeader,
-  encodeFrameHeader,
-  type FrameHeader,
-  hasValidChecksum,
+  FRAME_HEADER_LENGTH,
+  type FrameType,
   openFrame,
   sealFrame,
   segmentKey,
 } from '../../src/recording/frame.ts';
-import { decodeGroup, encodeGroupRecordHead } from '../../src/recording/group-body.ts';
+import { eventKeyOf, FrameDigests } from '../../src/recording/frame-digest.ts';
+import {
+  decodeGroup,
+  encodeGroupHead,
+  encodeGroupRecordHead,
+} from '../../src/recording/group-body.ts';
 import { firstHead, nextHead } from '../../src/recording/head-chain.ts';
 import { openKeyring, signKeyring } from '../../src/recording/keyring.ts';
-import {
-  decodeManifest,
-  encodeManifest,
-  MANIFEST_TYPE,
-  sha256,
-} from '../../src/recording/manifest.ts';
+import { decodeManifest, encodeManifest, MANIFEST_TYPE } from '../../src/recording/manifest.ts';
 import { signProof } from '../../src/recording/proof-of-possession.ts';
+import { repairSigningBytes } from '../../src/recording/repair-body.ts';
 import { decodeSegmentHeader, encodeSegmentHeader } from '../../src/recording/segment-header.ts';
 import { decodeTarHeader, encodeTarHeader } from '../../src/recording/tar.ts';
-
-const SESSION = '01938f3a-7c00-7abc-8def-0123456789ab';
-const KEY = new Uint8Array(32).fill(0x22);
-/** RFC 8032 §7.1, tests 1 and 2. */
-const CLIENT = keyFromSeed('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60');
-const GATEWAY = keyFromSeed('4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb');
-
-function keyFromSeed(hex: string) {
-  const der = Buffer.concat([
-    Buffer.from('302e020100300506032b657004220420', 'hex'),
-    Buffer.from(hex, 'hex'),
-  ]);
-  return signingKeyFrom(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }));
-}
+import {
+  ACK,
+  CERTIFICATE,
+  CLIENT,
+  CUTS,
+  DATA,
+  FRAME,
+  GATEWAY,
+  KEY,
+  KEYRING,
+  MANIFEST,
+  PREVIOUS,
+  PROPOSAL,
+  SEGMENT,
+  SESSION,
+} from './golden-inputs.ts';
 
 /** Bytes of a fixture: everything after `#` on a line is a note. */
 function golden(name: string): Buffer {
@@ -68,139 +71,47 @@ function golden(name: string): Buffer {
   return Buffer.from(text.replaceAll(/#.*$/gm, '').replaceAll(/\s/g, ''), 'hex');
 }
 
-const SEGMENT = {
-  side: 'gateway',
-  session: SESSION,
-  segment: 7,
-  previousHead: new Uint8Array(32).fill(0x11),
-  startMs: 1_764_000_000_000,
-} as const;
-const FRAME = { type: 'data', seq: 4_294_967_298, timeUs: 1_500_000 } as const;
-const DATA = [encodeDataPrefix(3, 1, 65_536), utf8('hello')];
-const STREAMS = [
-  { stream: 0, up: 0, down: 40 },
-  { stream: 3, up: 10, down: 4_294_967_296 },
-];
-const ROOT = toBase64(new Uint8Array(32).fill(0x33));
-const PROPOSAL = {
-  epoch: 2,
-  streams: STREAMS,
-  treeSize: 9,
-  root: ROOT,
-  timeMs: 1_764_000_000_123,
-  signature: toBase64(new Uint8Array(64).fill(0x44)),
-};
-const ACK = {
-  epoch: 2,
-  timeMs: 1_764_000_000_456,
-  signature: toBase64(new Uint8Array(64).fill(0x55)),
-};
-const CUTS: Record<string, RecordedCut> = {
-  'cut-proposed.hex': { type: 'proposed', proposal: PROPOSAL },
-  'cut-agreed.hex': { type: 'agreed', proposal: PROPOSAL, ack: ACK },
-  'cut-alone.hex': { type: 'alone', cut: { ...PROPOSAL, signature: ACK.signature } },
-};
-const CERTIFICATE = {
-  session: SESSION,
-  gateway: 'gw-1',
-  clientKey: CLIENT.publicKey,
-  gatewayKey: GATEWAY.publicKey,
-  saltKeySha256: sha256(KEY),
-  issuer: 'https://idp.example',
-  subject: '248289761001',
-  name: 'ada@example.com',
-  audience: 'hoop-cli',
-  authTime: 1_763_999_000,
-  claimsSha256: '00'.repeat(32),
-  jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I',
-  target: 'prod-db',
-  policy: { commit: '0123456789abcdef0123456789abcdef01234567', sha256: undefined },
-  cli: { version: '0.1.0', sha256: undefined },
-  notBeforeMs: 1_763_999_940_000,
-  notAfterMs: 1_764_003_600_000,
-  clientNonce: new Uint8Array(16).fill(0x66),
-};
-const MANIFEST = {
-  session: SESSION,
-  certificateSha256: new Uint8Array(32).fill(0x77),
-  target: 'prod-db',
-  policyCommit: CERTIFICATE.policy.commit,
-  treeSize: 9,
-  root: new Uint8Array(32).fill(0x33),
-  streams: [
-    { stream: 0, kind: 'evidence', up: 0, down: 40 },
-    { stream: 3, kind: 'postgres', up: 10, down: 4_294_967_296 },
-  ],
-  cuts: [
-    {
-      epoch: 0,
-      treeSize: 9,
-      root: ROOT,
-      streams: STREAMS,
-      client: { timeMs: PROPOSAL.timeMs, signature: PROPOSAL.signature },
-      gateway: { timeMs: ACK.timeMs, signature: ACK.signature },
-    },
-  ],
-  gatewayHead: new Uint8Array(32).fill(0x88),
-  gatewayFrames: 12,
-  gatewayKeySha256: new Uint8Array(32).fill(0x99),
-  clientHead: new Uint8Array(32).fill(0xaa),
-  interim: false,
-  startedMs: 1_764_000_000_000,
-  endedMs: 1_764_000_009_000,
-  endReason: 'closed',
-  maskedValues: 4,
-} as const;
-const KEYRING = {
-  gateway: 'gw-1',
-  version: 3,
-  issuedMs: 1_764_000_000_000,
-  expiresMs: 1_795_536_000_000,
-  keys: [
-    {
-      use: 'session-ca',
-      publicKey: CLIENT.publicKey,
-      notBeforeMs: 1_764_000_000_000,
-      notAfterMs: 1_771_776_000_000,
-    },
-    {
-      use: 'gateway',
-      publicKey: GATEWAY.publicKey,
-      notBeforeMs: 1_764_000_000_000,
-      notAfterMs: 1_795_536_000_000,
-    },
-  ],
-} as const;
+const HEADER = encodeSegmentHeader(SEGMENT);
+const DIGESTS = new FrameDigests(eventKeyOf(KEY));
 
-function sealed(): Buffer {
-  return Buffer.concat(sealFrame(segmentKey(KEY, 7), 7, FRAME, DATA).parts);
+function sealedOf(type: FrameType, body: readonly Uint8Array[]): Buffer {
+  const digest = DIGESTS.ofBody(type, FRAME.seq, Buffer.concat(body));
+  const { parts } = sealFrame(segmentKey(KEY, 7, HEADER), 7, { ...FRAME, type, digest }, body);
+  return Buffer.concat(parts);
 }
 
 /** A result and the bytes of it. */
 const GROUP = [
+  encodeGroupHead(2),
   encodeGroupRecordHead('event', 17),
   utf8('{"type":"cancel"}'),
   encodeGroupRecordHead('data', 13 + 5),
   ...DATA,
 ];
 
-function sealedGroup(): Uint8Array {
-  const frame = sealFrame(segmentKey(KEY, 7), 7, { ...FRAME, type: 'group' }, GROUP);
-  return Buffer.concat(frame.parts);
+/** As it goes into the events member. */
+function recordOf(type: FrameType, body: readonly Uint8Array[]): Uint8Array {
+  const header = sealedOf(type, body).subarray(0, FRAME_HEADER_LENGTH);
+  return encodeFrameRecord(decodeFrameHeader(header), header, Buffer.concat(body));
+}
+
+function ackBytes(kind: 'ack' | 'tail'): Uint8Array {
+  const { timeMs } = ACK;
+  const point = { ...PROPOSAL, root: rootOf(PROPOSAL.root), timeMs };
+  return ackSigningBytes(kind, SESSION, point, pointOf(ACK));
 }
 
 const ENCODED: Record<string, () => Uint8Array> = {
-  'segment-header.hex': () => encodeSegmentHeader(SEGMENT),
-  'frame-data.hex': sealed,
-  'head.hex': () => nextHead(firstHead(encodeSegmentHeader(SEGMENT)), sha256(sealed())),
+  'segment-header.hex': () => HEADER,
+  'frame-data.hex': () => sealedOf('data', DATA),
+  'frame-event.hex': () => sealedOf('event', [utf8('{"type":"cancel"}')]),
+  'head.hex': () => nextHead(firstHead(HEADER), sealedOf('data', DATA)),
   'cut-signing.hex': () =>
-    cutSigningBytes('cut', SESSION, { ...PROPOSAL, root: new Uint8Array(32).fill(0x33) }),
-  'ack-signing.hex': () =>
-    cutSigningBytes('ack', SESSION, {
-      ...PROPOSAL,
-      root: new Uint8Array(32).fill(0x33),
-      timeMs: ACK.timeMs,
-    }),
+    cutSigningBytes(SESSION, { ...PROPOSAL, root: rootOf(PROPOSAL.root) }, PREVIOUS),
+  'ack-signing.hex': () => ackBytes('ack'),
+  'tail-signing.hex': () => ackBytes('tail'),
+  'repair-signing.hex': () =>
+    repairSigningBytes(SESSION, { ...MANIFEST.lost[0], offset: 2 ** 32, bytes: utf8('lost') }),
   ...Object.fromEntries(
     Object.entries(CUTS).map(([name, cut]) => [name, () => encodeRecordedCut(cut)]),
   ),
@@ -210,19 +121,10 @@ const ENCODED: Record<string, () => Uint8Array> = {
   'keyring.hex': () => utf8(signKeyring(KEYRING, GATEWAY)),
   'bundle-keys.hex': () => encodeBundleKeys({ dataKey: KEY, saltKey: new Uint8Array(32).fill(1) }),
   'tar-header.hex': () => encodeTarHeader(`chunks/${'0f'.repeat(32)}`, 65_536),
-  'events-segment.hex': () => encodeSegmentRecord(encodeSegmentHeader(SEGMENT)),
-  'events-data.hex': () => {
-    const header = { ...FRAME, bodyLength: 13 + 5 + 16 };
-    const bytes = encodeFrameHeader(header);
-    return encodeFrameRecord(header, bytes, sha256(sealed()), Buffer.concat(DATA));
-  },
-  'frame-group.hex': () => sealedGroup(),
-  'events-group.hex': () => {
-    const bodyLength = GROUP.reduce((sum, { length }) => sum + length, 16);
-    const header: FrameHeader = { ...FRAME, type: 'group', bodyLength };
-    const digest = sha256(sealedGroup());
-    return encodeFrameRecord(header, encodeFrameHeader(header), digest, Buffer.concat(GROUP));
-  },
+  'events-segment.hex': () => encodeSegmentRecord(HEADER),
+  'events-data.hex': () => recordOf('data', DATA),
+  'frame-group.hex': () => sealedOf('group', GROUP),
+  'events-group.hex': () => recordOf('group', GROUP),
   'proof.hex': () => {
     const hello = {
       v: 1,
@@ -254,12 +156,16 @@ describe('golden bytes', () => {
 
   test('the segment header reads back', () => {
     const header = decodeSegmentHeader(golden('segment-header.hex'));
-    expect({ ...header, previousHead: Uint8Array.from(header.previousHead) }).toEqual(SEGMENT);
+    expect({
+      ...header,
+      salt: Uint8Array.from(header.salt),
+      previousHead: Uint8Array.from(header.previousHead),
+    }).toEqual(SEGMENT);
   });
 
   test('a group reads back, with and without its data', () => {
     const frame = golden('frame-group.hex');
-    const body = openFrame(segmentKey(KEY, 7), 7, decodeFrameHeader(frame), frame);
+    const body = openFrame(segmentKey(KEY, 7, HEADER), 7, decodeFrameHeader(frame), frame);
     const [event, data] = decodeGroup(body);
     expect(event).toMatchObject({ type: 'event', body: Buffer.from('{"type":"cancel"}') });
     expect(data).toMatchObject({ type: 'data', length: 5, bytes: Buffer.from('hello') });
@@ -275,22 +181,40 @@ describe('golden bytes', () => {
     });
   });
 
+  const count = (records: number) => encodeGroupHead(records);
   test.each([
-    ['a record of another type', [Uint8Array.of(3, 0, 0, 0, 1), Uint8Array.of(0)]],
-    ['a group in a group', [Uint8Array.of(6, 0, 0, 0, 0)]],
-    ['data without its prefix', [Uint8Array.of(1, 0, 0, 0, 12), new Uint8Array(12)]],
-    ['a length beyond its end', [Uint8Array.of(2, 0xff, 0xff, 0xff, 0xff), new Uint8Array(9)]],
-    ['half a head', [Uint8Array.of(2, 0, 0)]],
+    ['a record of another type', [count(1), Uint8Array.of(3, 0, 0, 0, 1), Uint8Array.of(0)]],
+    ['a group in a group', [count(1), Uint8Array.of(6, 0, 0, 0, 0)]],
+    ['data without its prefix', [count(1), Uint8Array.of(1, 0, 0, 0, 12), new Uint8Array(12)]],
+    [
+      'a length beyond its end',
+      [count(1), Uint8Array.of(2, 0xff, 0xff, 0xff, 0xff), new Uint8Array(9)],
+    ],
+    ['half a head', [count(1), Uint8Array.of(2, 0, 0)]],
+    ['more records than it counts', [count(1), ...GROUP.slice(1)]],
+    ['fewer records than it counts', [count(3), ...GROUP.slice(1)]],
+    ['no record', [count(0)]],
+    ['half a count', [Uint8Array.of(0, 0)]],
   ])('a group with %s is refused', (_what, parts) => {
     expect(() => decodeGroup(Buffer.concat(parts))).toThrow(FormatError);
+  });
+
+  test('salts are HMACs of the place of a record', () => {
+    const message = Buffer.concat([
+      utf8('hoop/event-salt/v2\0'),
+      Buffer.from('00000001000000020000002a', 'hex'),
+    ]);
+    const right = createHmac('sha256', eventKeyOf(KEY)).update(message).digest();
+    expect(DIGESTS.salt(4_294_967_298, 42)).toEqual(right);
   });
 
   test('the frame reads back and opens', () => {
     const frame = golden('frame-data.hex');
     const header = decodeFrameHeader(frame);
-    expect(header).toEqual({ ...FRAME, bodyLength: 34 });
-    expect(hasValidChecksum(frame)).toBe(true);
-    const body = decodeDataBody(openFrame(segmentKey(KEY, 7), 7, header, frame));
+    const place = { stream: 3, direction: 1, offset: 65_536, length: 5 } as const;
+    const digest = DIGESTS.of('data', FRAME.seq, [{ type: 'data', place }]);
+    expect(header).toEqual({ ...FRAME, bodyLength: 34, digest: Uint8Array.from(digest) });
+    const body = decodeDataBody(openFrame(segmentKey(KEY, 7, HEADER), 7, header, frame));
     expect({ ...body, bytes: Buffer.from(body.bytes).toString() }).toEqual({
       stream: 3,
       direction: 1,
@@ -331,7 +255,9 @@ describe('golden bytes', () => {
   });
 
   test('bundle keys and tar header read back', () => {
-    expect(Uint8Array.from(decodeBundleKeys(golden('bundle-keys.hex')).dataKey)).toEqual(KEY);
+    const { eventKey, saltKey } = decodeBundleKeys(golden('bundle-keys.hex'));
+    expect(eventKey).toEqual(eventKeyOf(KEY));
+    expect(Uint8Array.from(saltKey)).toEqual(new Uint8Array(32).fill(1));
     expect(decodeTarHeader(golden('tar-header.hex'))).toEqual({
       name: `chunks/${'0f'.repeat(32)}`,
       size: 65_536,

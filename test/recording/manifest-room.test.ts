@@ -42,8 +42,10 @@ function manifestOf(streams: number, cuts: number, movesPerCut: number): Manifes
     })),
     gatewayHead: hash,
     gatewayFrames: MOST,
-    gatewayKeySha256: hash,
-    clientHead: hash,
+    owners: [{ nodeKey: hash, term: 1, fromCut: 0 }],
+    log: undefined,
+    lost: [],
+    clientJournalSha256: hash,
     startedMs: MOST,
     endedMs: MOST,
     endReason: 'recording_failed',
@@ -117,7 +119,7 @@ test('of cuts after the end as many are taken as an upload needs, not one for ea
   await using hasher = new LeafHasher();
   const offer = async (down: number) => {
     const open = { directory, session: pair.session, side: 'gateway', keys, hasher } as const;
-    const { scan, ledger } = await openRecording(open);
+    const { scan, ledger, agreed } = await openRecording(open);
     const streams = [{ stream: 1, up: 0, down }];
     const { places } = ledger.plan(streams);
     const leaves = await hasher.hash(leafJob({ directory, ...keys }, places, scan.index));
@@ -127,6 +129,7 @@ test('of cuts after the end as many are taken as an upload needs, not one for ea
       gatewayKey: bench.keys.gatewayKey.publicKey,
       leaves: () => leaves,
       ledger,
+      last: agreed.at(-1)?.ack,
     });
     const { proposal } = proposer.propose(streams, Date.now());
     return ended.acceptCut(proposal);

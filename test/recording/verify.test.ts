@@ -23,6 +23,8 @@ import { uploadSession } from '../../src/recording/upload-session.ts';
 import { type Verification, verifyBundle } from '../../src/recording/verify.ts';
 import { RecordingBench, readBundle, SessionPair, seededRandom } from './session-pair.ts';
 
+const BLANK_KEY = Buffer.alloc(32).toString('base64');
+
 type Members = [name: string, bytes: Uint8Array][];
 
 let bench: RecordingBench;
@@ -371,9 +373,25 @@ describe('a manifest that both signed and that is not true', () => {
     ],
     ['other masked counts', (p) => Object.assign(p, { masked_count: '9' }), 'other masked values'],
     [
-      'another data key',
-      (p) => Object.assign(p, { gateway_key_sha256: '0'.repeat(64) }),
-      'the data key is not the one',
+      'another owner',
+      (p) => Object.assign((p['owners'] as object[])[0] ?? {}, { node_key: BLANK_KEY }),
+      'manifest names another gateway',
+    ],
+    [
+      'another kind of a stream',
+      (p) => Object.assign((p['streams'] as object[])[1] ?? {}, { kind: 'ssh' }),
+      'open stream 1 otherwise than the manifest says',
+    ],
+    [
+      'a stream that was never opened',
+      (p) =>
+        (p['streams'] as object[]).push({ id: 9, kind: 'ssh', up_bytes: '0', down_bytes: '0' }),
+      'the events do not open stream 9',
+    ],
+    [
+      'lost bytes that nobody sent back',
+      (p) => Object.assign(p, { lost: [[1, 1, '5', '6']] }),
+      'other bytes were sent back than the manifest lists',
     ],
     ['another target', (p) => Object.assign(p, { target: 'x' }), 'manifest names another target'],
     [
@@ -404,13 +422,13 @@ describe('a manifest that both signed and that is not true', () => {
   test('an event that was taken out is named', () => {
     const events = memberOf(bundle, 'events');
     // Magic, segment record, then frames; the first is a group.
-    const first = 8 + 81;
+    const first = 8 + 101;
     const read = (at: number, size: number) => events.subarray(at, at + size);
     const record = [...readEventsMember(events.length, read)][1];
     const records = record?.type === 'group' ? record.records : [];
     expect(records.length).toBeGreaterThan(1);
     const kept = records.map((part) => 5 + (part.type === 'data' ? 13 : part.body.length));
-    const length = 1 + 24 + 32 + kept.reduce((sum, size) => sum + size, 0);
+    const length = 1 + 60 + 4 + kept.reduce((sum, size) => sum + size, 0);
     const without = Buffer.concat([events.subarray(0, first), events.subarray(first + length)]);
     expect(failures(verify(replace('events', () => without))).join()).toContain(
       'event 0 is missing or out of order',
