@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
+import { errorCode } from './error-code.ts';
 import { HoopError } from './errors.ts';
 
 export interface Home {
@@ -123,7 +124,7 @@ export function writeFileAtomic(path: string, text: string): void {
 }
 
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return errorCode(error) === 'ENOENT';
 }
 
 /** @throws HoopError HOOP_CONFIG */

@@ -1,3 +1,5 @@
+import { errorCode } from './error-code.ts';
+
 /** Whether a process with this id runs on this machine, whoever's it is. */
 export function isRunning(processId: number): boolean {
   try {
@@ -5,6 +7,6 @@ export function isRunning(processId: number): boolean {
     return true;
   } catch (error) {
     // EPERM: it runs, as somebody else.
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+    return errorCode(error) !== 'ESRCH';
   }
 }

@@ -40,15 +40,25 @@ export async function doneOrAborted(promise: Promise<unknown>, signal: AbortSign
   await Promise.race([promise, over]);
 }
 
-/** @returns whether it resolved in time; false also when it failed. */
-export async function withinTime(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), timeoutMs);
+/** What the promise gives. @throws what `late` makes, when it takes longer */
+export async function inTime<T>(
+  promise: Promise<T>,
+  timeoutMs: number,
+  late: () => unknown,
+): Promise<T> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), timeoutMs);
   try {
-    return await Promise.race([promise.then(() => true), late]);
-  } catch {
-    return false;
+    return await Promise.race([promise, over]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @returns whether it resolved in time; false also when it failed. */
+export function withinTime(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  return inTime(promise, timeoutMs, () => undefined).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,11 +1,13 @@
 /** Messages of the frontend as data: a script can be shown, cut down and changed before it is sent. */
 import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
-import { encodeClose } from '../../src/connectors/postgres/protocol/close.ts';
-import { encodeDescribe } from '../../src/connectors/postgres/protocol/describe.ts';
 import { encodeEmptyFrontend } from '../../src/connectors/postgres/protocol/empty-messages.ts';
 import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
 import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
 import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
+import {
+  encodeClose,
+  encodeDescribe,
+} from '../../src/connectors/postgres/protocol/statement-or-portal.ts';
 
 export type Message =
   | { readonly kind: 'query'; readonly sql: string }

@@ -15,6 +15,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { isMissing, writeFileAtomic } from '../home.ts';
 import { parseTokenRecord, type TokenRecord, type TokenStore } from './token-record.ts';
@@ -143,9 +144,8 @@ function requirePrivate(path: string, what: 'file' | 'directory', { mode, uid }:
 
 /** O_NOFOLLOW on a link; a socket cannot be opened at all. */
 function isLink(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'ENXIO')
-  );
+  const code = errorCode(error);
+  return code === 'ELOOP' || code === 'ENXIO';
 }
 
 function readTokens(text: string): object | undefined {

@@ -4,8 +4,8 @@
  * which forgets everything at the next boot. So its own API is used, pinned to the Secret Service.
  */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../errors.ts';
+import { inTime } from '../until.ts';
 import { parseTokenRecord, type TokenRecord, type TokenStore } from './token-record.ts';
 
 const SERVICE = 'hoop';
@@ -82,22 +82,15 @@ export class KeychainTokenStore implements TokenStore {
     act: (entry: Entry) => Promise<T>,
     withinMs = KEYCHAIN_TIMEOUT_MS,
   ): Promise<T> {
-    const timeout = new AbortController();
     try {
       // The constructor itself throws when no Secret Service answers.
       const entry = new this.#keyring.AsyncEntry(SERVICE, account, {
         linux: { store: 'secret-service' },
       });
-      return await Promise.race([
-        act(entry),
-        delay(withinMs, undefined, { signal: timeout.signal }).then(() => {
-          throw new Error(`it did not answer within ${withinMs / 1000} s`);
-        }),
-      ]);
+      const late = () => new Error(`it did not answer within ${withinMs / 1000} s`);
+      return await inTime(act(entry), withinMs, late);
     } catch (cause) {
       throw unavailable(cause);
-    } finally {
-      timeout.abort();
     }
   }
 }

@@ -14,6 +14,7 @@ import {
   FrameScanner,
   writeDataHeader,
 } from '../protocol/carrier/frames.ts';
+import { onAbort } from '../until.ts';
 import { MultiplexedStream, type StreamLink } from './multiplexed-stream.ts';
 import { END_CODE, type StreamCarrier } from './stream-carrier.ts';
 import type { UnsentData } from './unsent-items.ts';
@@ -116,18 +117,16 @@ export class StreamConnection {
     const carrier = this.#add(stream, true);
     const asked = Promise.withResolvers<void>();
     this.#asked.set(stream, asked);
-    const giveUp = (): void => {
+    using _ = onAbort(signal, () => {
       carrier.terminate();
       asked.reject(signal.reason);
-    };
-    signal.addEventListener('abort', giveUp, { once: true });
+    });
     this.#frame(encodeOpen(stream, kind));
     try {
       await asked.promise;
       return carrier;
     } finally {
       this.#asked.delete(stream);
-      signal.removeEventListener('abort', giveUp);
     }
   }
 

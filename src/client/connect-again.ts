@@ -1,5 +1,6 @@
 /** A gateway that starts anew, or a machine that is busy, is there again a moment later. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../error-code.ts';
 
 /** ms before each further attempt. A wrong address is told about a second later by these. */
 const PAUSES_MS = [200, 800];
@@ -26,10 +27,5 @@ export async function connectAgain<T>(attempt: () => Promise<T>, signal: AbortSi
 }
 
 function isNotSent(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    NOT_SENT.has(error.code)
-  );
+  return NOT_SENT.has(errorCode(error) ?? '');
 }

@@ -1,4 +1,6 @@
 /** Says in words why a connection to the gateway failed, and what to do about it. */
+
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 
 const REACH: Readonly<Record<string, string>> = {
@@ -68,7 +70,7 @@ export function describeNetworkError(gateway: string, error: unknown): HoopError
     return reason;
   }
   const host = URL.parse(gateway)?.host ?? gateway;
-  const code = errorCode(reason);
+  const code = errorCode(reason) ?? '';
   const tls = TLS[code];
   if (tls !== undefined) {
     return new HoopError('HOOP_GATEWAY_TLS', `cannot trust gateway "${host}": ${tls.why}`, {
@@ -98,15 +100,9 @@ function findReason(error: unknown): unknown {
   if (error instanceof AggregateError && error.errors.length > 0) {
     return findReason(error.errors[0]);
   }
-  const known = errorCode(error);
+  const known = errorCode(error) ?? '';
   if (error instanceof Error && error.cause !== undefined && !(known in REACH) && !(known in TLS)) {
     return findReason(error.cause);
   }
   return error;
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : '';
 }

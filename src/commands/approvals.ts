@@ -50,10 +50,7 @@ function approveCommand(io: Io): Command {
     .option('-y, --yes', 'do not ask again on a terminal')
     .option('--json', 'print the request as it is now, as one JSON document')
     .addHelpText('after', DECIDE_EXAMPLES)
-    .action(async (id: string, flags: import('./approvals-decide.ts').DecideFlags) => {
-      const { decideApproval } = await import('./approvals-decide.ts');
-      await decideApproval(io, id, 'approve', flags);
-    });
+    .action(decides(io, 'approve'));
 }
 
 function denyCommand(io: Io): Command {
@@ -63,10 +60,14 @@ function denyCommand(io: Io): Command {
     .requiredOption('--reason <text>', 'why; whoever asked sees it, and it is recorded')
     .option('--json', 'print the request as it is now, as one JSON document')
     .addHelpText('after', DECIDE_EXAMPLES)
-    .action(async (id: string, flags: import('./approvals-decide.ts').DecideFlags) => {
-      const { decideApproval } = await import('./approvals-decide.ts');
-      await decideApproval(io, id, 'deny', flags);
-    });
+    .action(decides(io, 'deny'));
+}
+
+function decides(io: Io, decision: 'approve' | 'deny') {
+  return async (id: string, flags: import('./approvals-decide.ts').DecideFlags): Promise<void> => {
+    const { decideApproval } = await import('./approvals-decide.ts');
+    await decideApproval(io, id, decision, flags);
+  };
 }
 
 function waitCommand(io: Io): Command {

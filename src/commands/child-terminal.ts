@@ -3,6 +3,7 @@
  * between it and the person's: bytes, size, and being stopped and let go on.
  */
 import { constants } from 'node:os';
+import { errorCode } from '../error-code.ts';
 import { childOf } from '../run/child-of.ts';
 import type { Run } from '../run/run.ts';
 import { EscapeBoundary } from '../run/terminal/escape-boundary.ts';
@@ -222,7 +223,7 @@ export class ChildTerminal {
       process.kill(whole === 'group' ? -program : program, signal);
     } catch (error) {
       // It has ended meanwhile, which is waited for elsewhere.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) {
+      if (errorCode(error) !== 'ESRCH') {
         throw error;
       }
     }

@@ -12,6 +12,7 @@ import { packageVersion } from '../package-version.ts';
 import { Run } from '../run/run.ts';
 import { targetVariable } from '../run/target-variable.ts';
 import { plain } from '../ui/printable.ts';
+import { onAbort } from '../until.ts';
 import type { Io } from './io.ts';
 import { sessionOptions } from './session-options.ts';
 
@@ -47,7 +48,7 @@ export async function runMcp(io: Io, flags: McpFlags): Promise<void> {
   // The transport does not look for the end of its input, which is how clients end a server.
   io.stdin.once('end', ended.resolve);
   io.stdin.once('close', ended.resolve);
-  io.signal.addEventListener('abort', () => ended.resolve(), { once: true });
+  onAbort(io.signal, () => ended.resolve());
   await server.connect(new StdioServerTransport(io.stdin, io.stdout));
   await ended.promise;
   await server.close();

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { JOB_SHELL, Job, jobShell } from '../run/terminal/job-shell.ts';
 import type { ChildStdio } from '../run/terminal/pseudo-terminal.ts';
@@ -119,7 +120,7 @@ async function startProgram(
 }
 
 function notRun(program: string, error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = errorCode(error);
   return code === 'ENOENT' || code === 'EACCES'
     ? new HoopError('HOOP_MISSING_PROGRAM', `cannot run "${program}"`, {
         detail:

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { actorName, requesterClaim } from '../policy/actor-name.ts';
 import { readSession, type SessionReading } from '../recording/read-session.ts';
@@ -248,7 +249,7 @@ async function print(
   } catch (error) {
     io.signal.throwIfAborted();
     // `hoop sessions replay … | head`: the reader has what it wanted.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) {
+    if (errorCode(error) !== 'EPIPE') {
       throw error;
     }
   }

@@ -14,6 +14,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { promisify } from 'node:util';
 import type { Provider } from 'oidc-provider';
 import { browserPageHeaders } from '../auth/browser-page.ts';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { devicePages } from './device-pages.ts';
 import { renderLoginPage, renderProblemPage } from './login-page.ts';
@@ -131,7 +132,7 @@ async function importPackage(): Promise<typeof import('oidc-provider')> {
   try {
     return await import('oidc-provider');
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND') {
+    if (errorCode(cause) === 'ERR_MODULE_NOT_FOUND') {
       throw new HoopError('HOOP_MISSING_PROGRAM', 'the package "oidc-provider" is not installed', {
         detail: 'The demo needs it as its identity provider; the client alone does not.',
         hint: `Add the demo's parts with \`${PEER_PACKAGES.command}\`.`,

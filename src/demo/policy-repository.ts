@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 
 const run = promisify(execFile);
@@ -112,7 +113,7 @@ async function tool(program: string, args: readonly string[], cwd?: string): Pro
     const { stdout } = await run(program, [...args], { env, ...(cwd ? { cwd } : {}) });
     return stdout;
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+    if (errorCode(cause) === 'ENOENT') {
       throw new HoopError('HOOP_MISSING_PROGRAM', `"${program}" is not installed`, {
         detail: 'The policy is a git repository whose commits are signed with an SSH key.',
         hint: `On Debian or Ubuntu: sudo apt-get install ${program === 'git' ? 'git' : 'openssh-client'}`,

@@ -7,7 +7,7 @@ import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { wrapWords } from '../ui/wrap-words.ts';
-import { doneOrAborted } from '../until.ts';
+import { doneOrAborted, onAbort } from '../until.ts';
 import { DEMO_SERVER, DEMO_TARGET, type Demo, startDemo } from './demo.ts';
 import { foldMessages } from './fold-messages.ts';
 import { LAUNCHER } from './hoop-process.ts';
@@ -187,18 +187,16 @@ async function pressEnter(io: Io, what: 'go on' | 'more' | 'what to try'): Promi
   io.stderr.write(`\n  Enter: ${what}${orEnd} `);
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const lines = createInterface({ input: io.stdin, terminal: false });
-  const interrupted = (): void => {
+  using _ = onAbort(io.signal, () => {
     // What is said next does not stand behind the question.
     io.stderr.write('\n');
     reject(io.signal.reason);
-  };
-  io.signal.addEventListener('abort', interrupted, { once: true });
+  });
   lines.once('line', (line) => resolve(!/^q/i.test(line.trim())));
   lines.once('close', () => resolve(false));
   try {
     return await promise;
   } finally {
-    io.signal.removeEventListener('abort', interrupted);
     lines.close();
   }
 }

@@ -60,7 +60,6 @@ export interface CheckServices extends TargetServices {
 /** All that a connector gets of the gateway besides its sessions. */
 export interface GatewayServices extends TargetServices {
   readonly policy: GatewayPolicy;
-  readonly approvals: SessionApprovalsOptions['approvals'];
   /** State that outlives a restart: tables of its own in there, files of its own beside it. */
   readonly database: IndexStore;
   readonly dataDirectory: string;
@@ -126,13 +125,8 @@ export interface StreamEnd {
   readonly problem?: HoopError;
 }
 
-/** Whose requests for approval a session asks. */
-export type SessionIdentity = Pick<
-  SessionApprovalsOptions,
-  'session' | 'run' | 'principal' | 'reason' | 'prompt'
->;
-
-export interface SessionContext extends SessionIdentity {
+/** With whose requests for approval it asks. */
+export interface SessionContext extends SessionApprovalsOptions {
   /** The grant in force now; it changes under a live session. */
   readonly grant: () => Grant;
   /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */

@@ -3,19 +3,16 @@
  * so that both can be told apart whatever the options are. A quoted value can hold newlines.
  * https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS-CSV
  */
-import { ProtocolError } from '../errors.ts';
 import type { Stretch } from './candidates/stretch.ts';
 import {
   type CopyLines,
-  type CopyPart,
   type CopyScanner,
   equals,
-  FieldPlaces,
   has,
   INCOMPLETE,
+  LineScanner,
   NOT_QUOTED,
   WRONG_COLUMNS,
-  wrongColumns,
 } from './copy-format.ts';
 
 const NEWLINE = 0x0a;
@@ -30,54 +27,12 @@ export interface CsvLines extends CopyLines {
   readonly forceQuote: readonly boolean[];
 }
 
-export class CsvScanner implements CopyScanner {
-  readonly #lines: CsvLines;
-  readonly #fields: FieldPlaces;
-  /** Before the first line. */
-  #isFirst = true;
-  part: CopyPart = 'row';
-  readonly isComplete = true;
-  readonly prefix = 0;
+export class CsvScanner extends LineScanner<CsvLines> implements CopyScanner {
   readonly respellsNull = false;
 
-  constructor(lines: CsvLines) {
-    this.#lines = lines;
-    this.#fields = new FieldPlaces(lines.columns);
-  }
-
-  get starts(): readonly number[] {
-    return this.#fields.starts;
-  }
-
-  get ends(): readonly number[] {
-    return this.#fields.ends;
-  }
-
-  get count(): number {
-    return this.#fields.count;
-  }
-
-  scan(bytes: Uint8Array, at: number): number {
-    const end = this.#read(bytes, at, bytes.length);
-    if (end === WRONG_COLUMNS) throw wrongColumns();
-    if (end === NOT_QUOTED) throw new ProtocolError('a field of the COPY is not quoted as csv');
-    if (end === INCOMPLETE) return -1;
-    this.part = this.#isFirst && this.#lines.hasHeader ? 'header' : 'row';
-    this.#isFirst = false;
-    return end;
-  }
-
-  isRow(bytes: Uint8Array, at: number, end: number): boolean {
-    if (this.#isFirst && this.#lines.hasHeader) return false;
-    if (this.#read(bytes, at, end) !== end) return false;
-    this.part = 'row';
-    return true;
-  }
-
-  /** @returns the offset behind the row, INCOMPLETE, WRONG_COLUMNS or NOT_QUOTED. */
-  #read(bytes: Uint8Array, at: number, end: number): number {
-    const fields = this.#fields;
-    const { delimiter, quote } = this.#lines;
+  protected read(bytes: Uint8Array, at: number, end: number): number {
+    const fields = this.fields;
+    const { delimiter, quote } = this.lines;
     fields.begin();
     let start = at;
     for (let index = at; index < end; index += 1) {
@@ -100,7 +55,7 @@ export class CsvScanner implements CopyScanner {
 
   /** @returns the offset behind the closing quote; `end`: it may still come. */
   #endOfQuoted(bytes: Uint8Array, start: number, end: number): number {
-    const { quote, escapeByte } = this.#lines;
+    const { quote, escapeByte } = this.lines;
     for (let index = start + 1; index < end; index += 1) {
       const byte = bytes[index];
       const next = index + 1 < end ? bytes[index + 1] : undefined;
@@ -116,7 +71,7 @@ export class CsvScanner implements CopyScanner {
   place(bytes: Uint8Array, index: number, place: Stretch): 'null' | 'plain' | 'escaped' {
     const start = this.starts[index] ?? 0;
     const end = this.ends[index] ?? 0;
-    const { quote, escapeByte, serverNull } = this.#lines;
+    const { quote, escapeByte, serverNull } = this.lines;
     const isQuoted = start < end && bytes[start] === quote;
     if (!isQuoted && equals(bytes, start, end, serverNull)) return 'null';
     place.bytes = bytes;
@@ -128,7 +83,7 @@ export class CsvScanner implements CopyScanner {
   value(bytes: Uint8Array, index: number): Uint8Array | null {
     const start = this.starts[index] ?? 0;
     const end = this.ends[index] ?? 0;
-    const { quote, escapeByte, serverNull } = this.#lines;
+    const { quote, escapeByte, serverNull } = this.lines;
     if (start === end || bytes[start] !== quote) {
       const isNull = this.part === 'row' && equals(bytes, start, end, serverNull);
       return isNull ? null : bytes.subarray(start, end);
@@ -138,7 +93,7 @@ export class CsvScanner implements CopyScanner {
   }
 
   encode(value: Uint8Array | null, index: number): Uint8Array {
-    const { quote, escapeByte, clientNull } = this.#lines;
+    const { quote, escapeByte, clientNull } = this.lines;
     if (value === null) return clientNull;
     if (this.isPlain(value, 0, value.length, index)) return value;
     const out = new Uint8Array(value.length * 2 + 2);
@@ -154,7 +109,7 @@ export class CsvScanner implements CopyScanner {
 
   /** Whether no quotes are needed. */
   isPlain(bytes: Uint8Array, start: number, end: number, index: number): boolean {
-    const { delimiter, quote, clientNull, forceQuote } = this.#lines;
+    const { delimiter, quote, clientNull, forceQuote } = this.lines;
     if (this.part === 'row' && forceQuote[index] === true) return false;
     if (equals(bytes, start, end, clientNull) || equals(bytes, start, end, END_MARK)) return false;
     for (let at = start; at < end; at += 1) {

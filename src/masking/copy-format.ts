@@ -109,3 +109,51 @@ export function has(bytes: Uint8Array, start: number, end: number, byte: number)
   }
   return false;
 }
+
+/** What the formats of lines have in common: a header, and how a row is told from what is none. */
+export abstract class LineScanner<Lines extends CopyLines> {
+  protected readonly lines: Lines;
+  protected readonly fields: FieldPlaces;
+  /** Before the first line. */
+  #isFirst = true;
+  part: CopyPart = 'row';
+  readonly isComplete = true;
+  readonly prefix = 0;
+
+  constructor(lines: Lines) {
+    this.lines = lines;
+    this.fields = new FieldPlaces(lines.columns);
+  }
+
+  get starts(): readonly number[] {
+    return this.fields.starts;
+  }
+
+  get ends(): readonly number[] {
+    return this.fields.ends;
+  }
+
+  get count(): number {
+    return this.fields.count;
+  }
+
+  scan(bytes: Uint8Array, at: number): number {
+    const end = this.read(bytes, at, bytes.length);
+    if (end === WRONG_COLUMNS) throw wrongColumns();
+    if (end === NOT_QUOTED) throw new ProtocolError('a field of the COPY is not quoted as csv');
+    if (end === INCOMPLETE) return -1;
+    this.part = this.#isFirst && this.lines.hasHeader ? 'header' : 'row';
+    this.#isFirst = false;
+    return end;
+  }
+
+  isRow(bytes: Uint8Array, at: number, end: number): boolean {
+    if (this.#isFirst && this.lines.hasHeader) return false;
+    if (this.read(bytes, at, end) !== end) return false;
+    this.part = 'row';
+    return true;
+  }
+
+  /** @returns the offset behind the row, INCOMPLETE, WRONG_COLUMNS or NOT_QUOTED. */
+  protected abstract read(bytes: Uint8Array, at: number, end: number): number;
+}

@@ -6,14 +6,12 @@
 import type { Stretch } from './candidates/stretch.ts';
 import {
   type CopyLines,
-  type CopyPart,
   type CopyScanner,
   equals,
-  FieldPlaces,
   has,
   INCOMPLETE,
+  LineScanner,
   WRONG_COLUMNS,
-  wrongColumns,
 } from './copy-format.ts';
 
 const NEWLINE = 0x0a;
@@ -30,57 +28,15 @@ const LETTER_OF = new Map([
 ]);
 const CONTROL_OF = new Map([...LETTER_OF].map(([control, letter]) => [letter, control]));
 
-export class TextScanner implements CopyScanner {
-  readonly #lines: CopyLines;
-  readonly #fields: FieldPlaces;
-  /** Before the first line. */
-  #isFirst = true;
-  part: CopyPart = 'row';
-  readonly isComplete = true;
-  readonly prefix = 0;
-
-  constructor(lines: CopyLines) {
-    this.#lines = lines;
-    this.#fields = new FieldPlaces(lines.columns);
-  }
-
-  get starts(): readonly number[] {
-    return this.#fields.starts;
-  }
-
-  get ends(): readonly number[] {
-    return this.#fields.ends;
-  }
-
-  get count(): number {
-    return this.#fields.count;
-  }
-
+export class TextScanner extends LineScanner<CopyLines> implements CopyScanner {
   get respellsNull(): boolean {
-    const { serverNull, clientNull } = this.#lines;
+    const { serverNull, clientNull } = this.lines;
     return !equals(serverNull, 0, serverNull.length, clientNull);
   }
 
-  scan(bytes: Uint8Array, at: number): number {
-    const end = this.#read(bytes, at, bytes.length);
-    if (end === WRONG_COLUMNS) throw wrongColumns();
-    if (end === INCOMPLETE) return -1;
-    this.part = this.#isFirst && this.#lines.hasHeader ? 'header' : 'row';
-    this.#isFirst = false;
-    return end;
-  }
-
-  isRow(bytes: Uint8Array, at: number, end: number): boolean {
-    if (this.#isFirst && this.#lines.hasHeader) return false;
-    if (this.#read(bytes, at, end) !== end) return false;
-    this.part = 'row';
-    return true;
-  }
-
-  /** @returns the offset behind the line, INCOMPLETE or WRONG_COLUMNS. */
-  #read(bytes: Uint8Array, at: number, end: number): number {
-    const fields = this.#fields;
-    const { delimiter } = this.#lines;
+  protected read(bytes: Uint8Array, at: number, end: number): number {
+    const fields = this.fields;
+    const { delimiter } = this.lines;
     fields.begin();
     let start = at;
     for (let index = at; index < end; index += 1) {
@@ -100,7 +56,7 @@ export class TextScanner implements CopyScanner {
   place(bytes: Uint8Array, index: number, place: Stretch): 'null' | 'plain' | 'escaped' {
     const start = this.starts[index] ?? 0;
     const end = this.ends[index] ?? 0;
-    if (equals(bytes, start, end, this.#lines.serverNull)) return 'null';
+    if (equals(bytes, start, end, this.lines.serverNull)) return 'null';
     place.bytes = bytes;
     place.start = start;
     place.end = end;
@@ -108,7 +64,7 @@ export class TextScanner implements CopyScanner {
   }
 
   isPlain(bytes: Uint8Array, start: number, end: number): boolean {
-    const { delimiter } = this.#lines;
+    const { delimiter } = this.lines;
     for (let at = start; at < end; at += 1) {
       if (mustEscape(bytes[at] ?? 0, delimiter)) return false;
     }
@@ -119,14 +75,14 @@ export class TextScanner implements CopyScanner {
     const start = this.starts[index] ?? 0;
     const end = this.ends[index] ?? 0;
     // A header never says NULL: a name that looks like it is a name.
-    if (this.part === 'row' && equals(bytes, start, end, this.#lines.serverNull)) return null;
+    if (this.part === 'row' && equals(bytes, start, end, this.lines.serverNull)) return null;
     const field = bytes.subarray(start, end);
     return field.includes(BACKSLASH) ? unescaped(field) : field;
   }
 
   encode(value: Uint8Array | null): Uint8Array {
-    if (value === null) return this.#lines.clientNull;
-    const { delimiter } = this.#lines;
+    if (value === null) return this.lines.clientNull;
+    const { delimiter } = this.lines;
     if (this.isPlain(value, 0, value.length)) return value;
     const out = new Uint8Array(value.length * 2);
     let length = 0;

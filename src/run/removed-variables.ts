@@ -5,6 +5,7 @@
  * not hide. Keys of the agents themselves (ANTHROPIC_API_KEY, OPENAI_API_KEY, …) stay: without them
  * nothing would run.
  */
+import { LIBPQ_SETTINGS } from '../libpq-settings.ts';
 
 /** Why a variable is taken away, for people. */
 export type RemovalReason =
@@ -90,15 +91,6 @@ const RULES: readonly Rule[] = [
   { reason: 'of an outer hoop', names: /^HOOP_(?!CARRIER$)\w+$/ },
 ];
 
-/** Settings of the person that have nothing to do with where a connection goes. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  'PGAPPNAME',
-  'PGTZ',
-  'PGDATESTYLE',
-  'PGGEQO',
-  'PGCLIENTENCODING',
-]);
-
 /** A connection string is one under any name. Of proxies (http://user:pass@…) it is no business. */
 const DATABASE_URL =
   /^\s*["']?(jdbc:)?(postgres(ql)?|cockroachdb|redshift|mysql|mariadb|mssql|sqlserver|oracle|mongodb(\+srv)?|rediss?|clickhouse|snowflake|amqps?)(\+\w+)?:/i;
@@ -141,7 +133,7 @@ export class RemovedVariables {
         return undefined;
       }
     }
-    if (HARMLESS.has(name)) {
+    if (LIBPQ_SETTINGS.includes(name)) {
       return undefined;
     }
     // Windows does not distinguish case, and neither do those who write `database_url`.

@@ -5,16 +5,16 @@
 import type { Socket } from 'node:net';
 import { HoopError } from '../errors.ts';
 import type { LocalListener } from './local-listener.ts';
-import type { RefusalReason } from './local-refusal.ts';
+import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
 import { PeerCheck } from './peer-check.ts';
 import { type PendingLogin, PendingLogins } from './pending-logins.ts';
 
 export interface LocalConnectionsOptions {
   readonly listener: LocalListener;
-  readonly allowedUids: readonly number[] | undefined;
+  readonly allowedUids?: readonly number[] | undefined;
   /** For tests. */
-  readonly loginWithinMs: number | undefined;
-  readonly onRefused: ((reason: RefusalReason) => void) | undefined;
+  readonly loginWithinMs?: number | undefined;
+  readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
 }
 
 export class LocalConnections {
@@ -58,6 +58,24 @@ export class LocalConnections {
     });
     this.#serving.add(serving);
     return serving;
+  }
+
+  /**
+   * As `serve`, where whoever is refused is told nothing.
+   * @param connection rejects with LocalRefusal when nobody may come in that way
+   * @param failed what is done about other errors
+   */
+  accept(
+    socket: Socket,
+    connection: Promise<void>,
+    failed: (error: unknown) => Promise<void> | void = () => void socket.destroy(),
+  ): Promise<void> {
+    const end = async (error: unknown): Promise<void> => {
+      if (!(error instanceof LocalRefusal)) return failed(error);
+      this.countRefusal(error.reason);
+      socket.destroy();
+    };
+    return this.serve(connection.catch(end));
   }
 
   countRefusal(reason: RefusalReason): void {

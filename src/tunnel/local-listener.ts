@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { openPeerTables } from './local-peer.ts';
 
@@ -128,13 +129,13 @@ export class LocalListener {
 }
 
 function cannotListen(listen: ListenOn, cause: unknown): HoopError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = errorCode(cause);
   const what = listen.type === 'tcp' ? `port ${listen.port}` : `a socket in "${listen.directory}"`;
   const details: Readonly<Record<string, string>> = {
     EADDRINUSE: 'Another program listens there.',
     EACCES: 'Ports below 1024 are usually kept for the administrator.',
   };
-  const known = typeof code === 'string' ? details[code] : undefined;
+  const known = details[code ?? ''];
   return new HoopError('HOOP_LOCAL_PORT', `cannot listen on ${what}`, {
     detail: known ?? (cause instanceof Error ? `${cause.message}.` : undefined),
     hint:

@@ -12,6 +12,7 @@ import {
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { describeNetworkError } from '../client/network-error.ts';
 import { HELLO } from '../protocol/carrier/frames.ts';
+import { onAbort } from '../until.ts';
 
 const CONNECT_WITHIN_MS = 10_000;
 /** From the request to the hello. A middlebox may swallow what it does not know. */
@@ -75,10 +76,7 @@ export async function openStreamConnection(
   };
   const socket = connect(options);
   socket.setNoDelay(true);
-  const abort = (): void => {
-    socket.destroy();
-  };
-  signal.addEventListener('abort', abort, { once: true });
+  using _ = onAbort(signal, () => socket.destroy());
   try {
     await connected(socket);
     socket.write(request);
@@ -110,8 +108,6 @@ export async function openStreamConnection(
     socket.destroy();
     signal.throwIfAborted();
     throw describeNetworkError(client.baseUrl, error);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { onAbort } from '../until.ts';
 
 const EVENTS = ['readable', 'end', 'error', 'close'] as const;
 
@@ -10,6 +11,7 @@ const EVENTS = ['readable', 'end', 'error', 'close'] as const;
 export class SocketReader implements Disposable {
   readonly #socket: Socket;
   readonly #signal: AbortSignal;
+  readonly #watch: Disposable;
   #happened = Promise.withResolvers<void>();
   readonly #wake = (): void => {
     this.#happened.resolve();
@@ -22,7 +24,7 @@ export class SocketReader implements Disposable {
     for (const event of EVENTS) {
       socket.on(event, this.#wake);
     }
-    signal.addEventListener('abort', this.#wake);
+    this.#watch = onAbort(signal, this.#wake);
   }
 
   /**
@@ -50,6 +52,6 @@ export class SocketReader implements Disposable {
     for (const event of EVENTS) {
       this.#socket.off(event, this.#wake);
     }
-    this.#signal.removeEventListener('abort', this.#wake);
+    this.#watch[Symbol.dispose]();
   }
 }

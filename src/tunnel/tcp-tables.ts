@@ -11,6 +11,7 @@
  */
 import { openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { errorCode } from '../error-code.ts';
 
 /** Java's clients use IPv6 sockets for everything, and stand in the second table. */
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
@@ -144,7 +145,7 @@ function openTable(table: string): number[] {
   try {
     return [openSync(table, 'r')];
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ABSENT.includes(error.code)) {
+    if (ABSENT.includes(errorCode(error))) {
       return [];
     }
     throw error;

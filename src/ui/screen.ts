@@ -5,6 +5,7 @@
  */
 import { Box, type Key, render, Text, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { createElement, type ReactElement, useEffect, useReducer } from 'react';
+import { onAbort } from '../until.ts';
 import { FilteredOutput, type TerminalLike } from './filtered-output.ts';
 
 export interface ScreenSize {
@@ -68,10 +69,8 @@ export async function showScreen(view: ScreenView, options: ScreenOptions): Prom
       alternateScreen: true,
       incrementalRendering: true,
     });
-    const stop = () => shown.unmount();
-    signal.addEventListener('abort', stop, { once: true });
+    using _ = onAbort(signal, () => shown.unmount());
     await shown.waitUntilExit();
-    signal.removeEventListener('abort', stop);
   } finally {
     output.restore();
   }

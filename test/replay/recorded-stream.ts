@@ -3,7 +3,6 @@ import { encodeBackendKeyData } from '../../src/connectors/postgres/protocol/bac
 import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
 import { encodeCommandComplete } from '../../src/connectors/postgres/protocol/command-complete.ts';
 import { encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
-import { encodeDescribe } from '../../src/connectors/postgres/protocol/describe.ts';
 import {
   encodeEmptyBackend,
   encodeEmptyFrontend,
@@ -18,6 +17,7 @@ import { encodeReadyForQuery } from '../../src/connectors/postgres/protocol/read
 import { type Report, reportFields } from '../../src/connectors/postgres/protocol/report-fields.ts';
 import { encodeRowDescription } from '../../src/connectors/postgres/protocol/row-description.ts';
 import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
+import { encodeDescribe } from '../../src/connectors/postgres/protocol/statement-or-portal.ts';
 import type { EvidenceLine, RecordingEvent } from '../../src/recording/types.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 

@@ -1,4 +1,6 @@
 /** Which HTTP status an error has, and its body. The only place of the API that decides this. */
+
+import { errorCode } from '../../error-code.ts';
 import { type ErrorCode, HoopError } from '../../errors.ts';
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -53,13 +55,9 @@ const SQLITE_FULL = 13;
 
 /** Whether there is no room to write, whoever said so: the system, or SQLite for it. */
 function isDiskFull(error: unknown): boolean {
-  if (!(error instanceof Error)) {
-    return false;
-  }
-  return (
-    ('code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')) ||
-    ('errcode' in error && error.errcode === SQLITE_FULL)
-  );
+  const code = errorCode(error);
+  const isOfSqlite = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
+  return code === 'ENOSPC' || code === 'EDQUOT' || isOfSqlite;
 }
 
 /** What is not a HoopError is a bug: the client learns the request's id and nothing else. */

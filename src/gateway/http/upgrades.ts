@@ -14,6 +14,7 @@ import { encodeStreamAccept, STREAM_PROTOCOL } from '../../carrier/stream-upgrad
 import { WebSocketCarrier } from '../../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { StreamKind } from '../../stream-kinds.ts';
+import { onAbort } from '../../until.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
@@ -151,15 +152,11 @@ export class Upgrades {
       },
     });
     this.#connections.set(connection, session);
-    const close = (): void => connection.close();
-    session.over.addEventListener('abort', close, { once: true });
+    const watch = onAbort(session.over, () => connection.close());
     socket.once('close', () => {
       this.#connections.delete(connection);
-      session.over.removeEventListener('abort', close);
+      watch[Symbol.dispose]();
     });
-    if (session.over.aborted) {
-      close();
-    }
     if (head.length > 0) {
       socket.unshift(head);
     }

@@ -1,5 +1,6 @@
 /** Whose turn it is: one search at a time, and nobody takes all the places of those that wait. */
 import { HoopError } from '../../errors.ts';
+import { onAbort } from '../../until.ts';
 
 /** The one that is under way among them. */
 const MAX_SEARCHES = 16;
@@ -25,8 +26,7 @@ export class SearchQueue {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const place: Place = { who, begin: resolve };
     this.#places.push(place);
-    const leave = (): void => reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
+    using _ = onAbort(signal, () => reject(signal.reason));
     if (this.#places.length === 1) {
       resolve();
     }
@@ -34,7 +34,6 @@ export class SearchQueue {
       await promise;
       return await work();
     } finally {
-      signal.removeEventListener('abort', leave);
       const index = this.#places.indexOf(place);
       this.#places.splice(index, 1);
       if (index === 0) {

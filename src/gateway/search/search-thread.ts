@@ -4,6 +4,7 @@
  * machine, however many people search.
  */
 import { Worker } from 'node:worker_threads';
+import { onAbort } from '../../until.ts';
 import { SearchQueue } from './search-queue.ts';
 import type { SearchJob, SearchResult } from './search-recording.ts';
 
@@ -48,12 +49,11 @@ export class SearchThread implements AsyncDisposable {
     signal.throwIfAborted();
     this.#worker ??= this.#start();
     const worker = this.#worker;
-    const stop = () => worker.postMessage('stop');
     const { promise, resolve } = Promise.withResolvers<SearchAnswer>();
     // A recording that exhausts the thread's memory ends the thread, and nothing else.
     const lost = () => resolve({ failed: 'damaged', message: 'the search thread ended' });
     worker.once('message', resolve).once('exit', lost);
-    signal.addEventListener('abort', stop, { once: true });
+    using _ = onAbort(signal, () => worker.postMessage('stop'));
     worker.ref();
     worker.postMessage(job);
     try {
@@ -61,7 +61,6 @@ export class SearchThread implements AsyncDisposable {
       signal.throwIfAborted();
       return answer;
     } finally {
-      signal.removeEventListener('abort', stop);
       worker.off('message', resolve).off('exit', lost);
       worker.unref();
     }

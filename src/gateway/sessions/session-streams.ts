@@ -10,8 +10,9 @@ import {
   type StreamOffsets,
 } from '../../recording/types.ts';
 import { type StreamKind, TERMINAL_STREAM } from '../../stream-kinds.ts';
+import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import type { ConnectorSession, SessionContext, SessionIdentity } from '../connector.ts';
+import type { ConnectorSession, SessionContext } from '../connector.ts';
 import { SessionTerminal } from './session-terminal.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
@@ -29,7 +30,7 @@ export interface SessionOpening {
   readonly target: string;
   readonly kind: string;
   readonly streamKinds: readonly StreamKind[];
-  open(streams: Omit<SessionContext, keyof SessionIdentity>): ConnectorSession;
+  open(streams: Omit<SessionContext, keyof SessionApprovalsOptions>): ConnectorSession;
 }
 
 export interface SessionStreamsOptions {

@@ -3,6 +3,7 @@
  * by nobody here. The client is bound to what it may be, and who is no client of ours by the same.
  */
 import type { Duplex } from 'node:stream';
+import { onAbort } from '../../until.ts';
 
 /** Of a session, in all of its terminal streams. A client of ours ends at 64 MiB. */
 const MAX_BYTES = 65 << 20;
@@ -23,11 +24,7 @@ export class SessionTerminal {
 
   /** Until the client has ended it, the session ends or there is too much of it. @returns why */
   async record(client: Duplex, ending: AbortSignal): Promise<string> {
-    const stop = (): void => void client.destroy();
-    ending.addEventListener('abort', stop, { once: true });
-    if (ending.aborted) {
-      stop();
-    }
+    using _ = onAbort(ending, () => client.destroy());
     try {
       for await (const bytes of client) {
         if (this.#bytes === 0) {
@@ -45,8 +42,6 @@ export class SessionTerminal {
         return 'terminal';
       }
       throw error;
-    } finally {
-      ending.removeEventListener('abort', stop);
     }
   }
 }

@@ -9,12 +9,14 @@ import type { GatewayKeys } from '../../recording/gateway-keys.ts';
 import type { RecordingStore } from '../../recording/recording-store.ts';
 import type { EndReason } from '../../recording/types.ts';
 import type { AccessGrant, AccessGrants } from '../access/access-grants.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { type Block, blockText, meansPrincipal } from '../blocks/block.ts';
 import type { Blocks } from '../blocks/blocks.ts';
-import type { PreparedSession, SessionIdentity } from '../connector.ts';
+import type { PreparedSession } from '../connector.ts';
 import type { Connectors } from '../connectors.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { SessionIndex } from '../index/session-index.ts';
@@ -29,6 +31,7 @@ import { authorizeSession, checkSessionRequest } from './session-request.ts';
 export interface SessionsOptions {
   readonly policy: GatewayPolicy;
   readonly access: AccessGrants;
+  readonly approvals: Approvals;
   readonly blocks: Pick<Blocks, 'require'>;
   /** Those of now: they are renewed while the gateway runs. */
   readonly keys: () => GatewayKeys;
@@ -221,7 +224,7 @@ export class Sessions {
   ): Promise<SessionReply> {
     const { who, request, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
-    const { store, index, clock, log, access, policy, connectors } = this.#options;
+    const { store, index, clock, log, access, policy, approvals, connectors } = this.#options;
     const { principal, family } = who;
     const begun = await beginRecording(
       { store, index, access, keys: this.#options.keys(), nowMs: clock() },
@@ -232,8 +235,8 @@ export class Sessions {
     const prompts = new SessionPrompts((text) =>
       redactedText(text, detectors() ?? grant.detectors),
     );
-    const identity: SessionIdentity = {
-      session: id,
+    const asking: SessionApprovalsOptions = {
+      ...{ approvals, policy, clock, session: id },
       run: who.run?.id,
       principal,
       reason,
@@ -249,7 +252,7 @@ export class Sessions {
         target: target.name,
         kind: target.kind,
         streamKinds: connectors.streamKindsOf(target.kind),
-        open: (streams) => prepared.open({ ...identity, ...streams }),
+        open: (streams) => prepared.open({ ...asking, ...streams }),
       },
       grant,
       onGrantDue: () => access.endDue(),

@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 export async function openConnectors(
   { config, clock, log, opened }: Opening,
   { credentials, database, directory, maskKey }: GatewayData,
-  { policy, approvals, followPolicy }: OpenPolicy,
+  { policy, followPolicy }: OpenPolicy,
   sources: readonly GatewaySource[],
 ) {
   const targets = new Targets(config);
@@ -20,7 +20,6 @@ export async function openConnectors(
       credentials,
       maxMessageBytes: config.limits.messageMiB * MIB,
       policy,
-      approvals,
       database,
       dataDirectory: directory.path,
       key: maskKey,

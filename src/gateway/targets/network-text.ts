@@ -1,3 +1,5 @@
+import { errorCode } from '../../error-code.ts';
+
 /** Why a target cannot be reached, as a sentence; the network's own words are for nobody but us. */
 
 const NETWORK: Readonly<Record<string, string>> = {
@@ -16,10 +18,5 @@ export function networkText(cause: unknown): string {
   // Of several addresses that all failed, Node gives an error without a code of its own kind.
   const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
   const code = errorCode(first);
-  return NETWORK[code] ?? `The connection failed${code === '' ? '' : ` (${code})`}.`;
-}
-
-/** Empty: it has none. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+  return NETWORK[code ?? ''] ?? `The connection failed${code === undefined ? '' : ` (${code})`}.`;
 }

@@ -5,7 +5,9 @@
  * on the terminal, or reach a transport other than https, ssh and local files.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
+import { onAbort } from '../../until.ts';
 
 /** Bytes of git's standard output and error that are kept; enough for a bundle of a policy. */
 const MAX_GIT_OUTPUT = 64 * 1024 * 1024;
@@ -89,12 +91,10 @@ export async function runGit(options: GitOptions): Promise<GitRun> {
     ],
     { cwd: '/', env: gitEnvironment(options), stdio: ['pipe', 'pipe', 'pipe'], detached: true },
   );
-  const stop = (): void => killGroup(child);
-  signal.addEventListener('abort', stop, { once: true });
+  using _ = onAbort(signal, () => killGroup(child));
   const run = await collect(child, options.input).catch((cause: unknown) => {
     throw asHoopError(cause);
   });
-  signal.removeEventListener('abort', stop);
   options.signal.throwIfAborted();
   if (timeout.aborted) {
     throw new HoopError('HOOP_POLICY_FETCH', 'git took too long', {
@@ -216,7 +216,7 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 function asHoopError(cause: unknown): unknown {
-  if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+  if (errorCode(cause) === 'ENOENT') {
     return new HoopError('HOOP_MISSING_PROGRAM', '"git" is not installed', {
       detail: 'The policy is a git repository.',
       hint: 'On Debian or Ubuntu: sudo apt-get install git',

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { isIP, type Server as NetServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { errorCode } from '../../error-code.ts';
 import {
   type AllowedHost,
   isAddressAllowed,
@@ -211,8 +212,7 @@ function addressesOfMachine(): readonly string[] {
 
 /** The system's code says enough; the message would repeat the address. */
 function describe(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
-    return error.code === 'ENOTFOUND' ? 'there is no such host' : error.code;
-  }
+  const code = errorCode(error);
+  if (code !== undefined) return code === 'ENOTFOUND' ? 'there is no such host' : code;
   return error instanceof Error ? error.message : String(error);
 }

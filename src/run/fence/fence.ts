@@ -17,6 +17,7 @@ import { delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
 import { type Home, locateHome } from '../../home.ts';
 import { childOf } from '../child-of.ts';
@@ -239,7 +240,7 @@ export class Fence implements AsyncDisposable {
       process.kill(this.#innerProcess, signal);
     } catch (error) {
       // It has ended meanwhile, which is waited for elsewhere.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) {
+      if (errorCode(error) !== 'ESRCH') {
         throw error;
       }
     }

@@ -3,6 +3,7 @@
  * nothing that is somebody's key. A list of names that are secret would always lack one, so what is
  * not on this list stays outside until it is let in by name.
  */
+import { LIBPQ_SETTINGS } from '../../libpq-settings.ts';
 
 const NAMES: ReadonlySet<string> = new Set([
   // the person, the shell, the terminal
@@ -32,8 +33,7 @@ const NAMES: ReadonlySet<string> = new Set([
   // whom to trust
   ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS', 'REQUESTS_CA_BUNDLE'],
   ...['CURL_CA_BUNDLE', 'NIX_SSL_CERT_FILE', 'GIT_SSL_CAINFO'],
-  // libpq's that say nothing of where a connection goes
-  ...['PGAPPNAME', 'PGTZ', 'PGDATESTYLE', 'PGGEQO', 'PGCLIENTENCODING'],
+  ...LIBPQ_SETTINGS,
 ]);
 
 const FORMS: readonly RegExp[] = [

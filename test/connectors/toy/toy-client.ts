@@ -10,6 +10,7 @@ import type {
   StreamContext,
   StreamDecoder,
 } from '../../../src/replay/connector.ts';
+import { decisionOf, operationEntry } from '../../../src/replay/operation-entry.ts';
 import type { Decision, Statement } from '../../../src/replay/timeline.ts';
 import type {
   ClientConnector,
@@ -40,29 +41,14 @@ class ToyOffer implements LocalOffer {
   async serve({ target, listener, openTunnel, ...rest }: ServedTarget): Promise<SessionPort> {
     const password = randomBytes(16).toString('hex');
     const { allowedUids, onRefused } = rest;
-    const connections = new LocalConnections({
-      listener,
-      allowedUids,
-      onRefused,
-      loginWithinMs: undefined,
-    });
-    listener.serve((socket) => {
-      const served = async (): Promise<void> => {
-        try {
-          await logIn(socket, password, connections.closing);
-        } catch (error) {
-          if (error instanceof LocalRefusal) connections.countRefusal(error.reason);
-          throw error;
-        }
-        const tunnel = await openTunnel('toy', connections.closing);
-        await Promise.all([pump(socket, tunnel).then(() => tunnel.end()), pump(tunnel, socket)]);
-      };
-      void connections.serve(
-        served()
-          .catch(() => undefined)
-          .finally(() => socket.destroy()),
-      );
-    });
+    const connections = new LocalConnections({ listener, allowedUids, onRefused });
+    const serve = async (socket: Socket): Promise<void> => {
+      await logIn(socket, password, connections.closing);
+      const tunnel = await openTunnel('toy', connections.closing);
+      await Promise.all([pump(socket, tunnel).then(() => tunnel.end()), pump(tunnel, socket)]);
+      socket.destroy();
+    };
+    listener.serve((socket) => void connections.accept(socket, serve(socket)));
     this.#urls.set(target.name, `toy://${password}@${listener.host}:${listener.port}`);
     return connections;
   }
@@ -113,13 +99,9 @@ class ToyDecoder implements StreamDecoder {
 
   up(bytes: Uint8Array, startMs: number): void {
     for (const text of this.#lines('up', bytes)) {
-      this.#open.push({
-        ...{ type: 'statement', protocol: 'simple', name: '', parameters: [], approvals: [] },
-        ...{ decisions: [], results: [], notices: [], error: undefined, outcome: 'unanswered' },
-        ...{ number: this.#context.nextNumber(), prompt: this.#context.prompt() },
-        ...{ stream: this.#context.stream, at: this.#at, text, textLength: text.length },
-        ...{ startMs, endMs: undefined },
-      });
+      const { stream, nextNumber, prompt } = this.#context;
+      const start = { stream, number: nextNumber(), prompt: prompt(), at: this.#at, startMs };
+      this.#open.push(operationEntry({ ...start, text }));
       this.#at += text.length + 1;
     }
   }
@@ -133,11 +115,7 @@ class ToyDecoder implements StreamDecoder {
   }
 
   event(event: Parameters<StreamDecoder['event']>[0]): void {
-    if (event.type === 'decision') {
-      const { type: _, stream: __, at, columnsComputed = [], outputsMasked, ...rest } = event;
-      const { comments, prompt } = event;
-      this.#decisions.set(at, { ...rest, columnsComputed, outputsMasked, comments, prompt });
-    }
+    if (event.type === 'decision') this.#decisions.set(event.at, decisionOf(event));
   }
 
   approval(): undefined {

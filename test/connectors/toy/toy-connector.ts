@@ -15,13 +15,12 @@ import { Hold } from '../../../src/gateway/approvals/hold.ts';
 import { HOLD_MANNER } from '../../../src/gateway/approvals/hold-texts.ts';
 import type {
   GatewayConnector,
-  GatewayServices,
   GatewaySource,
   ServedStream,
   SessionContext,
   StreamEnd,
 } from '../../../src/gateway/connector.ts';
-import { StreamRecord } from '../../../src/gateway/sessions/stream-record.ts';
+import { OperationRecord } from '../../../src/gateway/sessions/operation-record.ts';
 import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
 import type { ConnectorRule, PolicyConnector } from '../../../src/policy/connector.ts';
 import { grantSides } from '../../../src/policy/grant-sides.ts';
@@ -61,11 +60,13 @@ function rule(made: ToyRule): ToyRule {
   return { ...made, described: `lines ${made.starts.join(', ')}` };
 }
 
-type Verdict = Refusal | { readonly rules: readonly RuleRef[]; readonly demands: ApprovalDemand[] };
+type Verdict =
+  | Refusal
+  | { readonly rules: readonly RuleRef[]; readonly approvals: ApprovalDemand[] };
 
 function decide(grant: Grant, line: string): Verdict {
   const rules: RuleRef[] = [];
-  const demands: ApprovalDemand[] = [];
+  const approvals: ApprovalDemand[] = [];
   for (const side of grantSides(grant)) {
     const about = ((side.own?.rules ?? []) as readonly ToyRule[]).filter(({ starts }) =>
       starts.some((start) => line.startsWith(start)),
@@ -76,9 +77,9 @@ function decide(grant: Grant, line: string): Verdict {
     if (deny) return refusal(side, { code: 'HOOP_DENIED', message: 'denied', rule: deny.rule });
     if (!gives) return refusal(side, { code: 'HOOP_NOT_ALLOWED', message: 'not allowed' });
     rules.push(gives.rule);
-    if (gives.approval) demands.push({ ...gives, terms: gives.approval });
+    if (gives.approval) approvals.push({ ...gives, terms: gives.approval });
   }
-  return { rules, demands };
+  return { rules, approvals };
 }
 
 interface ToyTarget {
@@ -99,7 +100,7 @@ const toyGateway: GatewayConnector = {
         open: (context) => ({
           hosts: toy.hosts,
           streamLimits: { toy: 1 },
-          serve: (stream) => new ToyStream(services, toy, context, stream).serve(),
+          serve: (stream) => new ToyStream(toy, context, stream).serve(),
           policyChanged: () => undefined,
         }),
       };
@@ -113,24 +114,16 @@ interface ToyAsk extends CommandAsk {
 }
 
 class ToyStream {
-  readonly #services: GatewayServices;
   readonly #target: ToyTarget;
   readonly #context: SessionContext;
   readonly #served: ServedStream;
-  readonly #record: StreamRecord;
-  #lines = 0;
+  readonly #record: OperationRecord;
 
-  constructor(
-    services: GatewayServices,
-    target: ToyTarget,
-    context: SessionContext,
-    served: ServedStream,
-  ) {
-    this.#services = services;
+  constructor(target: ToyTarget, context: SessionContext, served: ServedStream) {
     this.#target = target;
     this.#context = context;
     this.#served = served;
-    this.#record = new StreamRecord({ ...context, stream: served.stream });
+    this.#record = new OperationRecord({ ...context, stream: served.stream });
   }
 
   async serve(): Promise<StreamEnd> {
@@ -162,58 +155,29 @@ class ToyStream {
     socket: Socket,
     answers: AsyncGenerator<Line>,
   ): Promise<string> {
-    this.#lines += 1;
+    const verb = line.split(' ')[0] ?? '';
     const verdict = decide(this.#context.grant(), line);
-    if ('code' in verdict) return this.#refused(line, at, verdict);
-    const { demands, rules } = verdict;
-    this.#decision(line, at, demands.length > 0 ? 'approve' : 'allow', rules);
+    if ('code' in verdict) {
+      this.#record.refused(at, verb, verdict, []);
+      return `ERR ${verdict.code} ${verdict.message}`;
+    }
+    const number = this.#record.allowed(at, verb, { ...verdict, touches: [] });
+    const { approvals: demands } = verdict;
     if (demands.length > 0) {
-      const why = await this.#hold({
-        stream: this.#served.stream,
-        line,
-        at,
-        demands,
-        policyCommit: this.#commit,
-      });
+      const { stream } = this.#served;
+      const why = await this.#hold({ stream, line, at, demands, policyCommit: this.#commit });
       if (why !== undefined) return `ERR ${why}`;
     }
     // Nothing goes to the target that is not on record.
     this.#record.written();
     socket.write(`${line}\n`);
     const answer = (await answers.next()).value?.line ?? 'ERR gone';
-    const { stream } = this.#served;
-    const counted = { rows: 0, maskedValues: 0, detected: {}, sqlState: undefined };
-    this.#record.write({
-      ...{ type: 'result', stream, at, statement: this.#lines, tag: answer.split(' ')[0] },
-      ...counted,
-    });
+    this.#record.finished(at, number, answer.split(' ')[0]);
     return answer;
   }
 
   get #commit(): string {
     return this.#context.grant().commit;
-  }
-
-  #refused(line: string, at: number, refusal: Refusal): string {
-    const { code, message, detail, hint, rule } = refusal;
-    this.#decision(line, at, 'refuse', rule === undefined ? [] : [rule], refusal);
-    const { stream } = this.#served;
-    this.#record.say({ type: 'denied', stream, at, code, message, detail, hint, rule: rule?.id });
-    return `ERR ${code} ${message}`;
-  }
-
-  #decision(
-    line: string,
-    at: number,
-    effect: 'allow' | 'approve' | 'refuse',
-    rules: readonly { readonly id: string; readonly file: string; readonly line: number }[],
-    refusal?: Refusal,
-  ): void {
-    this.#record.write({
-      ...{ type: 'decision', stream: this.#served.stream, at, statement: this.#lines, effect },
-      ...{ verbs: [line.split(' ')[0] ?? ''], relations: [], columnsMasked: [], rules },
-      ...{ code: refusal?.code, message: refusal?.message, policyCommit: this.#commit },
-    });
   }
 
   /** @returns why it does not happen */
@@ -226,8 +190,8 @@ class ToyStream {
       words: ({ line }) => ({ manner: HOLD_MANNER, what: line }),
       again: async () => {
         const now = decide(this.#context.grant(), ask.line);
-        const { demands } = 'code' in now ? { demands: undefined } : now;
-        return demands && { now, ask: { ...ask, demands, policyCommit: this.#commit } };
+        if ('code' in now) return undefined;
+        return { now, ask: { ...ask, demands: now.approvals, policyCommit: this.#commit } };
       },
       generation: () => this.#context.grant().generation,
       tell: (_, { id }) => void client.write(`HELD ${id}\n`),
@@ -240,13 +204,14 @@ class ToyStream {
   }
 
   #approvals() {
-    const { approvals, policy, clock } = this.#services;
-    const options = { ...this.#context, approvals, policy, clock, target: this.#target };
-    return commandApprovals<ToyAsk>(options, {
-      format: 'toy/v1',
-      bound: ({ line, demands }) => [this.#target.name, line, demands],
-      shown: ({ line }) => ({ verb: 'line', text: line, user: 'toy', touches: [] }),
-    });
+    return commandApprovals<ToyAsk>(
+      { ...this.#context, target: this.#target },
+      {
+        format: 'toy/v1',
+        bound: ({ line, demands }) => [this.#target.name, line, demands],
+        shown: ({ line }) => ({ verb: 'line', text: line, user: 'toy', touches: [] }),
+      },
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 /** Databases for programs of this machine: local ports, and the files and variables of libpq. */
 import { randomBytes } from 'node:crypto';
+import { LIBPQ_SETTINGS } from '../../../libpq-settings.ts';
 import { Secret } from '../../../secret.ts';
 import { shellWord } from '../../../shell-word.ts';
 import type {
@@ -28,8 +29,6 @@ const PASSWORD_BYTES = 24;
 const LOCAL_USER = 'hoop';
 /** What libpq and drivers would read besides what we set; anything left there leads elsewhere. */
 const INHERITED = /^PG[A-Z]+$|^DATABASE_URL$/;
-/** Settings of the person that have nothing to do with where the connection goes. */
-const HARMLESS = new Set(['PGAPPNAME', 'PGTZ', 'PGDATESTYLE', 'PGGEQO', 'PGCLIENTENCODING']);
 
 export const postgresClient: ClientConnector = {
   noun: 'a database',
@@ -72,7 +71,7 @@ class PostgresOffer implements LocalOffer {
         PGSERVICEFILE: files.serviceFile,
         ...(main && environmentOf(main)),
       },
-      hides: (variable) => INHERITED.test(variable) && !HARMLESS.has(variable),
+      hides: (variable) => INHERITED.test(variable) && !LIBPQ_SETTINGS.includes(variable),
       urls: new Map(served.map((facts) => [facts.name, connectionUrl(facts)])),
       main: main?.name,
       notes:

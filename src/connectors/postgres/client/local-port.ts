@@ -15,6 +15,7 @@ import type { Tunnel } from '../../../tunnel/half-close.ts';
 import { LocalConnections } from '../../../tunnel/local-connections.ts';
 import type { LocalListener } from '../../../tunnel/local-listener.ts';
 import { LocalRefusal, type RefusalReason } from '../../../tunnel/local-refusal.ts';
+import { onAbort } from '../../../until.ts';
 import { type CancelRequest, encodeCancelRequest } from '../protocol/cancel-request.ts';
 import { makeScramVerifier } from '../protocol/scram-server.ts';
 import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/scram-sha-256.ts';
@@ -173,15 +174,8 @@ export class LocalPort implements AsyncDisposable {
       const tunnel = await this.#options.openTunnel(kind, signal);
       // Whoever reads it learns of errors; this keeps one from being thrown after that.
       tunnel.on('error', () => undefined);
-      const destroy = (): void => {
-        tunnel.destroy(closing.reason);
-      };
-      closing.addEventListener('abort', destroy, { once: true });
-      tunnel.once('close', () => closing.removeEventListener('abort', destroy));
-      if (closing.aborted) {
-        // The port was closed while the tunnel opened: the listener came too late.
-        destroy();
-      }
+      const watch = onAbort(closing, () => tunnel.destroy(closing.reason));
+      tunnel.once('close', () => watch[Symbol.dispose]());
       return tunnel;
     } finally {
       socket.off('close', onClose);

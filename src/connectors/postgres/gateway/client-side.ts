@@ -4,14 +4,13 @@
  * time; while one waits for a verdict or for the target, those behind it wait in the socket.
  */
 import { ProtocolError } from '../../../errors.ts';
-import { decodeClose } from '../protocol/close.ts';
-import { decodeDescribe } from '../protocol/describe.ts';
 import { decodeEmpty } from '../protocol/empty-messages.ts';
 import { MalformedMessage, UndecodableText } from '../protocol/malformed-message.ts';
 import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
 import { FRONTEND, frontendName } from '../protocol/message-types.ts';
 import { decodeParse } from '../protocol/parse.ts';
 import { decodeQuery, encodeQuery } from '../protocol/query.ts';
+import { decodeClose, decodeDescribe } from '../protocol/statement-or-portal.ts';
 import { type Allowed, needsApproval } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { confirmCopies } from './copy-confirmer.ts';

@@ -97,12 +97,11 @@ function openSession(
   target: PostgresTarget,
   context: SessionContext,
 ): ConnectorSession {
-  const { targets, policy, approvals, clock, key: maskKey } = services;
+  const { targets, key: maskKey } = services;
   const { principal } = context;
   const cancelKeys = createCancelRegistry();
   const pace = new StatementPace();
   const catalog = catalogs.source(target);
-  const asked = { ...context, approvals, estimates, target, policy, clock };
   const grantEnded = new Set<() => void>();
   const changed = changedPostgresTarget({ targets, principal, target });
   return {
@@ -122,7 +121,7 @@ function openSession(
         ...(target.hosts.length > 1
           ? { catalogOf: (host) => catalogs.sourceOf(target, host) }
           : {}),
-        approvals: statementApprovals(asked),
+        approvals: statementApprovals({ ...context, estimates, target }),
         isRun: context.run !== undefined,
         lookups,
         changedRows,

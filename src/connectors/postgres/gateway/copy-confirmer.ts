@@ -19,12 +19,11 @@ import { isAmbiguousNull } from '../../../masking/copy-text.ts';
 import { copyWithNull, selectOfCopy } from '../policy/copy-source.ts';
 import type { ProtocolEffect, SqlRefusal } from '../policy/types.ts';
 import { encodeBind } from '../protocol/bind.ts';
-import { encodeClose } from '../protocol/close.ts';
-import { encodeDescribe } from '../protocol/describe.ts';
 import { encodingKey } from '../protocol/encoding-labels.ts';
 import { encodeExecute } from '../protocol/execute.ts';
 import { encodeParse } from '../protocol/parse.ts';
 import type { FieldDescription } from '../protocol/row-description.ts';
+import { encodeClose, encodeDescribe } from '../protocol/statement-or-portal.ts';
 import { UTF8 } from '../protocol/text-codec.ts';
 import { needsConfirmation, needsReading } from './copy-out.ts';
 import {

@@ -61,6 +61,8 @@ const CACHED_VERDICT_TURNS = 16;
  */
 const MAX_VERDICT_AGE_MS = 2000;
 const NO_NAMES: NamesUsed = { wereUsed: false, found: new Map() };
+type Judged = Pick<KnownStatement, 'basis' | 'grantGeneration'>;
+
 export class Decider {
   readonly #state: StreamState;
   readonly #seen: SeenCatalog;
@@ -186,35 +188,28 @@ export class Decider {
   }
 
   /**
-   * Whether what the verdict rests on is still so.
+   * Whether what the verdict rests on is still so, at the moment when this resolves.
    * @param isBound the names in it have been looked up already, by Bind or DECLARE.
    */
-  async isCurrent(
-    statement: Pick<KnownStatement, 'basis' | 'grantGeneration'>,
-    isBound: boolean,
-  ): Promise<boolean> {
-    const { basis } = statement;
-    if (statement.grantGeneration !== this.#state.options.grant().generation) return false;
-    if (basis === undefined) return true;
-    const { settings } = this.#state;
-    if (!basis.usesNoNames) {
-      if ((await this.#seen.current()).generation !== basis.catalog.generation) return false;
-      if (!isBound && !settings.isCertain(basis.touches)) return false;
-    }
-    if (isBound || basis.place === undefined) return true;
-    const place = this.#seen.place;
-    return place !== undefined && samePlace(basis.place, place);
+  async isCurrent(statement: Judged, isBound: boolean): Promise<boolean> {
+    const atOnce = this.isCurrentAtOnce(statement, isBound);
+    return atOnce ?? this.#stands(statement, isBound, await this.#seen.current()) === true;
   }
 
   /** As `isCurrent`; undefined: that has to find out. */
-  isCurrentAtOnce(
-    { basis, grantGeneration }: Pick<KnownStatement, 'basis' | 'grantGeneration'>,
+  isCurrentAtOnce(statement: Judged, isBound: boolean): boolean | undefined {
+    return this.#stands(statement, isBound, this.#seen.currentAtOnce());
+  }
+
+  /** @returns undefined: that takes the catalog */
+  #stands(
+    { basis, grantGeneration }: Judged,
     isBound: boolean,
+    catalog: Catalog | undefined,
   ): boolean | undefined {
     if (grantGeneration !== this.#state.options.grant().generation) return false;
     if (basis === undefined) return true;
     if (!basis.usesNoNames) {
-      const catalog = this.#seen.currentAtOnce();
       if (catalog === undefined) return undefined;
       if (catalog.generation !== basis.catalog.generation) return false;
       if (!isBound && !this.#state.settings.isCertain(basis.touches)) return false;
@@ -222,17 +217,6 @@ export class Decider {
     if (isBound || basis.place === undefined) return true;
     const place = this.#seen.place;
     return place !== undefined && samePlace(basis.place, place);
-  }
-
-  /** `isCurrent` at the moment when it resolves, after something else was waited for. */
-  async isStillCurrent(
-    statement: Pick<KnownStatement, 'basis' | 'grantGeneration'>,
-    isBound: boolean,
-  ): Promise<boolean> {
-    const atOnce = this.isCurrentAtOnce(statement, isBound);
-    if (atOnce !== undefined) return atOnce;
-    const isCurrent = await this.isCurrent(statement, isBound);
-    return isCurrent && statement.grantGeneration === this.#state.options.grant().generation;
   }
 
   /** What named statements and portals are is certain: `settleNames` has nothing to do. */

@@ -4,6 +4,7 @@
  */
 import type { Writable } from 'node:stream';
 import { joinViews } from '../../../join-views.ts';
+import { onAbort } from '../../../until.ts';
 import { StreamEnded } from './stream-ended.ts';
 
 /** Views of this size and more that are not neighbours are handed over one by one; less is copied together. */
@@ -99,17 +100,18 @@ export class OutputBatch {
     }
   }
 
-  #drained(): Promise<void> {
+  async #drained(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const end = (): void => reject(new StreamEnded('the other side is closed'));
     const drained = (): void => resolve();
     this.#sink.on('drain', drained).on('close', end).on('error', end);
-    this.#ended.addEventListener('abort', end, { once: true });
-    if (this.#ended.aborted || this.#sink.destroyed) end();
-    return promise.finally(() => {
+    using _ = onAbort(this.#ended, end);
+    if (this.#sink.destroyed) end();
+    try {
+      await promise;
+    } finally {
       this.#sink.off('drain', drained).off('close', end).off('error', end);
-      this.#ended.removeEventListener('abort', end);
-    });
+    }
   }
 }
 

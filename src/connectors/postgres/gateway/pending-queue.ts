@@ -3,6 +3,8 @@
  * no request numbers: an answer belongs to the head of this queue, and that is how the gateway
  * knows whose it is.
  */
+
+import { onAbort } from '../../../until.ts';
 import type { FieldDescription } from '../protocol/row-description.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { Denial } from './denial.ts';
@@ -181,9 +183,8 @@ export class PendingQueue {
     if (isDone()) return;
     if (this.#ended.aborted) throw new StreamEnded('the stream is over');
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const end = (): void => reject(new StreamEnded('the stream is over'));
-    this.#ended.addEventListener('abort', end, { once: true });
+    using _ = onAbort(this.#ended, () => reject(new StreamEnded('the stream is over')));
     this.#waiters.push({ isDone, resolve });
-    await promise.finally(() => this.#ended.removeEventListener('abort', end));
+    await promise;
   }
 }

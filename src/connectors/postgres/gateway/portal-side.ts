@@ -4,9 +4,9 @@ import { placeholderInBytes } from '../../../policy/placeholders.ts';
 import { mayWriteBack, refusePlaceholder } from '../policy/evaluate-placeholders.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { decodeBind, decodeBindNames, readResultFormats } from '../protocol/bind.ts';
-import { encodeDescribe } from '../protocol/describe.ts';
 import { decodeExecute } from '../protocol/execute.ts';
 import type { FormatCode } from '../protocol/format-code.ts';
+import { encodeDescribe } from '../protocol/statement-or-portal.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
@@ -272,7 +272,7 @@ export class PortalSide {
     if (this.#state.skipping) return undefined;
     if (refusal !== undefined) return this.#denyLookups(at, statement, refusal);
     portal.lookupsAreCounted = candidates !== 0;
-    const isCurrent = await this.#decider.isStillCurrent(statement, true);
+    const isCurrent = await this.#decider.isCurrent(statement, true);
     if (this.#state.skipping) return undefined;
     // It is sent before anything else can happen.
     if (isCurrent) return statement;

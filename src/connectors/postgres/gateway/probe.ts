@@ -5,10 +5,10 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import { encodeBind } from '../protocol/bind.ts';
-import { encodeClose } from '../protocol/close.ts';
 import { decodeDataRow } from '../protocol/data-row.ts';
 import { encodeExecute } from '../protocol/execute.ts';
 import { encodeParse } from '../protocol/parse.ts';
+import { encodeClose } from '../protocol/statement-or-portal.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**

@@ -57,7 +57,7 @@ export class QueryDecisions {
     const refusal = await this.#parts.lookups.spend({ at, candidates });
     if (this.#state.skipping) return { type: 'skipped' };
     if (refusal !== undefined) return refused(refusal);
-    const isCurrent = await this.#parts.decider.isStillCurrent(decided, false);
+    const isCurrent = await this.#parts.decider.isCurrent(decided, false);
     if (this.#state.skipping) return { type: 'skipped' };
     // It is sent before anything else can happen.
     if (isCurrent) return decided;

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { HoopError } from '../../../errors.ts';
+import { onAbort } from '../../../until.ts';
 
 /**
  * Reads `length` bytes and not one more, so that what follows stays in the stream for the next
@@ -24,15 +25,13 @@ export async function readExactly(
   }
 }
 
-function readable(stream: Readable, signal: AbortSignal): Promise<void> {
+async function readable(stream: Readable, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const wake = (): void => resolve();
   stream.on('readable', wake).on('end', wake).on('close', wake).on('error', wake);
-  signal.addEventListener('abort', wake, { once: true });
-  return promise.finally(() => {
-    stream.off('readable', wake).off('end', wake).off('close', wake).off('error', wake);
-    signal.removeEventListener('abort', wake);
-  });
+  using _ = onAbort(signal, wake);
+  await promise;
+  stream.off('readable', wake).off('end', wake).off('close', wake).off('error', wake);
 }
 
 function ended(cause?: unknown): HoopError {

@@ -3,6 +3,7 @@
  * sent that could commit it; see docs/design/0032-row-limits.md.
  */
 
+import { onAbort } from '../../../until.ts';
 import type { RowChanges, SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { askCounters } from './ask-counters.ts';
@@ -140,11 +141,10 @@ export class RowTrials {
   #clientEnded(): void {
     const { options, ended } = this.#state;
     const { clientLeft } = options;
-    const left = (): void => {
+    if (clientLeft === undefined) return;
+    onAbort(clientLeft, () => {
       if (this.isOpen || this.query?.isOpen === true) ended.abort();
-    };
-    if (clientLeft?.aborted) left();
-    clientLeft?.addEventListener('abort', left, { once: true, signal: ended.signal });
+    });
   }
 
   #stop(): void {

@@ -1,9 +1,9 @@
 /** One statement of a simple Query, as messages of the extended protocol. */
 import type { RowChanges } from '../policy/types.ts';
 import { encodeBind } from '../protocol/bind.ts';
-import { encodeDescribe } from '../protocol/describe.ts';
 import { encodeExecute } from '../protocol/execute.ts';
 import { encodeParse } from '../protocol/parse.ts';
+import { encodeDescribe } from '../protocol/statement-or-portal.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import { sendAside } from './probe.ts';

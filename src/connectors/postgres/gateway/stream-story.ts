@@ -1,5 +1,6 @@
 /** What one stream leaves in the record besides its bytes: decisions, results, denials, totals. */
 
+import { deniedLine, rulesOf } from '../../../gateway/sessions/operation-record.ts';
 import {
   type HeldEnd,
   type HeldRequest,
@@ -81,7 +82,7 @@ export class StreamStory {
     this.#decision(at, factsOf({ analysis, rules }), text, refusal);
     if (isMistake(refusal)) return;
     this.#denied += 1;
-    this.#evidence(at, refusal);
+    this.#record.say(deniedLine(this.#options.stream, at, refusal));
   }
 
   /** A result that is withheld though its statement was allowed. */
@@ -90,7 +91,7 @@ export class StreamStory {
     const analysis = run.statement.allowed?.analysis;
     this.#decision(run.at, factsOf({ analysis, rules }), run.statement.text, refusal);
     this.#denied += 1;
-    this.#evidence(run.at, refusal);
+    this.#record.say(deniedLine(this.#options.stream, run.at, refusal));
   }
 
   finished(run: Run, end: { tag?: string; sqlState?: string }): void {
@@ -164,21 +165,6 @@ export class StreamStory {
       verbs,
     });
   }
-
-  #evidence(at: number, refusal: SqlRefusal): void {
-    const { code, message, detail, hint } = refusal;
-    const { stream } = this.#options;
-    this.#record.say({
-      type: 'denied',
-      stream,
-      at,
-      code,
-      message,
-      detail,
-      hint,
-      rule: refusal.rule?.id,
-    });
-  }
 }
 
 function knownFacts(statement: AllowedStatement): DecisionFacts {
@@ -199,18 +185,14 @@ function factsOf(decided: {
 }): DecisionFacts {
   const { analysis, masks = [], rules, approvals = [], computed } = decided;
   const columns = masks.flatMap((mask) => mask?.columns ?? []);
-  const asking = approvals.map(({ rule }) => rule);
-  const all = [...asking, ...rules.filter(({ id }) => !asking.some((rule) => rule.id === id))];
   const relations = [...(analysis?.reads ?? []), ...(analysis?.writes ?? [])];
   return {
     columnsComputed: computed && [...new Set(computed.map(columnName))],
     columnsMasked: [...new Set(columns.map(columnName))],
-    needsApproval: asking.length > 0,
+    needsApproval: approvals.length > 0,
     outputsMasked: masks.flatMap((mask, index) => (mask ? [index] : [])),
     relations: [...new Set(relations.map(({ schema, name }) => `${schema}.${name}`))],
-    rules: all.map(({ id, file, line, grant }) =>
-      grant === undefined ? { file, id, line } : { file, grant, id, line },
-    ),
+    rules: rulesOf(rules, approvals),
     verbs: analysis?.verbs ?? [],
   };
 }

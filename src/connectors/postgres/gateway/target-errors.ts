@@ -3,8 +3,9 @@
  * only where the policy shows it. Texts of Node and of the server name addresses, roles and paths;
  * they stay in `cause`, which goes nowhere but the gateway's log.
  */
+
+import { errorCode } from '../../../error-code.ts';
 import { type ErrorCode, HoopError } from '../../../errors.ts';
-import { errorCode } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 
 const MESSAGES = {
@@ -54,7 +55,7 @@ const CERTIFICATES: Readonly<Record<string, string>> = {
 
 /** @returns undefined: it is no error of TLS. */
 export function tlsText(cause: unknown): string | undefined {
-  const code = errorCode(cause);
+  const code = errorCode(cause) ?? '';
   const known = CERTIFICATES[code];
   if (known !== undefined) {
     return known;

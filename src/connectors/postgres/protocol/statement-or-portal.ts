@@ -1,9 +1,14 @@
 import { MalformedMessage } from './malformed-message.ts';
 import { MessageReader } from './message-reader.ts';
+import { FRONTEND } from './message-types.ts';
 import { MessageWriter } from './message-writer.ts';
-import type { TextCodec } from './text-codec.ts';
+import { type TextCodec, UTF8 } from './text-codec.ts';
 
-/** Which one Close and Describe mean. */
+/**
+ * Which one Close and Describe mean.
+ * Byte1('C' or 'D') · Int32 length · Byte1 'S' statement or 'P' portal · String name
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
 export interface StatementOrPortal {
   readonly what: 'statement' | 'portal';
   readonly name: string;
@@ -12,12 +17,8 @@ export interface StatementOrPortal {
 const STATEMENT = 0x53;
 const PORTAL = 0x50;
 
-/** Byte1 'S' statement or 'P' portal · String name. @param message its name, for errors. */
-export function decodeStatementOrPortal(
-  message: string,
-  body: Uint8Array,
-  text: TextCodec,
-): StatementOrPortal {
+/** @param message its name, for errors. */
+function decode(message: string, body: Uint8Array, text: TextCodec): StatementOrPortal {
   const reader = new MessageReader(message, body);
   const kind = reader.u8();
   if (kind !== STATEMENT && kind !== PORTAL) {
@@ -28,11 +29,31 @@ export function decodeStatementOrPortal(
   return { what: kind === STATEMENT ? 'statement' : 'portal', name };
 }
 
-export function encodeStatementOrPortal(
-  type: number,
-  { what, name }: StatementOrPortal,
-  text: TextCodec,
-): Uint8Array {
+function encode(type: number, { what, name }: StatementOrPortal, text: TextCodec): Uint8Array {
   const kind = what === 'statement' ? STATEMENT : PORTAL;
   return new MessageWriter(type).u8(kind).cstring(name, text).finish();
+}
+
+export interface Close extends StatementOrPortal {
+  readonly type: 'Close';
+}
+
+export function decodeClose(body: Uint8Array, text: TextCodec = UTF8): Close {
+  return { type: 'Close', ...decode('Close', body, text) };
+}
+
+export function encodeClose(message: StatementOrPortal, text: TextCodec = UTF8): Uint8Array {
+  return encode(FRONTEND.Close, message, text);
+}
+
+export interface Describe extends StatementOrPortal {
+  readonly type: 'Describe';
+}
+
+export function decodeDescribe(body: Uint8Array, text: TextCodec = UTF8): Describe {
+  return { type: 'Describe', ...decode('Describe', body, text) };
+}
+
+export function encodeDescribe(message: StatementOrPortal, text: TextCodec = UTF8): Uint8Array {
+  return encode(FRONTEND.Describe, message, text);
 }

@@ -3,6 +3,7 @@
  * wrote about it beside: decisions and counts, tied by the offset of a message in the up stream.
  */
 import type { RecordingEvent } from '../../../recording/types.ts';
+import { decisionOf } from '../../../replay/operation-entry.ts';
 import { MAX_HELD, MAX_NAMES } from '../../../replay/replay-limits.ts';
 import type { ApprovalStep, Decision, Statement } from '../../../replay/timeline.ts';
 import type { OpenStatement } from './open-statement.ts';
@@ -32,23 +33,8 @@ export class StatementLedger {
   }
 
   decision(event: Extract<RecordingEvent, { type: 'decision' }>): void {
-    const { at, effect, verbs, relations, columnsComputed, columnsMasked, outputsMasked } = event;
-    const { rules, code, message, policyCommit, statement, comments, prompt } = event;
-    const decision: Decision = {
-      statement,
-      effect,
-      verbs,
-      relations,
-      columnsComputed: columnsComputed ?? [],
-      columnsMasked,
-      outputsMasked,
-      rules,
-      code,
-      message,
-      policyCommit,
-      comments,
-      prompt,
-    };
+    const { at } = event;
+    const decision = decisionOf(event);
     const known = this.#decisions.get(at);
     if (known) {
       known.push(decision);

@@ -65,9 +65,10 @@ export class LocalSshPort implements AsyncDisposable {
 
   /** A connection that came another way than over the listener. Resolves when it is over. */
   serve(socket: Socket): Promise<void> {
-    return this.#connections.serve(
-      this.#serve(socket).catch((error: unknown) => this.#fail(socket, error)),
-    );
+    return this.#connections.accept(socket, this.#serve(socket), async (error) => {
+      this.#options.onNote?.(error instanceof Error ? error.message : String(error));
+      await closeGently(socket);
+    });
   }
 
   async #serve(socket: Socket): Promise<void> {
@@ -95,15 +96,5 @@ export class LocalSshPort implements AsyncDisposable {
     } finally {
       pending.over();
     }
-  }
-
-  async #fail(socket: Socket, error: unknown): Promise<void> {
-    if (!(error instanceof LocalRefusal)) {
-      this.#options.onNote?.(error instanceof Error ? error.message : String(error));
-      await closeGently(socket);
-      return;
-    }
-    this.#connections.countRefusal(error.reason);
-    socket.destroy();
   }
 }

@@ -11,6 +11,7 @@ import { MAX_PACKET_BYTES } from '../../../ssh2.ts';
 import { closeGently } from '../../../tunnel/close-gently.ts';
 import type { Tunnel } from '../../../tunnel/half-close.ts';
 import { LocalRefusal, type RefusalReason } from '../../../tunnel/local-refusal.ts';
+import { onAbort } from '../../../until.ts';
 import { decodeClientMessage } from '../protocol/client-message.ts';
 import type { DownFrame, UpFrame } from '../protocol/frame.ts';
 import { FrameDecoder } from '../protocol/frame-decoder.ts';
@@ -76,12 +77,7 @@ class ServedConnection {
     this.#options = options;
     const { socket, signal } = options;
     this.#tries = new LoginTries(options.userKey);
-    const abort = (): void => this.#fail(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    socket.once('close', () => {
-      signal.removeEventListener('abort', abort);
-      this.#done.resolve();
-    });
+    socket.once('close', () => this.#done.resolve());
     // It has closed its half: ssh(1) does that when it is gone, and ssh2 ends then.
     socket.once('end', () => this.#done.resolve());
     this.#ssh = new Ssh2Connection(socket, options.hostKey, {
@@ -99,9 +95,8 @@ class ServedConnection {
       // Gone before this was loaded: it does not say so again.
       this.#done.resolve();
     }
-    if (signal.aborted) {
-      abort();
-    }
+    const watch = onAbort(signal, () => this.#fail(signal.reason));
+    socket.once('close', () => watch[Symbol.dispose]());
   }
 
   get done(): Promise<void> {

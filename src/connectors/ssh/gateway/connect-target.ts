@@ -10,6 +10,7 @@ import { type ErrorCode, HoopError } from '../../../errors.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { ssh2 } from '../../../ssh2.ts';
+import { onAbort } from '../../../until.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';
 import { ReadArena } from './read-arena.ts';
 import { declineGlobalRequests } from './ssh2-protocol.ts';
@@ -141,8 +142,7 @@ async function logIn(
   checkPrivateKey(credential, target);
   const client = new ssh2.Client();
   const outcome = Promise.withResolvers<void>();
-  const abort = (): void => outcome.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
+  using _ = onAbort(signal, () => outcome.reject(signal.reason));
   let shown: Uint8Array | undefined;
   let isRefused = false;
   let didHandshake = false;
@@ -193,8 +193,6 @@ async function logIn(
     if (signal.aborted || cause instanceof HoopError) throw cause;
     if (isRefused && shown !== undefined) throw wrongHostKey(target, host, shown);
     throw refused(cause, { target, host, login, didHandshake });
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -54,7 +54,6 @@ function openSession(
   target: SshTarget,
   context: SessionContext,
 ): ConnectorSession {
-  const { policy, approvals, clock } = services;
   const { principal } = context;
   const grantChanged = new Set<() => void>();
   const currentTarget = currentSshTarget({ ...services, principal, name: target.name });
@@ -72,7 +71,7 @@ function openSession(
         },
         decide: decideSsh,
         judge: (by, user, act) => commands.decide(session, by, user, act),
-        approvals: actApprovals({ ...context, approvals, target, policy, clock }),
+        approvals: actApprovals({ ...context, target }),
         resolver,
       }),
     policyChanged() {

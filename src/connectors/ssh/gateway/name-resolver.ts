@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
+import { errorCode } from '../../../error-code.ts';
 import { HoopError } from '../../../errors.ts';
 import { onAbort } from '../../../until.ts';
 
@@ -58,7 +59,7 @@ async function orNone(
   try {
     return await answer;
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    const code = errorCode(cause);
     if (code === 'ENOTFOUND' || code === 'ENODATA') {
       return [];
     }
@@ -66,7 +67,7 @@ async function orNone(
       detail:
         code === 'ETIMEOUT' || code === 'ECANCELLED'
           ? 'No name server answered in time.'
-          : `The name server answers ${typeof code === 'string' ? code : 'with an error'}.`,
+          : `The name server answers ${code ?? 'with an error'}.`,
       cause,
     });
   }

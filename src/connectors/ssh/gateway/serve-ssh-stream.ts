@@ -14,7 +14,7 @@
  */
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { RecordingFailed } from '../../../gateway/sessions/stream-record.ts';
-import { withinTime } from '../../../until.ts';
+import { onAbort, withinTime } from '../../../until.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../protocol/frame.ts';
 import type { NotCarried } from '../protocol/not-carried.ts';
@@ -132,10 +132,9 @@ class SshStream {
     this.#helloTimer = setTimeout(() => {
       this.#fail(new ProtocolError('the client did not say hello in time'));
     }, this.#limits.helloWithinMs);
-    const abort = (): void => this.#over.reject(signal.reason);
     const left = (): void => this.#over.resolve('the client left');
-    signal.addEventListener('abort', abort, { once: true });
-    clientLeft.addEventListener('abort', left, { once: true });
+    using _ = onAbort(signal, () => this.#over.reject(signal.reason));
+    using __ = onAbort(clientLeft, left);
     client
       .on('drain', () => this.#connection?.socket.resume())
       .on('error', left)
@@ -149,14 +148,11 @@ class SshStream {
       }),
     );
     try {
-      if (signal.aborted) abort();
       return await this.#over.promise;
     } finally {
       clearTimeout(this.#helloTimer);
       this.#frames.end();
       unlisten?.();
-      signal.removeEventListener('abort', abort);
-      clientLeft.removeEventListener('abort', left);
     }
   }
 

@@ -1,5 +1,6 @@
 /** What somebody does on a server, while its channel is still being read; then an entry of the timeline. */
 import type { FileRecord } from '../../../recording/file-record.ts';
+import { operationEntry } from '../../../replay/operation-entry.ts';
 import type { Budget, ReplayLimits } from '../../../replay/replay-limits.ts';
 import { MAX_OF_CHANNEL } from '../../../replay/replay-limits.ts';
 import type {
@@ -90,19 +91,13 @@ export class OpenAct {
     const { kind, text, prompt, ...start } = this.#new;
     const kept = text.slice(0, this.#limits.statementLength);
     return {
-      type: 'statement',
-      ...start,
+      ...operationEntry({ ...start, text, prompt }),
       protocol: kind,
       text: kept,
-      textLength: Buffer.byteLength(text),
-      name: '',
-      parameters: [],
       decisions: this.#decisions,
       prompt: this.#decisions[0] === undefined ? prompt : this.#decisions[0].prompt,
       approvals: this.#approvals,
-      results: [],
       error: this.#error,
-      notices: [],
       outcome: this.isRefused ? 'denied' : (this.#outcome ?? 'unanswered'),
       endMs,
       ...(channel === undefined ? {} : { channel }),

@@ -5,8 +5,9 @@
 import { ProtocolError } from '../../../errors.ts';
 import type { RecordingEvent } from '../../../recording/types.ts';
 import type { EventOfStream, StreamContext, StreamDecoder } from '../../../replay/connector.ts';
+import { decisionOf } from '../../../replay/operation-entry.ts';
 import { MAX_OPEN_CHANNELS, MAX_OPEN_FILES } from '../../../replay/replay-limits.ts';
-import type { ActKind, ApprovalStep, Decision, Statement } from '../../../replay/timeline.ts';
+import type { ActKind, ApprovalStep, Statement } from '../../../replay/timeline.ts';
 import type { ChannelRequest, DownFrame, UpFrame } from '../protocol/frame.ts';
 import { FrameDecoder } from '../protocol/frame-decoder.ts';
 import { NOT_CARRIED, type NotCarried } from '../protocol/not-carried.ts';
@@ -75,14 +76,8 @@ export class SshConnection implements StreamDecoder {
 
   /** About a shell, a command and the like, or about a file. */
   #decision(event: DecisionEvent, timeMs: number): void {
-    const { type: _, stream: __, at, ...rest } = event;
-    const decision: Decision = {
-      ...rest,
-      columnsComputed: event.columnsComputed ?? [],
-      comments: event.comments,
-      prompt: event.prompt,
-      outputsMasked: event.outputsMasked,
-    };
+    const { at } = event;
+    const decision = decisionOf(event);
     const act = this.#acts.get(at);
     if (act !== undefined) {
       act.decide(decision);

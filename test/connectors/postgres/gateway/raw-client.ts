@@ -2,13 +2,15 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { encodeBind } from '../../../../src/connectors/postgres/protocol/bind.ts';
-import { encodeClose } from '../../../../src/connectors/postgres/protocol/close.ts';
-import { encodeDescribe } from '../../../../src/connectors/postgres/protocol/describe.ts';
 import { encodeEmptyFrontend } from '../../../../src/connectors/postgres/protocol/empty-messages.ts';
 import { encodeExecute } from '../../../../src/connectors/postgres/protocol/execute.ts';
 import { encodeParse } from '../../../../src/connectors/postgres/protocol/parse.ts';
 import { encodeQuery } from '../../../../src/connectors/postgres/protocol/query.ts';
 import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+import {
+  encodeClose,
+  encodeDescribe,
+} from '../../../../src/connectors/postgres/protocol/statement-or-portal.ts';
 
 export interface Received {
   /** The letter of the message type. */

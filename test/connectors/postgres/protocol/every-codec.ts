@@ -11,7 +11,6 @@ import {
   decodeCancelRequest,
   encodeCancelRequest,
 } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
-import { decodeClose, encodeClose } from '../../../../src/connectors/postgres/protocol/close.ts';
 import {
   decodeCommandComplete,
   encodeCommandComplete,
@@ -33,10 +32,6 @@ import {
   decodeDataRow,
   encodeDataRow,
 } from '../../../../src/connectors/postgres/protocol/data-row.ts';
-import {
-  decodeDescribe,
-  encodeDescribe,
-} from '../../../../src/connectors/postgres/protocol/describe.ts';
 import {
   decodeEmpty,
   type EmptyBackendName,
@@ -114,6 +109,12 @@ import {
   decodeStartupMessage,
   encodeStartupMessage,
 } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+import {
+  decodeClose,
+  decodeDescribe,
+  encodeClose,
+  encodeDescribe,
+} from '../../../../src/connectors/postgres/protocol/statement-or-portal.ts';
 
 /** Decodes a body; gives back the message that its encoder makes of what was decoded. */
 export type RoundTrip = (body: Uint8Array) => Uint8Array;

@@ -22,6 +22,7 @@ test('a server is a target with pinned host keys and the users that one can log 
   expect(policyOf({}).targets.get('web-1')).toEqual({
     name: 'web-1',
     kind: 'ssh',
+    hasStatements: false,
     description: undefined,
     addresses: [],
     connectTimeoutSeconds: 10,
