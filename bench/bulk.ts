@@ -1,6 +1,6 @@
 /** Large transfers: throughput, and the CPU time that each end of a lane spends on a gigabyte. */
 import { PEOPLE } from './bench-data.ts';
-import type { Figures } from './figures.ts';
+import { cpuName, type Figures } from './figures.ts';
 import type { Lane } from './lanes.ts';
 import type { BenchOptions, Work } from './options.ts';
 import { cpuSeconds, knowsProcesses, settle } from './process-figures.ts';
@@ -102,7 +102,7 @@ async function measure(work: BulkWork, { options, lanes, figures, signal }: Bulk
       await transfer(work, lane, { figures, cold: options.cold, signal });
     }
   }
-  figures.tell(work.name, ...ENDS.map(([end]) => cpuName(work, end)));
+  figures.tell(work.name, ...ENDS.map(([end]) => cpuName(work.name, end)));
 }
 
 const ENDS = [
@@ -135,12 +135,8 @@ async function transfer(
   await settle(ends.flatMap(([, end]) => lane[end]));
   for (const [index, [name, end]] of ends.entries()) {
     const spent = cpuSeconds(lane[end]) - (before[index] ?? 0);
-    const what = { work: cpuName(work, name), unit: 's/GB', moreIsBetter: false };
+    const what = { work: cpuName(work.name, name), unit: 's/GB', moreIsBetter: false };
     figures.add(what, lane.name, spent / (bytes / 1e9));
   }
   client.close();
-}
-
-function cpuName(work: BulkWork, end: string): string {
-  return `${work.name}: CPU time, ${end}`;
 }

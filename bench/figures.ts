@@ -39,6 +39,11 @@ export class Figures {
   }
 }
 
+/** Of the row about what one end of a lane spends on this work. */
+export function cpuName(work: string, end: string): string {
+  return `${work}: CPU time, ${end}`;
+}
+
 /** 1 = as good as the other lane; above 1 = better. Of medians. */
 export function ratio(figure: Figure, lane: string, against: string): number | undefined {
   const mine = figure.byLane.get(lane);

@@ -41,6 +41,17 @@ export type LaneName = (typeof LANES)[number];
 /** The most that a policy may allow in one session. */
 export const MAX_CONNECTIONS = 1000;
 
+/** What the table of README.md is made of. */
+const TABLE_WORKS: readonly Work[] = [
+  ...(['burst', 'pgbench', 'latency', 'connect', 'copy-out', 'select', 'copy-in'] as const),
+  ...(['columns', 'start', 'link', 'link-bulk', 'ssh-copy', 'ssh-link'] as const),
+];
+const TABLE_LANES: readonly LaneName[] = [
+  ...(['direct', 'ssh -L', 'node relay', 'hoop allow', 'hoop masked', 'ssh -J'] as const),
+];
+const CLIENTS = ['1', '8', '32'];
+const TABLE_CLIENTS = ['8'];
+
 /** Names that stand for several. */
 const GROUPS: Readonly<Record<string, readonly Work[]>> = {
   bulk: ['copy-out', 'select', 'copy-in', 'columns'],
@@ -60,6 +71,8 @@ export interface BenchOptions {
   readonly works: readonly Work[];
   readonly lanes: readonly LaneName[];
   readonly cold: boolean;
+  /** The table of README.md: its rows and lanes, where no others are named. */
+  readonly table: boolean;
   readonly json: boolean;
 }
 
@@ -73,11 +86,14 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     rounds: count('rounds', values.rounds),
     seconds: count('seconds', values.seconds),
     megabytes: count('megabytes', values.megabytes),
-    clients: values.clients.map((text) => count('clients', text)),
+    clients: (values.clients ?? (values.table ? TABLE_CLIENTS : CLIENTS)).map((text) =>
+      count('clients', text),
+    ),
     connections: count('connections', values.connections, MAX_CONNECTIONS),
-    works: pick('only', WORKS, values.only),
-    lanes: pick('lane', LANES, values.lane),
+    works: pick('only', WORKS, values.only ?? (values.table ? TABLE_WORKS : undefined)),
+    lanes: pick('lane', LANES, values.lane ?? (values.table ? TABLE_LANES : undefined)),
     cold: values.cold,
+    table: values.table,
     json: values.json,
   };
 }
@@ -90,11 +106,12 @@ function parse(args: readonly string[]) {
         rounds: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '4' },
         megabytes: { type: 'string', default: '512' },
-        clients: { type: 'string', multiple: true, default: ['1', '8', '32'] },
+        clients: { type: 'string', multiple: true },
         connections: { type: 'string', default: String(MAX_CONNECTIONS) },
         only: { type: 'string', multiple: true },
         lane: { type: 'string', multiple: true },
         cold: { type: 'boolean', default: false },
+        table: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     });

@@ -6,6 +6,8 @@ import { delimiter, join } from 'node:path';
 
 export interface PgbenchResult {
   readonly tps: number;
+  /** Of the run that counts; earlier ones, in which nothing was done, add nothing. */
+  readonly statements: number;
   readonly latencyMs: number;
 }
 
@@ -35,9 +37,14 @@ export async function runPgbench(program: string, run: PgbenchRun): Promise<Pgbe
   for (let attempt = 0; ; attempt += 1) {
     const output = await outputOf(program, { ...run, seconds: run.seconds * 2 ** attempt });
     const tps = /tps = ([\d.]+)/.exec(output)?.[1];
+    const statements = /actually processed: (\d+)/.exec(output)?.[1];
     const latency = /latency average = ([\d.]+) ms/.exec(output)?.[1];
     if (tps !== undefined && latency !== undefined) {
-      return { tps: Number(tps), latencyMs: Number(latency) };
+      return {
+        tps: Number(tps),
+        statements: Number(statements),
+        latencyMs: Number(latency),
+      };
     }
     if (attempt === MAX_REPEATS || !/actually processed: 0$/m.test(output)) {
       throw new Error(`pgbench gave no result: ${output.slice(-500)}`);

@@ -23,7 +23,7 @@ const RATIOS: readonly (readonly [LaneName, LaneName])[] = [
   ['hoop allow', 'direct (defaults)'],
 ];
 /** There is no other way to record. */
-const RECORDING = 'recording full, encrypted, two-sided';
+export const RECORDING = 'recording full, encrypted, two-sided';
 
 export function renderJson({ commit, options, figures, notes }: Result): string {
   return `${JSON.stringify({

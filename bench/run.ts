@@ -25,6 +25,7 @@ import { renderJson, renderTable } from './report.ts';
 import { connectLatency, firstStatement, latency, pgbench } from './short-statements.ts';
 import { openSshLanes } from './ssh-lanes.ts';
 import { memoryWithStoppedReader, sshCopy, sshEcho, sshExec, sshParallel } from './ssh-work.ts';
+import { renderSummary } from './summary.ts';
 
 /** A gateway's default; each look starts five processes of git. */
 const POLICY_POLL_SECONDS = 5;
@@ -99,7 +100,8 @@ async function run(options: BenchOptions): Promise<void> {
     figures: figures.all,
     notes: { ...notes, ...peak, ...ssh },
   };
-  process.stdout.write(options.json ? renderJson(result) : renderTable(result));
+  const render = options.json ? renderJson : options.table ? renderSummary : renderTable;
+  process.stdout.write(render(result));
 }
 
 /** Each with a gateway that has done nothing else: what a process keeps would count as well. */

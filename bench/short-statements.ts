@@ -1,5 +1,5 @@
 /** One-row statements and logins: what a tunnel adds to each. */
-import type { Figures } from './figures.ts';
+import { cpuName, type Figures } from './figures.ts';
 import type { Lane } from './lanes.ts';
 import type { BenchOptions } from './options.ts';
 import { findPgbench, runPgbench } from './pgbench.ts';
@@ -46,12 +46,18 @@ export async function pgbench(context: ShortContext): Promise<void> {
         for (const lane of lanes) {
           signal.throwIfAborted();
           const run = { url: lane.url, mode, clients, seconds: options.seconds };
-          const { tps } = await runPgbench(program, run);
+          const before = ends(lane).map(([, processes]) => cpuSeconds(processes));
+          const { tps, statements } = await runPgbench(program, run);
           figures.add({ work, unit: 'tps', moreIsBetter: true }, lane.name, tps);
           await rest(lane);
+          for (const [index, [end, processes]] of ends(lane).entries()) {
+            const spent = cpuSeconds(processes) - (before[index] ?? 0);
+            const what = { work: cpuName(work, end), unit: 's/10k', moreIsBetter: false };
+            figures.add(what, lane.name, (spent * 10_000) / statements);
+          }
         }
       }
-      figures.tell(work);
+      figures.tell(work, ...['client end', 'server end'].map((end) => cpuName(work, end)));
     }
   }
 }
@@ -87,7 +93,7 @@ export async function connectLatency(context: ShortContext): Promise<void> {
     }
     await rest(lane);
     for (const [index, [end, processes]] of ends(lane).entries()) {
-      const work = `login on an open port: CPU time, ${end}`;
+      const work = cpuName('login on an open port', end);
       const spent = cpuSeconds(processes) - (before[index] ?? 0);
       const each = (spent * 1000) / LOGINS;
       context.figures.add({ work, unit: 'ms', moreIsBetter: false }, lane.name, each);
@@ -95,7 +101,7 @@ export async function connectLatency(context: ShortContext): Promise<void> {
     return times;
   });
   context.figures.tell(
-    ...['client end', 'server end'].map((end) => `login on an open port: CPU time, ${end}`),
+    ...['client end', 'server end'].map((end) => cpuName('login on an open port', end)),
   );
 }
 

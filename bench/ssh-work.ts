@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Figures } from './figures.ts';
+import { cpuName, type Figures } from './figures.ts';
 import type { Notes } from './memory.ts';
 import type { BenchOptions } from './options.ts';
-import { residentKilobytes } from './process-figures.ts';
+import { cpuSeconds, knowsProcesses, residentKilobytes, settle } from './process-figures.ts';
 import type { SshLane } from './ssh-lanes.ts';
 import { percentile } from './statistics.ts';
 import { warmMemory } from './warm-memory.ts';
@@ -133,7 +133,8 @@ export async function sshCopy(
     writeFile(file, options.megabytes);
     const bytes = statSync(file).size;
     for (let round = 0; round < options.rounds; round += 1) {
-      for (const { name, config, host } of lanes) {
+      for (const { name, config, host, processes } of lanes) {
+        const ends = processes === undefined ? [] : [processes.cli, processes.gateway];
         for (const [figure, from, to] of [
           [up, file, `${host}:${copy}`],
           [down, `${host}:${file}`, copy],
@@ -141,12 +142,20 @@ export async function sshCopy(
           if (!options.cold) {
             await warmMemory(signal);
           }
+          const before = knowsProcesses() ? ends.map((end) => cpuSeconds([end])) : [];
           const ms = await milliseconds(() => run('scp', ['-q', '-F', config, from, to]));
           if (statSync(copy).size !== bytes) {
             throw new Error(`${name}: the copy has another size`);
           }
           rmSync(copy);
           figures.add(figure, name, bytes / 1000 / ms);
+          if (before.length > 0) await settle(ends);
+          for (const [index, spentBefore] of before.entries()) {
+            const work = cpuName(figure.work, index === 0 ? 'client end' : 'server end');
+            const spent = cpuSeconds([ends[index] ?? 0]) - spentBefore;
+            const each = spent / (bytes / 1e9);
+            figures.add({ work, unit: 's/GB', moreIsBetter: false }, name, each);
+          }
         }
       }
     }
