@@ -12,7 +12,7 @@ import { encodeExecute } from '../src/connectors/postgres/protocol/execute.ts';
 import { MessageScanner } from '../src/connectors/postgres/protocol/message-scanner.ts';
 import { BACKEND } from '../src/connectors/postgres/protocol/message-types.ts';
 import { encodeParse } from '../src/connectors/postgres/protocol/parse.ts';
-import { encodeQuery } from '../src/connectors/postgres/protocol/query.ts';
+import { encodeQuery } from '../src/connectors/postgres/protocol/string-message.ts';
 
 const MAX_WHOLE_LENGTH = 1 << 20;
 /** psql sends about 8 kB of a file in one CopyData. */

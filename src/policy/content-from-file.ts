@@ -230,24 +230,7 @@ function masksFrom(
   });
 }
 
-export function limitsFrom(limits: LimitsFile): Partial<SessionLimits> {
-  return {
-    ...(limits.maxTime === undefined ? {} : { maxTimeSeconds: limits.maxTime }),
-    ...(limits.idleTime === undefined ? {} : { idleTimeSeconds: limits.idleTime }),
-    ...(limits.maxConnections === undefined ? {} : { maxConnections: limits.maxConnections }),
-    ...(limits.maxRows === undefined ? {} : { maxRows: limits.maxRows }),
-    ...(limits.changedRowsPerTransaction === undefined
-      ? {}
-      : { changedRowsPerTransaction: limits.changedRowsPerTransaction }),
-    ...(limits.changedRowsPerDay === undefined
-      ? {}
-      : { changedRowsPerDay: limits.changedRowsPerDay }),
-    ...(limits.lookups === undefined ? {} : { lookups: limits.lookups }),
-    ...(limits.statementsPerMessage === undefined
-      ? {}
-      : { statementsPerMessage: limits.statementsPerMessage }),
-    ...(limits.statementsPerSecond === undefined
-      ? {}
-      : { statementsPerSecond: limits.statementsPerSecond }),
-  };
+export function limitsFrom({ maxTime, idleTime, ...same }: LimitsFile): Partial<SessionLimits> {
+  const limits = { maxTimeSeconds: maxTime, idleTimeSeconds: idleTime, ...same };
+  return Object.fromEntries(Object.entries(limits).filter(([, limit]) => limit !== undefined));
 }

@@ -8,7 +8,7 @@ import { API_VERSION, PATHS } from '../../src/api/http.ts';
 import type { SessionReply, SessionRequest } from '../../src/api/sessions.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import type { GatewayClient } from '../../src/client/gateway-client.ts';
-import { encodeQuery } from '../../src/connectors/postgres/protocol/query.ts';
+import { encodeQuery } from '../../src/connectors/postgres/protocol/string-message.ts';
 import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
 import { ClientRecording } from '../../src/recording/client-recording.ts';
 import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';

@@ -5,8 +5,7 @@
  */
 
 import type { ErrorCode, HoopError } from '../../../errors.ts';
-import { encodeErrorResponse } from '../protocol/error-response.ts';
-import { reportFields } from '../protocol/report-fields.ts';
+import { encodeErrorResponse, reportFields } from '../protocol/report-fields.ts';
 import { SQL_STATE } from '../sql-state.ts';
 
 const SQL_STATES: { readonly [code in ErrorCode]?: string } = {

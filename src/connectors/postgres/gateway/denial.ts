@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { encodeExecute } from '../protocol/execute.ts';
 import { encodeParse } from '../protocol/parse.ts';
-import { encodeQuery } from '../protocol/query.ts';
+import { encodeQuery } from '../protocol/string-message.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 
 export interface Denial {

@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../../errors.ts';
-import { encodeNoticeResponse } from '../protocol/notice-response.ts';
-import { type Report, reportFields } from '../protocol/report-fields.ts';
+import { type Report, encodeNoticeResponse, reportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
 
 /**

@@ -4,7 +4,7 @@
  */
 import { decideRows, isCovered, type RowDecision } from '../policy/decide-rows.ts';
 import type { AllowedStatement, RowChanges, RowCountSource } from '../policy/types.ts';
-import { encodeCommandComplete } from '../protocol/command-complete.ts';
+import { encodeCommandComplete } from '../protocol/string-message.ts';
 import { encodeEmptyBackend } from '../protocol/empty-messages.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import type { CountedQuery } from './counted-query.ts';

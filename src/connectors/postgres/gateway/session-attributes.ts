@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { SessionAttributes } from '../policy/target.ts';
 import { decodeDataRow } from '../protocol/data-row.ts';
 import { BACKEND } from '../protocol/message-types.ts';
-import { encodeQuery } from '../protocol/query.ts';
+import { encodeQuery } from '../protocol/string-message.ts';
 import { readMessage } from './read-message.ts';
 
 /**

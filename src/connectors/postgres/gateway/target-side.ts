@@ -5,9 +5,8 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import type { AllowedStatement } from '../policy/types.ts';
-import { decodeCommandComplete } from '../protocol/command-complete.ts';
-import { encodeCopyFail } from '../protocol/copy-fail.ts';
-import { decodeErrorResponse } from '../protocol/error-response.ts';
+import { decodeCommandComplete, encodeCopyFail } from '../protocol/string-message.ts';
+import { decodeErrorResponse } from '../protocol/report-fields.ts';
 import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
 import { decodeParameterStatus } from '../protocol/parameter-status.ts';

@@ -5,7 +5,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
-import { encodeSSLRequest } from '../protocol/ssl-request.ts';
+import { encodeSSLRequest } from '../protocol/request-codes.ts';
 import { readExactly } from './read-exactly.ts';
 import { targetError, tlsText } from './target-errors.ts';
 import type { PostgresTarget } from './types.ts';

@@ -6,8 +6,7 @@
  */
 import { HoopError } from '../../../errors.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { encodeErrorResponse } from '../protocol/error-response.ts';
-import { reportFields } from '../protocol/report-fields.ts';
+import { encodeErrorResponse, reportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { ServerRefusal, type ServerWords } from './server-refusal.ts';

@@ -1,11 +1,13 @@
+import { ProtocolError } from '../../../errors.ts';
+import { MessageReader } from './message-reader.ts';
+import { BACKEND } from './message-types.ts';
+import { MessageWriter } from './message-writer.ts';
+import { type TextCodec, UTF8 } from './text-codec.ts';
+
 /**
  * The fields of ErrorResponse and NoticeResponse: Byte1 code · String text, … · Byte1(0).
  * https://www.postgresql.org/docs/current/protocol-error-fields.html
  */
-import { ProtocolError } from '../../../errors.ts';
-import { MessageReader } from './message-reader.ts';
-import { MessageWriter } from './message-writer.ts';
-import type { TextCodec } from './text-codec.ts';
 
 /** One letter → text, in the order of the message. */
 export type ReportFields = ReadonlyMap<string, string>;
@@ -59,14 +61,14 @@ export function reportFields(report: Report): ReportFields {
 }
 
 /** The body of an ErrorResponse or a NoticeResponse: (Byte1 code · String text) × n · Byte1(0). */
-export function decodeReport(message: string, body: Uint8Array, text: TextCodec): ReportFields {
+function decodeReport(message: string, body: Uint8Array, text: TextCodec): ReportFields {
   const reader = new MessageReader(message, body);
   const fields = readReportFields(reader, text);
   reader.end();
   return fields;
 }
 
-export function encodeReport(type: number, fields: ReportFields, text: TextCodec): Uint8Array {
+function encodeReport(type: number, fields: ReportFields, text: TextCodec): Uint8Array {
   const writer = new MessageWriter(type);
   writeReportFields(writer, fields, text);
   return writer.finish();
@@ -93,4 +95,46 @@ function writeReportFields(writer: MessageWriter, fields: ReportFields, text: Te
     writer.u8(code).cstring(value, text);
   }
   writer.u8(0);
+}
+
+/**
+ * Byte1('E') · Int32 length · (Byte1 code · String text) × n · Byte1(0). Before startup has ended the
+ * text may be in the server's encoding instead of the client's: decode with BYTES to hand it on.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-ERRORRESPONSE
+ */
+export interface ErrorResponse {
+  readonly type: 'ErrorResponse';
+  readonly fields: ReportFields;
+}
+
+export function decodeErrorResponse(body: Uint8Array, text: TextCodec = UTF8): ErrorResponse {
+  return { type: 'ErrorResponse', fields: decodeReport('ErrorResponse', body, text) };
+}
+
+export function encodeErrorResponse(
+  message: Omit<ErrorResponse, 'type'>,
+  text: TextCodec = UTF8,
+): Uint8Array {
+  return encodeReport(BACKEND.ErrorResponse, message.fields, text);
+}
+
+/**
+ * Byte1('N') · Int32 length · (Byte1 code · String text) × n · Byte1(0). Before startup has ended the
+ * text may be in the server's encoding instead of the client's: decode with BYTES to hand it on.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-NOTICERESPONSE
+ */
+export interface NoticeResponse {
+  readonly type: 'NoticeResponse';
+  readonly fields: ReportFields;
+}
+
+export function decodeNoticeResponse(body: Uint8Array, text: TextCodec = UTF8): NoticeResponse {
+  return { type: 'NoticeResponse', fields: decodeReport('NoticeResponse', body, text) };
+}
+
+export function encodeNoticeResponse(
+  message: Omit<NoticeResponse, 'type'>,
+  text: TextCodec = UTF8,
+): Uint8Array {
+  return encodeReport(BACKEND.NoticeResponse, message.fields, text);
 }

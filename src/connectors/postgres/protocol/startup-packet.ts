@@ -1,10 +1,16 @@
 /** The packets that open a connection: they have a length and no type byte. */
 import { ProtocolError } from '../../../errors.ts';
 import { type CancelRequest, decodeCancelRequest } from './cancel-request.ts';
-import { decodeGSSENCRequest, type GSSENCRequest } from './gssenc-request.ts';
 import { MAX_STARTUP_PACKET_LENGTH, MIN_STARTUP_PACKET_LENGTH } from './limits.ts';
-import { CANCEL_REQUEST_CODE, GSSENC_REQUEST_CODE, SSL_REQUEST_CODE } from './request-codes.ts';
-import { decodeSSLRequest, type SSLRequest } from './ssl-request.ts';
+import {
+  CANCEL_REQUEST_CODE,
+  decodeGSSENCRequest,
+  decodeSSLRequest,
+  GSSENC_REQUEST_CODE,
+  type GSSENCRequest,
+  SSL_REQUEST_CODE,
+  type SSLRequest,
+} from './request-codes.ts';
 import { decodeStartupMessage, type StartupMessage } from './startup-message.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 

@@ -6,7 +6,7 @@ import { type Bind, decodeBind } from '../protocol/bind.ts';
 import { decodeExecute } from '../protocol/execute.ts';
 import { FRONTEND } from '../protocol/message-types.ts';
 import { decodeParse } from '../protocol/parse.ts';
-import { decodeQuery } from '../protocol/query.ts';
+import { decodeQuery } from '../protocol/string-message.ts';
 import type { StartupPacket } from '../protocol/startup-packet.ts';
 import { decodeClose, decodeDescribe } from '../protocol/statement-or-portal.ts';
 import { BYTES } from '../protocol/text-codec.ts';

@@ -3,12 +3,11 @@
 import { ProtocolError } from '../../../errors.ts';
 import { MAX_ROW_LENGTH } from '../../../replay/replay-limits.ts';
 import type { ServerMessage } from '../../../replay/timeline.ts';
-import { decodeCommandComplete } from '../protocol/command-complete.ts';
+import { decodeCommandComplete } from '../protocol/string-message.ts';
 import { type CopyResponseName, decodeCopyResponse } from '../protocol/copy-response.ts';
 import { decodeDataRow } from '../protocol/data-row.ts';
-import { decodeErrorResponse } from '../protocol/error-response.ts';
+import { decodeErrorResponse, decodeNoticeResponse } from '../protocol/report-fields.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
-import { decodeNoticeResponse } from '../protocol/notice-response.ts';
 import { decodeNotificationResponse } from '../protocol/notification-response.ts';
 import { decodeParameterDescription } from '../protocol/parameter-description.ts';
 import { decodeParameterStatus } from '../protocol/parameter-status.ts';

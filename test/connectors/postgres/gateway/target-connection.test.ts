@@ -16,7 +16,7 @@ import {
 } from '../../../../src/certificates.ts';
 import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/ssl-request.ts';
+import { encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/request-codes.ts';
 import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../../src/errors.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import { toErrorResponse } from '../../../../src/connectors/postgres/gateway/to-error-response.ts';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { decodeErrorResponse } from '../../../../src/connectors/postgres/protocol/error-response.ts';
+import { decodeErrorResponse } from '../../../../src/connectors/postgres/protocol/report-fields.ts';
 import { BYTES } from '../../../../src/connectors/postgres/protocol/text-codec.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../../src/errors.ts';

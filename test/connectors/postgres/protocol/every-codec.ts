@@ -11,18 +11,11 @@ import {
   decodeCancelRequest,
   encodeCancelRequest,
 } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
-import {
-  decodeCommandComplete,
-  encodeCommandComplete,
-} from '../../../../src/connectors/postgres/protocol/command-complete.ts';
+import { decodeCommandComplete, decodeCopyFail, decodePasswordMessage, decodeQuery, encodeCommandComplete, encodeCopyFail, encodePasswordMessage, encodeQuery } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import {
   decodeCopyData,
   encodeCopyData,
 } from '../../../../src/connectors/postgres/protocol/copy-data.ts';
-import {
-  decodeCopyFail,
-  encodeCopyFail,
-} from '../../../../src/connectors/postgres/protocol/copy-fail.ts';
 import {
   type CopyResponseName,
   decodeCopyResponse,
@@ -39,10 +32,7 @@ import {
   encodeEmptyBackend,
   encodeEmptyFrontend,
 } from '../../../../src/connectors/postgres/protocol/empty-messages.ts';
-import {
-  decodeErrorResponse,
-  encodeErrorResponse,
-} from '../../../../src/connectors/postgres/protocol/error-response.ts';
+import { decodeErrorResponse, decodeNoticeResponse, encodeErrorResponse, encodeNoticeResponse } from '../../../../src/connectors/postgres/protocol/report-fields.ts';
 import {
   decodeExecute,
   encodeExecute,
@@ -55,18 +45,11 @@ import {
   decodeFunctionCallResponse,
   encodeFunctionCallResponse,
 } from '../../../../src/connectors/postgres/protocol/function-call-response.ts';
-import {
-  decodeGSSENCRequest,
-  encodeGSSENCRequest,
-} from '../../../../src/connectors/postgres/protocol/gssenc-request.ts';
+import { decodeGSSENCRequest, decodeSSLRequest, encodeGSSENCRequest, encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/request-codes.ts';
 import {
   decodeNegotiateProtocolVersion,
   encodeNegotiateProtocolVersion,
 } from '../../../../src/connectors/postgres/protocol/negotiate-protocol-version.ts';
-import {
-  decodeNoticeResponse,
-  encodeNoticeResponse,
-} from '../../../../src/connectors/postgres/protocol/notice-response.ts';
 import {
   decodeNotificationResponse,
   encodeNotificationResponse,
@@ -80,11 +63,6 @@ import {
   encodeParameterStatus,
 } from '../../../../src/connectors/postgres/protocol/parameter-status.ts';
 import { decodeParse, encodeParse } from '../../../../src/connectors/postgres/protocol/parse.ts';
-import {
-  decodePasswordMessage,
-  encodePasswordMessage,
-} from '../../../../src/connectors/postgres/protocol/password-message.ts';
-import { decodeQuery, encodeQuery } from '../../../../src/connectors/postgres/protocol/query.ts';
 import {
   decodeReadyForQuery,
   encodeReadyForQuery,
@@ -101,10 +79,6 @@ import {
   decodeSASLResponse,
   encodeSASLResponse,
 } from '../../../../src/connectors/postgres/protocol/sasl-response.ts';
-import {
-  decodeSSLRequest,
-  encodeSSLRequest,
-} from '../../../../src/connectors/postgres/protocol/ssl-request.ts';
 import {
   decodeStartupMessage,
   encodeStartupMessage,

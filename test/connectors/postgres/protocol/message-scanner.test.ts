@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCommandComplete } from '../../../../src/connectors/postgres/protocol/command-complete.ts';
+import { encodeCommandComplete } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import { encodeDataRow } from '../../../../src/connectors/postgres/protocol/data-row.ts';
 import {
   type Handling,

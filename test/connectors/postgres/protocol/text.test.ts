@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeParse } from '../../../../src/connectors/postgres/protocol/parse.ts';
-import { decodeQuery, encodeQuery } from '../../../../src/connectors/postgres/protocol/query.ts';
+import { decodeQuery, encodeQuery } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
 import { BYTES, UTF8 } from '../../../../src/connectors/postgres/protocol/text-codec.ts';
 
