@@ -19,7 +19,7 @@ export interface ClientSetting {
 }
 
 /** Single values; see LIST_SETTING_NAMES for the others. */
-export type SettingName = Extract<keyof ClientConfig, 'gateway' | 'ca' | 'tokenStore'>;
+export type SettingName = Extract<keyof ClientConfig, 'gateway' | 'ca' | 'tokenStore' | 'download'>;
 
 export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
   gateway: {
@@ -37,6 +37,12 @@ export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
     variable: 'HOOP_TOKEN_STORE',
     choices: ['keychain', 'file'],
     parse: parseTokenStore,
+  },
+  download: {
+    description: 'always: fetch the recording of each session when it has ended',
+    variable: 'HOOP_DOWNLOAD',
+    choices: ['always', 'never'],
+    parse: parseDownload,
   },
 };
 
@@ -72,6 +78,15 @@ function parseTokenStore(text: string): string {
   if (text !== 'keychain' && text !== 'file') {
     throw new HoopError('HOOP_USAGE', `tokenStore cannot be "${text}"`, {
       hint: 'It takes keychain or file.',
+    });
+  }
+  return text;
+}
+
+function parseDownload(text: string): string {
+  if (text !== 'always' && text !== 'never') {
+    throw new HoopError('HOOP_USAGE', `download cannot be "${text}"`, {
+      hint: 'It takes always or never.',
     });
   }
   return text;

@@ -29,6 +29,8 @@ export interface ClientConfig {
   readonly ca?: string;
   /** `file` keeps tokens out of the OS keychain. */
   readonly tokenStore?: 'keychain' | 'file';
+  /** `always`: the recording of each session is fetched when it has ended. */
+  readonly download?: 'always' | 'never';
   /** What every `hoop run --fence` allows, hides, shows and lets be written. */
   readonly fence?: Readonly<Partial<Record<FenceKey, readonly string[]>>>;
   /** What `hoop run` passes on or takes away beside its own list: names, or `NAME*`. */
@@ -102,7 +104,12 @@ export function readConfig(home: Home, env: NodeJS.ProcessEnv): ClientConfig {
     ...(env['HOOP_GATEWAY'] ? { gateway: env['HOOP_GATEWAY'] } : {}),
     ...(env['HOOP_CA'] ? { ca: env['HOOP_CA'] } : {}),
     ...(env['HOOP_TOKEN_STORE'] === 'file' ? { tokenStore: 'file' as const } : {}),
+    ...downloadOf(env['HOOP_DOWNLOAD']),
   };
+}
+
+function downloadOf(value: string | undefined): Pick<ClientConfig, 'download'> {
+  return value === 'always' || value === 'never' ? { download: value } : {};
 }
 
 export function writeConfig(home: Home, config: ClientConfig): void {
@@ -147,13 +154,15 @@ export function parseConfig(text: string, path: string): ClientConfig {
       config[key] = entry;
     } else if (key === 'tokenStore' && (entry === 'keychain' || entry === 'file')) {
       config.tokenStore = entry;
+    } else if (key === 'download' && (entry === 'always' || entry === 'never')) {
+      config.download = entry;
     } else if (key === 'fence' && isFenceConfig(entry)) {
       config.fence = entry;
     } else if ((key === 'keepEnv' || key === 'dropEnv') && isListOfText(entry)) {
       config[key] = entry;
     } else {
       throw new HoopError('HOOP_CONFIG', `"${path}" has an unknown or wrong setting "${key}"`, {
-        hint: 'Known settings are gateway, ca, tokenStore, fence, keepEnv and dropEnv.',
+        hint: 'Known settings are gateway, ca, tokenStore, download, fence, keepEnv and dropEnv.',
       });
     }
   }

@@ -1,12 +1,12 @@
-import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { openGateway } from '../auth/open-gateway.ts';
+import { saveBundle } from '../client/save-bundle.ts';
 import { HoopError } from '../errors.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { byteCount } from '../ui/times.ts';
 import type { Io } from './io.ts';
-import { downloadTo, findSession } from './sessions-source.ts';
+import { downloadTo, findSession, requireEnded } from './sessions-source.ts';
 
 export interface DownloadFlags {
   readonly out?: string;
@@ -35,16 +35,8 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
       hint: 'Give another name with --out, or replace it with --force.',
     });
   }
-  // A download that breaks off leaves no file that looks like a recording.
-  const part = `${path}.part`;
-  try {
-    const open = () => createWriteStream(part, { mode: 0o600 });
-    await downloadTo(gateway.client, session, open, io.signal);
-    await rename(part, path);
-  } catch (error) {
-    await rm(part, { force: true });
-    throw error;
-  }
+  requireEnded(session);
+  await saveBundle(gateway.client, session.id, path, io.signal);
   const { size } = await stat(path);
   if (flags.json) {
     io.stdout.write(`${renderJson({ v: 1, session: session.id, file: path, bytes: size })}\n`);

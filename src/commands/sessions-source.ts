@@ -82,13 +82,18 @@ export async function downloadTo(
   openFile: () => NodeJS.WritableStream,
   signal: AbortSignal,
 ): Promise<void> {
+  requireEnded(session);
+  await pipeline(await client.bundle(session.id, signal), openFile(), { signal });
+}
+
+/** @throws HoopError HOOP_VERIFY_INCOMPLETE */
+export function requireEnded(session: SessionSummary): void {
   if (session.state === 'live') {
     throw new HoopError('HOOP_VERIFY_INCOMPLETE', `session "${session.id}" is still running`, {
       detail: 'A recording is complete when its session has ended and the client has delivered.',
       hint: 'Try again afterwards.',
     });
   }
-  await pipeline(await client.bundle(session.id, signal), openFile(), { signal });
 }
 
 export interface OpenedRecording extends AsyncDisposable {

@@ -181,6 +181,7 @@ export class RunTarget {
         open: as,
         session: session.id,
         live: session.live,
+        owner: outer,
         note: (text) => events.note(`${name}: ${text}`),
       });
     const settling = session

@@ -1,11 +1,14 @@
 /** Uploads the client's recordings: the one that has just ended, and those that are still here. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
+import { saveBundle } from '../client/save-bundle.ts';
 import { HoopError } from '../errors.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
 import { giveUpSpool, SpoolInUse, spoolDirectory, unknownSince } from '../recording/spool.ts';
 import type { LiveWitness, UploadReceipt } from '../recording/upload-session.ts';
-import { spoolsOf } from './spools-of.ts';
+import { recordingsOf, spoolsOf } from './spools-of.ts';
 
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
@@ -19,9 +22,11 @@ export async function uploadRecording(options: {
   readonly session: string;
   /** Of a session of this process. */
   readonly live?: LiveWitness | undefined;
+  /** Whose settings say whether it is fetched; absent: `open`. */
+  readonly owner?: OpenGateway;
   readonly note: (text: string) => void;
 }): Promise<UploadReceipt> {
-  const { open, session, live, note } = options;
+  const { open, session, live, owner = open, note } = options;
   // Loaded where there is something to upload: a command that opened nothing need not wait for it.
   const { uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
@@ -37,6 +42,7 @@ export async function uploadRecording(options: {
         signal,
       });
       note('recording uploaded and countersigned');
+      await fetchIfWanted({ open: owner, session, note, signal });
       return receipt;
     } catch (error) {
       // Between the end of a session and this, another hoop may have found it left behind.
@@ -102,6 +108,7 @@ export async function uploadPending(options: {
     try {
       await uploadSession({ directory, session, gateway: open.client, signal });
       note(`the recording of the earlier session ${session} is uploaded now`);
+      await fetchIfWanted({ open, session, note, signal });
     } catch (error) {
       // Whoever has it now uploads it.
       if (error instanceof SpoolInUse) {
@@ -119,6 +126,31 @@ export async function uploadPending(options: {
         failed(session, error);
       }
     }
+  }
+}
+
+/** Never fails: what the user came for is done, and the recording is where it was. */
+async function fetchIfWanted(options: {
+  readonly open: OpenGateway;
+  readonly session: string;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { open, session, note, signal } = options;
+  if (open.config.download !== 'always') {
+    return;
+  }
+  try {
+    const directory = recordingsOf(open.home);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const path = join(directory, `${session}.tar`);
+    await saveBundle(open.client, session, path, signal);
+    note(`recording saved in "${path}"`);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown reason';
+    note(
+      `the recording was not fetched: ${reason}; \`hoop sessions download ${session}\` fetches it`,
+    );
   }
 }
 

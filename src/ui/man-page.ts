@@ -8,6 +8,7 @@ const VARIABLES: readonly (readonly [string, string])[] = [
   ['HOOP_GATEWAY', 'Address of the gateway, over the configured one.'],
   ['HOOP_CA', 'PEM file of a private CA that signed the gateway’s certificate.'],
   ['HOOP_HOME', 'Keeps configuration, tokens and recordings here, not in the XDG directories.'],
+  ['HOOP_DOWNLOAD', 'always: fetches the recording of each session when it has ended.'],
   ['HOOP_TOKEN_STORE', 'file: keeps tokens in a 0600 file, not in the keychain.'],
   ['HOOP_CARRIER', 'websocket: carries connections over WebSockets at once.'],
   ['HOOP_SUMMARY', 'File to which connect and run append what they did, as Markdown.'],

@@ -30,6 +30,7 @@ test('what is set is got, listed with where it comes from, and unset again', asy
       { key: 'gateway', value: 'https://gw.example.com', source: 'file' },
       { key: 'ca', source: 'default' },
       { key: 'tokenStore', value: 'file', source: 'HOOP_TOKEN_STORE' },
+      { key: 'download', source: 'default' },
     ],
   });
   const text = await config(['list']);
@@ -60,9 +61,13 @@ test('a value that cannot be used is refused, and what was there stays', async (
     [['set', 'gateway', 'http://gw.example.com'], 'does not start with https'],
     [['set', 'gateway', 'https://me:secret@gw.example.com'], 'must not hold a user or password'],
     [['set', 'tokenStore', 'memory'], 'tokenStore cannot be "memory"'],
+    [['set', 'download', 'sometimes'], 'download cannot be "sometimes"'],
     [['set', 'ca', '/does/not/exist.pem'], 'cannot read the CA certificate'],
     [['set', 'ca', notPem], 'holds no certificate'],
-    [['set', 'token', 'x'], '"token" is no key\nhoop: hint: It may be gateway, ca, tokenStore.'],
+    [
+      ['set', 'token', 'x'],
+      '"token" is no key\nhoop: hint: It may be gateway, ca, tokenStore, download.',
+    ],
     [['get', 'password'], '"password" is no key'],
     [['set', 'keepEnv', 'GH_TOKEN'], '"keepEnv" holds lists, and is edited in the file'],
     [['get', 'fence'], join(home.path, 'config.json')],
@@ -141,6 +146,7 @@ test('its keys are completed', async () => {
     'gateway',
     'ca',
     'tokenStore',
+    'download',
     '',
   ]);
 });
