@@ -12,7 +12,7 @@ import { HoopError } from './errors.ts';
 export interface Home {
   /** config.json: what the user chose. */
   readonly config: string;
-  /** Pins, policy clone, recordings that are not uploaded yet, tokens when there is no keychain. */
+  /** Pins, policy clone, journals of sessions, tokens when there is no keychain. */
   readonly state: string;
   /** Sockets and per-session files; emptied by the sessions themselves. */
   readonly runtime: string;

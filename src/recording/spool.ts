@@ -135,7 +135,7 @@ export function unknownSince(directory: string, nowMs: number): number {
   return nowMs;
 }
 
-/** What is recorded here stays: it may be all that is left of the session. */
+/** The journal stays: it may be all that is left of the session. */
 export function giveUpSpool(directory: string): void {
   writePrivateFile(join(directory, 'given-up'), '');
 }

@@ -1,4 +1,4 @@
-/** Uploads the client's recordings: the one that has just ended, and those that are still here. */
+/** Settles recordings with the gateway: that of the session that has just ended, and earlier ones. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ const UPLOAD_WITHIN_MS = 120_000;
 /** A gateway that says so long that it does not have a session is believed. */
 const GIVE_UP_AFTER_MS = 7 * 86_400_000;
 
-/** @throws HoopError HOOP_UPLOAD_FAILED; the recording stays in the spool and is sent next time. */
+/** @throws HoopError HOOP_UPLOAD_FAILED; what was signed stays in the journal, and is sent next time. */
 export async function uploadRecording(options: {
   readonly open: OpenGateway;
   readonly session: string;
@@ -52,7 +52,7 @@ export async function uploadRecording(options: {
           `the recording of session ${session} was not uploaded`,
           {
             detail: error instanceof Error ? `The reason: ${error.message}.` : undefined,
-            hint: `It is kept in "${directory}" and sent with your next \`hoop connect\`.`,
+            hint: `Its journal is kept in "${directory}" and sent with your next \`hoop connect\`.`,
             cause: error,
           },
         );
@@ -159,10 +159,10 @@ function unknownThere(kept: string, nowMs: number): string | undefined {
   const sinceMs = unknownSince(kept, nowMs);
   if (nowMs - sinceMs >= GIVE_UP_AFTER_MS) {
     giveUpSpool(kept);
-    return `its recording stays in "${kept}" and is not sent again`;
+    return `its journal stays in "${kept}" and is not sent again`;
   }
   return sinceMs === nowMs
-    ? `its recording stays in "${kept}" and is offered to it for a week`
+    ? `its journal stays in "${kept}" and is offered to it for a week`
     : undefined;
 }
 

@@ -170,7 +170,7 @@ describe('evidence', () => {
     expect(killed).toBe(true);
     // Whoever ran it knows that the recording is not delivered yet, and what becomes of it.
     expect(said).toMatch(/the recording of session \S+ was not uploaded/);
-    expect(said).toContain('It is kept in');
+    expect(said).toContain('Its journal is kept in');
     await bench.demo.restartGateway();
     const [session] = await bench.sessions('engineer');
     expect(session?.['endReason']).toBe('gateway_crash');
