@@ -42,7 +42,7 @@ const DRAIN_MS = 50;
 /** When nothing of the run is left that could write. */
 export async function reviewRun(io: Io, owed: RunChanges, options: ReviewOptions): Promise<void> {
   const { changes, notLookedAt } = owed.after();
-  const outcomes = await decide(io, changes, 'the run has changed', options);
+  const outcomes = await decide(io, changes, 'the run', options);
   owed.settle(stillOpen(outcomes));
   tell(io, outcomes, options, notLookedAt);
 }
@@ -52,7 +52,7 @@ export async function reviewEarlier(io: Io, options: ReviewOptions): Promise<voi
   const earlier = EarlierChanges.in(options.home, io.cwd);
   const { changes, wasKilled } = earlier;
   const who = wasKilled ? 'a fenced run here that was killed' : 'an earlier fenced run here';
-  const outcomes = await decide(io, changes, `${who} has changed`, options);
+  const outcomes = await decide(io, changes, who, options);
   earlier.settle(stillOpen(outcomes));
   tell(io, outcomes, options, [], `${who}: `);
 }
@@ -66,7 +66,7 @@ function stillOpen(outcomes: readonly Outcome[]): readonly Change[] {
 async function decide(
   io: Io,
   changes: readonly Change[],
-  what: string,
+  during: string,
   { flags, home, run }: ReviewOptions,
 ): Promise<readonly Outcome[]> {
   const aside = join(home.state, 'aside', run);
@@ -76,7 +76,7 @@ async function decide(
   const canAsk = io.stdin.isTTY && io.stderr.isTTY && !io.quiet && flags.json !== true;
   if (!canAsk) return changes.map((change) => ({ change, done: 'undecided' }));
   const files = plural(changes.length, 'file');
-  io.note(`${what} ${files} that other programs use by themselves later:`);
+  io.note(`during ${during} ${files} that other programs use by themselves later changed:`);
   return new Dialog(io, aside).ask(inOrder(changes));
 }
 
@@ -87,8 +87,8 @@ function inOrder(changes: readonly Change[]): readonly Change[] {
 }
 
 function restore(change: Change, aside: string): Outcome {
-  if (change.before !== undefined && !canPutBack(change)) {
-    return { change, done: 'not restored', why: 'hoop has no copy of what stood there' };
+  if (!canPutBack(change)) {
+    return { change, done: 'not restored', why: 'hoop has no copy of what stood there before' };
   }
   const result = putBack(change, aside);
   if (!result.done) return { change, done: 'not restored', why: result.why };
@@ -228,7 +228,8 @@ function tell(
     }));
     const paths = changes.map(({ path }) => path);
     const event = 'runs-later-changed';
-    io.stderr.write(`${renderJson({ v: 1, event, paths, changes, notLookedAt })}\n`);
+    const when = who === '' ? {} : { earlier: true };
+    io.stderr.write(`${renderJson({ v: 1, event, ...when, paths, changes, notLookedAt })}\n`);
     return;
   }
   const of = (done: Outcome['done']): readonly Outcome[] =>

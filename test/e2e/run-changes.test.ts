@@ -110,7 +110,7 @@ test('without a terminal it is told, and the next run here asks, without a fence
   expect(claude()).toContain('evil');
   const { type, sees, ended, output } = await shell();
   type(`hoop run --target prod-db -- sh -c 'echo "the agent-$((1+1))"; read x; echo "got-$x"'\n`);
-  await sees(/an earlier fenced run here has changed 2 files[\s\S]*\(s\)\? $/);
+  await sees(/during an earlier fenced run here 2 files[\s\S]*\(s\)\? $/);
   expect(output()).not.toContain('the agent-2');
   type('R\n');
   // What is typed from here on is the program's.
@@ -132,7 +132,7 @@ test('who leaves the question is asked again', async () => {
   type('\x03');
   await sees(/\(s\)\? [\s\S]*ready> $/);
   type('hoop run --target prod-db -- true\n');
-  await sees(/an earlier fenced run here has changed 2 files[\s\S]*\(s\)\? $/);
+  await sees(/during an earlier fenced run here 2 files[\s\S]*\(s\)\? $/);
   type('K\n');
   await sees(/kept:[\s\S]*ready> $/);
   type('exit\n');
@@ -151,6 +151,7 @@ test('of a hoop that was killed the next run says it', async () => {
     .split('\n')
     .map((line) => JSON.parse(line));
   const told = lines.find(({ event }) => event === 'runs-later-changed');
+  expect(told.earlier).toBe(true);
   expect(told.paths).toEqual([join(project, 'CLAUDE.md'), mcp()]);
   expect(told.changes).toMatchObject([
     { change: 'changed', done: 'restored', aside: expect.stringContaining('CLAUDE.md') },

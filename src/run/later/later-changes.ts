@@ -103,22 +103,19 @@ export function afterRun(before: BeforeRun, most: number = MAX_DIRECTORIES.after
   return {
     changes: [
       ...changes.filter(({ path }) => !repositories.some((git) => isBelow(path, git))),
-      ...made(watch, links, undefined),
-      ...made(watch, repositories, ABSENT).map((change) => ({ ...change, isRepository: true })),
+      ...made(watch, links),
+      ...made(watch, repositories).map((change) => ({ ...change, isRepository: true })),
     ].sort((a, b) => (a.path < b.path ? -1 : 1)),
     notLookedAt: after.notLookedAt,
   };
 }
 
-function made(
-  { places }: Pick<Watch, 'places'>,
-  paths: readonly string[],
-  before: FileState | undefined,
-): readonly Change[] {
+/** What was not there before. */
+function made({ places }: Pick<Watch, 'places'>, paths: readonly string[]): readonly Change[] {
   return paths.flatMap((path) => {
     const place = placeOf(path, places);
     const after = readState(path);
-    return place === undefined ? [] : [{ path, place, before, after, isRepository: false }];
+    return place === undefined ? [] : [{ path, place, before: ABSENT, after, isRepository: false }];
   });
 }
 

@@ -7,7 +7,6 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { type Home, isMissing, writeFileAtomic } from '../../home.ts';
-import { isRunning } from '../../is-running.ts';
 import { isBelow } from '../fence/is-below.ts';
 import { isSame, withoutContent } from './file-state.ts';
 import { type AfterRun, afterRun, BeforeRun, beforeRun, Change } from './later-changes.ts';
@@ -17,8 +16,8 @@ const Owed = z.object({
   v: z.literal(1),
   /** Working directory of the run. */
   root: z.string(),
-  /** Process of the hoop that will ask. */
-  owner: z.number(),
+  /** Process of the hoop that will ask (see `markOf`); absent: nobody does. */
+  owner: z.string().optional(),
   before: BeforeRun.optional(),
   changes: z.array(Change).optional(),
 });
@@ -46,7 +45,7 @@ export class RunChanges {
     this.#root = root;
     this.#before = beforeRun(watch);
     mkdirSync(join(home.state, DIRECTORY), { recursive: true, mode: 0o700 });
-    write(file, { v: 1, root, owner: process.pid, before: this.#before });
+    write(file, { v: 1, root, owner: markOf(process.pid), before: this.#before });
   }
 
   /** When nothing of the run is left that could write. */
@@ -63,7 +62,7 @@ export class RunChanges {
     const earlier = EarlierChanges.of(this.#home, (root) => root === this.#root);
     const all = merged([...earlier.changes, ...undecided]);
     // Nobody is between the two: whoever finds the file finds what stands in it.
-    write(this.#file, { v: 1, root: this.#root, owner: 0, changes: all });
+    write(this.#file, { v: 1, root: this.#root, changes: all });
     earlier.forget();
   }
 }
@@ -81,9 +80,7 @@ export class EarlierChanges {
   }
 
   static of(home: State, isMeant: (root: string) => boolean): EarlierChanges {
-    const found = read(home).filter(
-      ({ owed }) => isMeant(owed.root) && (owed.owner === 0 || !isRunning(owed.owner)),
-    );
+    const found = read(home).filter(({ owed }) => isMeant(owed.root) && !isThere(owed.owner));
     return new EarlierChanges(found);
   }
 
@@ -110,7 +107,7 @@ export class EarlierChanges {
     if (undecided.length === 0) {
       this.forget();
     } else {
-      write(first, { v: 1, root: this.#root, owner: 0, changes: [...undecided] });
+      write(first, { v: 1, root: this.#root, changes: [...undecided] });
       for (const one of others) rmSync(one, { force: true });
     }
   }
@@ -118,6 +115,23 @@ export class EarlierChanges {
   forget(): void {
     for (const file of this.#files) rmSync(file, { force: true });
   }
+}
+
+/** A process as no other is called, on this machine and after a restart of it. */
+function markOf(pid: number): string | undefined {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    // Behind the name, which may hold anything: the state, and 19 fields later when it started.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+    const isOver = /^[ZX]/.test(fields[0] ?? 'X');
+    return isOver ? undefined : `${pid} ${boot} ${fields[19]}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function isThere(owner: string | undefined): boolean {
+  return owner !== undefined && markOf(Number(owner.split(' ')[0])) === owner;
 }
 
 /** What stood there first, and stands there last. */

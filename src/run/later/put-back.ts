@@ -87,8 +87,12 @@ function exchange(change: Change, directory: OpenDirectory, aside: string): PutB
     throw error;
   }
   if (after.kind === 'absent') return { done: true, aside: undefined };
-  keepAside(taken, aside);
-  return { done: true, aside };
+  try {
+    return { done: true, aside: keepAside(taken, aside) };
+  } catch {
+    // No room, or a pipe: under its other name it stays where it is, and nothing runs it.
+    return { done: true, aside: join(dirname(change.path), basename(taken)) };
+  }
 }
 
 /** Of a directory only that it is one. Under its other name a link may end somewhere else. */
@@ -121,7 +125,8 @@ function writeBefore(before: FileState | undefined, directory: OpenDirectory, na
   }
 }
 
-function keepAside(taken: string, aside: string): void {
+/** @returns where it is now */
+function keepAside(taken: string, aside: string): string {
   mkdirSync(dirname(aside), { recursive: true, mode: 0o700 });
   const stat = statOf(taken);
   const to = statOf(aside) === undefined ? aside : `${aside}.${randomBytes(4).toString('hex')}`;
@@ -134,6 +139,7 @@ function keepAside(taken: string, aside: string): void {
     else cpSync(taken, to, { recursive: true, verbatimSymlinks: true, errorOnExist: true });
     rmSync(taken, { recursive: true, force: true });
   }
+  return to;
 }
 
 /** Removes directories above a file that is gone again, as far as they are empty. */

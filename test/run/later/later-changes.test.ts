@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -26,7 +27,7 @@ import {
   type Change,
   watchOf,
 } from '../../../src/run/later/later-changes.ts';
-import { putBack } from '../../../src/run/later/put-back.ts';
+import { canPutBack, putBack } from '../../../src/run/later/put-back.ts';
 import type { Watch } from '../../../src/run/later/watched-files.ts';
 
 let root: string;
@@ -375,6 +376,23 @@ describe('putting back', () => {
     symlinkSync('../outside', join(project, 'sub'));
     expect(putBack(change, aside())).toMatchObject({ done: false });
     expect(readFileSync(join(root, 'outside/CLAUDE.md'), 'utf8')).toBe('x');
+  });
+
+  test('takes away what is no file, too', async () => {
+    const change = await one(() => execFileSync('mkfifo', [join(project, '.envrc')]));
+    expect(putBack(change, aside())).toMatchObject({ done: true });
+    expect(existsSync(join(project, '.envrc'))).toBe(false);
+  });
+
+  test('says of what nobody has looked at before that there is no copy', async () => {
+    write(...Array.from({ length: 30 }, (_, n) => `project/d${n}/CLAUDE.md`));
+    await setTimeout(50);
+    const before = beforeRun(watch(), 5);
+    const path = join(before.notLookedAt.at(-1) ?? '', 'CLAUDE.md');
+    writeFileSync(path, 'evil');
+    const [change] = afterRun(before).changes;
+    expect(change).toMatchObject({ path });
+    expect(change && canPutBack(change)).toBe(false);
   });
 
   test('leaves no file of its own behind', async () => {
