@@ -46,15 +46,6 @@ export const GatewayFacts = z.object({
   streams: z.array(
     z.object({ stream: z.number(), kind: z.union([z.literal('evidence'), StreamKind]) }),
   ),
-  /** What the gateway has lost and the client has sent back: the client's word alone. */
-  lost: z.array(
-    z.object({
-      stream: z.number(),
-      direction: z.union([z.literal(0), z.literal(1)]),
-      from: z.number(),
-      to: z.number(),
-    }),
-  ),
   /** What was recorded after the last agreed cut: signed by the gateway alone. */
   tail: z
     .object({

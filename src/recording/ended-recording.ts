@@ -80,7 +80,6 @@ export class EndedRecording {
     const open: OpenOptions = {
       directory,
       session,
-      side: 'gateway',
       keys,
       hasher: store.hasher,
     };
@@ -321,12 +320,6 @@ export class EndedRecording {
         { stream: 0, kind: 'evidence' },
         ...streams.map(([stream, kind]) => ({ stream, kind })),
       ],
-      lost: scan.repairs.map(({ stream, direction, offset, length }) => ({
-        stream,
-        direction,
-        from: offset,
-        to: offset + length,
-      })),
       ...(tail === undefined ? {} : { tail: { ...tail, streams: [...tail.streams] } }),
     };
   }

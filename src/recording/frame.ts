@@ -41,7 +41,7 @@ export const FRAME_TYPES = {
   gap: 4,
   recovered: 5,
   group: 6,
-  /** Bytes that the gateway has lost and the client says that it received: the client's word. */
+  /** Kept free for bytes that the gateway has lost and the client sends back; nothing writes it yet. */
   repair: 7,
   end: 127,
 } as const;

@@ -123,7 +123,6 @@ export class GatewayRecording implements AsyncDisposable {
       leaves: this.#leaves,
       directory,
       session,
-      side: 'gateway',
       dataKey: keys.dataKey,
       system: this.#system,
       onFailure: (error) => this.#halt(stoppedByWrite(error)),

@@ -18,10 +18,13 @@ export function endBody(endReason: EndReason, endedMs: number): Uint8Array {
 }
 
 /** RECOVERED: the process that wrote the segments before this one died. */
-export interface RecoveredBody {
-  readonly v: 1;
+export const RecoveredBodyShape = z.strictObject({
+  v: z.literal(1),
   /** Where the bytes began that were no whole frame; saved beside, not part of the recording. */
-  readonly tornSegment: number | null;
-  readonly tornAt: number;
-  readonly tornBytes: number;
-}
+  tornSegment: z.number().int().positive().nullable(),
+  tornAt: z.number().int().nonnegative(),
+  tornBytes: z.number().int().nonnegative(),
+  /** Nothing that a dying process leaves: frames that were written may have been among them. */
+  isDamaged: z.boolean(),
+});
+export type RecoveredBody = z.infer<typeof RecoveredBodyShape>;

@@ -1,7 +1,7 @@
 /**
  * A recording that is not being written any more, read back and checked against the cuts in it:
- * what the end of a session and an upload work on, on both sides. Everything comes from the files,
- * so it is the same after a crash.
+ * what the end of a session works on. Everything comes from the files, so it is the same after a
+ * crash.
  */
 
 import { FormatError } from '../format-error.ts';
@@ -16,13 +16,11 @@ import type { RecordingKeys } from './recording-keys.ts';
 import { recoverRecording } from './recover-recording.ts';
 import { type ScannedRecording, scanRecording } from './scan-recording.ts';
 import { SegmentFiles } from './segment-files.ts';
-import type { RecordingSide } from './segment-header.ts';
 import type { AgreedCut, CutProposal, StreamOffsets } from './types.ts';
 
 export interface OpenOptions {
   readonly directory: string;
   readonly session: string;
-  readonly side: RecordingSide;
   readonly keys: RecordingKeys;
   readonly hasher: LeafHasher;
 }
@@ -35,8 +33,6 @@ export interface OpenedRecording {
   /** Size and root after the agreed cuts. */
   readonly agreedTree: { readonly size: number; readonly root: Uint8Array };
   readonly tail: GatewayCut | undefined;
-  /** Client only: proposed, and no answer recorded. */
-  readonly proposed: CutProposal | undefined;
   readonly places: readonly ChunkPlace[];
   /** 32 bytes for each place. */
   readonly leaves: Uint8Array;
@@ -61,21 +57,16 @@ async function checkRecording(
 ): Promise<OpenedRecording> {
   const { directory, keys, hasher } = options;
   const agreed: AgreedCut[] = [];
-  let proposed: CutProposal | undefined;
   let tail: GatewayCut | undefined;
   const points: (CutProposal | GatewayCut)[] = [];
   for (const cut of scan.cuts) {
-    if (cut.type === 'proposed') {
-      proposed = cut.proposal;
-      continue;
-    }
     if (cut.type === 'agreed') {
       agreed.push(cut);
-      proposed = undefined;
+      points.push(cut.proposal);
     } else {
       tail = cut.cut;
+      points.push(cut.cut);
     }
-    points.push(cut.type === 'agreed' ? cut.proposal : cut.cut);
   }
   const { places, plans } = planAll(points);
   const leaves = await hasher.hash(leafJob({ directory, ...keys }, places, scan.index));
@@ -95,7 +86,7 @@ async function checkRecording(
     }
     at = end;
   }
-  return { scan, ledger, agreed, agreedTree, tail, proposed, places, leaves };
+  return { scan, ledger, agreed, agreedTree, tail, places, leaves };
 }
 
 /** All chunks of all cuts, and how many each cut has. */
@@ -146,6 +137,6 @@ export function* readChunks(opened: OpenedRecording, dataKey: Uint8Array): Gener
   }
 }
 
-export function scanOptions({ directory, session, side, keys }: OpenOptions) {
-  return { directory, session, side, dataKey: keys.dataKey };
+export function scanOptions({ directory, session, keys }: OpenOptions) {
+  return { directory, session, dataKey: keys.dataKey };
 }

@@ -13,6 +13,8 @@ import { decodeSegmentHeader, refuseOldFormat, SEGMENT_HEADER_LENGTH } from './s
 /** Holds the largest frame; what is in it is handled between two turns of the event loop. */
 const WINDOW_BYTES = 2 * MAX_BODY_LENGTH;
 const ZERO_WINDOW_BYTES = 64 * 1024;
+/** A disk writes no less than this at once, from multiples of it on. */
+const SECTOR_BYTES = 512;
 
 export type SegmentPart =
   | { readonly type: 'header'; readonly bytes: Uint8Array }
@@ -30,12 +32,18 @@ export type SegmentPart =
        */
       readonly isUnwritten: () => Promise<boolean>;
     }
-  /** From `position` on there is no whole frame, as a dying process or a power cut leaves it; the last part. */
-  | { readonly type: 'torn'; readonly position: number; readonly behind: number };
+  /** From `position` on there is no whole frame; the last part. */
+  | {
+      readonly type: 'torn';
+      readonly position: number;
+      readonly behind: number;
+      /** Neither a dying process nor zeros that stand for what was never written explain it. */
+      readonly error?: FormatError;
+    };
 
 /**
  * Checks headers and lengths and nothing else.
- * @throws FormatError for what neither leaves; OldFormatError
+ * @throws OldFormatError
  */
 export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
   await using file = await open(path, 'r');
@@ -48,13 +56,14 @@ export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
     const available = window.subarray(position - start, filled);
     const beginning = beginningOf(available, position);
     if (beginning?.error !== undefined) {
-      if (!(await isUnwritten(file, size, position + beginning.length))) {
-        throw beginning.error;
-      }
-      yield { type: 'torn', position, behind: size - position };
+      const { error, length } = beginning;
+      const behind = size - position;
+      const isTorn = await isUnwritten(file, size, position, position + length);
+      yield { type: 'torn', position, behind, ...(isTorn ? {} : { error }) };
       return;
     }
     if (beginning !== undefined && beginning.length <= available.length) {
+      const begin = position;
       const end = position + beginning.length;
       const bytes = available.subarray(0, beginning.length);
       const { header } = beginning;
@@ -66,7 +75,7 @@ export async function* readSegment(path: string): AsyncGenerator<SegmentPart> {
             position,
             bytes,
             behind: size - position,
-            isUnwritten: () => isUnwritten(file, size, end),
+            isUnwritten: () => isUnwritten(file, size, begin, end),
           };
       position = end;
       continue;
@@ -125,10 +134,16 @@ function beginningOf(bytes: Uint8Array, position: number): Beginning | undefined
   }
 }
 
-/** Whether the file holds nothing but zeros from some place before `end` on. */
-async function isUnwritten(file: FileHandle, size: number, end: number): Promise<boolean> {
+/** Whether the file holds nothing but zeros from some sector between these two on. */
+async function isUnwritten(
+  file: FileHandle,
+  size: number,
+  begin: number,
+  end: number,
+): Promise<boolean> {
   const window = Buffer.allocUnsafe(ZERO_WINDOW_BYTES);
-  for (let at = end - 1; at < size; ) {
+  const sector = Math.floor((end - 1) / SECTOR_BYTES) * SECTOR_BYTES;
+  for (let at = Math.max(begin, sector); at < size; ) {
     const { bytesRead } = await file.read(window, 0, ZERO_WINDOW_BYTES, at);
     if (bytesRead === 0 || !window.subarray(0, bytesRead).every((byte) => byte === 0)) {
       return false;

@@ -62,7 +62,7 @@ async function* oneSegment(
   for await (const part of readSegment(path)) {
     if (part.type === 'header') {
       segment = decodeSegmentHeader(part.bytes);
-      if (segment.session !== session || segment.side !== 'gateway') {
+      if (segment.session !== session) {
         throw new FormatError('a segment belongs to another recording');
       }
       key = segmentKey(dataKey, segment.segment, part.bytes);
@@ -81,8 +81,8 @@ async function* oneSegment(
             : dataItems({ ...record.data, bytes: record.bytes }, when, lines),
         );
       }
-    } else if (part.type === 'torn' && !isLive) {
-      throw new FormatError(`a segment is damaged at byte ${part.position}`);
+    } else if (part.type === 'torn' && (part.error !== undefined || !isLive)) {
+      throw part.error ?? new FormatError(`a segment is damaged at byte ${part.position}`);
     }
   }
 }

@@ -3,19 +3,20 @@
  * and a RECOVERED frame in a new segment says so. A torn segment is never appended to: its nonces
  * may have been used.
  */
+import { existsSync } from 'node:fs';
 import { open, readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../format-error.ts';
 import { canonicalJson } from './canonical-json.ts';
 import { utf8 } from './encoding.ts';
 import type { RecoveredBody } from './notice-bodies.ts';
+import { CLOSED_FILE } from './recording-store.ts';
 import {
   type ScannedRecording,
   type ScanOptions,
   scanRecording,
   type TornTail,
 } from './scan-recording.ts';
-import type { RecordingSide } from './segment-header.ts';
 import { type FrameBody, SegmentWriter, segmentName, syncDirectory } from './segment-writer.ts';
 import { readSignedCuts } from './signed-cuts.ts';
 import type { RecordingEvent } from './types.ts';
@@ -25,9 +26,10 @@ import type { RecordingEvent } from './types.ts';
  * @throws FormatError `truncated below signed cut …` when more is missing than a crash can take
  */
 export async function recoverRecording(options: ScanOptions): Promise<ScannedRecording> {
-  const scan = await scanRecording(options);
-  const agreed = scan.cuts.filter(({ type }) => type === 'agreed').length;
   const signed = readSignedCuts(options.directory);
+  const isClosed = existsSync(join(options.directory, CLOSED_FILE));
+  const scan = await scanRecording(options, isClosed ? undefined : { signedCuts: signed });
+  const agreed = scan.cuts.filter(({ type }) => type === 'agreed').length;
   if (agreed < signed) {
     throw new FormatError(`recording is truncated below signed cut ${signed - 1}`, {
       detail: `The files end after cut ${agreed - 1}. A crash cannot have done this: cuts are signed only after their bytes are on disk.`,
@@ -40,11 +42,11 @@ export async function recoverRecording(options: ScanOptions): Promise<ScannedRec
   if (scan.torn !== undefined) {
     await saveTail(options.directory, scan.torn);
   }
-  await appendFrames(options, scan, recoveryFrames(scan, options.side));
+  await appendFrames(options, scan, recoveryFrames(scan));
   return await scanRecording(options);
 }
 
-export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'repair' | 'end', FrameBody];
+export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'end', FrameBody];
 
 /** Appends to a recording that is not being written, in a segment of its own, and syncs. */
 export async function appendFrames(
@@ -52,11 +54,10 @@ export async function appendFrames(
   scan: Pick<ScannedRecording, 'segments' | 'frames' | 'head' | 'point'>,
   frames: readonly FrameToAppend[],
 ): Promise<void> {
-  const { directory, session, side, dataKey } = options;
+  const { directory, session, dataKey } = options;
   const writer = new SegmentWriter({
     directory,
     session,
-    side,
     dataKey,
     after: {
       segment: scan.segments,
@@ -78,18 +79,19 @@ export async function appendFrames(
   }
 }
 
-function recoveryFrames(scan: ScannedRecording, side: RecordingSide): FrameToAppend[] {
+function recoveryFrames(scan: ScannedRecording): FrameToAppend[] {
   const body: RecoveredBody = {
     v: 1,
     tornSegment: scan.torn?.segment ?? null,
     tornAt: scan.torn?.position ?? 0,
     tornBytes: scan.torn?.bytes ?? 0,
+    isDamaged: scan.torn?.isDamaged ?? false,
   };
   const frames: FrameToAppend[] = [['recovered', utf8(canonicalJson(body))]];
   if (scan.events.close === undefined) {
     const event: RecordingEvent = {
       type: 'session.close',
-      reason: side === 'gateway' ? 'gateway_crash' : 'client_lost',
+      reason: 'gateway_crash',
       message: undefined,
     };
     frames.push(['event', utf8(canonicalJson(event))]);
@@ -98,6 +100,9 @@ function recoveryFrames(scan: ScannedRecording, side: RecordingSide): FrameToApp
 }
 
 async function saveTail(directory: string, torn: TornTail): Promise<void> {
+  for (const name of torn.later) {
+    await rename(join(directory, name), join(directory, `${name}.torn`));
+  }
   const path = join(directory, segmentName(torn.segment));
   const saved = `${path}.torn`;
   if (torn.position === 0) {

@@ -16,14 +16,13 @@ import { DataIndex } from './data-index.ts';
 import { sameBytes } from './encoding.ts';
 import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
 import { type FrameHeader, frameLength, openFrame, segmentKey } from './frame.ts';
-import { type DataPlace, eventKeyOf, FrameDigests } from './frame-digest.ts';
+import { eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { decodeGroup } from './group-body.ts';
 import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
 import { readSegment, type SegmentPart } from './read-segment.ts';
-import { repairPlace } from './repair-body.ts';
-import { decodeSegmentHeader, type RecordingSide, type SegmentHeader } from './segment-header.ts';
+import { decodeSegmentHeader, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
 import type { RecordingEvent, RecordingPoint, StreamOffsets } from './types.ts';
 
@@ -32,6 +31,9 @@ import type { RecordingEvent, RecordingPoint, StreamOffsets } from './types.ts';
  * end of every session, while others work.
  */
 export const SCAN_LOT = { frames: 100, bytes: 512 * 1024 } as const;
+
+/** As the gateway's recording has them. */
+type GatewaysCut = Exclude<RecordedCut, { type: 'proposed' }>;
 
 export interface ScannedRecording {
   readonly directory: string;
@@ -46,7 +48,7 @@ export interface ScannedRecording {
   readonly index: DataIndex;
   /** Recorded bytes of each stream, by number. */
   readonly offsets: ReadonlyMap<number, StreamOffsets>;
-  readonly cuts: readonly RecordedCut[];
+  readonly cuts: readonly GatewaysCut[];
   /** Of these, agreed on after the session had ended. */
   readonly lateCuts: number;
   readonly events: ScannedEvents;
@@ -55,8 +57,6 @@ export interface ScannedRecording {
   readonly closedMs: number;
   /** Size of the bundle's events member. */
   readonly eventBytes: number;
-  /** Bytes that the client has sent back, and that are its word alone. */
-  readonly repairs: readonly DataPlace[];
   /** Where whole frames end in the last segment, when bytes follow that are none. */
   readonly torn: TornTail | undefined;
 }
@@ -65,6 +65,10 @@ export interface TornTail {
   readonly segment: number;
   readonly position: number;
   readonly bytes: number;
+  /** No dying process leaves this: a power cut wrote some of it and not what is before. */
+  readonly isDamaged: boolean;
+  /** Segments behind it. */
+  readonly later: readonly string[];
 }
 
 /** What the events say that the end of a session needs; the events themselves stay in the file. */
@@ -77,22 +81,36 @@ export interface ScannedEvents {
 export interface ScanOptions {
   readonly directory: string;
   readonly session: string;
-  readonly side: RecordingSide;
   readonly dataKey: Uint8Array;
 }
 
+export interface ScanRepair {
+  /**
+   * So many cuts were countersigned: what lies before the last of them was synced, and damage there is
+   * thrown. What is behind it may be damaged by a power cut, and counts as torn.
+   */
+  readonly signedCuts: number;
+}
+
 /**
- * @throws FormatError for anything that a crash cannot have left: bad frames before the last
- * segment, a wrong tag or order, a missing segment. A torn end is reported, not thrown.
+ * @param repair of a recording that nobody has closed
+ * @throws FormatError for anything that a crash cannot have left: a frame that does not open, a wrong
+ * order, a missing segment. A torn end is reported, not thrown.
  */
-export async function scanRecording(options: ScanOptions): Promise<ScannedRecording> {
-  const scan = new Scan(options);
+export async function scanRecording(
+  options: ScanOptions,
+  repair?: ScanRepair,
+): Promise<ScannedRecording> {
+  const scan = new Scan(options, repair);
   const names = await segmentNames(options.directory);
   for (const [index, name] of names.entries()) {
     if (name !== segmentName(index + 1)) {
       throw new FormatError(`segment ${index + 1} is missing`);
     }
-    await scan.segment(join(options.directory, name), index === names.length - 1);
+    await scan.segment(join(options.directory, name), names.slice(index + 1));
+    if (scan.isTorn) {
+      break;
+    }
   }
   return scan.result();
 }
@@ -107,11 +125,11 @@ async function segmentNames(directory: string): Promise<string[]> {
 
 class Scan {
   readonly #options: ScanOptions;
+  readonly #repair: ScanRepair | undefined;
   readonly #digests: FrameDigests;
   readonly #index = new DataIndex();
-  readonly #repairs: DataPlace[] = [];
   readonly #offsets = new Map<number, StreamOffsets>();
-  readonly #cuts: RecordedCut[] = [];
+  readonly #cuts: GatewaysCut[] = [];
   readonly #streams = new Map<number, StreamKind>();
   #lateCuts = 0;
   #close: ScannedEvents['close'];
@@ -130,12 +148,18 @@ class Scan {
   /** Since others had their turn. */
   readonly #lot = { frames: 0, bytes: 0 };
 
-  constructor(options: ScanOptions) {
+  constructor(options: ScanOptions, repair: ScanRepair | undefined) {
     this.#options = options;
+    this.#repair = repair;
     this.#digests = new FrameDigests(eventKeyOf(options.dataKey));
   }
 
-  async segment(path: string, isLast: boolean): Promise<void> {
+  get isTorn(): boolean {
+    return this.#torn !== undefined;
+  }
+
+  /** @param later the segments behind it */
+  async segment(path: string, later: readonly string[]): Promise<void> {
     const number = this.#segments + 1;
     let key: ReturnType<typeof segmentKey> | undefined;
     let segment: SegmentHeader | undefined;
@@ -150,9 +174,9 @@ class Scan {
         this.#lastHead = number === 1 ? this.#head : this.#lastHead;
         this.#eventBytes += SEGMENT_RECORD_LENGTH;
       } else if (part.type === 'frame' && segment !== undefined && key !== undefined) {
-        const body = await this.#open(key, number, part);
-        if (body === undefined) {
-          this.#tornAt(number, part, isLast);
+        const body = await openOrTorn(key, number, part);
+        if (body instanceof Uint8Array === false) {
+          this.#tornAt(number, body, later);
           return;
         }
         this.#frame(segment, part.header, body, part.position);
@@ -162,36 +186,24 @@ class Scan {
         if (turn !== undefined) await turn;
       } else if (part.type === 'torn') {
         // The process died in the middle of a write, or between creating a file and its header.
-        this.#tornAt(number, part, isLast);
+        this.#tornAt(number, part, later);
+        return;
       }
     }
   }
 
-  #tornAt(
-    segment: number,
-    { position, behind }: { readonly position: number; readonly behind: number },
-    isLast: boolean,
-  ): void {
-    if (!isLast) {
-      throw new FormatError(`segment ${segment} is damaged at byte ${position}`);
+  #tornAt(segment: number, { position, behind, error }: TornPart, later: readonly string[]): void {
+    const isDamaged = error !== undefined || later.length > 0;
+    if (isDamaged && !this.#mayBeCut()) {
+      throw error ?? new FormatError(`segment ${segment} is damaged at byte ${position}`);
     }
-    this.#torn = { segment, position, bytes: behind };
+    this.#torn = { segment, position, bytes: behind, isDamaged, later };
   }
 
-  /** @returns undefined when the rest of it was never written. @throws FormatError */
-  async #open(
-    key: ReturnType<typeof segmentKey>,
-    segment: number,
-    part: Extract<SegmentPart, { type: 'frame' }>,
-  ): Promise<Uint8Array | undefined> {
-    try {
-      return openFrame(key, segment, part.header, part.bytes);
-    } catch (error) {
-      if (error instanceof FormatError && (await part.isUnwritten())) {
-        return undefined;
-      }
-      throw error;
-    }
+  /** Nothing that was signed or closed is behind this, and with another key nothing would have opened. */
+  #mayBeCut(): boolean {
+    const agreed = this.#cuts.filter(({ type }) => type === 'agreed').length;
+    return this.#repair !== undefined && this.#frames > 0 && agreed >= this.#repair.signedCuts;
   }
 
   #mayTakeTurn(bytes: number): Promise<void> | undefined {
@@ -225,13 +237,12 @@ class Scan {
       end: this.#end,
       closedMs: this.#closedMs || this.#lastMs,
       eventBytes: this.#eventBytes,
-      repairs: this.#repairs,
       torn: this.#torn,
     };
   }
 
   #checkHeader(header: SegmentHeader, number: number): void {
-    if (header.session !== this.#options.session || header.side !== this.#options.side) {
+    if (header.session !== this.#options.session) {
       throw new FormatError(`segment ${number} belongs to another recording`);
     }
     if (header.segment !== number || Buffer.compare(header.previousHead, this.#head) !== 0) {
@@ -282,8 +293,7 @@ class Scan {
         this.#end = parseShape(EndBodyShape, parseCanonicalJson(body, 'an end'), 'an end');
         return;
       case 'repair':
-        this.#repairs.push(repairPlace(body));
-        return;
+        throw new FormatError(`frame ${header.seq} is of a kind that is not written yet`);
       case 'gap':
       case 'recovered':
         return;
@@ -291,11 +301,11 @@ class Scan {
   }
 
   #cut(header: FrameHeader, cut: RecordedCut): void {
-    const signed =
-      this.#options.side === 'client' || cut.type === 'proposed'
-        ? undefined
-        : pointOf(cut.type === 'agreed' ? cut.ack : cut.cut);
-    if (signed && !(signed.frames === header.seq && sameBytes(signed.head, this.#lastHead))) {
+    if (cut.type === 'proposed') {
+      throw new FormatError(`the cut in frame ${header.seq} was not agreed on`);
+    }
+    const signed = pointOf(cut.type === 'agreed' ? cut.ack : cut.cut);
+    if (signed.frames !== header.seq || !sameBytes(signed.head, this.#lastHead)) {
       throw new FormatError(`the cut in frame ${header.seq} was signed for another place`);
     }
     this.#cuts.push(cut);
@@ -329,5 +339,25 @@ class Scan {
       this.#close = event;
       this.#closedMs ||= this.#lastMs;
     }
+  }
+}
+
+type TornPart = Extract<SegmentPart, { type: 'torn' }>;
+
+/** @returns why it is none, when it does not open */
+async function openOrTorn(
+  key: ReturnType<typeof segmentKey>,
+  segment: number,
+  part: Extract<SegmentPart, { type: 'frame' }>,
+): Promise<Uint8Array | TornPart> {
+  try {
+    return openFrame(key, segment, part.header, part.bytes);
+  } catch (error) {
+    if (!(error instanceof FormatError)) {
+      throw error;
+    }
+    const { position, behind } = part;
+    const isUnwritten = await part.isUnwritten();
+    return { type: 'torn', position, behind, ...(isUnwritten ? {} : { error }) };
   }
 }

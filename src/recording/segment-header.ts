@@ -4,9 +4,9 @@
  *     "HOOPREC2" | u16 version=2 | u16 flags | u32 header length=100 | session id [16]
  *     | u32 segment number | u32 term=1 | salt [16] | previous head [32] | u64 t0_ms | u32 crc32
  *
- * flags: bit 0 bodies are encrypted, bit 1 the client's own recording. term: which owner of the
- * recording wrote the segment; there is one so far. salt: random, so that no two segments ever have the
- * same key, whatever became of the first.
+ * flags: bit 0 bodies are encrypted. term: which owner of the recording wrote the segment; there is
+ * one so far. salt: random, so that no two segments ever have the same key, whatever became of the
+ * first.
  */
 import { crc32 } from 'node:zlib';
 import { FormatError, OldFormatError } from '../format-error.ts';
@@ -25,12 +25,8 @@ const VERSION = 2;
 const TERM = 1;
 const CHECKSUM_AT = SEGMENT_HEADER_LENGTH - 4;
 const FLAG_ENCRYPTED = 1;
-const FLAG_CLIENT = 2;
-
-export type RecordingSide = 'gateway' | 'client';
 
 export interface SegmentHeader {
-  readonly side: RecordingSide;
   readonly session: string;
   /** From 1. */
   readonly segment: number;
@@ -46,7 +42,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new ByteWriter(SEGMENT_HEADER_LENGTH)
     .bytes(MAGIC)
     .u16(VERSION)
-    .u16(FLAG_ENCRYPTED | (header.side === 'client' ? FLAG_CLIENT : 0))
+    .u16(FLAG_ENCRYPTED)
     .u32(SEGMENT_HEADER_LENGTH)
     .bytes(sessionIdBytes(header.session))
     .u32(header.segment)
@@ -89,7 +85,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   if (version !== VERSION || length !== SEGMENT_HEADER_LENGTH) {
     throw new FormatError(`a segment has format version ${version}, which is not known here`);
   }
-  if ((flags & FLAG_ENCRYPTED) === 0 || (flags & ~(FLAG_ENCRYPTED | FLAG_CLIENT)) !== 0) {
+  if (flags !== FLAG_ENCRYPTED) {
     throw new FormatError('a segment has flags that are not known here');
   }
   if (term !== TERM) {
@@ -98,7 +94,6 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   // Also refuses ids that are not UUIDv7.
   sessionIdBytes(session);
   return {
-    side: (flags & FLAG_CLIENT) === 0 ? 'gateway' : 'client',
     session,
     segment,
     salt,

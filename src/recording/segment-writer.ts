@@ -19,7 +19,6 @@ import { type Committed, eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
 import {
   encodeSegmentHeader,
-  type RecordingSide,
   SEGMENT_HEADER_LENGTH,
   SEGMENT_SALT_LENGTH,
 } from './segment-header.ts';
@@ -52,7 +51,6 @@ export const realSystem: RecordingSystem = {
 export interface SegmentWriterOptions {
   readonly directory: string;
   readonly session: string;
-  readonly side: RecordingSide;
   readonly dataKey: Uint8Array;
   /** Where an earlier writer of the same recording stopped; absent: a new recording. */
   readonly after?: {
@@ -240,13 +238,12 @@ export class SegmentWriter {
   }
 
   #startSegment(): void {
-    const { directory, session, side, dataKey } = this.#options;
+    const { directory, session, dataKey } = this.#options;
     const segment = this.#segment + 1;
     const startMs = this.#system.nowMs();
     const header = encodeSegmentHeader({
       session,
       segment,
-      side,
       salt: randomBytes(SEGMENT_SALT_LENGTH),
       previousHead: this.head,
       startMs,

@@ -7,29 +7,17 @@
 import { FormatError } from '../format-error.ts';
 import type { DataPlace } from './frame-digest.ts';
 import type { Manifest } from './manifest.ts';
-import { decodeRepair, isRepairSigned } from './repair-body.ts';
 import { CONTROL_STREAM, type Direction } from './types.ts';
 
-/** What a client may say that it received and the gateway has lost, in all. */
-const MAX_REPAIRED_BYTES = 16 << 20;
-
 export class VerifiedPlaces {
-  readonly #manifest: Manifest;
-  readonly #clientKey: Uint8Array;
   readonly #totals = new Map<string, number>();
   readonly #kinds = new Map<number, string>();
   readonly #at = new Map<string, number>();
   readonly #opened = new Map<number, unknown>();
-  readonly #repaired = new Map<string, number>();
-  #repairs = 0;
-  #repairedBytes = 0;
-  #hasRecovered = false;
   #hasWithheld = false;
 
-  constructor(manifest: Manifest, clientKey: Uint8Array) {
-    this.#manifest = manifest;
-    this.#clientKey = clientKey;
-    for (const { stream, kind, up, down } of manifest.streams) {
+  constructor({ streams }: Manifest) {
+    for (const { stream, kind, up, down } of streams) {
       this.#kinds.set(stream, kind);
       this.#totals.set(keyOf(stream, 0), up);
       this.#totals.set(keyOf(stream, 1), down);
@@ -41,17 +29,13 @@ export class VerifiedPlaces {
     this.#hasWithheld = true;
   }
 
-  recovered(): void {
-    this.#hasRecovered = true;
-  }
-
   /** @throws FormatError */
   data({ stream, direction, offset, length }: DataPlace): void {
     const key = keyOf(stream, direction);
     const at = this.#at.get(key) ?? 0;
     const total = this.#totals.get(key);
     const isNext = this.#hasWithheld ? offset >= at : offset === at;
-    if (!isNext || length === 0 || this.#repaired.has(key)) {
+    if (!isNext || length === 0) {
       throw new FormatError(`the events have a gap in stream ${stream}`);
     }
     if (total === undefined || offset + length > total) {
@@ -75,36 +59,6 @@ export class VerifiedPlaces {
     this.#opened.set(stream, kind);
   }
 
-  /** @throws FormatError */
-  repair(body: Uint8Array): void {
-    const { session, lost } = this.#manifest;
-    const repair = decodeRepair(body);
-    const { stream, direction, offset, bytes } = repair;
-    const key = keyOf(stream, direction);
-    const from = this.#repaired.get(key) ?? this.#totals.get(key);
-    const listed = lost[this.#repairs];
-    this.#repairs += 1;
-    this.#repairedBytes += bytes.length;
-    if (!this.#hasRecovered || stream === CONTROL_STREAM || from !== offset) {
-      throw new FormatError(`bytes of stream ${stream} were sent back that cannot have been lost`);
-    }
-    if (this.#repairedBytes > MAX_REPAIRED_BYTES) {
-      throw new FormatError('more bytes were sent back than a gateway can lose');
-    }
-    if (!isRepairSigned(this.#clientKey, session, repair)) {
-      throw new FormatError(`the client's signature of bytes of stream ${stream} does not fit`);
-    }
-    if (
-      listed?.stream !== stream ||
-      listed.direction !== direction ||
-      listed.from !== offset ||
-      listed.to !== offset + bytes.length
-    ) {
-      throw new FormatError('other bytes were sent back than the manifest lists');
-    }
-    this.#repaired.set(key, offset + bytes.length);
-  }
-
   /** All records were taken. @throws FormatError */
   finish(): void {
     for (const [key, total] of this.#totals) {
@@ -116,9 +70,6 @@ export class VerifiedPlaces {
       if (stream !== CONTROL_STREAM && !this.#opened.has(stream)) {
         throw new FormatError(`the events do not open stream ${stream}`);
       }
-    }
-    if (this.#repairs !== this.#manifest.lost.length) {
-      throw new FormatError('other bytes were sent back than the manifest lists');
     }
   }
 }

@@ -14,7 +14,7 @@ import type { FrameHeader } from './frame.ts';
 import { type Committed, FrameDigests } from './frame-digest.ts';
 import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
 import type { ManifestCut } from './manifest.ts';
-import { EndBodyShape } from './notice-bodies.ts';
+import { EndBodyShape, RecoveredBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
 import type { SegmentHeader } from './segment-header.ts';
 import type { RecordingPoint } from './types.ts';
@@ -52,6 +52,8 @@ export function verifyFrames(contents: BundleContents, report: VerifyReport): Re
     report.add('head chain', 'incomplete', `${withheld} of ${counted(frames, 'event')} withheld`);
   } else if (keys?.eventKey === undefined) {
     report.add('head chain', 'incomplete', 'only the chain was checked: no key for the events');
+  } else if (walk.later > 0) {
+    report.add('head chain', 'incomplete', 'not checked: frames of a later version');
   } else if (gaps > 0) {
     report.add('head chain', 'incomplete', `the gateway itself reports ${counted(gaps, 'gap')}`);
   } else {
@@ -76,12 +78,14 @@ class FrameWalk {
   frames = 0;
   withheld = 0;
   gaps = 0;
+  /** Frames that only a later version can check. */
+  later = 0;
 
   constructor(contents: BundleContents) {
-    const { keys, manifest, certificate } = contents;
+    const { keys, manifest } = contents;
     this.#contents = contents;
     this.#digests = keys?.eventKey === undefined ? undefined : new FrameDigests(keys.eventKey);
-    this.#places = new VerifiedPlaces(manifest, certificate.clientKey);
+    this.#places = new VerifiedPlaces(manifest);
   }
 
   /** @throws FormatError that names the frame */
@@ -145,7 +149,6 @@ class FrameWalk {
     const { session } = this.#contents.manifest;
     if (
       header.session !== session ||
-      header.side !== 'gateway' ||
       header.segment !== number ||
       !sameBytes(header.previousHead, this.#head)
     ) {
@@ -206,10 +209,10 @@ class FrameWalk {
         this.gaps += 1;
         return;
       case 'recovered':
-        this.#places.recovered();
+        this.gaps += isDamaged(body) ? 1 : 0;
         return;
       case 'repair':
-        this.#places.repair(body);
+        this.later += 1;
         return;
       case 'end': {
         const end = parseShape(EndBodyShape, parseCanonicalJson(body, 'the end'), 'the end');
@@ -271,6 +274,11 @@ function bodyOf({ client, gateway, ...point }: ManifestCut, at: RecordingPoint):
           ack: { epoch: point.epoch, ...ack },
         },
   );
+}
+
+function isDamaged(body: Uint8Array): boolean {
+  const what = 'a recovery';
+  return parseShape(RecoveredBodyShape, parseCanonicalJson(body, what), what).isDamaged;
 }
 
 function maskedValuesOf(event: unknown): number {

@@ -115,8 +115,9 @@ function conclude(
     return result(2, 'incomplete: one-sided: client only');
   }
   // Only that the client is missing can be allowed; a check that was not made cannot.
-  if (!open.every(({ name }) => WITHOUT_CLIENT.has(name))) {
-    return result(2, `incomplete: ${first.text}`);
+  const unchecked = open.find(({ name }) => !WITHOUT_CLIENT.has(name));
+  if (unchecked !== undefined) {
+    return result(2, `incomplete: ${unchecked.text}`);
   }
   const isInterim = contents?.manifest.interim === true;
   const sides = `${isInterim ? 'interim, ' : ''}${sidesText(contents)}`;

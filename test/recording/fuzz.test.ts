@@ -18,7 +18,6 @@ import { decodeFrameHeader, openFrame, segmentKey } from '../../src/recording/fr
 import { decodeGroup } from '../../src/recording/group-body.ts';
 import { readKeyringUnverified } from '../../src/recording/keyring.ts';
 import { decodeManifest } from '../../src/recording/manifest.ts';
-import { decodeRepair } from '../../src/recording/repair-body.ts';
 import { decodeSegmentHeader } from '../../src/recording/segment-header.ts';
 import { decodeNote } from '../../src/recording/signed-note.ts';
 import { decodeTarHeader } from '../../src/recording/tar.ts';
@@ -36,10 +35,6 @@ const DECODERS: Record<string, { readonly from: string; decode(bytes: Uint8Array
   'data body': { from: 'events-data.hex', decode: (bytes) => decodeDataBody(bytes.subarray(61)) },
   'agreed cut': { from: 'cut-agreed.hex', decode: decodeRecordedCut },
   'proposed cut': { from: 'cut-proposed.hex', decode: decodeRecordedCut },
-  repair: {
-    from: 'events-data.hex',
-    decode: (bytes) => decodeRepair(Buffer.concat([bytes.subarray(61), bytes])),
-  },
   'tail cut': { from: 'cut-alone.hex', decode: decodeRecordedCut },
   certificate: {
     from: 'certificate.hex',

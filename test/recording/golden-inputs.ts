@@ -25,7 +25,6 @@ function keyFromSeed(hex: string) {
 }
 
 export const SEGMENT = {
-  side: 'gateway',
   session: SESSION,
   segment: 7,
   salt: new Uint8Array(16).fill(0x12),

@@ -193,15 +193,6 @@ for (const [name, kind, sides] of [
   write(name, [kind, ...point.slice(1), ...sides, ...streams]);
 }
 
-const repairPlace = Buffer.concat([number(3, 4), number(1, 1), number(2 ** 32, 8)]);
-write('repair-signing.hex', [
-  [Buffer.from('hoop/repair/v2\0'), '"hoop/repair/v2\\0"'],
-  [session, 'session id'],
-  [repairPlace, 'stream 3, down, offset 2^32'],
-  [number(4, 4), '4 bytes'],
-  [sha256('lost'), 'SHA-256 of "lost"'],
-]);
-
 text(
   'bundle-keys.hex',
   'canonical JSON, UTF-8',

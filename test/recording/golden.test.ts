@@ -45,7 +45,6 @@ import { firstHead, nextHead } from '../../src/recording/head-chain.ts';
 import { openKeyring, signKeyring } from '../../src/recording/keyring.ts';
 import { decodeManifest, encodeManifest, MANIFEST_TYPE } from '../../src/recording/manifest.ts';
 import { signProof } from '../../src/recording/proof-of-possession.ts';
-import { repairSigningBytes } from '../../src/recording/repair-body.ts';
 import { decodeSegmentHeader, encodeSegmentHeader } from '../../src/recording/segment-header.ts';
 import { decodeTarHeader, encodeTarHeader } from '../../src/recording/tar.ts';
 import {
@@ -110,8 +109,6 @@ const ENCODED: Record<string, () => Uint8Array> = {
     cutSigningBytes(SESSION, { ...PROPOSAL, root: rootOf(PROPOSAL.root) }, PREVIOUS),
   'ack-signing.hex': () => ackBytes('ack'),
   'tail-signing.hex': () => ackBytes('tail'),
-  'repair-signing.hex': () =>
-    repairSigningBytes(SESSION, { ...MANIFEST.lost[0], offset: 2 ** 32, bytes: utf8('lost') }),
   ...Object.fromEntries(
     Object.entries(CUTS).map(([name, cut]) => [name, () => encodeRecordedCut(cut)]),
   ),

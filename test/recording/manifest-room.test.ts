@@ -118,7 +118,7 @@ test('of cuts after the end as many are taken as an upload needs, not one for ea
   const keys = loadRecordingKeys(bench.store.dataDir, pair.session);
   await using hasher = new LeafHasher();
   const offer = async (down: number) => {
-    const open = { directory, session: pair.session, side: 'gateway', keys, hasher } as const;
+    const open = { directory, session: pair.session, keys, hasher } as const;
     const { scan, ledger, agreed } = await openRecording(open);
     const streams = [{ stream: 1, up: 0, down }];
     const { places } = ledger.plan(streams);

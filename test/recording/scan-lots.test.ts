@@ -23,7 +23,7 @@ test('a long recording is checked in lots, and others have their turn between th
   const opened = vi.mocked(frame.openFrame).mock.calls;
   const before = opened.length;
   let isOver = false;
-  const scanned = scanRecording({ directory, session: pair.session, side: 'gateway', dataKey });
+  const scanned = scanRecording({ directory, session: pair.session, dataKey });
   const over = scanned.finally(() => {
     isOver = true;
   });

@@ -16,7 +16,6 @@ test('a group of many records is decrypted once, and not for each of them again'
   const writer = new SessionWriter({
     directory,
     session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
     dataKey,
     leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),

@@ -30,7 +30,6 @@ async function openWriter(changes: Partial<SessionWriterOptions> = {}) {
   const writer = new SessionWriter({
     directory,
     session: newSessionId(Date.now(), randomBytes(16)),
-    side: 'gateway',
     dataKey: randomBytes(32),
     leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),
