@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Home } from '../home.ts';
+import { isBelow } from '../run/fence/is-below.ts';
 import { readState } from '../run/later/file-state.ts';
 import type { Change } from '../run/later/later-changes.ts';
 import { EarlierChanges, type RunChanges } from '../run/later/owed-changes.ts';
@@ -69,14 +70,14 @@ async function decide(
   during: string,
   { flags, home, run }: ReviewOptions,
 ): Promise<readonly Outcome[]> {
-  const aside = join(home.state, 'aside', run);
   if (changes.length === 0) return [];
   if (flags.keepChanges) return changes.map((change) => ({ change, done: 'kept' }));
+  const aside = asideOf({ home, run });
   if (flags.restoreChanges) return inOrder(changes).map((change) => restore(change, aside));
   const canAsk = io.stdin.isTTY && io.stderr.isTTY && !io.quiet && flags.json !== true;
   if (!canAsk) return changes.map((change) => ({ change, done: 'undecided' }));
   const files = plural(changes.length, 'file');
-  io.note(`during ${during} ${files} that other programs use by themselves later changed:`);
+  io.note(`${files} that other programs use by themselves later changed during ${during}:`);
   return new Dialog(io, aside).ask(inOrder(changes));
 }
 
@@ -215,7 +216,7 @@ class Lines implements Disposable {
 function tell(
   io: Io,
   outcomes: readonly Outcome[],
-  { flags }: ReviewOptions,
+  { flags, home, run }: ReviewOptions,
   notLookedAt: readonly string[],
   who = '',
 ): void {
@@ -232,6 +233,7 @@ function tell(
     io.stderr.write(`${renderJson({ v: 1, event, ...when, paths, changes, notLookedAt })}\n`);
     return;
   }
+  const aside = asideOf({ home, run });
   const of = (done: Outcome['done']): readonly Outcome[] =>
     outcomes.filter((one) => one.done === done);
   const note = (text: string, some: readonly Outcome[], end = ''): void => {
@@ -244,8 +246,11 @@ function tell(
   );
   note('kept', of('kept'));
   note('restored', of('restored'));
+  const isAside = (one: Outcome): boolean =>
+    one.done === 'restored' && one.aside !== undefined && isBelow(one.aside, aside);
+  if (outcomes.some(isAside)) io.note(plain(`what stood there is kept in ${aside}`));
   for (const one of outcomes) {
-    if (one.done === 'restored' && one.aside !== undefined) {
+    if (one.done === 'restored' && one.aside !== undefined && !isBelow(one.aside, aside)) {
       io.note(plain(`what stood in ${one.change.path} is in ${one.aside} now`));
     } else if (one.done === 'not restored') {
       io.note(plain(`${one.change.path} is not restored: ${one.why}. Look at it`));
@@ -263,6 +268,11 @@ function tell(
 
 function directoriesWords(count: number): string {
   return count === 1 ? 'one directory' : `${count} directories`;
+}
+
+/** Below it files have the paths that they had. */
+function asideOf({ home, run }: Pick<ReviewOptions, 'home' | 'run'>): string {
+  return join(home.state, 'aside', run);
 }
 
 function named(outcomes: readonly Outcome[]): string {

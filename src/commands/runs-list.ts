@@ -27,7 +27,7 @@ export async function listRuns(io: Io, flags: RunsFlags): Promise<void> {
     return;
   }
   if (reply.runs.length === 0) {
-    io.note('you may see no active run');
+    io.note('there is no active run that you may see');
     return;
   }
   const options = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };

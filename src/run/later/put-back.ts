@@ -142,9 +142,13 @@ function keepAside(taken: string, aside: string): string {
   return to;
 }
 
-/** Removes directories above a file that is gone again, as far as they are empty. */
+/** Removes directories of settings (`.claude/hooks`) above a file that is gone again, as far as they are empty. */
 export function removeEmpty({ path, place }: Pick<Change, 'path' | 'place'>): void {
   for (let at = dirname(path); isBelow(at, place) && at !== place; at = dirname(at)) {
+    const isOfSettings = relative(dirname(place), at)
+      .split('/')
+      .some((name) => name.startsWith('.'));
+    if (!isOfSettings) return;
     try {
       rmdirSync(at);
     } catch {
