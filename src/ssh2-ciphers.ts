@@ -7,8 +7,11 @@
  */
 import { createSecretKey, randomFillSync } from 'node:crypto';
 
-/** Of ssh2 1.17.0, crypto.js: with its native part, and without. */
-const SEALS_IN_PLACE = 'AESGCMCipherBinding';
+/** Of ssh2 1.17.0, crypto.js: with its native part, which seals in place, and without. */
+const PACKETS: Readonly<Record<string, (payloadLength: number) => Buffer>> = {
+  AESGCMCipherBinding: (payloadLength) => gcmPacket(payloadLength),
+  AESGCMCipherNative: (payloadLength) => gcmPacket(payloadLength, 0),
+};
 const KEY_FIELDS: Readonly<Record<string, string>> = {
   AESGCMCipherNative: '_encKey',
   AESGCMDecipherNative: '_decipherKey',
@@ -46,8 +49,9 @@ function tuned(cipher: unknown): void {
     return;
   }
   const { name } = cipher.constructor;
-  if (name === SEALS_IN_PLACE) {
-    Reflect.set(cipher, 'allocPacket', gcmPacket);
+  const packet = PACKETS[name];
+  if (packet !== undefined) {
+    Reflect.set(cipher, 'allocPacket', packet);
   }
   const field = KEY_FIELDS[name];
   const key: unknown = field === undefined ? undefined : Reflect.get(cipher, field);
@@ -60,12 +64,15 @@ let arena = Buffer.alloc(0);
 let random = Buffer.alloc(0);
 let randomAt = 0;
 
-/** A packet for AES-GCM (RFC 5647 §7.2) as ssh2 lays it out; the payload is to be filled in at 5. */
-export function gcmPacket(payloadLength: number): Buffer {
+/**
+ * A packet for AES-GCM (RFC 5647 §7.2) as ssh2 lays it out; the payload is to be filled in at 5.
+ * @param tagLength room behind it
+ */
+export function gcmPacket(payloadLength: number, tagLength = TAG_BYTES): Buffer {
   const unpadded = 1 + payloadLength;
   const least = BLOCK_BYTES - (unpadded % BLOCK_BYTES);
   const padding = least < LEAST_PADDING ? least + BLOCK_BYTES : least;
-  const packet = memory(4 + unpadded + padding + TAG_BYTES);
+  const packet = memory(4 + unpadded + padding + tagLength);
   packet.writeUInt32BE(unpadded + padding, 0);
   packet[4] = padding;
   packet.set(randomBytes(padding), 4 + unpadded);

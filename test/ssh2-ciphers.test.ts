@@ -28,12 +28,13 @@ test('packets of bulk share no byte', () => {
 /** As ssh2 has it without its native part. */
 class AESGCMCipherNative {
   _encKey: unknown = randomBytes(16);
+  allocPacket: ((payloadLength: number) => Buffer) | undefined = undefined;
 }
 class AESGCMDecipherNative {
   _decipherKey: unknown = randomBytes(16);
 }
 class AESGCMCipherBinding {
-  allocPacket: unknown = undefined;
+  allocPacket: ((payloadLength: number) => Buffer) | undefined = undefined;
 }
 class GenericCipherNative {
   _encKey: unknown = randomBytes(16);
@@ -63,5 +64,11 @@ test('a cipher that is not known stays as it is', () => {
   expect(cipher._encKey).toBeInstanceOf(Uint8Array);
   const binding = new AESGCMCipherBinding();
   new Ssh2Ciphers().tune({ _cipher: binding, _decipher: null });
-  expect(binding.allocPacket).toBe(gcmPacket);
+  // One seals in place, with the tag behind; the other encrypts all that it is given.
+  const packet = binding.allocPacket?.(100);
+  expect(packet?.length).toBe(4 + (packet?.readUInt32BE(0) ?? 0) + 16);
+  const native = new AESGCMCipherNative();
+  new Ssh2Ciphers().tune({ _cipher: native, _decipher: null });
+  const bare = native.allocPacket?.(100);
+  expect(bare?.length).toBe(4 + (bare?.readUInt32BE(0) ?? 0));
 });
