@@ -276,8 +276,6 @@ const LAYERS: readonly Layer[] = [
   {
     folder: 'src/ui/',
     mayImport: [
-      // What an approval says of rows, until requests bring it as text.
-      'src/connectors/postgres/policy/decide-rows.ts',
       'src/api/',
       'src/auth/',
       'src/policy/',

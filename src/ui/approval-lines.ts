@@ -1,8 +1,8 @@
 /** Requests for approval as lines of text. Everything in them was typed by somebody else. */
 
 import type { Approval, CommandPart, StatementPart } from '../api/approvals.ts';
-import { describeChanges } from '../connectors/postgres/policy/decide-rows.ts';
 import { actorName } from '../policy/actor-name.ts';
+import { describeChanges } from '../policy/row-changes.ts';
 import { isLimit } from '../recording/prompt.ts';
 import { plain, plainLines } from './printable.ts';
 import { NO_ROOM } from './prompt-lines.ts';

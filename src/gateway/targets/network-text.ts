@@ -1,6 +1,5 @@
-import { errorCode } from '../../error-code.ts';
-
 /** Why a target cannot be reached, as a sentence; the network's own words are for nobody but us. */
+import { errorCode } from '../../error-code.ts';
 
 const NETWORK: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The connection was refused: nothing listens there.',

@@ -4,9 +4,10 @@
  * approver could not read is not asked.
  */
 import { ProtocolError } from '../../../errors.ts';
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { ApprovalDemand } from '../../../policy/types.ts';
 import { decideRows } from '../policy/decide-rows.ts';
-import type { AllowedStatement, RowChanges } from '../policy/types.ts';
+import type { AllowedStatement } from '../policy/types.ts';
 import type { Bind } from '../protocol/bind.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 import type { Decided } from './decide.ts';

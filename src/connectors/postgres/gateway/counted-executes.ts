@@ -4,7 +4,8 @@
  * they are counted. What the client asks for is handed out in its portions from what is kept.
  */
 
-import type { RowChanges, SqlRefusal } from '../policy/types.ts';
+import type { RowChanges } from '../../../policy/row-changes.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { encodeExecute } from '../protocol/execute.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import type { CountedRequest } from './approval-ask.ts';

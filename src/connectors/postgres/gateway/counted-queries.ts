@@ -1,7 +1,8 @@
 /** Query with statements whose rows are counted: sends it as a pipeline, and asks who may approve. */
 
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
-import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import type { Allowed, CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../../errors.ts';
-import { type Report, encodeNoticeResponse, reportFields } from '../protocol/report-fields.ts';
+import { encodeNoticeResponse, type Report, reportFields } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
 
 /**

@@ -3,7 +3,7 @@
 import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import type { HeldText, HoldManner, HoldWords } from '../../../gateway/approvals/hold-texts.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
-import { describeChanges } from '../policy/decide-rows.ts';
+import { describeChanges } from '../../../policy/row-changes.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';

@@ -16,10 +16,11 @@
  */
 import { Hold } from '../../../gateway/approvals/hold.ts';
 import { tooLarge } from '../../../gateway/approvals/hold-texts.ts';
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { onAbort } from '../../../until.ts';
 import { decideRows, isCovered } from '../policy/decide-rows.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
-import type { RowChanges, SqlRefusal, Verdict } from '../policy/types.ts';
+import type { SqlRefusal, Verdict } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { approvalAsk, type HoldRequest, limitOf, type Runnable } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';

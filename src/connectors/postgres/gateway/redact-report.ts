@@ -5,11 +5,17 @@
  */
 import { withoutHits } from '../../../masking/detect-text.ts';
 import type { DetectorName } from '../../../policy/types.ts';
-import { type ReportFields, decodeErrorResponse, decodeNoticeResponse, encodeErrorResponse, encodeNoticeResponse } from '../protocol/report-fields.ts';
 import {
   decodeNotificationResponse,
   encodeNotificationResponse,
 } from '../protocol/notification-response.ts';
+import {
+  decodeErrorResponse,
+  decodeNoticeResponse,
+  encodeErrorResponse,
+  encodeNoticeResponse,
+  type ReportFields,
+} from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { sourceOf } from './report-source.ts';

@@ -3,10 +3,10 @@
 import { utcTime } from '../../../gateway/base/utc-time.ts';
 import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
-import { describeChanges } from '../policy/decide-rows.ts';
+import { describeChanges, type RowChanges } from '../../../policy/row-changes.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
-import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 
 type Counted = Extract<RowChanges, { counted: 'trial' }>;

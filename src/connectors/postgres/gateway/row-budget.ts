@@ -4,8 +4,9 @@
  * the day stays used, whatever becomes of the transaction.
  */
 
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { decideRows, type RowDecision } from '../policy/decide-rows.ts';
-import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import { dayUsedUp, notCountable, notStored, transactionUsedUp } from './row-budget-texts.ts';
 import type { PostgresStreamOptions } from './types.ts';
 

@@ -1,11 +1,7 @@
 /** How many rows a statement has changed: by its tag, or by the counters of the server's statistics. */
-import type {
-  AllowedStatement,
-  Catalog,
-  RelationFact,
-  RowChanges,
-  RowCountSource,
-} from '../policy/types.ts';
+
+import type { RowChanges } from '../../../policy/row-changes.ts';
+import type { AllowedStatement, Catalog, RelationFact, RowCountSource } from '../policy/types.ts';
 import type { KnownStatement } from './known-statement.ts';
 
 /** Rows that a transaction has changed so far, by the OID of the relation. */

@@ -1,9 +1,9 @@
 /** Why a statement whose rows are counted is refused, besides its count. */
 
-import { describeChanges } from '../policy/decide-rows.ts';
+import { describeChanges, type RowChanges } from '../../../policy/row-changes.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
-import type { AllowedStatement, RowChanges, SqlRefusal } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 
 function rowsRefusal(
   allowed: Pick<AllowedStatement, 'rowThresholds'>,

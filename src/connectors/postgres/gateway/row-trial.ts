@@ -2,10 +2,12 @@
  * One execution whose changed rows are counted before anything that could commit them is sent.
  * What the client would get of it is kept until then.
  */
+
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { decideRows, isCovered, type RowDecision } from '../policy/decide-rows.ts';
-import type { AllowedStatement, RowChanges, RowCountSource } from '../policy/types.ts';
-import { encodeCommandComplete } from '../protocol/string-message.ts';
+import type { AllowedStatement, RowCountSource } from '../policy/types.ts';
 import { encodeEmptyBackend } from '../protocol/empty-messages.ts';
+import { encodeCommandComplete } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import type { CountedQuery } from './counted-query.ts';
 import {

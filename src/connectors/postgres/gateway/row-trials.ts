@@ -3,8 +3,9 @@
  * sent that could commit it; see docs/design/0032-row-limits.md.
  */
 
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { onAbort } from '../../../until.ts';
-import type { RowChanges, SqlRefusal } from '../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { askCounters } from './ask-counters.ts';
 import type { ChunkReader } from './chunk-reader.ts';

@@ -1,5 +1,6 @@
 /** One statement of a simple Query, as messages of the extended protocol. */
-import type { RowChanges } from '../policy/types.ts';
+
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { encodeBind } from '../protocol/bind.ts';
 import { encodeExecute } from '../protocol/execute.ts';
 import { encodeParse } from '../protocol/parse.ts';

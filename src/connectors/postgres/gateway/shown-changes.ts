@@ -7,8 +7,8 @@ import {
   askOnce,
   type SessionApprovalsOptions,
 } from '../../../gateway/approvals/session-approvals.ts';
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { isCovered } from '../policy/decide-rows.ts';
-import type { RowChanges } from '../policy/types.ts';
 import type { ApprovalAsk } from './types.ts';
 
 export interface AskedStatement extends AskedApproval {

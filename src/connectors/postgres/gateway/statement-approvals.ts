@@ -9,8 +9,9 @@ import {
   sessionRequest,
 } from '../../../gateway/approvals/session-approvals.ts';
 import { placesOf } from '../../../gateway/targets/target-host.ts';
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import { SESSION_TEMP } from '../policy/statement-facts.ts';
-import type { CatalogRelation, RowChanges, StatementAnalysis } from '../policy/types.ts';
+import type { CatalogRelation, StatementAnalysis } from '../policy/types.ts';
 import { approvalTerms } from './approval-terms.ts';
 import type { Estimates } from './estimates.ts';
 import { askStatement } from './shown-changes.ts';

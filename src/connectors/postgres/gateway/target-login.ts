@@ -12,11 +12,10 @@ import type { LoginMethod } from '../policy/target.ts';
 import { type Authentication, decodeAuthentication } from '../protocol/authentication.ts';
 import { decodeBackendKeyData } from '../protocol/backend-key-data.ts';
 import { type ChannelBinding, SCRAM_SHA_256_PLUS } from '../protocol/channel-binding.ts';
-import { decodeErrorResponse } from '../protocol/report-fields.ts';
 import { KnownScramKeys } from '../protocol/known-scram-keys.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
 import { decodeParameterStatus } from '../protocol/parameter-status.ts';
-import { encodePasswordMessage } from '../protocol/string-message.ts';
+import { decodeErrorResponse } from '../protocol/report-fields.ts';
 import { encodeSASLInitialResponse } from '../protocol/sasl-initial-response.ts';
 import { encodeSASLResponse } from '../protocol/sasl-response.ts';
 import {
@@ -28,6 +27,7 @@ import {
 } from '../protocol/scram-client.ts';
 import { SCRAM_SHA_256 } from '../protocol/scram-sha-256.ts';
 import { encodeStartupMessage } from '../protocol/startup-message.ts';
+import { encodePasswordMessage } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { readMessage } from './read-message.ts';

@@ -6,6 +6,7 @@ import type { ChangedRowsBudget } from '../../../gateway/changed-rows/changed-ro
 import type { LookupBudget } from '../../../gateway/lookups/lookup-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
@@ -15,7 +16,6 @@ import type {
   Catalog,
   ChangeScope,
   MaskBinding,
-  RowChanges,
   StatementAnalysis,
   StatementPolicy,
 } from '../policy/types.ts';

@@ -1,8 +1,7 @@
 /** What becomes of an allowed statement, now that it is known how many rows it changes. */
-import { rowCountText } from '../../../policy/describe-grant.ts';
-import { qualifiedName } from '../../../policy/patterns.ts';
+import { describeChanges, type RowChanges } from '../../../policy/row-changes.ts';
 import type { ApprovalDemand } from '../../../policy/types.ts';
-import type { AllowedStatement, RowChanges, RowThreshold, SqlRefusal } from './types.ts';
+import type { AllowedStatement, RowThreshold, SqlRefusal } from './types.ts';
 
 export type RowDecision =
   | { readonly effect: 'allow' }
@@ -44,23 +43,4 @@ export function isCovered(changes: RowChanges, approved: RowChanges): boolean {
 
 function withCount(refusal: SqlRefusal, changes: RowChanges): SqlRefusal {
   return { ...refusal, detail: [describeChanges(changes), refusal.detail].join(' ') };
-}
-
-/** A sentence, e.g. `It would change 4,211 rows of public.orders (counted in a run …).` */
-export function describeChanges(changes: RowChanges): string {
-  switch (changes.counted) {
-    case 'trial':
-      return `It would change ${rowsOf(changes)} (counted in a run that was rolled back; other rows may match later).`;
-    case 'not counted':
-      return `The rows that it would change cannot be counted: ${changes.why}.`;
-  }
-}
-
-function rowsOf({ rows, relations }: Extract<RowChanges, { counted: 'trial' }>): string {
-  const [only, ...others] = relations;
-  if (only === undefined) return rowCountText(rows);
-  const names = relations.map(
-    ({ schema, name, rows: some }) => `${rowCountText(some)} of ${qualifiedName(schema, name)}`,
-  );
-  return others.length === 0 ? (names[0] ?? '') : `${rowCountText(rows)}: ${names.join(', ')}`;
 }

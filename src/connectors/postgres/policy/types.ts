@@ -619,22 +619,6 @@ export interface RowThreshold {
     | { readonly effect: 'refuse'; readonly refusal: SqlRefusal };
 }
 
-/** How many rows a statement would change, for rules and approvers, and how that is known. */
-export type RowChanges =
-  | {
-      /** It ran in a transaction that was rolled back, or is not committed yet. */
-      readonly counted: 'trial';
-      readonly rows: number;
-      /** Where it is known in which, most rows first. */
-      readonly relations: readonly {
-        readonly schema: string;
-        readonly name: string;
-        readonly rows: number;
-      }[];
-    }
-  /** @property why a phrase: that of `RowCountSource`, or what was found when it ran */
-  | { readonly counted: 'not counted'; readonly why: string };
-
 export interface AllowedStatement {
   readonly analysis: StatementAnalysis;
   /** All of them must be satisfied each time it runs; absent: it may run at once. */

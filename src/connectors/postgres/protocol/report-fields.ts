@@ -1,13 +1,12 @@
+/**
+ * The fields of ErrorResponse and NoticeResponse: Byte1 code · String text, … · Byte1(0).
+ * https://www.postgresql.org/docs/current/protocol-error-fields.html
+ */
 import { ProtocolError } from '../../../errors.ts';
 import { MessageReader } from './message-reader.ts';
 import { BACKEND } from './message-types.ts';
 import { MessageWriter } from './message-writer.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
-
-/**
- * The fields of ErrorResponse and NoticeResponse: Byte1 code · String text, … · Byte1(0).
- * https://www.postgresql.org/docs/current/protocol-error-fields.html
- */
 
 /** One letter → text, in the order of the message. */
 export type ReportFields = ReadonlyMap<string, string>;

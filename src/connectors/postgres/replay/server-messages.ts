@@ -3,15 +3,15 @@
 import { ProtocolError } from '../../../errors.ts';
 import { MAX_ROW_LENGTH } from '../../../replay/replay-limits.ts';
 import type { ServerMessage } from '../../../replay/timeline.ts';
-import { decodeCommandComplete } from '../protocol/string-message.ts';
 import { type CopyResponseName, decodeCopyResponse } from '../protocol/copy-response.ts';
 import { decodeDataRow } from '../protocol/data-row.ts';
-import { decodeErrorResponse, decodeNoticeResponse } from '../protocol/report-fields.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
 import { decodeNotificationResponse } from '../protocol/notification-response.ts';
 import { decodeParameterDescription } from '../protocol/parameter-description.ts';
 import { decodeParameterStatus } from '../protocol/parameter-status.ts';
+import { decodeErrorResponse, decodeNoticeResponse } from '../protocol/report-fields.ts';
 import { decodeRowDescription } from '../protocol/row-description.ts';
+import { decodeCommandComplete } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import {

@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decideRows, isCovered } from '../../../../src/connectors/postgres/policy/decide-rows.ts';
-import type {
-  RowChanges,
-  RowThreshold,
-  SqlRefusal,
-} from '../../../../src/connectors/postgres/policy/types.ts';
+import type { RowThreshold, SqlRefusal } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { RowChanges } from '../../../../src/policy/row-changes.ts';
 import type { ApprovalTerms } from '../../../../src/policy/types.ts';
 
 const RULE = { id: 'support/many', file: 'policies/support.yaml', line: 3 };

@@ -11,7 +11,6 @@ import {
   decodeCancelRequest,
   encodeCancelRequest,
 } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
-import { decodeCommandComplete, decodeCopyFail, decodePasswordMessage, decodeQuery, encodeCommandComplete, encodeCopyFail, encodePasswordMessage, encodeQuery } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import {
   decodeCopyData,
   encodeCopyData,
@@ -32,7 +31,6 @@ import {
   encodeEmptyBackend,
   encodeEmptyFrontend,
 } from '../../../../src/connectors/postgres/protocol/empty-messages.ts';
-import { decodeErrorResponse, decodeNoticeResponse, encodeErrorResponse, encodeNoticeResponse } from '../../../../src/connectors/postgres/protocol/report-fields.ts';
 import {
   decodeExecute,
   encodeExecute,
@@ -45,7 +43,6 @@ import {
   decodeFunctionCallResponse,
   encodeFunctionCallResponse,
 } from '../../../../src/connectors/postgres/protocol/function-call-response.ts';
-import { decodeGSSENCRequest, decodeSSLRequest, encodeGSSENCRequest, encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/request-codes.ts';
 import {
   decodeNegotiateProtocolVersion,
   encodeNegotiateProtocolVersion,
@@ -68,6 +65,18 @@ import {
   encodeReadyForQuery,
 } from '../../../../src/connectors/postgres/protocol/ready-for-query.ts';
 import {
+  decodeErrorResponse,
+  decodeNoticeResponse,
+  encodeErrorResponse,
+  encodeNoticeResponse,
+} from '../../../../src/connectors/postgres/protocol/report-fields.ts';
+import {
+  decodeGSSENCRequest,
+  decodeSSLRequest,
+  encodeGSSENCRequest,
+  encodeSSLRequest,
+} from '../../../../src/connectors/postgres/protocol/request-codes.ts';
+import {
   decodeRowDescription,
   encodeRowDescription,
 } from '../../../../src/connectors/postgres/protocol/row-description.ts';
@@ -89,6 +98,16 @@ import {
   encodeClose,
   encodeDescribe,
 } from '../../../../src/connectors/postgres/protocol/statement-or-portal.ts';
+import {
+  decodeCommandComplete,
+  decodeCopyFail,
+  decodePasswordMessage,
+  decodeQuery,
+  encodeCommandComplete,
+  encodeCopyFail,
+  encodePasswordMessage,
+  encodeQuery,
+} from '../../../../src/connectors/postgres/protocol/string-message.ts';
 
 /** Decodes a body; gives back the message that its encoder makes of what was decoded. */
 export type RoundTrip = (body: Uint8Array) => Uint8Array;

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCommandComplete } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import { encodeDataRow } from '../../../../src/connectors/postgres/protocol/data-row.ts';
 import {
   type Handling,
@@ -8,6 +7,7 @@ import {
 } from '../../../../src/connectors/postgres/protocol/message-scanner.ts';
 import { BACKEND } from '../../../../src/connectors/postgres/protocol/message-types.ts';
 import { encodeReadyForQuery } from '../../../../src/connectors/postgres/protocol/ready-for-query.ts';
+import { encodeCommandComplete } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import { joinViews } from '../../../../src/join-views.ts';
 
 const row = encodeDataRow({ values: [Buffer.from('x'.repeat(50)), null] });
