@@ -62,7 +62,7 @@ function endCommand(io: Io): Command {
     .alias('kill')
     .description('end a live session: your own, or anybody’s if you are an approver')
     .argument('<id>', 'session id, the start of one, or `last` for your newest')
-    .option('--reason <text>', 'why; shown to its user and recorded on both sides')
+    .option('--reason <text>', 'why; shown to its user, and signed by both sides')
     .option('--login', 'end the login that opened it, too, with all its sessions and runs')
     .option('--json', 'print one JSON document')
     .addHelpText('after', END_EXAMPLES)

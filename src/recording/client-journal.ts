@@ -76,7 +76,8 @@ export class ClientJournal {
    * @param behind leaves of what this cut leaves out, under that number
    */
   propose(cut: Uint8Array, leaves: Uint8Array, behind: readonly LeafPoint[]): void {
-    // First what is behind: killed in between, what is left is as if this had not begun.
+    // First what is behind: killed in between, what is left is as if this had not begun. What the file
+    // held until now is of the cut before, whose leaves are synced in its own PROPOSED.
     this.#epoch += 1;
     this.#write(() => this.#openFile.begin(openFileHeader(this.#options.session)));
     this.leaves(behind);

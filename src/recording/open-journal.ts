@@ -2,6 +2,7 @@
  * The journal of a session that has ended, or whose process was killed, read back and checked: what
  * both sides have signed, and how far this side could still sign.
  */
+import { randomBytes } from 'node:crypto';
 import { linkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError } from '../format-error.ts';
@@ -104,7 +105,8 @@ export async function appendToJournal(
   record: JournalRecord,
 ): Promise<void> {
   const path = join(directory, partName(journal.records));
-  const temporary = `${path}.${process.pid}.tmp`;
+  // Of a name that nobody else has: in another container the number of a process is no name.
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   writeFileSync(temporary, encodeJournalRecord(record), { mode: 0o600, flush: true });
   try {
     // Whole or not at all, and never in the place of another.

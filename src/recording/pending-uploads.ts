@@ -3,9 +3,10 @@ import { rm } from 'node:fs/promises';
 import { HoopError } from '../errors.ts';
 import { readCertificateUnverified } from './certificate.ts';
 import {
+  hasReceipt,
   isClaimedByOther,
   isGivenUp,
-  readReceipt,
+  keptUntil,
   readSpool,
   spoolDirectory,
   spooledSessions,
@@ -33,7 +34,7 @@ export async function pendingUploads(
   for (const session of await spooledSessions(directory)) {
     const spooled = spoolDirectory(directory, session);
     try {
-      const isDone = readReceipt(spooled) !== undefined || isGivenUp(spooled);
+      const isDone = hasReceipt(spooled) || isGivenUp(spooled);
       if (!isDone && !(await isClaimedByOther(spooled))) {
         const { gatewayUrl, target, startedMs, certificate } = readSpool(spooled).spool;
         const { issuer, subject: sub } = readCertificateUnverified(certificate);
@@ -57,8 +58,8 @@ export async function pruneSpools(directory: string, nowMs: number): Promise<str
   const pruned: string[] = [];
   for (const session of await spooledSessions(directory)) {
     const spooled = spoolDirectory(directory, session);
-    const receipt = readReceipt(spooled);
-    if (receipt?.keptUntilMs !== undefined && nowMs > receipt.keptUntilMs) {
+    const until = keptUntil(spooled);
+    if (until !== undefined && nowMs > until) {
       await rm(spooled, { recursive: true, force: true });
       pruned.push(session);
     }

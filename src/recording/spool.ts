@@ -6,6 +6,7 @@
  *     journal, open-*  what it has witnessed: hashes and signatures, no content (journal-records.ts)
  *     owner            process that writes or uploads it
  *     receipt.json     the countersigned manifest
+ *     kept-until       the gateway's word at the end of the session, when it named a time
  *     unknown-since    when the gateway first said that it does not have the session
  *     given-up         empty; it has said so for a week, and is not asked again
  *
@@ -44,11 +45,11 @@ export interface Receipt {
   /** The manifest with both signatures. */
   readonly envelope: string;
   readonly receivedMs: number;
-  /** The gateway keeps the recording until then; undefined: it named no end. */
-  readonly keptUntilMs: number | undefined;
 }
 
 const KEY_FILE = 'session-key';
+const RECEIPT_FILE = 'receipt.json';
+const KEPT_FILE = 'kept-until';
 
 const SpoolShape = z.strictObject({
   v: z.literal(1),
@@ -64,7 +65,6 @@ const ReceiptShape = z.strictObject({
   v: z.literal(1),
   envelope: z.string(),
   receivedMs: z.number().int(),
-  keptUntilMs: z.number().int().optional(),
 });
 
 /** @returns the spool's directory */
@@ -102,23 +102,35 @@ export function readSpool(directory: string): {
 }
 
 /** From here on nothing more is signed: the key and the leaves that no cut covers go. */
-export function writeReceipt(directory: string, receipt: Receipt): void {
-  const { envelope, receivedMs, keptUntilMs } = receipt;
-  const kept = keptUntilMs === undefined ? {} : { keptUntilMs };
-  const text = canonicalJson({ v: 1, envelope, receivedMs, ...kept });
-  writePrivateFile(join(directory, 'receipt.json'), text);
+export function writeReceipt(directory: string, receipt: Receipt, keptUntilMs?: number): void {
+  if (keptUntilMs !== undefined) {
+    writePrivateFile(join(directory, KEPT_FILE), String(keptUntilMs));
+  }
+  writePrivateFile(join(directory, RECEIPT_FILE), canonicalJson({ v: 1, ...receipt }));
   for (const name of [KEY_FILE, openFileName(0), openFileName(1)]) {
     rmSync(join(directory, name), { force: true });
   }
 }
 
+/** Whether a session is settled; for thousands of them nothing is read. */
+export function hasReceipt(directory: string): boolean {
+  return existsSync(join(directory, RECEIPT_FILE));
+}
+
+/** Until when the gateway keeps the recording, milliseconds since 1970; undefined: it named no end. */
+export function keptUntil(directory: string): number | undefined {
+  const path = join(directory, KEPT_FILE);
+  const text = existsSync(path) ? new TextDecoder().decode(readPrivateFile(path)) : '';
+  return text === '' ? undefined : Number(text);
+}
+
 export function readReceipt(directory: string): Receipt | undefined {
-  const bytes = readPrivateFile(join(directory, 'receipt.json'));
+  const bytes = readPrivateFile(join(directory, RECEIPT_FILE));
   if (bytes === undefined) {
     return undefined;
   }
-  const { envelope, receivedMs, keptUntilMs } = parse(ReceiptShape, bytes, 'receipt.json');
-  return { envelope, receivedMs, keptUntilMs };
+  const { envelope, receivedMs } = parse(ReceiptShape, bytes, RECEIPT_FILE);
+  return { envelope, receivedMs };
 }
 
 /**

@@ -121,8 +121,13 @@ class Upload {
 
   async run(): Promise<UploadReceipt> {
     const { session, gateway, signal } = this.#options;
+    const { records } = this.#openJournal();
     const position = await gateway.position(session, signal);
     const found = this.#openJournal();
+    if (found.records !== records) {
+      // What the gateway says is not of one time with what is here: nobody has lost anything.
+      throw new SpoolInUse();
+    }
     const owed = [...found.owed, ...(this.#options.live?.owed() ?? [])];
     const journal = await this.#settleCuts(found, position);
     const { facts, keptUntilMs } = await gateway.seal(session, signal);
@@ -146,7 +151,7 @@ class Upload {
     const text = await gateway.putManifest(session, encodeEnvelope(signed), signal);
     const envelope = this.#checkCountersigned(text, payload);
     const nowMs = (this.#options.nowMs ?? Date.now)();
-    writeReceipt(this.#directory, { envelope, receivedMs: nowMs, keptUntilMs });
+    writeReceipt(this.#directory, { envelope, receivedMs: nowMs }, keptUntilMs);
     return receiptOf(envelope);
   }
 

@@ -42,7 +42,7 @@ function verifyOffline(file: string): ReturnType<typeof runHoop> {
 }
 
 describe('evidence', () => {
-  test('a session is recorded on both sides, uploaded, countersigned and verified offline', async () => {
+  test('a session is recorded, signed by both sides, uploaded, countersigned and verified offline', async () => {
     const id = await recordedSession();
     const [session] = await bench.sessions('engineer');
     expect(session).toMatchObject({ id, state: 'uploaded', target: 'prod-db', denied: 1 });

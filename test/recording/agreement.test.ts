@@ -164,6 +164,7 @@ describe('agreement', () => {
       await uploadSession({ ...options, gateway: { ...gateway, seal } });
       expect(readdirSync(pair.client.directory).sort()).toEqual([
         'journal',
+        ...(pair === dated ? ['kept-until'] : []),
         'owner',
         'receipt.json',
         'spool.json',

@@ -135,6 +135,21 @@ describe('a cut', () => {
     await pair.gateway.close({ reason: 'client_lost' });
   });
 
+  test('that is never answered does not let the gateway fill the memory of the client', async () => {
+    await using bench = await RecordingBench.create();
+    await using recording = await ClientRecording.create(offered(bench));
+    recording.openStream(1);
+    const piece = new Uint8Array(1 << 20);
+    const send = (mebibytes: number) => {
+      for (let sent = 0; sent < mebibytes; sent += 1) {
+        recording.data(1, 1, [piece]);
+      }
+    };
+    send(128);
+    expect(() => send(1)).toThrow('the gateway sends more than it lets anybody confirm');
+    expect(recording.stopped.reason).toMatchObject({ endReason: 'disputed' });
+  });
+
   test('without an answer for 30 s stops the client', async () => {
     await using bench = await RecordingBench.create();
     const pair = await SessionPair.open(bench);

@@ -239,6 +239,33 @@ test('of two that settle one session only one signs', async () => {
   expect(openJournal(pair.client.directory, pair.session).agreed).toHaveLength(1);
 });
 
+test.each(['position', 'proposeCut'] as const)(
+  'who asks the gateway while another settles the session accuses nobody (%s)',
+  async (step) => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(100));
+    await pair.gateway.close({ reason: 'client_lost' });
+    await pair.client.close();
+    const gateway = await pair.transport();
+    const options = { directory: bench.spools, session: pair.session, signal: signal() };
+    const other = () => uploadSession({ ...options, gateway });
+    // Its answer comes when the other has done all of its work.
+    const slow = {
+      ...gateway,
+      [step]: async (...args: Parameters<typeof gateway.proposeCut>) => {
+        const answer = await Reflect.apply(gateway[step], gateway, args);
+        await other();
+        return answer;
+      },
+    };
+    await expect(uploadSession({ ...options, gateway: slow })).rejects.toMatchObject({
+      code: 'HOOP_LOCAL_STATE',
+    });
+    expect(gateway.ended.position()).toMatchObject({ agreed: 1, state: 'complete' });
+  },
+);
+
 describe('a journal', () => {
   /** Two agreed cuts, a proposed one, and bytes behind it. */
   async function session(): Promise<SessionPair> {
