@@ -1,5 +1,5 @@
 /**
- * How fast a gateway records, alone on a machine: `node bench/recording.ts`. Encryption, checksums
+ * How fast a gateway records and a client witnesses, alone on a machine: `node bench/recording.ts`. Encryption, checksums
  * and the head chain are on; there is no other way to record.
  */
 import { randomBytes } from 'node:crypto';
@@ -12,12 +12,15 @@ import { verifyBundle } from '../src/recording/verify.ts';
 import { RecordingBench, readBundle, SessionPair } from '../test/recording/session-pair.ts';
 
 const TOTAL_BYTES = 256 << 20;
+/** A client in whose memory more piles up ends the session. */
+const UNCUT_BYTES = 100 << 20;
 
 const directory = await mkdtemp(join(tmpdir(), 'hoop-bench-'));
 try {
   await using bench = await RecordingBench.openIn(directory);
   for (const size of [64, 1024, 8192, 65_536]) {
-    await append(bench, size);
+    await append(bench, 'gateway', size);
+    await append(bench, 'client', size);
   }
   await agreed(bench);
 } finally {
@@ -25,21 +28,26 @@ try {
 }
 
 /** The synchronous part: what one data() costs, with group commit running and no cuts. */
-async function append(bench: RecordingBench, size: number): Promise<void> {
+async function append(
+  bench: RecordingBench,
+  side: 'gateway' | 'client',
+  size: number,
+): Promise<void> {
   const pair = await SessionPair.open(bench);
   pair.connected = false;
   pair.openStream(1);
   const bytes = randomBytes(size);
-  const count = Math.min(100_000, TOTAL_BYTES / size);
+  const count = Math.min(100_000, UNCUT_BYTES / size);
   const cpu = process.cpuUsage();
   const start = performance.now();
   for (let index = 0; index < count; index += 1) {
-    pair.gateway.data(1, 1, [bytes]);
+    pair[side].data(1, 1, [bytes]);
+    pair[side].flush();
   }
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
   report(
-    `append ${size} B`,
+    `${side}: append ${size} B`,
     count * size,
     ms,
     `${((user + system) / count).toFixed(1)} us CPU each`,
