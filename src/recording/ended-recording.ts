@@ -91,7 +91,13 @@ export class EndedRecording {
     writePrivateFile(join(directory, CLOSED_FILE), '');
     const manifest = await readText(join(directory, MANIFEST_FILE));
     const gatewayKey = signingKeyFor(options, certificate);
-    return new EndedRecording({ ...options, gatewayKey }, open, certificate, opened, manifest);
+    const settled = { ...options, gatewayKey };
+    const ended = new EndedRecording(settled, open, certificate, opened, manifest);
+    if (opened.tail !== undefined) {
+      // A seal that was broken off: it has signed its tail, so no cut of that number may follow.
+      await ended.#seal();
+    }
+    return ended;
   }
 
   private constructor(

@@ -131,6 +131,28 @@ async function abandoned(bench: RecordingBench, cutFirst: boolean): Promise<Sess
   return pair;
 }
 
+test('a gateway that dies between its tail and the end of a seal finishes the seal', async () => {
+  await using bench = await RecordingBench.create();
+  const pair = await abandoned(bench, true);
+  const before = await bench.ended(pair.session);
+  await before.seal();
+  const names = (await readdir(pair.gateway.directory)).filter((name) => name.endsWith('.hrs'));
+  const file = join(pair.gateway.directory, names.sort().at(-1) ?? '');
+  const { size } = await stat(file);
+  // Inside END.
+  await truncate(file, size - 20);
+  const ended = await bench.ended(pair.session);
+  expect(ended.position()).toMatchObject({ state: 'sealed', agreed: 1 });
+  const oneSided = {
+    exitStatus: 2,
+    verdict: 'incomplete: two-sided up to cut 1, then gateway only',
+  };
+  expect(verifyBundle(bytesSource(await readBundle(ended)), bench.trust)).toMatchObject(oneSided);
+  // The client still signs the manifest, with the tail named.
+  const { result } = await settle(bench, ended, pair.session);
+  expect(result).toMatchObject(oneSided);
+});
+
 describe('torn ends', () => {
   test('any torn tail is cut off, kept beside, and the rest verifies as the gateway’s alone', async () => {
     const random = seededRandom(5);
