@@ -21,5 +21,5 @@ It fails as a PostgreSQL error, mostly SQLSTATE 42501, with the rule in DETAIL a
     DETAIL:  It is denied by rule "policy/rule".
     HINT:  What the people who wrote the rule say to do instead.
 
-Do not try to get around it by other words, functions or views: it will be refused too, and all of it is recorded. Follow the hint, do without, or ask. A statement that waits for approval shows a NOTICE with the request's id and goes on by itself once approved; do not send it again while it waits. Cancelling withdraws it.`,
+Do not try to get around it by other words, functions or views: it will be refused too, and all of it is recorded. Follow the hint, do without, or ask. A statement that waits for approval shows a NOTICE with the request's id and goes on by itself once approved. If your tool gives up before, the request waits on: send exactly the same statement again, it joins the request or uses its approval.`,
 };
