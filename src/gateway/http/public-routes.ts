@@ -13,14 +13,14 @@ export interface PublicRoutesOptions {
   readonly identity: Identity;
   readonly info: () => InfoReply;
   /** Why the gateway cannot do its work now; empty: it can. */
-  readonly unready: () => readonly string[];
+  readonly unready: () => Promise<readonly string[]>;
 }
 
 export function addPublicRoutes(app: Hono<Env>, options: PublicRoutesOptions): void {
   const { identity } = options;
   app.get(PATHS.health, () => json({ ok: true }));
-  app.get(PATHS.ready, () => {
-    const reasons = options.unready();
+  app.get(PATHS.ready, async () => {
+    const reasons = await options.unready();
     return reasons.length === 0 ? json({ ready: true }) : json({ ready: false, reasons }, 503);
   });
   app.get(PATHS.info, () => json(options.info()));

@@ -63,7 +63,7 @@ export function addSessionRoutes(
   );
   app.get(
     PATHS.sessions,
-    alsoRuns((c, who) => {
+    alsoRuns(async (c, who) => {
       const query = SessionsQuery.safeParse(c.req.query());
       if (!query.success) {
         throw new ProtocolError('the query is not valid');
@@ -73,7 +73,7 @@ export function addSessionRoutes(
       const live = query.data.live === '1';
       const seesAll = mine !== '1' && maySeeAll(who.principal, live);
       const owner = seesAll ? undefined : { issuer, sub };
-      const found = index.list({ owner, run: who.run?.id, target, live, limit });
+      const found = await index.list({ owner, run: who.run?.id, target, live, limit });
       return json({
         v: API_VERSION,
         sessions: found.map(({ summary }) => withLiveTotals(summary)),
@@ -85,9 +85,9 @@ export function addSessionRoutes(
     alsoRuns(async (c, who) => {
       const summary = withLiveTotals((await sessionOf(c, who, 'show')).summary);
       const acts = options.connectors.doesActs(summary.kind)
-        ? (index.acts(summary.id) ?? {})
+        ? ((await index.acts(summary.id)) ?? {})
         : undefined;
-      const columnsMasked = index.columnsMasked(summary.id);
+      const columnsMasked = await index.columnsMasked(summary.id);
       const shown = {
         ...summary,
         ...(acts === undefined ? {} : { acts }),

@@ -8,7 +8,7 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { HoopError } from '../../errors.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
-import { integer, nullable, optionalText, text } from '../store/store.ts';
+import { integer } from '../store/store.ts';
 import { MIGRATIONS } from './index-schema.ts';
 
 /** A gateway that is just stopping gives the lock back within this time. */
@@ -52,37 +52,12 @@ export class IndexStore implements Disposable {
     return new IndexStore(database);
   }
 
-  /** @throws what SQLite says when the disk is full or the file is gone; readiness asks this. */
-  checkWritable(): void {
-    this.transaction(() => {
-      this.database.exec("INSERT INTO spent VALUES ('probe', 0) ON CONFLICT DO NOTHING");
-      this.database.exec("DELETE FROM spent WHERE digest = 'probe'");
-    });
-  }
-
-  /** Runs `work` in one transaction; it is rolled back when `work` throws. */
-  transaction<T>(work: () => T): T {
-    this.database.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      this.database.exec('COMMIT');
-      return result;
-    } catch (error) {
-      if (this.database.isTransaction) {
-        this.database.exec('ROLLBACK');
-      }
-      throw error;
-    }
-  }
-
   [Symbol.dispose](): void {
     if (this.database.isOpen) {
       this.database.close();
     }
   }
 }
-
-export { integer, nullable, optionalText, text };
 
 /** https://www.sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;

@@ -1,10 +1,20 @@
 /** Sessions, statements and cuts in the index. */
-import type { StatementSync } from 'node:sqlite';
 import type { SessionSummary } from '../../api/sessions.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { CutProposal, EndReason, RecordingEvent } from '../../recording/types.ts';
-import { type IndexStore, integer, nullable, optionalText, text } from './index-store.ts';
+import {
+  integer,
+  nullable,
+  optionalText,
+  type Row,
+  type Sql,
+  type SqlValues,
+  type Store,
+  sql,
+  storable,
+  text,
+} from '../store/store.ts';
 import { StatementIndex } from './statement-index.ts';
 
 export interface NewSession {
@@ -57,238 +67,244 @@ export interface SessionQuery {
 }
 
 export class SessionIndex {
-  readonly #statements: ReturnType<typeof prepareAll>;
+  readonly #store: Store;
   readonly #statementIndex: StatementIndex;
   readonly #clock: () => number;
   readonly #onFault: (error: unknown) => void;
   /** Ends that could not be written, e.g. to a full disk. While that is so no session begins, so they are few. */
   readonly #unwritten = new Map<string, SessionEnd>();
+  /** What nobody waits for, one after the other. */
+  #later: Promise<void> = Promise.resolve();
 
-  /** @param doesActs of sessions on targets of such a kind an act is no statement */
+  /** @param doesActs whether what is done on targets of a kind are acts, and no statements. */
   constructor(
-    store: IndexStore,
+    store: Store,
     clock: () => number,
     onFault: (error: unknown) => void,
     doesActs: (kind: string) => boolean,
   ) {
     this.#onFault = onFault;
-    this.#statements = prepareAll(store);
+    this.#store = store;
     this.#clock = clock;
     this.#statementIndex = new StatementIndex(store, clock, onFault, doesActs);
   }
 
-  start(session: NewSession): void {
-    this.#statements.start.run(
-      session.id,
-      session.target,
-      session.kind,
-      session.principal.kind,
-      session.principal.issuer,
-      session.principal.sub,
-      session.principal.name,
-      nullable(session.principal.subject),
-      nullable(session.principal.verifiedEmail),
-      session.family,
-      nullable(session.reason),
-      nullable(session.principal.agent),
-      session.principal.isAgent === true ? 1 : 0,
-      nullable(session.principal.requester),
-      nullable(session.run),
-      nullable(session.parentRun),
-      nullable(session.program),
-      session.policyCommit,
-      session.recording,
-      session.clientVersion,
-      session.startedMs,
-      session.expiresMs,
-    );
+  /** @throws what the store says: then there is no such session. */
+  async start(session: NewSession): Promise<void> {
+    const { principal } = session;
+    await this.#store.change(START, {
+      id: session.id,
+      target: session.target,
+      kind: session.kind,
+      principalKind: principal.kind,
+      issuer: principal.issuer,
+      sub: principal.sub,
+      name: storable(principal.name),
+      subject: nullable(principal.subject),
+      verifiedEmail: nullable(principal.verifiedEmail),
+      family: session.family,
+      reason: nullable(storable(session.reason)),
+      agent: nullable(principal.agent),
+      agentItself: principal.isAgent === true ? 1 : 0,
+      requester: nullable(principal.requester),
+      run: nullable(session.run),
+      parentRun: nullable(session.parentRun),
+      program: nullable(storable(session.program)),
+      policyCommit: session.policyCommit,
+      recording: session.recording,
+      clientVersion: storable(session.clientVersion),
+      startedMs: session.startedMs,
+      expiresMs: session.expiresMs,
+    });
   }
 
   /**
    * Statements that cannot be written do not keep the session `live`; an end that cannot is written
    * with the next flush.
-   * @throws what SQLite says
+   * @throws what the store says
    */
-  end(id: string, end: SessionEnd): void {
+  async end(id: string, end: SessionEnd): Promise<void> {
     this.#unwritten.set(id, end);
-    try {
-      this.#statementIndex.flush();
-    } catch (error) {
-      this.#onFault(error);
-    }
-    this.#writeEnds();
+    await this.#statementIndex.flush().catch(this.#onFault);
+    await this.#writeEnds();
   }
 
-  #writeEnds(): void {
+  async #writeEnds(): Promise<void> {
     for (const [id, end] of this.#unwritten) {
-      this.#statements.end.run(
-        end.endedMs,
-        end.reason,
-        nullable(end.message),
-        end.upBytes,
-        end.downBytes,
-        end.reason === 'disputed' ? 'disputed' : 'ended',
+      await this.#store.change(END, {
         id,
-      );
+        endedMs: end.endedMs,
+        reason: end.reason,
+        message: nullable(storable(end.message)),
+        upBytes: end.upBytes,
+        downBytes: end.downBytes,
+        state: end.reason === 'disputed' ? 'disputed' : 'ended',
+      });
       this.#unwritten.delete(id);
     }
   }
 
   /** What a program shows on its terminal is being recorded. */
   terminal(id: string): void {
-    this.#statements.terminal.run(id);
+    this.#write(TERMINAL, { id });
   }
 
   /** Both sides have signed the manifest. */
-  uploaded(id: string, manifestSha256: string): void {
-    this.#statements.uploaded.run(manifestSha256, id);
+  async uploaded(id: string, manifestSha256: string): Promise<void> {
+    await this.#store.change(UPLOADED, { id, manifestSha256 });
   }
 
   /** The gateway has signed alone, because the client did not come or did not agree. */
-  signedAlone(id: string, manifestSha256: string): void {
-    this.#statements.signedAlone.run(manifestSha256, id);
+  async signedAlone(id: string, manifestSha256: string): Promise<void> {
+    await this.#store.change(SIGNED_ALONE, { id, manifestSha256 });
   }
 
   /** Sessions without a manifest that ended before `endedBeforeMs`, and all disputed ones. */
-  withoutManifest(endedBeforeMs: number): string[] {
-    return this.#statements.withoutManifest.all(endedBeforeMs).map((row) => text(row['id']));
+  async withoutManifest(endedBeforeMs: number): Promise<string[]> {
+    return (await this.#store.all(WITHOUT_MANIFEST, { endedBeforeMs })).map((row) =>
+      text(row['id']),
+    );
   }
 
-  cut(session: string, cut: CutProposal): void {
-    this.#statements.cut.run(session, cut.epoch, cut.treeSize, cut.root, cut.timeMs);
+  cut(session: string, { epoch, treeSize, root, timeMs }: CutProposal): void {
+    this.#write(CUT, { session, epoch, treeSize, root, timeMs });
   }
 
   /** Decisions and results of statements, lookups, and temporary grants; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
     if (event.type === 'access' && event.change === 'given') {
-      this.#statements.access.run(session, event.grant, this.#clock());
+      this.#write(ACCESS, { session, grant: event.grant, nowMs: this.#clock() });
     }
+    // For lists alone: the budget has a count of its own, and the recording has each of them.
     if (event.type === 'lookups') {
-      this.#lookedUp(session, event.candidates);
+      this.#write(LOOKUPS, { session, candidates: event.candidates });
     }
     this.#statementIndex.event(session, event);
   }
 
-  /** For lists alone: the budget has a count of its own, and the recording has each of them. */
-  #lookedUp(session: string, candidates: number): void {
-    try {
-      this.#statements.lookups.run(candidates, session);
-    } catch (error) {
-      this.#onFault(error);
-    }
+  /** Nobody waits for it. What cannot be written is reported: the recording has the same. */
+  #write(sql: Sql, values: SqlValues): void {
+    const written = this.#later.then(() => this.#store.change(sql, values));
+    this.#later = written.then(() => undefined, this.#onFault);
   }
 
-  /** Writes what is pending. @throws what SQLite says. */
-  flush(): void {
-    this.#statementIndex.flush();
-    this.#writeEnds();
+  /** Writes what is pending. @throws what the store says. */
+  async flush(): Promise<void> {
+    await this.#later;
+    await this.#statementIndex.flush();
+    await this.#writeEnds();
   }
 
   /** For whoever only reads, or comes by: what cannot be written is reported and tried again. */
-  tryFlush(): void {
-    try {
-      this.flush();
-    } catch (error) {
-      this.#onFault(error);
-    }
+  async tryFlush(): Promise<void> {
+    await this.flush().catch(this.#onFault);
   }
 
-  find(id: string): IndexedSession | undefined {
-    this.tryFlush();
-    const row = this.#statements.find.get(id);
-    return row && this.#indexed(row);
+  async find(id: string): Promise<IndexedSession | undefined> {
+    await this.tryFlush();
+    const row = await this.#store.get(FIND, { id });
+    if (row === undefined) return undefined;
+    const grants = await this.#store.all(GRANTS, { session: id });
+    return indexedSession(row, grants);
   }
 
-  list(query: SessionQuery): IndexedSession[] {
-    this.tryFlush();
-    const rows = this.#statements.list.all({
+  async list(query: SessionQuery): Promise<IndexedSession[]> {
+    await this.tryFlush();
+    const values = {
       issuer: nullable(query.owner?.issuer),
       sub: nullable(query.owner?.sub),
       run: nullable(query.run),
       target: nullable(query.target),
       live: query.live === true ? 1 : 0,
       limit: query.limit,
-    });
-    return rows.map((row) => this.#indexed(row));
-  }
-
-  #indexed(row: Record<string, unknown>): IndexedSession {
-    const session = indexedSession(row);
-    const rows = this.#statements.grants.all(session.summary.id);
-    const grants = rows.map((grant) => text(grant['temporary_grant']));
-    return grants.length === 0 ? session : { ...session, summary: { ...session.summary, grants } };
+    };
+    const rows = await this.#store.all(LIST, values);
+    const grants = Map.groupBy(await this.#store.all(GRANTS_OF_LIST, values), (row) =>
+      text(row['session']),
+    );
+    return rows.map((row) => indexedSession(row, grants.get(text(row['id'])) ?? []));
   }
 
   /** In which columns values were masked in what a session returned. */
-  columnsMasked(id: string): readonly string[] {
-    return this.#statements.columnsMasked.all(id, MAX_COLUMNS).map((row) => text(row['name']));
+  async columnsMasked(id: string): Promise<readonly string[]> {
+    const rows = await this.#store.all(COLUMNS_MASKED, { id, limit: MAX_COLUMNS });
+    return rows.map((row) => text(row['name']));
   }
 
   /** How often each kind of act was decided about; undefined when there was none. */
-  acts(id: string): Readonly<Record<string, number>> | undefined {
-    const rows = this.#statements.acts.all(id);
+  async acts(id: string): Promise<Readonly<Record<string, number>> | undefined> {
+    const rows = await this.#store.all(ACTS, { id });
     return rows.length === 0
       ? undefined
       : Object.fromEntries(rows.map((row) => [text(row['verb']), integer(row['count'])]));
   }
 
   /** Ids of sessions that have not ended, oldest first. At start: those that a crash cut off. */
-  live(): string[] {
-    return this.#statements.live.all().map((row) => text(row['id']));
+  async live(): Promise<string[]> {
+    return (await this.#store.all(LIVE)).map((row) => text(row['id']));
   }
 }
 
-function prepareAll({ database }: IndexStore) {
-  const prepare = (sql: string): StatementSync => database.prepare(sql);
-  return {
-    start: prepare(
-      `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, subject, verified_email, family,
-         reason, agent, agent_itself, requester, run, parent_run, program, policy_commit, recording, client_version, started_ms, expires_ms)
-       VALUES (?, 'live', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
-    end: prepare(
-      `UPDATE sessions SET ended_ms = ?, end_reason = ?, end_message = ?, up_bytes = ?,
-         down_bytes = ?, state = ? WHERE id = ? AND state = 'live'`,
-    ),
-    terminal: prepare('UPDATE sessions SET terminal = 1 WHERE id = ?'),
-    uploaded: prepare(
-      `UPDATE sessions SET manifest_sha256 = ?,
-         state = CASE state WHEN 'disputed' THEN state ELSE 'uploaded' END WHERE id = ?`,
-    ),
-    signedAlone: prepare('UPDATE sessions SET manifest_sha256 = ? WHERE id = ?'),
-    withoutManifest: prepare(
-      `SELECT id FROM sessions WHERE manifest_sha256 IS NULL
-         AND (state = 'disputed' OR (state = 'ended' AND ended_ms < ?))`,
-    ),
-    lookups: prepare('UPDATE sessions SET lookups = lookups + ? WHERE id = ?'),
-    access: prepare('INSERT INTO session_grants VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
-    grants: prepare(
-      'SELECT temporary_grant FROM session_grants WHERE session = ? ORDER BY since_ms',
-    ),
-    cut: prepare('INSERT INTO cuts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
-    find: prepare('SELECT * FROM sessions WHERE id = ?'),
-    acts: prepare(
-      `SELECT coalesce(verb, '?') AS verb, count(*) AS count FROM statements
-       WHERE session = (SELECT number FROM sessions WHERE id = ?) GROUP BY 1 ORDER BY 1`,
-    ),
-    columnsMasked: prepare(
-      `SELECT DISTINCT name FROM statements JOIN touched_facts USING (touched)
-       WHERE session = (SELECT number FROM sessions WHERE id = ?)
-         AND kind = 'masked' AND masked_values > 0 ORDER BY name LIMIT ?`,
-    ),
-    list: prepare(
-      `SELECT * FROM sessions
-       WHERE ($issuer IS NULL OR (issuer = $issuer AND sub = $sub))
-         AND ($run IS NULL OR run = $run)
-         AND ($target IS NULL OR target = $target)
-         AND ($live = 0 OR state = 'live')
-       ORDER BY started_ms DESC, id DESC LIMIT $limit`,
-    ),
-    live: prepare("SELECT id FROM sessions WHERE state = 'live' ORDER BY started_ms"),
-  };
-}
+const START = sql(
+  `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, subject,
+     verified_email, family, reason, agent, agent_itself, requester, run, parent_run, program,
+     policy_commit, recording, client_version, started_ms, expires_ms)
+   VALUES ($id, 'live', $target, $kind, $principalKind, $issuer, $sub, $name, $subject,
+     $verifiedEmail, $family, $reason, $agent, $agentItself, $requester, $run, $parentRun, $program,
+     $policyCommit, $recording, $clientVersion, $startedMs, $expiresMs)`,
+);
+const END = sql(
+  `UPDATE sessions SET ended_ms = $endedMs, end_reason = $reason, end_message = $message,
+     up_bytes = $upBytes, down_bytes = $downBytes, state = $state
+   WHERE id = $id AND state = 'live'`,
+);
+const TERMINAL = sql('UPDATE sessions SET terminal = 1 WHERE id = $id');
+const UPLOADED = sql(
+  `UPDATE sessions SET manifest_sha256 = $manifestSha256,
+     state = CASE state WHEN 'disputed' THEN state ELSE 'uploaded' END
+   WHERE id = $id`,
+);
+const SIGNED_ALONE = sql('UPDATE sessions SET manifest_sha256 = $manifestSha256 WHERE id = $id');
+const WITHOUT_MANIFEST = sql(
+  `SELECT id FROM sessions WHERE manifest_sha256 IS NULL
+     AND (state = 'disputed' OR (state = 'ended' AND ended_ms < $endedBeforeMs))`,
+);
+const LOOKUPS = sql('UPDATE sessions SET lookups = lookups + $candidates WHERE id = $session');
+const ACCESS = sql(
+  `INSERT INTO session_grants (session, temporary_grant, since_ms)
+   VALUES ($session, $grant, $nowMs) ON CONFLICT DO NOTHING`,
+);
+const GRANTS = sql(
+  'SELECT temporary_grant FROM session_grants WHERE session = $session ORDER BY since_ms',
+);
+const CUT = sql(
+  `INSERT INTO cuts (session, epoch, tree_size, root, time_ms)
+   VALUES ($session, $epoch, $treeSize, $root, $timeMs) ON CONFLICT DO NOTHING`,
+);
+const FIND = sql('SELECT * FROM sessions WHERE id = $id');
+const ACTS = sql(
+  `SELECT coalesce(verb, '?') AS verb, count(*) AS count FROM statements
+   WHERE session = (SELECT number FROM sessions WHERE id = $id) GROUP BY 1 ORDER BY 1`,
+);
+const COLUMNS_MASKED = sql(
+  `SELECT DISTINCT name FROM statements JOIN touched_facts USING (touched)
+   WHERE session = (SELECT number FROM sessions WHERE id = $id)
+     AND kind = 'masked' AND masked_values > 0 ORDER BY name LIMIT $limit`,
+);
+const LISTED = `FROM sessions
+   WHERE (CAST($issuer AS TEXT) IS NULL OR (issuer = $issuer AND sub = $sub))
+     AND (CAST($run AS TEXT) IS NULL OR run = $run)
+     AND (CAST($target AS TEXT) IS NULL OR target = $target)
+     AND (CAST($live AS BIGINT) = 0 OR state = 'live')
+   ORDER BY started_ms DESC, id DESC LIMIT $limit`;
+const LIST = sql(`SELECT * ${LISTED}`);
+const GRANTS_OF_LIST = sql(
+  `SELECT session, temporary_grant FROM session_grants
+   WHERE session IN (SELECT id ${LISTED}) ORDER BY since_ms`,
+);
+const LIVE = sql("SELECT id FROM sessions WHERE state = 'live' ORDER BY started_ms");
 
-function indexedSession(row: Record<string, unknown>): IndexedSession {
+function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
   const endedMs = row['ended_ms'] === null ? undefined : integer(row['ended_ms']);
   const state = text(row['state']);
   return {
@@ -321,6 +337,9 @@ function indexedSession(row: Record<string, unknown>): IndexedSession {
       downBytes: integer(row['down_bytes']),
       policyCommit: text(row['policy_commit']),
       ...(integer(row['terminal']) === 1 ? { terminal: 'recorded' } : {}),
+      ...(grants.length === 0
+        ? {}
+        : { grants: grants.map((grant) => text(grant['temporary_grant'])) }),
     },
   };
 }

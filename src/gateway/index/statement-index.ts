@@ -1,93 +1,83 @@
 /** Statements in the index: decisions and results, written in batches. */
-import { hash } from 'node:crypto';
-import type { StatementSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RecordingEvent } from '../../recording/types.ts';
-import { type IndexStore, integer, nullable, text } from './index-store.ts';
+import {
+  addAll,
+  all,
+  type BulkSql,
+  bulk,
+  change,
+  countAdded,
+  get,
+  integer,
+  nullable,
+  type SqlValue,
+  type Store,
+  sql,
+  storable,
+  text,
+  type Work,
+} from '../store/store.ts';
+import {
+  type Decision,
+  type Known,
+  type KnownSession,
+  type Pending,
+  placeOf,
+  type Result,
+} from './pending-statement.ts';
+import { secondDecisions } from './second-decisions.ts';
+import { factCount, MAX_FACTS, TouchedLists } from './touched-lists.ts';
 
 /** Rows wait at most this long, or until there are this many. */
 const FLUSH_AFTER_MS = 100;
 const FLUSH_AT_EVENTS = 500;
-/** Of what statements touch, in one turn: some ten milliseconds. A DROP may name 50,000 tables. */
-const MAX_FACTS = 2000;
-/** In the place of a digest, as long as not all that it stands for is written. */
-const UNFINISHED = '~unfinished';
 
-type Decision = Extract<RecordingEvent, { type: 'decision' }>;
-type Result = Extract<RecordingEvent, { type: 'result' }>;
-type Fact = readonly [kind: string, name: string, extra: string | null];
-/** A large list of what is touched, of which a part is written. */
-interface Staged {
-  readonly all: string;
-  readonly id: number;
-  readonly facts: readonly Fact[];
-  at: number;
-}
-
-interface Pending {
-  readonly session: string;
-  readonly timeMs: number;
-  readonly decision: Decision | undefined;
-  /** The decision before it on its connection, where that was pending and had no result. */
-  readonly last: Decision | undefined;
-  /** A portal that is executed in parts reports each part. */
-  result: Result | undefined;
-}
-
-/** What one flush adds to a session. */
+/** What one lot adds to a session. */
 interface SessionBatch {
-  /** undefined: the session is not in the index. */
-  readonly number: number | undefined;
-  /** A refusal may speak of the statement before it: of its result, or once it was held. */
-  readonly hasStatements: boolean;
+  readonly number: number;
   statements: number;
   denied: number;
   maskedValues: number;
 }
 
-/** Combinations of what statements touch whose row is known. */
-const MAX_KNOWN_TOUCHED = 10_000;
+const MAX_KNOWN_SESSIONS = 1000;
 
-/** What only a statement that was held before is refused with. */
-const AFTER_HOLD: ReadonlySet<string> = new Set([
-  'HOOP_APPROVAL_PENDING',
-  'HOOP_APPROVAL_DENIED',
-  'HOOP_APPROVAL_EXPIRED',
-  'HOOP_APPROVAL_VOID',
-]);
+/** What is learnt while a lot is written; it is true when the lot is there. */
+interface Learnt {
+  readonly sessions: ReadonlyMap<string, KnownSession>;
+  readonly touched: ReadonlyMap<string, number>;
+}
 
 export class StatementIndex {
-  readonly #store: IndexStore;
+  readonly #store: Store;
   readonly #clock: () => number;
   readonly #onFault: (error: unknown) => void;
   readonly #doesActs: (kind: string) => boolean;
-  readonly #statements: ReturnType<typeof prepareAll>;
   #pending: Pending[] = [];
+  #added = 0;
   /** Of the pending ones, by session, stream and number. */
   #undone = new Map<string, Pending>();
-  #touched = new Map<string, number>();
-  /** The same by identity: decisions of one verdict share their lists. */
-  #touchedBy = new WeakMap<
-    Decision['rules'],
-    { readonly decision: Decision; readonly id: number }
-  >();
-  /** What the first of the pending ones touches, while it is written. */
-  #staged: Staged | undefined;
+  readonly #sessions = new Map<string, KnownSession>();
+  readonly #touched: TouchedLists;
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
+  /** The lots that are being written; one after the other. */
+  #writing: Promise<void> = Promise.resolve();
 
+  /** @param doesActs whether what is done on targets of a kind are acts, and no statements. */
   constructor(
-    store: IndexStore,
+    store: Store,
     clock: () => number,
     onFault: (error: unknown) => void,
     doesActs: (kind: string) => boolean,
   ) {
-    this.#doesActs = doesActs;
     this.#store = store;
+    this.#touched = new TouchedLists(store);
     this.#clock = clock;
     this.#onFault = onFault;
-    this.#statements = prepareAll(store);
+    this.#doesActs = doesActs;
   }
-
   /** Decisions and results of statements; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
     if (event.type !== 'decision' && event.type !== 'result') {
@@ -101,40 +91,57 @@ export class StatementIndex {
     }
   }
 
-  /** Writes what is pending. @throws what SQLite says. */
-  flush(): void {
+  /** Writes what is pending. @throws what the store says. */
+  async flush(): Promise<void> {
+    this.#stopTimers();
+    const upTo = this.#added;
+    const written = this.#writing.then(() => this.#writeUpTo(upTo));
+    // Whoever comes later waits for it, and is not told of its fault.
+    this.#writing = written.catch(() => undefined);
+    await written;
+  }
+
+  #stopTimers(): void {
     clearTimeout(this.#timer);
     clearImmediate(this.#nextTurn);
     this.#timer = undefined;
     this.#nextTurn = undefined;
-    while (this.#pending.length > 0) this.#writeLot();
+  }
+
+  /** Others have their turn between two lots. @param upTo of all that were ever added */
+  async #writeUpTo(upTo: number): Promise<void> {
+    while (this.#added - this.#pending.length < upTo) {
+      await this.#writeLot();
+      if (this.#pending.length > 0) await nextTurn();
+    }
   }
 
   /** As much as others can wait for: some statements, or a part of what a large one touches. */
-  #writeLot(): void {
+  async #writeLot(): Promise<void> {
     const [first] = this.#pending;
     try {
-      const isLarge = first?.decision !== undefined && factCount(first) > MAX_FACTS;
-      if (isLarge && !this.#isStored(first.decision)) return;
+      if (first?.decision !== undefined && !(await this.#touched.isReady(first.decision))) return;
     } catch (error) {
       this.#takeLot();
-      this.#forget();
       throw error;
     }
     const lot = this.#takeLot();
-    try {
-      this.#store.transaction(() => this.#write(lot));
-    } catch (error) {
-      this.#forget();
-      throw error;
-    }
+    const { sessions, touched } = await this.#writeRows(lot);
+    if (this.#sessions.size > MAX_KNOWN_SESSIONS) this.#sessions.clear();
+    for (const [id, session] of sessions) this.#sessions.set(id, session);
+    this.#touched.learn(touched);
   }
 
-  /** Rows that were made in a transaction that failed are gone with it. */
-  #forget(): void {
-    this.#touched = new Map();
-    this.#touchedBy = new WeakMap();
-    this.#staged = undefined;
+  /** To be told which rows are new costs a third more: mostly all are, and nobody needs their ids. */
+  async #writeRows(lot: readonly Pending[]): Promise<Learnt> {
+    if (!lot.some(({ result }) => hasClasses(result))) {
+      try {
+        return await this.#store.transaction(() => this.#write(lot, ADD_DECISIONS));
+      } catch (error) {
+        if (!(error instanceof SomeWereThere)) throw error;
+      }
+    }
+    return this.#store.transaction(() => this.#write(lot, ADD_DECISIONS_WITH_IDS));
   }
 
   /** The first ones; one that is large by itself. */
@@ -148,41 +155,13 @@ export class StatementIndex {
     }
     const lot = this.#pending.splice(0, count);
     for (const { session, decision } of lot) {
-      if (decision !== undefined) this.#undone.delete(keyOf(session, decision));
+      if (decision !== undefined) this.#undone.delete(placeOf(session, decision));
     }
     return lot;
   }
 
-  /** Writes the next part of what it touches. @returns whether all of it is there. */
-  #isStored(decision: Decision): boolean {
-    const all = listsOf(decision);
-    if (this.#touched.has(all)) return true;
-    const digest = hash('sha256', all, 'base64url');
-    if (this.#staged?.all !== all && this.#statements.touched.get(digest) !== undefined)
-      return true;
-    this.#store.transaction(() => {
-      const staged = this.#staged?.all === all ? this.#staged : this.#stage(all, decision);
-      const to = Math.min(staged.at + MAX_FACTS, staged.facts.length);
-      for (const [kind, name, extra] of staged.facts.slice(staged.at, to)) {
-        this.#statements.fact.run(kind, name, staged.id, extra);
-      }
-      staged.at = to;
-      if (to === staged.facts.length) this.#statements.finish.run(digest, staged.id);
-    });
-    if (this.#staged?.at === this.#staged?.facts.length) this.#staged = undefined;
-    return this.#staged === undefined;
-  }
-
-  #stage(all: string, decision: Decision): Staged {
-    // Of a gateway that was killed meanwhile.
-    this.#statements.unfinished.run(UNFINISHED);
-    const id = Number(this.#statements.addTouched.run(UNFINISHED).lastInsertRowid);
-    this.#staged = { all, id, facts: factsOf(decision), at: 0 };
-    return this.#staged;
-  }
-
   #add(session: string, event: Decision | Result): void {
-    const key = keyOf(session, event);
+    const key = placeOf(session, event);
     if (event.type === 'result') {
       const before = this.#undone.get(key);
       if (before !== undefined) {
@@ -197,245 +176,171 @@ export class StatementIndex {
     const result = isDecision ? undefined : event;
     // Now: by the time of the flush a result that came behind it is in the same entry.
     const before = { stream: event.stream, statement: event.statement - 1 };
-    const last = this.#undone.get(keyOf(session, before))?.decision;
+    const last = this.#undone.get(placeOf(session, before))?.decision;
     const entry: Pending = { session, timeMs: this.#clock(), decision, last, result };
     this.#pending.push(entry);
+    this.#added += 1;
     if (isDecision) {
       this.#undone.set(key, entry);
     }
   }
 
-  #write(pending: readonly Pending[]): void {
+  /** @throws SomeWereThere, where that matters and `add` does not say which */
+  *#write(lot: readonly Pending[], add: BulkSql): Work<Learnt> {
+    const sessions = new Map<string, KnownSession>();
     const batches = new Map<string, SessionBatch>();
-    for (const entry of pending) {
-      let batch = batches.get(entry.session);
-      if (batch === undefined) {
-        const row = this.#statements.session.get(entry.session);
-        batch = {
-          number: row && integer(row['number']),
-          hasStatements: row !== undefined && !this.#doesActs(text(row['kind'])),
-          statements: 0,
-          denied: 0,
-          maskedValues: 0,
-        };
-        batches.set(entry.session, batch);
-      }
-      if (batch.number !== undefined) {
-        this.#writeEntry(entry, batch, batch.number);
+    const known: Known[] = [];
+    for (const entry of lot) {
+      const session = yield* this.#sessionOf(entry.session, sessions);
+      if (session === undefined) continue;
+      known.push({ entry, session });
+      if (!batches.has(entry.session)) {
+        const { number } = session;
+        batches.set(entry.session, { number, statements: 0, denied: 0, maskedValues: 0 });
       }
     }
-    for (const { number, statements, denied, maskedValues } of batches.values()) {
-      this.#statements.count.run(statements, denied, maskedValues, nullable(number));
+    const touched = yield* this.#touched.find(known);
+    const seconds = yield* secondDecisions(known);
+    const ids = yield* this.#insertDecisions(known, seconds, touched, add);
+    const classes = new Map<string, readonly [string, number, number]>();
+    for (const { entry, session } of known) {
+      const { decision, result } = entry;
+      const batch = batches.get(entry.session);
+      if (batch === undefined) continue;
+      let id: number | 'new' | undefined;
+      if (decision === undefined) {
+        id = result && (yield* addResult(session.number, result));
+      } else {
+        id = ids === 'all new' ? 'new' : ids.get(placeOf(session.number, decision));
+        if (id !== undefined) {
+          batch.statements += seconds.has(decision) ? 0 : 1;
+          batch.denied += decision.effect === 'refuse' ? 1 : 0;
+        }
+      }
+      if (id === undefined || result === undefined) continue;
+      batch.maskedValues += result.maskedValues;
+      if (id === 'new') continue;
+      for (const [name, count] of Object.entries(result.detected)) {
+        const key = `${id} ${name}`;
+        classes.set(key, [name, id, count + (classes.get(key)?.[2] ?? 0)]);
+      }
     }
+    yield* addAll(ADD_CLASSES, [...classes.values()]);
+    for (const batch of batches.values()) yield* change(COUNT, { ...batch });
+    return { sessions, touched };
   }
 
-  #writeEntry(entry: Pending, batch: SessionBatch, session: number): void {
-    const { decision, result } = entry;
-    let id: number | bigint | undefined;
-    if (decision === undefined) {
-      id = result && this.#idOf(session, result);
-      if (id !== undefined && result !== undefined) {
-        this.#statements.result.run(
-          result.rows,
-          result.maskedValues,
-          nullable(result.tag),
-          nullable(result.sqlState),
-          id,
-        );
-      }
-    } else {
-      const isOfTheLast = batch.hasStatements && this.#isOfTheLast(session, decision, entry.last);
-      id = this.#insert(session, { ...entry, decision, isOfTheLast });
-      if (id !== undefined) {
-        batch.statements += isOfTheLast ? 0 : 1;
-        batch.denied += decision.effect === 'refuse' ? 1 : 0;
-      }
+  *#sessionOf(id: string, found: Map<string, KnownSession>): Work<KnownSession | undefined> {
+    const known = this.#sessions.get(id) ?? found.get(id);
+    if (known !== undefined) return known;
+    const row = yield* get(SESSION, { id });
+    if (row === undefined) return undefined;
+    const session = {
+      number: integer(row['number']),
+      hasStatements: !this.#doesActs(text(row['kind'])),
+    };
+    found.set(id, session);
+    return session;
+  }
+
+  /** @returns the ids of those that were not there, by their place */
+  *#insertDecisions(
+    lot: readonly Known[],
+    seconds: ReadonlySet<Decision>,
+    touched: ReadonlyMap<string, number>,
+    add: BulkSql,
+  ): Work<ReadonlyMap<string, number> | 'all new'> {
+    const rows: SqlValue[][] = [];
+    for (const { entry, session } of lot) {
+      const { decision, result, timeMs } = entry;
+      if (decision === undefined) continue;
+      rows.push([
+        session.number,
+        decision.stream,
+        decision.statement,
+        decision.at,
+        timeMs,
+        decision.effect,
+        nullable(storable(decision.verbs[0])),
+        nullable(decision.code),
+        decision.policyCommit,
+        nullable(decision.prompt),
+        this.#touched.idOf(decision, touched),
+        nullable(result?.rows),
+        nullable(result?.maskedValues),
+        nullable(storable(result?.tag)),
+        nullable(result?.sqlState),
+        seconds.has(decision) ? 1 : 0,
+      ]);
     }
-    if (id === undefined || result === undefined) {
-      return;
+    if (!add.hasRows) {
+      if ((yield* countAdded(add, rows)) < rows.length) throw new SomeWereThere();
+      return 'all new';
     }
-    batch.maskedValues += result.maskedValues;
-    for (const [name, count] of Object.entries(result.detected)) {
-      this.#statements.detected.run(name, id, count);
-    }
+    const added = yield* addAll(add, rows);
+    return new Map(
+      added.map((row) => [
+        placeOf(integer(row['session']), {
+          stream: integer(row['stream']),
+          statement: integer(row['statement']),
+        }),
+        integer(row['id']),
+      ]),
+    );
   }
 
   #flushGuarded(): void {
-    clearTimeout(this.#timer);
-    clearImmediate(this.#nextTurn);
-    this.#timer = undefined;
-    this.#nextTurn = undefined;
-    if (this.#pending.length === 0) return;
-    try {
-      this.#writeLot();
-    } catch (error) {
-      // The recordings hold the same; readiness tells the operator that the index cannot write.
-      this.#onFault(error);
-    }
-    if (this.#pending.length > 0) this.#nextTurn = setImmediate(() => this.#flushGuarded());
-  }
-
-  /** @returns the row's id; undefined when it was there. */
-  #insert(
-    session: number,
-    {
-      timeMs,
-      decision,
-      result,
-      isOfTheLast,
-    }: Pick<Pending, 'timeMs' | 'result'> & {
-      readonly decision: Decision;
-      readonly isOfTheLast: boolean;
-    },
-  ): number | bigint | undefined {
-    const inserted = this.#statements.decision.run(
-      session,
-      decision.stream,
-      decision.statement,
-      decision.at,
-      timeMs,
-      decision.effect,
-      nullable(decision.verbs[0]),
-      nullable(decision.code),
-      decision.policyCommit,
-      nullable(decision.prompt),
-      this.#touchedId(decision),
-      nullable(result?.rows),
-      nullable(result?.maskedValues),
-      nullable(result?.tag),
-      nullable(result?.sqlState),
-      isOfTheLast ? 1 : 0,
-    );
-    return inserted.changes === 0 ? undefined : inserted.lastInsertRowid;
-  }
-
-  #touchedId(decision: Decision): number {
-    const { rules } = decision;
-    const same = this.#touchedBy.get(rules);
-    if (same !== undefined && hasSameLists(same.decision, decision)) {
-      return same.id;
-    }
-    const all = listsOf(decision);
-    let id = this.#touched.get(all);
-    if (id === undefined) {
-      id = this.#findOrAddTouched(hash('sha256', all, 'base64url'), decision);
-      if (this.#touched.size >= MAX_KNOWN_TOUCHED) {
-        this.#touched.clear();
-      }
-      this.#touched.set(all, id);
-    }
-    this.#touchedBy.set(rules, { decision, id });
-    return id;
-  }
-
-  #findOrAddTouched(digest: string, decision: Decision): number {
-    const found = this.#statements.touched.get(digest);
-    if (found !== undefined) {
-      return integer(found['id']);
-    }
-    const id = Number(this.#statements.addTouched.run(digest).lastInsertRowid);
-    for (const [kind, name, extra] of factsOf(decision)) {
-      this.#statements.fact.run(kind, name, id, extra);
-    }
-    return id;
-  }
-
-  /**
-   * A statement that needed approval and did not get it, or whose result was withheld, is decided
-   * twice, under two numbers: it is one statement, denied. An Execute is held, and refused, behind
-   * the Parse that was decided. (An act on a server that is held is decided once, when it is over.)
-   * @param pending the one before, when it is not written yet
-   */
-  #isOfTheLast(session: number, decision: Decision, pending: Decision | undefined): boolean {
-    const { stream, statement, at, effect, code } = decision;
-    if (effect !== 'refuse') {
-      return false;
-    }
-    const last = pending ?? this.#statements.undone.get(session, stream, statement - 1);
-    switch (last?.['effect']) {
-      case 'approve':
-        return last['at'] === at || AFTER_HOLD.has(code ?? '');
-      case 'allow':
-        return last['at'] === at;
-      default:
-        return false;
-    }
-  }
-
-  /** Of a statement that was decided in an earlier batch. */
-  #idOf(session: number, event: Result): number | undefined {
-    const row = this.#statements.statementId.get(session, event.stream, event.statement);
-    return row === undefined ? undefined : integer(row['id']);
+    // The recordings hold the same; readiness tells the operator that the index cannot write.
+    this.flush().catch((error: unknown) => this.#onFault(error));
   }
 }
 
-function keyOf(
-  session: string,
-  { stream, statement }: { stream: number; statement: number },
-): string {
-  return `${session} ${stream} ${statement}`;
+/** Some of the decisions were written before. */
+class SomeWereThere extends Error {}
+
+function hasClasses(result: Result | undefined): boolean {
+  if (result === undefined) return false;
+  for (const _ in result.detected) return true;
+  return false;
 }
 
-function listsOf({ verbs, relations, columnsMasked, rules }: Decision): string {
-  return JSON.stringify([verbs, relations, columnsMasked, rules]);
+/** Of a statement that was decided in an earlier lot. @returns its id */
+function* addResult(session: number, result: Result): Work<number | undefined> {
+  const { stream, statement, rows, maskedValues, tag, sqlState } = result;
+  const [row] = yield* all(RESULT, {
+    ...{ session, stream, statement, rows, maskedValues },
+    tag: nullable(storable(tag)),
+    sqlState: nullable(sqlState),
+  });
+  return row && integer(row['id']);
 }
 
-/** As they are written. */
-function factsOf({ verbs, relations, columnsMasked, rules }: Decision): readonly Fact[] {
-  const named = Object.entries({ verb: verbs, relation: relations, masked: columnsMasked });
-  return [
-    ...named.flatMap(([kind, names]) => names.map((name): Fact => [kind, name, null])),
-    ...rules.map(({ id, file, line }): Fact => ['rule', id, `${file}:${line}`]),
-  ];
-}
-
-function factCount({ decision }: Pending): number {
-  if (decision === undefined) return 0;
-  const { verbs, relations, columnsMasked, rules } = decision;
-  return verbs.length + relations.length + columnsMasked.length + rules.length;
-}
-
-function hasSameLists(one: Decision, other: Decision): boolean {
-  return (
-    one.verbs === other.verbs &&
-    one.relations === other.relations &&
-    one.columnsMasked === other.columnsMasked
-  );
-}
-
-function prepareAll({ database }: IndexStore) {
-  const prepare = (sql: string): StatementSync => database.prepare(sql);
-  return {
-    session: prepare('SELECT number, kind FROM sessions WHERE id = ?'),
-    decision: prepare(
-      `INSERT INTO statements (session, stream, statement, at, time_ms, effect, verb, code,
-         policy_commit, prompt, touched, rows, masked_values, tag, sql_state, of_the_last)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-    ),
-    touched: prepare('SELECT id FROM touched WHERE digest = ?'),
-    addTouched: prepare('INSERT INTO touched (digest) VALUES (?)'),
-    finish: prepare('UPDATE touched SET digest = ? WHERE id = ?'),
-    unfinished: prepare('DELETE FROM touched WHERE digest = ?'),
-    fact: prepare('INSERT INTO touched_facts VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING'),
-    detected: prepare(
-      `INSERT INTO statement_classes VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET count = count + excluded.count`,
-    ),
-    statementId: prepare(
-      'SELECT id FROM statements WHERE session = ? AND stream = ? AND statement = ?',
-    ),
-    undone: prepare(
-      `SELECT at, effect FROM statements
-       WHERE session = ? AND stream = ? AND statement = ? AND tag IS NULL AND sql_state IS NULL`,
-    ),
-    // A portal that is executed in parts reports each part.
-    result: prepare(
-      `UPDATE statements SET rows = coalesce(rows, 0) + ?,
-         masked_values = coalesce(masked_values, 0) + ?, tag = ?, sql_state = ? WHERE id = ?`,
-    ),
-    count: prepare(
-      `UPDATE sessions SET statements = statements + ?, denied = denied + ?,
-         masked_values = masked_values + ? WHERE number = ?`,
-    ),
-  };
-}
+const SESSION = sql('SELECT number, kind FROM sessions WHERE id = $id');
+const DECISION_COLUMNS: Parameters<typeof bulk>[1] = {
+  ...{ session: 'bigint', stream: 'bigint', statement: 'bigint', at: 'bigint', time_ms: 'bigint' },
+  ...{ effect: 'text', verb: 'text', code: 'text', policy_commit: 'text', prompt: 'text' },
+  ...{ touched: 'bigint', rows: 'bigint', masked_values: 'bigint', tag: 'text' },
+  ...{ sql_state: 'text', of_the_last: 'bigint' },
+};
+const ADD_DECISIONS = bulk('statements', DECISION_COLUMNS, 'ON CONFLICT DO NOTHING');
+const ADD_DECISIONS_WITH_IDS = bulk(
+  'statements',
+  DECISION_COLUMNS,
+  'ON CONFLICT DO NOTHING RETURNING id, session, stream, statement',
+);
+const ADD_CLASSES = bulk(
+  'statement_classes',
+  { class: 'text', statement: 'bigint', count: 'bigint' },
+  `ON CONFLICT (class, statement)
+   DO UPDATE SET count = statement_classes.count + excluded.count`,
+);
+// A portal that is executed in parts reports each part.
+const RESULT = sql(
+  `UPDATE statements SET rows = coalesce(rows, 0) + $rows,
+     masked_values = coalesce(masked_values, 0) + $maskedValues, tag = $tag, sql_state = $sqlState
+   WHERE session = $session AND stream = $stream AND statement = $statement RETURNING id`,
+);
+const COUNT = sql(
+  `UPDATE sessions SET statements = statements + $statements, denied = denied + $denied,
+     masked_values = masked_values + $maskedValues WHERE number = $number`,
+);

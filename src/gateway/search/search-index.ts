@@ -2,9 +2,16 @@
  * What the index knows for a search. Whose sessions may be seen is part of every query, so that
  * those of others cost no time and leave no gap that could be noticed.
  */
-import type { StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type IndexStore, integer, nullable, optionalText, text } from '../index/index-store.ts';
+import {
+  integer,
+  nullable,
+  optionalText,
+  type Store,
+  type Row as StoredRow,
+  sql,
+  text,
+} from '../store/store.ts';
 
 export interface SearchScope {
   /** Only this principal's; undefined: everybody's. */
@@ -58,14 +65,18 @@ const MAX_FACTS = 20;
 const PAGE_ROWS = 1000;
 
 export class SearchIndex {
-  readonly #prepared: ReturnType<typeof prepareAll>;
+  readonly #store: Store;
 
-  constructor(store: IndexStore) {
-    this.#prepared = prepareAll(store);
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /** @param after undefined: from the beginning */
-  sessions(scope: SearchScope, after: SessionPlace | undefined, limit: number): FoundSession[] {
+  async sessions(
+    scope: SearchScope,
+    after: SessionPlace | undefined,
+    limit: number,
+  ): Promise<FoundSession[]> {
     const filters = { ...filtersOf(scope), limit };
     const place = (endedMs: number | undefined) => ({
       afterMs: nullable(endedMs),
@@ -73,19 +84,19 @@ export class SearchIndex {
     });
     const live =
       after === undefined || after.endedMs === undefined
-        ? this.#prepared.live.all({ ...filters, ...place(after?.startedMs) })
+        ? await this.#store.all(LIVE, { ...filters, ...place(after?.startedMs) })
         : [];
     const room = limit - live.length;
     const ended =
       room > 0
-        ? this.#prepared.ended.all({ ...filters, ...place(after?.endedMs), limit: room })
+        ? await this.#store.all(ENDED, { ...filters, ...place(after?.endedMs), limit: room })
         : [];
     return [...live, ...ended].map(foundSession);
   }
 
   /** The same filters apply: an id alone opens nothing. */
-  session(scope: SearchScope, id: string): FoundSession | undefined {
-    const row = this.#prepared.one.get({ ...filtersOf(scope), id });
+  async session(scope: SearchScope, id: string): Promise<FoundSession | undefined> {
+    const row = await this.#store.get(ONE, { ...filtersOf(scope), id });
     return row && foundSession(row);
   }
 
@@ -99,34 +110,54 @@ export class SearchIndex {
     before: StatementPlace | undefined,
     limit: number,
   ): Promise<FoundStatement[]> {
-    const touched = scope.touches === undefined ? undefined : this.#touching(scope.touches);
+    const touched = scope.touches === undefined ? undefined : await this.#touching(scope.touches);
     let rows: Row[] = [];
     let from = { stream: Number.MAX_SAFE_INTEGER, statement: Number.MAX_SAFE_INTEGER };
     for (;;) {
-      const page = this.#prepared.statements.all({ session, ...from, limit: PAGE_ROWS }).map(rowOf);
+      const found = await this.#store.all(STATEMENTS, { session, ...from, limit: PAGE_ROWS });
+      const page = found.map(rowOf);
       const last = page.at(-1);
       rows.push(...page.filter((row) => isWanted(row, scope, touched, before)));
       if (rows.length > 4 * limit) {
         rows = newest(rows, limit);
       }
       if (last === undefined || page.length < PAGE_ROWS) {
-        return newest(rows, limit).map((row) => this.#found(row));
+        return this.#found(newest(rows, limit));
       }
       from = { stream: last.stream, statement: last.statement };
       await nextTurn();
     }
   }
 
-  #touching(name: string): ReadonlySet<number> {
-    return new Set(this.#prepared.touching.all(name).map((row) => integer(row['touched'])));
+  async #touching(name: string): Promise<ReadonlySet<number>> {
+    const rows = await this.#store.all(TOUCHING, { name });
+    return new Set(rows.map((row) => integer(row['touched'])));
   }
 
-  #found({ touched, ...row }: Row): FoundStatement {
-    const facts = (kind: string): string[] => {
-      const names = touched.flatMap((id) => this.#prepared.facts.all(kind, id, MAX_FACTS));
-      return [...new Set(names.map(({ name }) => text(name)))].slice(0, MAX_FACTS);
+  async #found(rows: readonly Row[]): Promise<FoundStatement[]> {
+    // Most statements touch the same as others.
+    const known = new Map<string, readonly string[]>();
+    const facts = async (kind: string, touched: readonly number[]): Promise<string[]> => {
+      const all: string[] = [];
+      for (const id of touched) {
+        const key = `${kind} ${id}`;
+        const names = known.get(key) ?? (await this.#facts(kind, id));
+        known.set(key, names);
+        all.push(...names);
+      }
+      return [...new Set(all)].slice(0, MAX_FACTS);
     };
-    return { ...row, verbs: facts('verb'), touches: facts('relation') };
+    const found: FoundStatement[] = [];
+    for (const { touched, ...row } of rows) {
+      const verbs = await facts('verb', touched);
+      found.push({ ...row, verbs, touches: await facts('relation', touched) });
+    }
+    return found;
+  }
+
+  async #facts(kind: string, touched: number): Promise<readonly string[]> {
+    const rows = await this.#store.all(FACTS, { kind, touched, limit: MAX_FACTS });
+    return rows.map(({ name }) => text(name));
   }
 }
 
@@ -137,7 +168,7 @@ interface Row extends StatementPlace {
   readonly touched: readonly number[];
 }
 
-function rowOf(row: Record<string, unknown>): Row {
+function rowOf(row: StoredRow): Row {
   return {
     timeMs: integer(row['time_ms']),
     stream: integer(row['stream']),
@@ -190,7 +221,7 @@ function filtersOf(scope: SearchScope) {
   };
 }
 
-function foundSession(row: Record<string, unknown>): FoundSession {
+function foundSession(row: StoredRow): FoundSession {
   return {
     number: integer(row['number']),
     id: text(row['id']),
@@ -210,51 +241,43 @@ function likeText(wanted: string): string {
 }
 
 const FILTERS = `
-  ($issuer IS NULL OR (issuer = $issuer AND sub = $sub))
-  AND ($run IS NULL OR run = $run)
-  AND ($user IS NULL OR lower(name) = lower($user) OR sub = $user OR name LIKE $mailbox ESCAPE '\\')
-  AND ($target IS NULL OR target = $target)
-  AND ($agent IS NULL OR agent = $agent)
-  AND ($until IS NULL OR started_ms <= $until)
-  AND ($denied = 0 OR denied > 0)
-  AND ($touches IS NULL OR EXISTS (
-    SELECT 1 FROM touched_facts f CROSS JOIN statements s ON s.touched = f.touched
-    WHERE f.kind = 'relation' AND f.name = $touches AND s.session = sessions.number))`;
-
-function prepareAll({ database }: IndexStore) {
-  const prepare = (sql: string): StatementSync => {
-    const statement = database.prepare(sql);
-    // Each query has the filters that it needs of all.
-    statement.setAllowUnknownNamedParameters(true);
-    return statement;
-  };
-  return {
-    live: prepare(
-      `SELECT * FROM sessions WHERE state = 'live' AND ${FILTERS}
-         AND ($afterMs IS NULL OR (started_ms, id) < ($afterMs, $afterId))
-       ORDER BY started_ms DESC, id DESC LIMIT $limit`,
-    ),
-    ended: prepare(
-      `SELECT * FROM sessions WHERE ended_ms IS NOT NULL AND ${FILTERS}
-         AND ($since IS NULL OR ended_ms >= $since)
-         AND ($afterMs IS NULL OR (ended_ms, id) < ($afterMs, $afterId))
-       ORDER BY ended_ms DESC, id DESC LIMIT $limit`,
-    ),
-    one: prepare(`SELECT * FROM sessions WHERE id = $id AND ${FILTERS}`),
-    // What was refused after all is one statement, of the time when it was asked for.
-    statements: prepare(
-      `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,
-         coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched
-       FROM statements s LEFT JOIN statements refusal
-         ON refusal.session = s.session AND refusal.stream = s.stream
-           AND refusal.statement = s.statement + 1 AND refusal.of_the_last = 1
-       WHERE s.session = $session AND s.of_the_last = 0
-         AND (s.stream, s.statement) < ($stream, $statement)
-       ORDER BY s.stream DESC, s.statement DESC LIMIT $limit`,
-    ),
-    touching: prepare("SELECT touched FROM touched_facts WHERE kind = 'relation' AND name = ?"),
-    facts: prepare(
-      'SELECT name FROM touched_facts WHERE kind = ? AND touched = ? ORDER BY name LIMIT ?',
-    ),
-  };
-}
+  (CAST($issuer AS TEXT) IS NULL OR (issuer = $issuer AND sub = $sub))
+  AND (CAST($run AS TEXT) IS NULL OR run = $run)
+  AND (CAST($user AS TEXT) IS NULL OR lower(name) = lower($user) OR sub = $user
+    OR lower(name) LIKE lower(CAST($mailbox AS TEXT)) ESCAPE '\\')
+  AND (CAST($target AS TEXT) IS NULL OR target = $target)
+  AND (CAST($agent AS TEXT) IS NULL OR agent = $agent)
+  AND (CAST($until AS BIGINT) IS NULL OR started_ms <= $until)
+  AND (CAST($denied AS BIGINT) = 0 OR denied > 0)
+  AND (CAST($touches AS TEXT) IS NULL OR EXISTS (
+    SELECT 1 FROM touched_facts f CROSS JOIN statements s
+    WHERE s.touched = f.touched AND f.kind = 'relation' AND f.name = $touches
+      AND s.session = sessions.number))`;
+const LIVE = sql(
+  `SELECT * FROM sessions WHERE state = 'live' AND ${FILTERS}
+     AND (CAST($afterMs AS BIGINT) IS NULL OR (started_ms, id) < ($afterMs, $afterId))
+   ORDER BY started_ms DESC, id DESC LIMIT $limit`,
+);
+const ENDED = sql(
+  `SELECT * FROM sessions WHERE ended_ms IS NOT NULL AND ${FILTERS}
+     AND (CAST($since AS BIGINT) IS NULL OR ended_ms >= $since)
+     AND (CAST($afterMs AS BIGINT) IS NULL OR (ended_ms, id) < ($afterMs, $afterId))
+   ORDER BY ended_ms DESC, id DESC LIMIT $limit`,
+);
+const ONE = sql(`SELECT * FROM sessions WHERE id = $id AND ${FILTERS}`);
+// What was refused after all is one statement, of the time when it was asked for.
+const STATEMENTS = sql(
+  `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,
+     coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched
+   FROM statements s LEFT JOIN statements refusal
+     ON refusal.session = s.session AND refusal.stream = s.stream
+       AND refusal.statement = s.statement + 1 AND refusal.of_the_last = 1
+   WHERE s.session = $session AND s.of_the_last = 0
+     AND (s.stream, s.statement) < (CAST($stream AS BIGINT), CAST($statement AS BIGINT))
+   ORDER BY s.stream DESC, s.statement DESC LIMIT $limit`,
+);
+const TOUCHING = sql("SELECT touched FROM touched_facts WHERE kind = 'relation' AND name = $name");
+const FACTS = sql(
+  `SELECT name FROM touched_facts WHERE kind = $kind AND touched = $touched
+   ORDER BY name LIMIT $limit`,
+);

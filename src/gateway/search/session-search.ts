@@ -56,7 +56,7 @@ export class SessionSearch implements AsyncDisposable {
 
   constructor(options: SessionSearchOptions) {
     this.#options = options;
-    this.#index = new SearchIndex(options.database);
+    this.#index = new SearchIndex(options.database.store);
     this.#thread = new SearchThread(options.searchWorker);
   }
 
@@ -72,7 +72,7 @@ export class SessionSearch implements AsyncDisposable {
     const scope = scopeOf(who, request);
     const cursor = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
     const text = normalText(request.text ?? '');
-    this.#options.index.tryFlush();
+    await this.#options.index.tryFlush();
     const walk = (look: Look) => this.#walk(scope, cursor, request.limit, look);
     const reply =
       text === ''
@@ -124,7 +124,7 @@ export class SessionSearch implements AsyncDisposable {
             next: encodeCursor(next),
           }),
     });
-    for (const { session, within } of this.#candidates(scope, cursor)) {
+    for await (const { session, within } of this.#candidates(scope, cursor)) {
       count += 1;
       await nextTurn();
       const looked = await look(session, within, limit - hits.length);
@@ -143,17 +143,17 @@ export class SessionSearch implements AsyncDisposable {
     return ended(undefined);
   }
 
-  *#candidates(
+  async *#candidates(
     scope: SearchScope,
     cursor: Cursor | undefined,
-  ): Generator<{ readonly session: FoundSession; readonly within: Cursor['within'] }> {
+  ): AsyncGenerator<{ readonly session: FoundSession; readonly within: Cursor['within'] }> {
     let after = cursor && { ...cursor, endedMs: cursor.endedMs ?? undefined };
-    const begun = cursor?.within && this.#index.session(scope, cursor.id);
+    const begun = cursor?.within && (await this.#index.session(scope, cursor.id));
     if (begun) {
       yield { session: begun, within: cursor.within };
     }
     for (;;) {
-      const page = this.#index.sessions(scope, after, PAGE);
+      const page = await this.#index.sessions(scope, after, PAGE);
       for (const session of page) {
         // It was live when the search came by, and has ended since.
         if (session.id !== cursor?.id) {

@@ -80,7 +80,7 @@ export async function beginRecording(
   });
   const begun = { id, recording, certificate, saltKey, expiresMs };
   try {
-    writeOpening(options, start, begun);
+    await writeOpening(options, start, begun);
   } catch (error) {
     await recording.close({ reason: 'recording_failed' });
     throw error;
@@ -128,11 +128,11 @@ function certify(
   );
 }
 
-function writeOpening(
+async function writeOpening(
   { index, access, nowMs }: BeginRecordingOptions,
   { who, request, target, grant, reason }: SessionStart,
   { id, recording, expiresMs }: BegunRecording,
-): void {
+): Promise<void> {
   const { principal, family } = who;
   recording.event({
     type: 'session.open',
@@ -145,7 +145,7 @@ function writeOpening(
     reason,
     policyCommit: grant.commit,
   });
-  index.start({
+  await index.start({
     id,
     target: target.name,
     kind: target.kind,

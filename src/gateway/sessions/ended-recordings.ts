@@ -80,7 +80,7 @@ export class EndedRecordings {
   /** @returns the DSSE text with both signatures. @throws HOOP_EVIDENCE_MISMATCH */
   async countersign(session: string, envelope: string): Promise<string> {
     const signed = await this.use(session, (recording) => recording.countersign(envelope));
-    this.#options.index.uploaded(session, sha256(signed));
+    await this.#options.index.uploaded(session, sha256(signed));
     this.#options.log.info('session.uploaded', { session });
     return signed;
   }
@@ -91,7 +91,7 @@ export class EndedRecordings {
     const unfinished = (await listRecordings(store))
       .filter(({ state }) => state === 'unfinished')
       .map(({ session }) => session);
-    for (const session of new Set([...index.live(), ...unfinished])) {
+    for (const session of new Set([...(await index.live()), ...unfinished])) {
       await this.#recover(session);
     }
   }
@@ -111,16 +111,16 @@ export class EndedRecordings {
       message = 'the recording could not be repaired after the gateway stopped';
       log.error('session.recovery_failed', { session, ...errorFields(error) });
     }
-    index.end(session, { endedMs: clock(), reason: 'gateway_crash', message, ...totals });
+    await index.end(session, { endedMs: clock(), reason: 'gateway_crash', message, ...totals });
   }
 
   /** Signs alone for those whose client did not come in time, and for disputed sessions. */
   async signOverdue(): Promise<void> {
     const { index, log, clock, uploadWithinSeconds } = this.#options;
-    for (const session of index.withoutManifest(clock() - uploadWithinSeconds * 1000)) {
+    for (const session of await index.withoutManifest(clock() - uploadWithinSeconds * 1000)) {
       try {
         const signed = await this.use(session, (recording) => recording.signAlone());
-        index.signedAlone(session, sha256(signed));
+        await index.signedAlone(session, sha256(signed));
         log.warn('session.signed_alone', { session });
       } catch (error) {
         log.error('session.sign_failed', { session, ...errorFields(error) });

@@ -138,7 +138,7 @@ export class LiveSession {
       evidence: (line) => this.#story.evidence(line),
       onActivity: () => this.#limits.active(),
       onWaiting: () => this.#limits.waiting(),
-      onTerminal: () => this.#indexed(() => options.index.terminal(options.id)),
+      onTerminal: () => options.index.terminal(options.id),
       onRecordingFault: (error) => this.#recordingFailed(error),
       onClosed: (totals) => this.#tell({ type: 'streamEnd', ...totals }),
     });
@@ -325,7 +325,10 @@ export class LiveSession {
     });
     const { upBytes, downBytes } = recording.stats;
     const endedMs = clock();
-    this.#indexed(() => index.end(this.id, { endedMs, reason, message, upBytes, downBytes }));
+    // The recording is what counts; a store that cannot be written shows in readiness.
+    await index
+      .end(this.id, { endedMs, reason, message, upBytes, downBytes })
+      .catch((error: unknown) => this.#log.error('index.write_failed', errorFields(error)));
     this.#log.info('session.ended', { reason, upBytes, downBytes });
     this.#tell({ type: 'closed' });
     this.#control?.close();
@@ -383,7 +386,7 @@ export class LiveSession {
       this.#cutOff.abort();
       return;
     }
-    this.#indexed(() => this.#options.index.cut(this.id, cut));
+    this.#options.index.cut(this.id, cut);
     this.#tell({ type: 'cutAck', ack: outcome.ack });
     this.#agreement.add(cut.streams);
   }
@@ -427,15 +430,6 @@ export class LiveSession {
       this.#log.error('session.failed', errorFields(error));
     }
     this.#endNow('recording_failed', 'the gateway cannot record the session any more');
-  }
-
-  /** The recording is what counts; an index that cannot be written shows in readiness. */
-  #indexed(write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      this.#log.error('index.write_failed', errorFields(error));
-    }
   }
 
   #tell(message: ToClient): void {

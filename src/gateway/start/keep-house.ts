@@ -25,7 +25,7 @@ export function keepHouse(options: HouseOptions): Disposable {
   const { signOverdue, index, approvals, identityStore, sessions, room, log, clock } = options;
   const housekeeping = setInterval(() => {
     signOverdue();
-    index.tryFlush();
+    void index.tryFlush();
     void approvals.prune();
     identityStore
       .prune(clock())

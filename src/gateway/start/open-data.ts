@@ -38,7 +38,7 @@ export async function openData(
   const keys = new CurrentKeys({ directory: directory.keys, gateway: config.name, clock, log });
   const maskKey = await openMaskKey(directory);
   const index = new SessionIndex(
-    database,
+    database.store,
     clock,
     (error) => log.error('index.write_failed', errorFields(error)),
     doesActs(sources),

@@ -7,7 +7,7 @@ const CHECK_EVERY_MS = 1000;
 export interface ReadinessOptions {
   readonly hasPolicy: () => boolean;
   /** @throws when the index cannot be written */
-  readonly checkWritable: () => void;
+  readonly checkWritable: () => Promise<void>;
   /** To record another session. */
   readonly hasRoom: () => boolean;
   readonly log: Log;
@@ -17,34 +17,35 @@ export interface ReadinessOptions {
 export class Readiness {
   readonly #options: ReadinessOptions;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
-  #isWritable = false;
+  #isWritable = Promise.resolve(false);
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
   }
 
   /** Public: says what is wrong, not with which file or host; the log does. Empty: ready. */
-  reasons(): string[] {
+  async reasons(): Promise<string[]> {
     return [
       ...(this.#options.hasPolicy() ? [] : ['no policy is in force']),
       ...(this.#options.hasRoom() ? [] : ['the disk has too little room for new sessions']),
-      ...(this.#writable() ? [] : ['the index cannot be written']),
+      ...((await this.#writable()) ? [] : ['the index cannot be written']),
     ];
   }
 
-  #writable(): boolean {
+  #writable(): Promise<boolean> {
     const nowMs = this.#options.clock();
     // Also when the clock was set back: an old result must not hold for ever.
     if (Math.abs(nowMs - this.#checkedAtMs) >= CHECK_EVERY_MS) {
       this.#checkedAtMs = nowMs;
+      // Whoever asks meanwhile waits for the same answer.
       this.#isWritable = this.#check();
     }
     return this.#isWritable;
   }
 
-  #check(): boolean {
+  async #check(): Promise<boolean> {
     try {
-      this.#options.checkWritable();
+      await this.#options.checkWritable();
       return true;
     } catch (error) {
       this.#options.log.error('index.not_writable', errorFields(error));

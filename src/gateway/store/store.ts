@@ -127,6 +127,11 @@ export function* addAll(
   return rows.length === 0 ? [] : (yield { sql, rows }).rows;
 }
 
+/** @returns how many were added or changed */
+export function* countAdded(sql: BulkSql, rows: readonly (readonly SqlValue[])[]): Work<number> {
+  return rows.length === 0 ? 0 : (yield { sql, rows }).changes;
+}
+
 /** A column value as it comes from the store, checked: the schema is strict, rows are ours. */
 export function text(value: unknown): string {
   if (typeof value !== 'string') {
@@ -154,4 +159,13 @@ export function nullable(value: string | number | undefined): string | number | 
 export function missingValue({ names }: Sql, values: SqlValues): TypeError | undefined {
   const missing = names.find((name) => values[name] === undefined);
   return missing === undefined ? undefined : new TypeError(`no value for "$${missing}"`);
+}
+
+/** For texts of others that are shown and looked for, and tell nobody from anybody else. */
+export function storable(value: string): string;
+export function storable(value: string | undefined): string | undefined;
+export function storable(value: string | undefined): string | undefined {
+  // Mostly there is nothing to do, and this is asked for each statement.
+  if (value === undefined || (value.isWellFormed() && !value.includes('\0'))) return value;
+  return value.toWellFormed().replaceAll('\0', '\ufffd');
 }

@@ -11,8 +11,10 @@ import {
   type SearchScope,
 } from '../../../src/gateway/search/search-index.ts';
 import { requireSession } from '../../../src/gateway/sessions/access.ts';
+import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
+import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const ID = '01890a5d-ac96-774b-bcce-b302099a8057';
 const OTHER_ID = '01890a5d-ac96-774b-bcce-b302099a8058';
@@ -28,25 +30,15 @@ const ENGINEER: Principal = {
 const AUDITOR: Principal = { ...ENGINEER, sub: 'u2', name: 'auditor', roles: ['auditor'] };
 const APPROVER: Principal = { ...ENGINEER, sub: 'u3', name: 'dba', roles: ['approver'] };
 
-let directory: string;
-let store: IndexStore;
+const storesOf = testStores();
+let stores: TestStores;
+let store: Store;
 let index: SessionIndex;
 let now: number;
 let faults: unknown[];
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'hoop-index-'));
-  now = Date.UTC(2026, 0, 1);
-  faults = [];
-  open();
-});
-afterEach(async () => {
-  store[Symbol.dispose]();
-  await rm(directory, { recursive: true });
-});
-
-function open(): void {
-  store = IndexStore.open(join(directory, 'index.sqlite'));
+async function open(): Promise<void> {
+  store = await stores.open();
   index = new SessionIndex(
     store,
     () => now,
@@ -55,13 +47,13 @@ function open(): void {
   );
 }
 
-function start(
+async function start(
   id = ID,
   principal = ENGINEER,
   target = 'prod-db',
   kind: 'postgres' | 'ssh' = 'postgres',
-): void {
-  index.start({
+): Promise<void> {
+  await index.start({
     id,
     target,
     kind,
@@ -114,519 +106,550 @@ function result(statement: number, rows = 3): RecordingEvent {
   };
 }
 
-test('a session, its statements and its end come back as a summary', () => {
-  start();
-  index.event(ID, decision(1));
-  index.event(ID, result(1));
-  index.event(ID, decision(2, 'refuse'));
-  // A typo is a statement, and nobody has denied it.
-  index.event(ID, decision(3, 'fail'));
-  now += 5000;
-  index.end(ID, {
-    endedMs: now,
-    reason: 'closed',
-    message: 'closed by the client',
-    upBytes: 12,
-    downBytes: 34,
-  });
-  expect(index.find(ID)?.summary).toEqual({
-    id: ID,
-    kind: 'postgres',
-    target: 'prod-db',
-    principal: 'engineer@example.com',
-    reason: 'look',
-    startedAt: '2026-01-01T00:00:00.000Z',
-    endedAt: '2026-01-01T00:00:05.000Z',
-    endReason: 'closed',
-    endMessage: 'closed by the client',
-    state: 'ended',
-    statements: 3,
-    denied: 1,
-    maskedValues: 2,
-    upBytes: 12,
-    downBytes: 34,
-    policyCommit: 'c0ffee',
-  });
-});
+const rows = async (text: string) => (await store.all(sql(text))).map((row) => ({ ...row }));
+const count = async (table: string): Promise<number> =>
+  Number((await rows(`SELECT count(*) AS n FROM ${table}`))[0]?.['n']);
 
-test('a statement that needs approval and is refused is one, also when it is sent again', () => {
-  start();
-  const asked = (statement: number, at: number) => ({
-    ...decision(statement),
-    effect: 'approve' as const,
-    at,
+describe.each(DRIVERS)('in %s', (driver) => {
+  beforeEach(async () => {
+    stores = await storesOf(driver);
+    now = Date.UTC(2026, 0, 1);
+    faults = [];
+    await open();
   });
-  const refused = (statement: number, at: number, code: string) => ({
-    ...decision(statement, 'refuse'),
-    code,
-    at,
-  });
-  const counts = () => {
-    index.flush();
-    const { statements, denied } = index.find(ID)?.summary ?? {};
-    return [statements, denied];
-  };
-  // A Query: what is held and what is refused is the same message.
-  index.event(ID, asked(1, 10));
-  index.event(ID, refused(2, 10, 'HOOP_APPROVAL_PENDING'));
-  expect(counts()).toEqual([1, 1]);
-  // Sent again it is another, which runs.
-  index.event(ID, asked(3, 20));
-  expect(counts()).toEqual([2, 1]);
-  index.event(ID, result(3));
-  // Refused by the policy, behind one that has run.
-  index.event(ID, refused(4, 30, 'HOOP_DENIED'));
-  index.event(ID, refused(5, 30, 'HOOP_DENIED'));
-  expect(counts()).toEqual([4, 3]);
-  // A Parse that is asked about, and its Execute twice.
-  index.event(ID, asked(6, 40));
-  index.event(ID, refused(7, 50, 'HOOP_APPROVAL_DENIED'));
-  index.event(ID, refused(8, 60, 'HOOP_APPROVAL_DENIED'));
-  expect(counts()).toEqual([6, 5]);
-  // Nobody can approve it: that is said at once, of a statement of its own.
-  index.event(ID, asked(9, 70));
-  index.event(ID, refused(10, 80, 'HOOP_APPROVAL_UNAVAILABLE'));
-  expect(counts()).toEqual([8, 6]);
-});
+  afterEach(() => stores[Symbol.asyncDispose]());
 
-describe('a search without a text', () => {
-  const asked = (statement: number, at: number, relation = 'public.customers') => ({
-    ...decision(statement, 'allow', relation),
-    effect: 'approve' as const,
-    at,
-  });
-  const refused = (statement: number, at: number, code: string) => ({
-    ...decision(statement, 'refuse'),
-    relations: [],
-    verbs: [],
-    code,
-    at,
-  });
-  const SCOPE: SearchScope = {
-    owner: undefined,
-    run: undefined,
-    user: undefined,
-    target: undefined,
-    agent: undefined,
-    touches: undefined,
-    sinceMs: undefined,
-    untilMs: undefined,
-    denied: false,
-  };
-
-  async function listed(scope: Partial<SearchScope> = {}, limit = 50) {
-    index.flush();
-    const all = { ...SCOPE, ...scope };
-    const search = new SearchIndex(store);
-    const number = search.session(all, ID)?.number ?? 0;
-    const found: FoundStatement[] = [];
-    for (;;) {
-      const page = await search.statements(number, all, found.at(-1), limit);
-      found.push(...page);
-      if (page.length < limit) {
-        return found.map(({ statement, effect, code, touches, timeMs }) => ({
-          ...{ statement, effect, code, touches, timeMs },
-        }));
-      }
-    }
-  }
-
-  test('lists a statement that was held and then refused once, as it is counted', async () => {
-    start();
-    const begun = now;
-    index.event(ID, asked(1, 10));
-    index.flush();
-    now += 60_000;
-    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
-    index.event(ID, asked(3, 20));
-    index.event(ID, result(3));
-    index.event(ID, asked(4, 30, 'public.orders'));
-    index.event(ID, refused(5, 40, 'HOOP_APPROVAL_DENIED'));
-    index.event(ID, refused(6, 50, 'HOOP_APPROVAL_DENIED'));
-    const touches = ['public.customers'];
-    const all = [
-      { statement: 6, effect: 'refuse', code: 'HOOP_APPROVAL_DENIED', touches: [], timeMs: now },
-      {
-        statement: 4,
-        effect: 'refuse',
-        code: 'HOOP_APPROVAL_DENIED',
-        touches: ['public.orders'],
-        timeMs: now,
-      },
-      { statement: 3, effect: 'approve', code: undefined, touches, timeMs: now },
-      // Asked for then, and refused a minute later.
-      {
-        statement: 1,
-        effect: 'refuse',
-        code: 'HOOP_APPROVAL_DENIED',
-        touches,
-        timeMs: begun,
-      },
-    ];
-    expect(await listed()).toEqual(all);
-    expect(await listed({}, 1)).toEqual(all);
-    expect(index.find(ID)?.summary.statements).toBe(all.length);
-    expect((await listed({ denied: true })).map(({ statement }) => statement)).toEqual([6, 4, 1]);
-    expect((await listed({ touches: 'public.orders' })).map(({ code }) => code)).toEqual([
-      'HOOP_APPROVAL_DENIED',
-    ]);
-  });
-
-  test('lists and counts a statement whose result was withheld once, however late its end comes', async () => {
-    start();
-    // All of one batch; then the end in a batch of its own.
-    for (const [first, flush] of [
-      [1, () => undefined],
-      [3, () => index.flush()],
-    ] as const) {
-      index.event(ID, { ...decision(first), at: first });
-      flush();
-      index.event(ID, refused(first + 1, first, 'HOOP_RESULT_MISMATCH'));
-      flush();
-      index.event(ID, result(first));
-    }
-    expect(await listed()).toMatchObject([
-      { statement: 3, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
-      { statement: 1, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
-    ]);
-    expect(index.find(ID)?.summary).toMatchObject({ statements: 2, denied: 2 });
-  });
-
-  test('lists acts on a server one by one: each is decided once', async () => {
-    start(ID, ENGINEER, 'web-1', 'ssh');
+  test('a session, its statements and its end come back as a summary', async () => {
+    await start();
     index.event(ID, decision(1));
-    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
-    expect((await listed()).map(({ statement }) => statement)).toEqual([2, 1]);
-    expect(index.find(ID)?.summary.statements).toBe(2);
-  });
-});
-
-test('what was done on a server is counted by kind', () => {
-  start();
-  const act = (statement: number, verb: string) =>
-    index.event(ID, { ...decision(statement), verbs: [verb] });
-  for (const [at, verb] of ['exec', 'exec', 'shell', 'sftp read'].entries()) {
-    act(at + 1, verb);
-  }
-  index.flush();
-  expect(index.acts(ID)).toEqual({ exec: 2, shell: 1, 'sftp read': 1 });
-  expect(index.acts(OTHER_ID)).toBeUndefined();
-});
-
-describe('when the database is full', () => {
-  /** No page can be added from here on; rows that exist can still be changed in place. */
-  function fill(): void {
-    const row = store.database.prepare('PRAGMA page_count').get();
-    store.database.exec(`PRAGMA max_page_count = ${Number(row?.['page_count'])}`);
-  }
-
-  function statements(): void {
-    for (let number = 1; number <= 400; number += 1) {
-      index.event(ID, decision(number, 'allow', `public.t${number}`));
-    }
-  }
-
-  const end = {
-    endedMs: 0,
-    reason: 'closed',
-    message: undefined,
-    upBytes: 1,
-    downBytes: 2,
-  } as const;
-
-  test('a session whose statements cannot be written ends all the same, and can be looked up', () => {
-    start();
-    fill();
-    statements();
-    index.end(ID, { ...end, endedMs: now });
-    expect(faults).toHaveLength(1);
-    expect(index.find(ID)?.summary).toMatchObject({ state: 'ended', endReason: 'closed' });
-    statements();
-    expect(index.list({ owner: undefined, target: undefined, live: false, limit: 1 })).toHaveLength(
-      1,
-    );
-    expect(faults).toHaveLength(2);
-  });
-
-  test('an end that cannot be written is written later', () => {
-    start();
-    store.database.exec('PRAGMA query_only = ON');
-    expect(() => index.end(ID, { ...end, endedMs: now })).toThrow();
-    expect(index.find(ID)?.summary.state).toBe('live');
-    store.database.exec('PRAGMA query_only = OFF');
-    expect(index.find(ID)?.summary).toMatchObject({ state: 'ended', upBytes: 1 });
-  });
-});
-
-describe('a statement that touches 20,000 tables', () => {
-  const relations = Array.from({ length: 20_000 }, (_, at) => `public.t${at}`);
-  const count = (table: string): number =>
-    Number(store.database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
-
-  test('is written in lots between which others have their turn, and is found when it is whole', async () => {
-    start();
-    index.event(ID, { ...decision(1), relations });
-    index.event(ID, decision(2));
-    const lots: number[] = [];
-    for (let written = 0; count('statements') < 2; ) {
-      await new Promise((resolve) => setImmediate(resolve));
-      const now = count('touched_facts');
-      if (now > written) lots.push(now - written);
-      written = now;
-      if (now < 20_003) expect(count('statements')).toBe(0);
-    }
-    expect(lots.length).toBeGreaterThan(8);
-    expect(Math.max(...lots)).toBeLessThanOrEqual(4000);
-    expect(count('touched_facts')).toBe(20_003 + 4);
-    index.event(ID, { ...decision(3), relations });
-    index.flush();
-    expect(count('touched')).toBe(2);
-  });
-
-  test('is whole at once for whoever asks for all, and after a gateway that was killed amid it', () => {
-    start();
-    store.database.exec("INSERT INTO touched (digest) VALUES ('~unfinished')");
-    store.database.exec("INSERT INTO touched_facts VALUES ('relation', 'public.lost', 1, NULL)");
-    index.event(ID, { ...decision(1), relations });
-    index.flush();
-    expect([count('statements'), count('touched'), count('touched_facts')]).toEqual([1, 1, 20_003]);
-    expect(faults).toEqual([]);
-  });
-});
-
-test('what a statement touched can be searched by relation, mask and class', () => {
-  start();
-  index.event(ID, decision(1));
-  index.event(ID, result(1));
-  index.event(ID, result(1, 4));
-  index.flush();
-  const rows = (sql: string) =>
-    store.database
-      .prepare(sql)
-      .all()
-      .map((row) => ({ ...row }));
-  expect(
-    rows(
-      `SELECT kind, name, extra FROM touched_facts
-         JOIN statements USING (touched) ORDER BY kind`,
-    ),
-  ).toEqual([
-    { kind: 'masked', name: 'public.customers.email', extra: null },
-    { kind: 'relation', name: 'public.customers', extra: null },
-    { kind: 'rule', name: 'engineers/read', extra: 'policies/e.yaml:7' },
-    { kind: 'verb', name: 'select', extra: null },
-  ]);
-  expect(rows('SELECT class, count FROM statement_classes')).toEqual([{ class: 'card', count: 2 }]);
-  const row = store.database.prepare('SELECT rows, masked_values, tag FROM statements').get();
-  expect({ ...row }).toEqual({ rows: 7, masked_values: 4, tag: 'SELECT 3' });
-});
-
-test('of a prompt the index has the id alone', () => {
-  start();
-  index.event(ID, { ...decision(1), prompt: 'p1' });
-  index.event(ID, decision(2));
-  index.flush();
-  const rows = store.database.prepare('SELECT prompt FROM statements ORDER BY statement').all();
-  expect(rows.map((row) => row['prompt'])).toEqual(['p1', null]);
-});
-
-test('of a session it is known in which columns values were masked in what it returned', () => {
-  start();
-  index.event(ID, decision(1));
-  index.event(ID, decision(2, 'refuse'));
-  index.flush();
-  expect(index.columnsMasked(ID), 'nothing has come back yet').toEqual([]);
-  index.event(ID, result(1));
-  index.flush();
-  expect(index.columnsMasked(ID)).toEqual(decision(1).columnsMasked);
-});
-
-test('a result that comes in a later batch than its decision is added to its row', () => {
-  start();
-  index.event(ID, decision(1));
-  index.event(ID, decision(2));
-  index.flush();
-  index.event(ID, result(2));
-  index.event(ID, result(1, 5));
-  index.flush();
-  const rows = store.database.prepare('SELECT statement, rows FROM statements').all();
-  expect(rows.map((row) => ({ ...row }))).toEqual([
-    { statement: 1, rows: 5 },
-    { statement: 2, rows: 3 },
-  ]);
-  expect(store.database.prepare('SELECT count(*) AS n FROM touched').get()).toMatchObject({ n: 1 });
-  expect(index.find(ID)?.summary).toMatchObject({ statements: 2, maskedValues: 4 });
-});
-
-test('values that were looked up add up in the session; without any nothing is said', () => {
-  start();
-  expect(index.find(ID)?.summary).not.toHaveProperty('lookups');
-  const event = { type: 'lookups', stream: 1, at: 0, statement: undefined } as const;
-  index.event(ID, { ...event, candidates: 1, left: 99 });
-  index.event(ID, { ...event, candidates: 3, left: 96 });
-  expect(index.find(ID)?.summary).toMatchObject({ lookups: 4 });
-});
-
-test('a combination whose row was rolled back is written again', () => {
-  start();
-  index.event(ID, decision(1));
-  store.database.exec('PRAGMA query_only = ON');
-  expect(() => index.flush()).toThrow();
-  store.database.exec('PRAGMA query_only = OFF');
-  index.event(ID, decision(2));
-  index.flush();
-  expect(store.database.prepare('SELECT count(*) AS n FROM touched').get()).toMatchObject({ n: 1 });
-});
-
-test('an end does not overwrite an end', () => {
-  start();
-  const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
-  index.end(ID, { ...end, reason: 'revoked' });
-  index.end(ID, { ...end, reason: 'gateway_crash' });
-  expect(index.find(ID)?.summary.endReason).toBe('revoked');
-});
-
-test('a disputed session stays disputed when its manifest comes', () => {
-  start();
-  const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
-  index.end(ID, { ...end, reason: 'disputed' });
-  expect(index.withoutManifest(0)).toEqual([ID]);
-  index.uploaded(ID, 'aa');
-  expect(index.find(ID)?.summary.state).toBe('disputed');
-  expect(index.withoutManifest(0)).toEqual([]);
-});
-
-test('a session without a manifest is overdue only after its time', () => {
-  start();
-  expect(index.live()).toEqual([ID]);
-  index.end(ID, {
-    endedMs: now,
-    reason: 'client_lost',
-    message: undefined,
-    upBytes: 0,
-    downBytes: 0,
-  });
-  expect(index.live()).toEqual([]);
-  expect(index.withoutManifest(now - 1)).toEqual([]);
-  expect(index.withoutManifest(now + 1)).toEqual([ID]);
-  index.uploaded(ID, 'aa');
-  expect(index.find(ID)?.summary.state).toBe('uploaded');
-  expect(index.withoutManifest(now + 1)).toEqual([]);
-});
-
-test('a list is filtered by owner and target, newest first', () => {
-  start();
-  now += 1000;
-  start(OTHER_ID, AUDITOR, 'other-db');
-  const ids = (query: Partial<Parameters<SessionIndex['list']>[0]>) =>
-    index
-      .list({ owner: undefined, target: undefined, limit: 10, ...query })
-      .map(({ summary }) => summary.id);
-  expect(ids({})).toEqual([OTHER_ID, ID]);
-  expect(ids({ owner: ENGINEER })).toEqual([ID]);
-  expect(ids({ target: 'other-db' })).toEqual([OTHER_ID]);
-  expect(ids({ limit: 1 })).toEqual([OTHER_ID]);
-  expect(ids({ owner: ENGINEER, target: "x' OR 1=1 --" })).toEqual([]);
-});
-
-test('what was written survives closing and opening', () => {
-  start();
-  index.event(ID, decision(1));
-  index.flush();
-  store[Symbol.dispose]();
-  open();
-  expect(index.find(ID)?.summary.statements).toBe(1);
-  store.checkWritable();
-});
-
-test('a second gateway cannot open the same index', () => {
-  expect(() => IndexStore.open(join(directory, 'index.sqlite'), 10)).toThrow(
-    expect.objectContaining({ detail: 'Another gateway uses this data directory.' }),
-  );
-});
-
-test('an index of a newer version is refused', () => {
-  store.database.exec('PRAGMA user_version = 99');
-  store[Symbol.dispose]();
-  expect(() => IndexStore.open(join(directory, 'index.sqlite'))).toThrow(/newer hoop/);
-  open2();
-});
-
-function open2(): void {
-  // afterEach closes `store`: give it one that is open.
-  store = IndexStore.open(join(directory, 'second.sqlite'));
-}
-
-test('a failed transaction leaves nothing behind', () => {
-  expect(() =>
-    store.transaction(() => {
-      start();
-      throw new Error('no');
-    }),
-  ).toThrow('no');
-  expect(index.find(ID)).toBeUndefined();
-});
-
-describe('a session of somebody else', () => {
-  const ACCESS = ['own', 'read', 'end', 'show'] as const;
-  const COLLEAGUE: Principal = { ...ENGINEER, sub: 'u4', name: 'colleague' };
-  /** @param decides whose open requests this person may decide about. */
-  const rights = async (principal: Principal, decides: readonly string[] = [], run?: string) => {
-    const who = { principal, ...(run === undefined ? {} : { run: { id: run, depth: 1 } }) };
-    const entries: [string, unknown][] = [];
-    for (const access of ACCESS) {
-      const asked = requireSession(
-        { index, decides: async () => new Set(decides) },
-        who,
-        ID,
-        access,
-      );
-      entries.push([
-        access,
-        await asked.then(
-          () => true,
-          (error: unknown) => (error instanceof HoopError ? error.code : error),
-        ),
-      ]);
-    }
-    return Object.fromEntries(entries);
-  };
-  const NOTHING = Object.fromEntries(ACCESS.map((access) => [access, 'HOOP_SESSION_UNKNOWN']));
-
-  beforeEach(() => start());
-
-  test('does not exist, nor for the same subject at another issuer', async () => {
-    expect(await rights(ENGINEER)).toEqual({ own: true, read: true, end: true, show: true });
-    expect(await rights(COLLEAGUE)).toEqual(NOTHING);
-    expect(await rights({ ...ENGINEER, issuer: 'https://evil.test' })).toEqual(NOTHING);
-  });
-
-  test('auditors read', async () => {
-    expect(await rights(AUDITOR)).toEqual({
-      ...NOTHING,
-      read: true,
-      show: true,
-      // They know of it: to be told that there is none would send them looking.
-      end: 'HOOP_ACCESS_DENIED',
+    index.event(ID, result(1));
+    index.event(ID, decision(2, 'refuse'));
+    // A typo is a statement, and nobody has denied it.
+    index.event(ID, decision(3, 'fail'));
+    now += 5000;
+    await index.end(ID, {
+      endedMs: now,
+      reason: 'closed',
+      message: 'closed by the client',
+      upBytes: 12,
+      downBytes: 34,
+    });
+    expect((await index.find(ID))?.summary).toEqual({
+      id: ID,
+      kind: 'postgres',
+      target: 'prod-db',
+      principal: 'engineer@example.com',
+      reason: 'look',
+      startedAt: '2026-01-01T00:00:00.000Z',
+      endedAt: '2026-01-01T00:00:05.000Z',
+      endReason: 'closed',
+      endMessage: 'closed by the client',
+      state: 'ended',
+      statements: 3,
+      denied: 1,
+      maskedValues: 2,
+      upBytes: 12,
+      downBytes: 34,
+      policyCommit: 'c0ffee',
     });
   });
 
-  test('approvers end, and see while it is live; its recording is not for them', async () => {
-    const live = { ...NOTHING, end: true, show: true, read: 'HOOP_ACCESS_DENIED' };
-    expect(await rights(APPROVER)).toEqual(live);
-    index.end(ID, { endedMs: now, reason: 'closed', message: 'm', upBytes: 0, downBytes: 0 });
-    expect(await rights(APPROVER)).toEqual(NOTHING);
+  test('a statement that needs approval and is refused is one, also when it is sent again', async () => {
+    await start();
+    const asked = (statement: number, at: number) => ({
+      ...decision(statement),
+      effect: 'approve' as const,
+      at,
+    });
+    const refused = (statement: number, at: number, code: string) => ({
+      ...decision(statement, 'refuse'),
+      code,
+      at,
+    });
+    const counts = async () => {
+      await index.flush();
+      const { statements, denied } = (await index.find(ID))?.summary ?? {};
+      return [statements, denied];
+    };
+    // A Query: what is held and what is refused is the same message.
+    index.event(ID, asked(1, 10));
+    index.event(ID, refused(2, 10, 'HOOP_APPROVAL_PENDING'));
+    expect(await counts()).toEqual([1, 1]);
+    // Sent again it is another, which runs.
+    index.event(ID, asked(3, 20));
+    expect(await counts()).toEqual([2, 1]);
+    index.event(ID, result(3));
+    // Refused by the policy, behind one that has run.
+    index.event(ID, refused(4, 30, 'HOOP_DENIED'));
+    index.event(ID, refused(5, 30, 'HOOP_DENIED'));
+    expect(await counts()).toEqual([4, 3]);
+    // A Parse that is asked about, and its Execute twice.
+    index.event(ID, asked(6, 40));
+    index.event(ID, refused(7, 50, 'HOOP_APPROVAL_DENIED'));
+    index.event(ID, refused(8, 60, 'HOOP_APPROVAL_DENIED'));
+    expect(await counts()).toEqual([6, 5]);
+    // Nobody can approve it: that is said at once, of a statement of its own.
+    index.event(ID, asked(9, 70));
+    index.event(ID, refused(10, 80, 'HOOP_APPROVAL_UNAVAILABLE'));
+    expect(await counts()).toEqual([8, 6]);
   });
 
-  test('does not exist for a run that has not opened it, whoever started the run', async () => {
-    expect(await rights(ENGINEER, [ID], 'another')).toEqual(NOTHING);
-    expect(await rights(AUDITOR, [ID], 'another')).toEqual(NOTHING);
+  describe('a search without a text', () => {
+    const asked = (statement: number, at: number, relation = 'public.customers') => ({
+      ...decision(statement, 'allow', relation),
+      effect: 'approve' as const,
+      at,
+    });
+    const refused = (statement: number, at: number, code: string) => ({
+      ...decision(statement, 'refuse'),
+      relations: [],
+      verbs: [],
+      code,
+      at,
+    });
+    const SCOPE: SearchScope = {
+      owner: undefined,
+      run: undefined,
+      user: undefined,
+      target: undefined,
+      agent: undefined,
+      touches: undefined,
+      sinceMs: undefined,
+      untilMs: undefined,
+      denied: false,
+    };
+
+    async function listed(scope: Partial<SearchScope> = {}, limit = 50) {
+      await index.flush();
+      const all = { ...SCOPE, ...scope };
+      const search = new SearchIndex(store);
+      const number = (await search.session(all, ID))?.number ?? 0;
+      const found: FoundStatement[] = [];
+      for (;;) {
+        const page = await search.statements(number, all, found.at(-1), limit);
+        found.push(...page);
+        if (page.length < limit) {
+          return found.map(({ statement, effect, code, touches, timeMs }) => ({
+            ...{ statement, effect, code, touches, timeMs },
+          }));
+        }
+      }
+    }
+
+    test('lists a statement that was held and then refused once, as it is counted', async () => {
+      await start();
+      const begun = now;
+      index.event(ID, asked(1, 10));
+      await index.flush();
+      now += 60_000;
+      index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
+      index.event(ID, asked(3, 20));
+      index.event(ID, result(3));
+      index.event(ID, asked(4, 30, 'public.orders'));
+      index.event(ID, refused(5, 40, 'HOOP_APPROVAL_DENIED'));
+      index.event(ID, refused(6, 50, 'HOOP_APPROVAL_DENIED'));
+      const touches = ['public.customers'];
+      const all = [
+        { statement: 6, effect: 'refuse', code: 'HOOP_APPROVAL_DENIED', touches: [], timeMs: now },
+        {
+          statement: 4,
+          effect: 'refuse',
+          code: 'HOOP_APPROVAL_DENIED',
+          touches: ['public.orders'],
+          timeMs: now,
+        },
+        { statement: 3, effect: 'approve', code: undefined, touches, timeMs: now },
+        // Asked for then, and refused a minute later.
+        {
+          statement: 1,
+          effect: 'refuse',
+          code: 'HOOP_APPROVAL_DENIED',
+          touches,
+          timeMs: begun,
+        },
+      ];
+      expect(await listed()).toEqual(all);
+      expect(await listed({}, 1)).toEqual(all);
+      expect((await index.find(ID))?.summary.statements).toBe(all.length);
+      expect((await listed({ denied: true })).map(({ statement }) => statement)).toEqual([6, 4, 1]);
+      expect((await listed({ touches: 'public.orders' })).map(({ code }) => code)).toEqual([
+        'HOOP_APPROVAL_DENIED',
+      ]);
+    });
+
+    test('lists and counts a statement whose result was withheld once, however late its end comes', async () => {
+      await start();
+      // All of one batch; then the end in a batch of its own.
+      for (const [first, flush] of [
+        [1, () => undefined],
+        [3, () => index.flush()],
+      ] as const) {
+        index.event(ID, { ...decision(first), at: first });
+        flush();
+        index.event(ID, refused(first + 1, first, 'HOOP_RESULT_MISMATCH'));
+        flush();
+        index.event(ID, result(first));
+      }
+      expect(await listed()).toMatchObject([
+        { statement: 3, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
+        { statement: 1, effect: 'refuse', code: 'HOOP_RESULT_MISMATCH' },
+      ]);
+      expect((await index.find(ID))?.summary).toMatchObject({ statements: 2, denied: 2 });
+    });
+
+    test('lists acts on a server one by one: each is decided once', async () => {
+      await start(ID, ENGINEER, 'web-1', 'ssh');
+      index.event(ID, decision(1));
+      index.event(ID, refused(2, 10, 'HOOP_APPROVAL_DENIED'));
+      expect((await listed()).map(({ statement }) => statement)).toEqual([2, 1]);
+      expect((await index.find(ID))?.summary.statements).toBe(2);
+    });
   });
 
-  test('who may decide about a request of it sees, and does nothing else', async () => {
-    const denied = 'HOOP_ACCESS_DENIED';
-    const seen = { ...NOTHING, show: true, read: denied, end: denied };
-    expect(await rights(COLLEAGUE, [ID])).toEqual(seen);
-    expect(await rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
+  test('what was done on a server is counted by kind', async () => {
+    await start();
+    const act = (statement: number, verb: string) =>
+      index.event(ID, { ...decision(statement), verbs: [verb] });
+    for (const [at, verb] of ['exec', 'exec', 'shell', 'sftp read'].entries()) {
+      act(at + 1, verb);
+    }
+    await index.flush();
+    expect(await index.acts(ID)).toEqual({ exec: 2, shell: 1, 'sftp read': 1 });
+    expect(await index.acts(OTHER_ID)).toBeUndefined();
+  });
+
+  describe('a statement that touches 20,000 tables', () => {
+    const relations = Array.from({ length: 20_000 }, (_, at) => `public.t${at}`);
+
+    test('is written in lots between which others have their turn, and is found when it is whole', async () => {
+      await start();
+      index.event(ID, { ...decision(1), relations });
+      index.event(ID, decision(2));
+      const lots: number[] = [];
+      for (let written = 0; (await count('statements')) < 2; ) {
+        await new Promise((resolve) => setImmediate(resolve));
+        const now = await count('touched_facts');
+        if (now > written) lots.push(now - written);
+        written = now;
+        if (now < 20_003) expect(await count('statements')).toBe(0);
+      }
+      expect(lots.length).toBeGreaterThan(8);
+      expect(Math.max(...lots)).toBeLessThanOrEqual(4000);
+      expect(await count('touched_facts')).toBe(20_003 + 4);
+      index.event(ID, { ...decision(3), relations });
+      await index.flush();
+      expect(await count('touched')).toBe(2);
+    });
+
+    test('is whole at once for whoever asks for all, and after a gateway that was killed amid it', async () => {
+      await start();
+      await store.change(sql("INSERT INTO touched (digest) VALUES ('~unfinished')"));
+      await store.change(
+        sql("INSERT INTO touched_facts SELECT 'relation', 'public.lost', id, NULL FROM touched"),
+      );
+      index.event(ID, { ...decision(1), relations });
+      await index.flush();
+      expect([
+        await count('statements'),
+        await count('touched'),
+        await count('touched_facts'),
+      ]).toEqual([1, 1, 20_003]);
+      expect(faults).toEqual([]);
+    });
+  });
+
+  test('what a statement touched can be searched by relation, mask and class', async () => {
+    await start();
+    index.event(ID, decision(1));
+    index.event(ID, result(1));
+    index.event(ID, result(1, 4));
+    await index.flush();
+    expect(
+      await rows(
+        `SELECT kind, name, extra FROM touched_facts
+         JOIN statements USING (touched) ORDER BY kind`,
+      ),
+    ).toEqual([
+      { kind: 'masked', name: 'public.customers.email', extra: null },
+      { kind: 'relation', name: 'public.customers', extra: null },
+      { kind: 'rule', name: 'engineers/read', extra: 'policies/e.yaml:7' },
+      { kind: 'verb', name: 'select', extra: null },
+    ]);
+    expect(await rows('SELECT class, count FROM statement_classes')).toEqual([
+      { class: 'card', count: 2 },
+    ]);
+    const [row] = await rows('SELECT rows, masked_values, tag FROM statements');
+    expect(row).toEqual({ rows: 7, masked_values: 4, tag: 'SELECT 3' });
+  });
+
+  test('of a prompt the index has the id alone', async () => {
+    await start();
+    index.event(ID, { ...decision(1), prompt: 'p1' });
+    index.event(ID, decision(2));
+    await index.flush();
+    const prompts = await rows('SELECT prompt FROM statements ORDER BY statement');
+    expect(prompts.map((row) => row['prompt'])).toEqual(['p1', null]);
+  });
+
+  test('of a session it is known in which columns values were masked in what it returned', async () => {
+    await start();
+    index.event(ID, decision(1));
+    index.event(ID, decision(2, 'refuse'));
+    await index.flush();
+    expect(await index.columnsMasked(ID), 'nothing has come back yet').toEqual([]);
+    index.event(ID, result(1));
+    await index.flush();
+    expect(await index.columnsMasked(ID)).toEqual(decision(1).columnsMasked);
+  });
+
+  test('a result that comes in a later batch than its decision is added to its row', async () => {
+    await start();
+    index.event(ID, decision(1));
+    index.event(ID, decision(2));
+    await index.flush();
+    index.event(ID, result(2));
+    index.event(ID, result(1, 5));
+    await index.flush();
+    expect(await rows('SELECT statement, rows FROM statements ORDER BY statement')).toEqual([
+      { statement: 1, rows: 5 },
+      { statement: 2, rows: 3 },
+    ]);
+    expect(await count('touched')).toBe(1);
+    expect((await index.find(ID))?.summary).toMatchObject({ statements: 2, maskedValues: 4 });
+  });
+
+  test('values that were looked up add up in the session; without any nothing is said', async () => {
+    await start();
+    expect((await index.find(ID))?.summary).not.toHaveProperty('lookups');
+    const event = { type: 'lookups', stream: 1, at: 0, statement: undefined } as const;
+    index.event(ID, { ...event, candidates: 1, left: 99 });
+    index.event(ID, { ...event, candidates: 3, left: 96 });
+    expect((await index.find(ID))?.summary).toMatchObject({ lookups: 4 });
+  });
+
+  test('an end does not overwrite an end', async () => {
+    await start();
+    const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+    await index.end(ID, { ...end, reason: 'revoked' });
+    await index.end(ID, { ...end, reason: 'gateway_crash' });
+    expect((await index.find(ID))?.summary.endReason).toBe('revoked');
+  });
+
+  test('a disputed session stays disputed when its manifest comes', async () => {
+    await start();
+    const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+    await index.end(ID, { ...end, reason: 'disputed' });
+    expect(await index.withoutManifest(0)).toEqual([ID]);
+    await index.uploaded(ID, 'aa');
+    expect((await index.find(ID))?.summary.state).toBe('disputed');
+    expect(await index.withoutManifest(0)).toEqual([]);
+  });
+
+  test('a session without a manifest is overdue only after its time', async () => {
+    await start();
+    expect(await index.live()).toEqual([ID]);
+    await index.end(ID, {
+      endedMs: now,
+      reason: 'client_lost',
+      message: undefined,
+      upBytes: 0,
+      downBytes: 0,
+    });
+    expect(await index.live()).toEqual([]);
+    expect(await index.withoutManifest(now - 1)).toEqual([]);
+    expect(await index.withoutManifest(now + 1)).toEqual([ID]);
+    await index.uploaded(ID, 'aa');
+    expect((await index.find(ID))?.summary.state).toBe('uploaded');
+    expect(await index.withoutManifest(now + 1)).toEqual([]);
+  });
+
+  test('a list is filtered by owner and target, newest first', async () => {
+    await start();
+    now += 1000;
+    await start(OTHER_ID, AUDITOR, 'other-db');
+    const ids = (query: Partial<Parameters<SessionIndex['list']>[0]>) =>
+      index
+        .list({ owner: undefined, target: undefined, limit: 10, ...query })
+        .then((found) => found.map(({ summary }) => summary.id));
+    expect(await ids({})).toEqual([OTHER_ID, ID]);
+    expect(await ids({ owner: ENGINEER })).toEqual([ID]);
+    expect(await ids({ target: 'other-db' })).toEqual([OTHER_ID]);
+    expect(await ids({ limit: 1 })).toEqual([OTHER_ID]);
+    expect(await ids({ owner: ENGINEER, target: "x' OR 1=1 --" })).toEqual([]);
+  });
+
+  test('what was written survives closing and opening', async () => {
+    await start();
+    index.event(ID, decision(1));
+    await index.flush();
+    await stores.close();
+    await open();
+    expect((await index.find(ID))?.summary.statements).toBe(1);
+    await store.checkWritable();
+  });
+
+  describe('a session of somebody else', () => {
+    const ACCESS = ['own', 'read', 'end', 'show'] as const;
+    const COLLEAGUE: Principal = { ...ENGINEER, sub: 'u4', name: 'colleague' };
+    /** @param decides whose open requests this person may decide about. */
+    const rights = async (principal: Principal, decides: readonly string[] = [], run?: string) => {
+      const who = { principal, ...(run === undefined ? {} : { run: { id: run, depth: 1 } }) };
+      const entries: [string, unknown][] = [];
+      for (const access of ACCESS) {
+        const asked = requireSession(
+          { index, decides: async () => new Set(decides) },
+          who,
+          ID,
+          access,
+        );
+        entries.push([
+          access,
+          await asked.then(
+            () => true,
+            (error: unknown) => (error instanceof HoopError ? error.code : error),
+          ),
+        ]);
+      }
+      return Object.fromEntries(entries);
+    };
+    const NOTHING = Object.fromEntries(ACCESS.map((access) => [access, 'HOOP_SESSION_UNKNOWN']));
+
+    beforeEach(() => start());
+
+    test('does not exist, nor for the same subject at another issuer', async () => {
+      expect(await rights(ENGINEER)).toEqual({ own: true, read: true, end: true, show: true });
+      expect(await rights(COLLEAGUE)).toEqual(NOTHING);
+      expect(await rights({ ...ENGINEER, issuer: 'https://evil.test' })).toEqual(NOTHING);
+    });
+
+    test('auditors read', async () => {
+      expect(await rights(AUDITOR)).toEqual({
+        ...NOTHING,
+        read: true,
+        show: true,
+        // They know of it: to be told that there is none would send them looking.
+        end: 'HOOP_ACCESS_DENIED',
+      });
+    });
+
+    test('approvers end, and see while it is live; its recording is not for them', async () => {
+      const live = { ...NOTHING, end: true, show: true, read: 'HOOP_ACCESS_DENIED' };
+      expect(await rights(APPROVER)).toEqual(live);
+      await index.end(ID, {
+        endedMs: now,
+        reason: 'closed',
+        message: 'm',
+        upBytes: 0,
+        downBytes: 0,
+      });
+      expect(await rights(APPROVER)).toEqual(NOTHING);
+    });
+
+    test('does not exist for a run that has not opened it, whoever started the run', async () => {
+      expect(await rights(ENGINEER, [ID], 'another')).toEqual(NOTHING);
+      expect(await rights(AUDITOR, [ID], 'another')).toEqual(NOTHING);
+    });
+
+    test('who may decide about a request of it sees, and does nothing else', async () => {
+      const denied = 'HOOP_ACCESS_DENIED';
+      const seen = { ...NOTHING, show: true, read: denied, end: denied };
+      expect(await rights(COLLEAGUE, [ID])).toEqual(seen);
+      expect(await rights(COLLEAGUE, [OTHER_ID])).toEqual(NOTHING);
+    });
+  });
+});
+
+describe('an index in SQLite', () => {
+  let directory: string;
+  let opened: IndexStore;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'hoop-index-'));
+    now = Date.UTC(2026, 0, 1);
+    faults = [];
+    opened = IndexStore.open(join(directory, 'index.sqlite'));
+    store = opened.store;
+    index = new SessionIndex(
+      store,
+      () => now,
+      (error) => faults.push(error),
+      (kind) => kind === 'ssh',
+    );
+  });
+  afterEach(async () => {
+    opened[Symbol.dispose]();
+    await rm(directory, { recursive: true });
+  });
+
+  describe('when the database is full', () => {
+    /** No page can be added from here on; rows that exist can still be changed in place. */
+    function fill(): void {
+      const row = opened.database.prepare('PRAGMA page_count').get();
+      opened.database.exec(`PRAGMA max_page_count = ${Number(row?.['page_count'])}`);
+    }
+
+    function statements(): void {
+      for (let number = 1; number <= 400; number += 1) {
+        index.event(ID, decision(number, 'allow', `public.t${number}`));
+      }
+    }
+
+    const end = {
+      endedMs: 0,
+      reason: 'closed',
+      message: undefined,
+      upBytes: 1,
+      downBytes: 2,
+    } as const;
+
+    test('a session whose statements cannot be written ends all the same, and can be looked up', async () => {
+      await start();
+      fill();
+      statements();
+      await index.end(ID, { ...end, endedMs: now });
+      expect(faults).toHaveLength(1);
+      expect((await index.find(ID))?.summary).toMatchObject({
+        state: 'ended',
+        endReason: 'closed',
+      });
+      statements();
+      expect(
+        await index.list({ owner: undefined, target: undefined, live: false, limit: 1 }),
+      ).toHaveLength(1);
+      expect(faults).toHaveLength(2);
+    });
+
+    test('an end that cannot be written is written later', async () => {
+      await start();
+      opened.database.exec('PRAGMA query_only = ON');
+      await expect(index.end(ID, { ...end, endedMs: now })).rejects.toThrow();
+      expect((await index.find(ID))?.summary.state).toBe('live');
+      opened.database.exec('PRAGMA query_only = OFF');
+      expect((await index.find(ID))?.summary).toMatchObject({ state: 'ended', upBytes: 1 });
+    });
+  });
+
+  test('a combination whose row was rolled back is written again', async () => {
+    await start();
+    index.event(ID, decision(1));
+    opened.database.exec('PRAGMA query_only = ON');
+    await expect(index.flush()).rejects.toThrow();
+    opened.database.exec('PRAGMA query_only = OFF');
+    index.event(ID, decision(2));
+    await index.flush();
+    expect(await count('touched')).toBe(1);
+  });
+
+  test('a second gateway cannot open the same index', async () => {
+    expect(() => IndexStore.open(join(directory, 'index.sqlite'), 10)).toThrow(
+      expect.objectContaining({ detail: 'Another gateway uses this data directory.' }),
+    );
+  });
+
+  test('an index of a newer version is refused', async () => {
+    opened.database.exec('PRAGMA user_version = 99');
+    opened[Symbol.dispose]();
+    expect(() => IndexStore.open(join(directory, 'index.sqlite'))).toThrow(/newer hoop/);
+    // afterEach closes it: give it one that is open.
+    opened = IndexStore.open(join(directory, 'second.sqlite'));
   });
 });

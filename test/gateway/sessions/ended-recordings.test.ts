@@ -16,7 +16,7 @@ test('a recording that is being worked with is not opened a second time, however
     store: bench.store,
     gatewayKey: () => bench.keys.gatewayKey,
     index: new SessionIndex(
-      store,
+      store.store,
       Date.now,
       () => undefined,
       () => false,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Readiness } from '../../../src/gateway/start/readiness.ts';
 import { collectLog } from '../collect-log.ts';
 
-test('however often readiness is asked for, the disk is written to once a second', () => {
+test('however often readiness is asked for, the disk is written to once a second', async () => {
   let now = 1_000_000;
   let writes = 0;
   let isFull = false;
@@ -10,7 +10,7 @@ test('however often readiness is asked for, the disk is written to once a second
   const readiness = new Readiness({
     hasPolicy: () => true,
     hasRoom: () => true,
-    checkWritable: () => {
+    checkWritable: async () => {
       writes += 1;
       if (isFull) {
         throw new Error('database or disk is full');
@@ -20,17 +20,17 @@ test('however often readiness is asked for, the disk is written to once a second
     clock: () => now,
   });
   for (let i = 0; i < 100; i += 1) {
-    expect(readiness.reasons()).toEqual([]);
+    expect(await readiness.reasons()).toEqual([]);
   }
   expect(writes).toBe(1);
   isFull = true;
   now += 1000;
-  expect(readiness.reasons()).toEqual(['the index cannot be written']);
-  expect(readiness.reasons()).toEqual(['the index cannot be written']);
+  expect(await readiness.reasons()).toEqual(['the index cannot be written']);
+  expect(await readiness.reasons()).toEqual(['the index cannot be written']);
   expect(writes).toBe(2);
   expect(events.map(({ event }) => event)).toEqual(['index.not_writable']);
   isFull = false;
   // A clock that was set back must not freeze what was found.
   now -= 3_600_000;
-  expect(readiness.reasons()).toEqual([]);
+  expect(await readiness.reasons()).toEqual([]);
 });
