@@ -42,6 +42,8 @@ export class ClientJournal {
   static async create(options: ClientJournalOptions): Promise<ClientJournal> {
     const { directory } = options;
     const journal = new ClientJournal(options);
+    // Its beginning too: a journal without it is refused, and power may go before the first cut.
+    await journal.sync();
     await syncDirectory(directory);
     return journal;
   }

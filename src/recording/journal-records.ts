@@ -132,7 +132,7 @@ export function readJournalRecords(bytes: Uint8Array, header: Uint8Array): Journ
   for (;;) {
     const record = recordAt(bytes, length);
     if (record === undefined) {
-      return { records, length, isDamaged: !isTorn(bytes.subarray(length)) };
+      return { records, length, isDamaged: !isTorn(bytes, length) };
     }
     records.push(record);
     length += FRAMING_LENGTH + record.body.length;
@@ -154,15 +154,27 @@ function recordAt(bytes: Uint8Array, at: number): JournalRecord | undefined {
   return isWhole ? { type, body: bytes.subarray(at + 5, at + end) } : undefined;
 }
 
-/** A disk without power shows zeros where it had not written yet, whole pages of them. */
-function isTorn(rest: Uint8Array): boolean {
+/** What a disk writes at once, and a disk without power does not. */
+const SECTOR_BYTES = 512;
+
+/**
+ * Whether what begins here was not written to its end: the file ends first, or from some sector in it
+ * on there are only zeros, as a disk without power shows them where it had not written yet.
+ */
+function isTorn(bytes: Uint8Array, at: number): boolean {
+  const rest = bytes.subarray(at);
   if (rest.length < FRAMING_LENGTH) {
     return true;
   }
   const view = new DataView(rest.buffer, rest.byteOffset, rest.length);
-  const isCutOff =
-    TYPE_NAMES.has(view.getUint8(0)) && FRAMING_LENGTH + view.getUint32(1) > rest.length;
-  return isCutOff || rest.every((byte) => byte === 0);
+  const isKnown = TYPE_NAMES.has(view.getUint8(0));
+  const end = at + FRAMING_LENGTH + (isKnown ? view.getUint32(1) : 0);
+  if (isKnown && end > bytes.length) {
+    return true;
+  }
+  const sector = Math.floor((end - 1) / SECTOR_BYTES) * SECTOR_BYTES;
+  const zeros = bytes.subarray(isKnown ? Math.max(at, sector) : at);
+  return zeros.every((byte) => byte === 0);
 }
 
 function directionOf(value: number): Direction {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { CHUNK_BYTES } from '../../src/recording/chunk.ts';
 import { openJournal } from '../../src/recording/open-journal.ts';
-import { segmentName } from '../../src/recording/segment-writer.ts';
+import { realSystem, segmentName } from '../../src/recording/segment-writer.ts';
 import { releaseSpool } from '../../src/recording/spool.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
@@ -302,6 +302,37 @@ describe('a journal', () => {
     expect(openJournal(directory, pair.session)).toMatchObject({ records: 5 });
     writeFileSync(file, whole.subarray(0, 10));
     expect(() => openJournal(directory, pair.session)).toThrow('is damaged');
+  });
+
+  test('whose last sector was never written ends before the record that it belongs to', async () => {
+    const pair = await session();
+    const { directory } = pair.client;
+    const file = join(directory, 'journal');
+    const whole = readFileSync(file);
+    // PROPOSED is synced before it is sent: nobody has seen the cut that power took in the middle.
+    const torn = Buffer.from(whole).fill(0, Math.floor((whole.length - 1) / 512) * 512);
+    writeFileSync(file, torn);
+    const found = openJournal(directory, pair.session);
+    expect(found).toMatchObject({ records: 4, proposed: undefined });
+    expect(found.agreed).toHaveLength(2);
+    // Not so where something stands behind it.
+    writeFileSync(file, Buffer.concat([torn, whole.subarray(24)]));
+    expect(() => openJournal(directory, pair.session)).toThrow('is damaged');
+  });
+
+  test('has its beginning on disk before the session begins', async () => {
+    let syncs = 0;
+    const clientSystem = {
+      ...realSystem,
+      syncData: (fd: number) => {
+        syncs += 1;
+        return realSystem.syncData(fd);
+      },
+    };
+    const pair = await SessionPair.open(bench, { clientSystem });
+    expect(syncs).toBeGreaterThan(0);
+    await pair.client.close();
+    await pair.gateway.close({ reason: 'closed' });
   });
 
   test('in which a byte was changed is refused, or ends before it', async () => {
