@@ -97,43 +97,25 @@ function writeReportFields(writer: MessageWriter, fields: ReportFields, text: Te
 }
 
 /**
- * Byte1('E') · Int32 length · (Byte1 code · String text) × n · Byte1(0). Before startup has ended the
- * text may be in the server's encoding instead of the client's: decode with BYTES to hand it on.
+ * Byte1('E' or 'N') · Int32 length · (Byte1 code · String text) × n · Byte1(0). Before startup has
+ * ended the text may be in the server's encoding instead of the client's: decode with BYTES to hand
+ * it on.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-ERRORRESPONSE
  */
-export interface ErrorResponse {
-  readonly type: 'ErrorResponse';
-  readonly fields: ReportFields;
+function report<Type extends 'ErrorResponse' | 'NoticeResponse'>(type: Type) {
+  return {
+    decode: (
+      body: Uint8Array,
+      text: TextCodec = UTF8,
+    ): { readonly type: Type; readonly fields: ReportFields } => ({
+      type,
+      fields: decodeReport(type, body, text),
+    }),
+    encode: (message: { readonly fields: ReportFields }, text: TextCodec = UTF8): Uint8Array =>
+      encodeReport(BACKEND[type], message.fields, text),
+  };
 }
 
-export function decodeErrorResponse(body: Uint8Array, text: TextCodec = UTF8): ErrorResponse {
-  return { type: 'ErrorResponse', fields: decodeReport('ErrorResponse', body, text) };
-}
-
-export function encodeErrorResponse(
-  message: Omit<ErrorResponse, 'type'>,
-  text: TextCodec = UTF8,
-): Uint8Array {
-  return encodeReport(BACKEND.ErrorResponse, message.fields, text);
-}
-
-/**
- * Byte1('N') · Int32 length · (Byte1 code · String text) × n · Byte1(0). Before startup has ended the
- * text may be in the server's encoding instead of the client's: decode with BYTES to hand it on.
- * https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-NOTICERESPONSE
- */
-export interface NoticeResponse {
-  readonly type: 'NoticeResponse';
-  readonly fields: ReportFields;
-}
-
-export function decodeNoticeResponse(body: Uint8Array, text: TextCodec = UTF8): NoticeResponse {
-  return { type: 'NoticeResponse', fields: decodeReport('NoticeResponse', body, text) };
-}
-
-export function encodeNoticeResponse(
-  message: Omit<NoticeResponse, 'type'>,
-  text: TextCodec = UTF8,
-): Uint8Array {
-  return encodeReport(BACKEND.NoticeResponse, message.fields, text);
-}
+export const { decode: decodeErrorResponse, encode: encodeErrorResponse } = report('ErrorResponse');
+export const { decode: decodeNoticeResponse, encode: encodeNoticeResponse } =
+  report('NoticeResponse');
