@@ -38,14 +38,20 @@ export class ClientJournal {
   #syncing: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  /** The files are there, and their names on disk, when this resolves. */
+  /**
+   * The files are there, and their names on disk, when this resolves.
+   * @throws HoopError HOOP_RECORDING_WRITE, HOOP_DISK_FULL
+   */
   static async create(options: ClientJournalOptions): Promise<ClientJournal> {
-    const { directory } = options;
-    const journal = new ClientJournal(options);
-    // Its beginning too: a journal without it is refused, and power may go before the first cut.
-    await journal.sync();
-    await syncDirectory(directory);
-    return journal;
+    try {
+      const journal = new ClientJournal(options);
+      // Its beginning too: power may go before the first cut.
+      await journal.sync();
+      await syncDirectory(options.directory);
+      return journal;
+    } catch (error) {
+      throw error instanceof HoopError ? error : cannotWrite(error);
+    }
   }
 
   private constructor(options: ClientJournalOptions) {

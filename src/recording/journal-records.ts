@@ -122,9 +122,13 @@ export interface JournalRecords {
   readonly isDamaged: boolean;
 }
 
-/** Of a file without its header there is nothing to read. */
 export function readJournalRecords(bytes: Uint8Array, header: Uint8Array): JournalRecords {
   const records: JournalRecord[] = [];
+  if (bytes.length < header.length) {
+    // Whoever made the file died over it, or before: nothing had gone on yet.
+    const isBegun = Buffer.compare(bytes, header.subarray(0, bytes.length)) === 0;
+    return { records, length: 0, isDamaged: !isBegun && bytes.some((byte) => byte !== 0) };
+  }
   if (Buffer.compare(bytes.subarray(0, header.length), header) !== 0) {
     return { records, length: 0, isDamaged: true };
   }

@@ -113,6 +113,9 @@ export class RunningLeaves {
         this.#drop(track);
       }
     }
+    if ([...this.#tracks.values()].every(({ bytes }) => bytes.isEmpty)) {
+      this.#spare.clear();
+    }
   }
 
   /** No more bytes of this stream come. */

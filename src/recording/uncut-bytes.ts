@@ -19,6 +19,11 @@ export class SpareBlocks {
     return this.#blocks.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
   }
 
+  /** Nothing is under way: the memory is for others. */
+  clear(): void {
+    this.#blocks.length = 0;
+  }
+
   give(block: Buffer): void {
     if (block.length === BLOCK_BYTES && this.#blocks.length < MAX_SPARE_BLOCKS) {
       this.#blocks.push(block);

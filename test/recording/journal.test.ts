@@ -1,6 +1,14 @@
 /** What a client's journal holds, what a crash may take of it, and what nobody may change. */
 import { randomBytes } from 'node:crypto';
-import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
@@ -221,6 +229,19 @@ describe('a gateway whose files were cut off', () => {
   });
 });
 
+test('a session whose hoop was killed before it had a journal is settled as one without a byte', async () => {
+  const pair = await SessionPair.open(bench);
+  await pair.client.close();
+  for (const name of ['journal', 'open-0', 'open-1']) {
+    rmSync(join(pair.client.directory, name));
+  }
+  await pair.gateway.close({ reason: 'client_lost' });
+  const gateway = await pair.transport();
+  const options = { directory: bench.spools, session: pair.session, signal: signal() };
+  const receipt = await uploadSession({ ...options, gateway });
+  expect(receipt).toMatchObject({ cuts: 0, hasUnconfirmedTail: false });
+});
+
 test('of two that settle one session only one signs', async () => {
   const pair = await SessionPair.open(bench);
   pair.openStream(1);
@@ -300,7 +321,12 @@ describe('a journal', () => {
     // Without power, the file was made longer and never filled.
     writeFileSync(file, Buffer.concat([whole, Buffer.alloc(4096)]));
     expect(openJournal(directory, pair.session)).toMatchObject({ records: 5 });
-    writeFileSync(file, whole.subarray(0, 10));
+    // Killed while it was made, or before.
+    for (const length of [0, 10]) {
+      writeFileSync(file, whole.subarray(0, length));
+      expect(openJournal(directory, pair.session)).toMatchObject({ records: 0 });
+    }
+    writeFileSync(file, 'HOOPREC1');
     expect(() => openJournal(directory, pair.session)).toThrow('is damaged');
   });
 
