@@ -1,5 +1,6 @@
 /** The small members of a bundle, decoded but not believed. */
 
+import { FormatError } from '../format-error.ts';
 import { type BundleKeys, decodeBundleKeys } from './bundle-keys.ts';
 import { type BundleMembers, listMembers, type MemberName, readMember } from './bundle-members.ts';
 import type { BundleSource } from './bundle-source.ts';
@@ -25,6 +26,10 @@ export interface BundleContents {
 /** @throws FormatError */
 export function readBundleContents(source: BundleSource): BundleContents {
   const members = listMembers(source);
+  if (members.named.has('leaves') && members.named.has('keys')) {
+    // Nobody would look at them: with the keys the chunks are what counts.
+    throw new FormatError('it has leaves in the place of chunks, and the keys of the chunks');
+  }
   const bytes = (name: MemberName): Uint8Array => {
     const member = members.named.get(name);
     return member === undefined ? new Uint8Array(0) : readMember(source, member);

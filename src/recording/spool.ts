@@ -20,6 +20,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { HoopError } from '../errors.ts';
+import { OldFormatError } from '../format-error.ts';
 import { isMissing } from '../home.ts';
 import { isRunning } from '../is-running.ts';
 import { isSessionId } from '../session-id.ts';
@@ -48,6 +49,8 @@ export interface Receipt {
 }
 
 const KEY_FILE = 'session-key';
+/** Of format 1, whose client kept a recording of its own. */
+const OLD_KEYS_FILE = 'keys.json';
 const RECEIPT_FILE = 'receipt.json';
 const KEPT_FILE = 'kept-until';
 
@@ -83,11 +86,14 @@ export async function createSpool(
   return directory;
 }
 
-/** @throws HoopError HOOP_SESSION_UNKNOWN */
+/** @throws HoopError HOOP_SESSION_UNKNOWN; OldFormatError */
 export function readSpool(directory: string): {
   readonly spool: Spool;
   readonly sessionKey: SigningKey;
 } {
+  if (existsSync(join(directory, OLD_KEYS_FILE))) {
+    throw new OldFormatError();
+  }
   const facts = readPrivateFile(join(directory, 'spool.json'));
   const secret = readPrivateFile(join(directory, KEY_FILE));
   if (facts === undefined || secret === undefined) {

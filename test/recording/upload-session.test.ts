@@ -131,3 +131,18 @@ test('a spool that a crash left unfinished does not hide the others', async () =
   expect(pending.map(({ session }) => session)).toEqual([pair.session]);
   expect(told).toEqual([damaged]);
 });
+
+test('what a client of format 1 left behind is named, and nothing of it is sent', async () => {
+  const pair = await SessionPair.open(bench);
+  await pair.gateway.close({ reason: 'closed' });
+  await pair.client.close();
+  const spool = join(bench.spools, pair.session);
+  for (const name of ['owner', 'session-key', 'journal']) {
+    rmSync(join(spool, name));
+  }
+  writeFileSync(join(spool, 'keys.json'), '{}', { mode: 0o600 });
+  const told: string[] = [];
+  expect(await pendingUploads(bench.spools, (_, { code }) => told.push(code))).toEqual([]);
+  expect(told).toEqual(['HOOP_RECORDING_FORMAT']);
+  await expect(upload(pair, await bench.ended(pair.session))).rejects.toThrow('has format 1');
+});

@@ -239,6 +239,16 @@ describe('members', () => {
     expect(verify(bundleOf(members), true).exitStatus).toBe(2);
   });
 
+  test('leaves beside the keys, which nobody would look at, are refused', () => {
+    const members = membersOf(bundle);
+    const at = members.findIndex(([name]) => name === 'keys');
+    members.splice(at, 0, ['leaves', randomBytes(64)]);
+    expect(verify(bundleOf(members))).toMatchObject({
+      exitStatus: 1,
+      verdict: expect.stringContaining('leaves in the place of chunks'),
+    });
+  });
+
   test('without keys nothing is said to be verified', () => {
     const members = membersOf(bundle).filter(([name]) => name !== 'keys');
     const result = verify(bundleOf(members), true);
