@@ -20,7 +20,16 @@ const VERSIONS: Readonly<Record<string, string>> = {
   16: '16.14.0-beta.17',
   17: '17.10.0-beta.17',
 };
-const TESTS = ['test/connectors/postgres/gateway/versions.test.ts'];
+const TESTS = [
+  'test/connectors/postgres/gateway/versions.test.ts',
+  // The gateway may keep what it keeps in any of them.
+  'test/gateway/store',
+  'test/gateway/identity/sql-identity-store.test.ts',
+  'test/gateway/approvals/approvals.test.ts',
+  'test/gateway/access/access-grants.test.ts',
+  'test/gateway/index',
+  'test/gateway/lookups',
+];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const platform = process.platform === 'win32' ? 'windows' : process.platform;

@@ -18,7 +18,7 @@ import {
   sql,
 } from '../../../src/gateway/store/store.ts';
 import { collectLog } from '../collect-log.ts';
-import { DRIVERS, type TestStores, testStores } from './test-stores.ts';
+import { DRIVERS, SERVERS, type TestStores, testStores } from './test-stores.ts';
 
 const ADD = sql('INSERT INTO spent (digest, expires_ms) VALUES ($digest, $expiresMs)');
 const FIND = sql('SELECT expires_ms FROM spent WHERE digest = $digest');
@@ -214,9 +214,9 @@ describe.each(DRIVERS)('a store in %s', (driver) => {
   });
 });
 
-describe('PostgreSQL', () => {
+describe.each(SERVERS)('%s alone', (server) => {
   beforeEach(async () => {
-    stores = await storesOf('postgres');
+    stores = await storesOf(server);
     store = await stores.open();
   });
   afterEach(() => stores[Symbol.asyncDispose]());

@@ -11,8 +11,12 @@ import type { Store } from '../../../src/gateway/store/store.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
 import { collectLog } from '../collect-log.ts';
 
-export const DRIVERS = ['sqlite', 'postgres'] as const;
-export type Driver = (typeof DRIVERS)[number];
+/** As in versions.test.ts: other servers, directories with bin/postgres, separated by colons. */
+const NAMED = (process.env['HOOP_TEST_POSTGRES'] ?? '').split(':').filter((path) => path !== '');
+const NEWEST = 'postgres';
+export const SERVERS: readonly string[] = NAMED.length > 0 ? NAMED : [NEWEST];
+/** Of PostgreSQL the newest, or those that are named. */
+export const DRIVERS: readonly string[] = ['sqlite', ...SERVERS];
 
 /** What one gateway, or several, keep in one place. */
 export interface TestStores extends AsyncDisposable {
@@ -24,16 +28,18 @@ export interface TestStores extends AsyncDisposable {
   readonly url: string | undefined;
 }
 
-/** Called once in a file; the server that it may start ends with the file. */
-export function testStores(): (driver: Driver) => Promise<TestStores> {
-  let server: Promise<EmbeddedPostgres> | undefined;
+/** Called once in a file; the servers that it may start end with the file. */
+export function testStores(): (driver: string) => Promise<TestStores> {
+  const servers = new Map<string, Promise<EmbeddedPostgres>>();
   let databases = 0;
   afterAll(async () => {
-    await (await server)?.[Symbol.asyncDispose]();
+    for (const server of servers.values()) await (await server)[Symbol.asyncDispose]();
   });
   return async (driver) => {
     if (driver === 'sqlite') return sqliteStores();
-    server ??= startTestPostgres();
+    const server =
+      servers.get(driver) ?? startTestPostgres(driver === NEWEST ? {} : { native: driver });
+    servers.set(driver, server);
     databases += 1;
     return postgresStores(await server, `store_${databases}`);
   };
