@@ -36,7 +36,7 @@ function decisionJson(event: Decision): string {
     `${event.comments === undefined ? '' : `,"comments":${canonicalJson(event.comments)}`}` +
     `,"effect":"${event.effect}"${optional('message', event.message)}` +
     `${event.outputsMasked === undefined ? '' : `,"outputsMasked":${kept(event.outputsMasked)}`}` +
-    `,"policyCommit":${canonicalJson(event.policyCommit)}${optional('prompt', event.prompt)}` +
+    `,"policyCommit":${commitText(event.policyCommit)}${optional('prompt', event.prompt)}` +
     `,"relations":${kept(event.relations)},"rules":${kept(event.rules)}` +
     `,"statement":${event.statement},"stream":${event.stream},"type":"decision"` +
     `,"verbs":${kept(event.verbs)}}`
@@ -45,7 +45,7 @@ function decisionJson(event: Decision): string {
 
 function resultJson(event: Result): string {
   return (
-    `{"at":${event.at},"detected":${canonicalJson(event.detected)}` +
+    `{"at":${event.at},"detected":${detectedText(event.detected)}` +
     `,"maskedValues":${event.maskedValues},"rows":${event.rows}` +
     `${optional('sqlState', event.sqlState)},"statement":${event.statement}` +
     `,"stream":${event.stream}${optional('tag', event.tag)},"type":"result"}`
@@ -87,6 +87,24 @@ type Written =
     >;
 const UNWRITTEN: [Written] extends [never] ? undefined : never = undefined;
 void UNWRITTEN;
+
+let lastCommit = { commit: '', text: '""' };
+
+/** The same one for a long time. */
+function commitText(commit: string): string {
+  if (commit !== lastCommit.commit) {
+    lastCommit = { commit, text: canonicalJson(commit) };
+  }
+  return lastCommit.text;
+}
+
+/** Nearly always nothing. */
+function detectedText(detected: Result['detected']): string {
+  for (const _ in detected) {
+    return canonicalJson(detected);
+  }
+  return '{}';
+}
 
 /** @param list is not changed any more, as its type says */
 function kept(list: readonly unknown[]): string {

@@ -13,13 +13,12 @@
  * salt, events that are withheld could be guessed; L and not K, because the client knows K, and sees a
  * head with each cut.
  */
-import { hkdfSync } from 'node:crypto';
+import { hash, hkdfSync } from 'node:crypto';
 import { DATA_PREFIX_LENGTH, decodeDataBody, writeDataPrefix } from './data-body.ts';
 import { utf8 } from './encoding.ts';
 import { FRAME_TYPES, type FrameType } from './frame.ts';
 import { decodeGroup } from './group-body.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
-import { sha256Of } from './sha256-of.ts';
 import type { Direction } from './types.ts';
 
 const CONTEXT = utf8('hoop/frame/v2\0');
@@ -43,10 +42,15 @@ export function eventKeyOf(dataKey: Uint8Array): Uint8Array {
   return Buffer.from(hkdfSync('sha256', dataKey, '', 'hoop/event-key/v2', HASH_LENGTH));
 }
 
+/**
+ * Several for each statement: hashes go from one buffer to the next as strings of bytes, since a
+ * buffer of its own costs Node more than the hash of a few bytes.
+ */
 export class FrameDigests {
   /** HMAC by two hashes at once: Node's own costs three times as much for a few bytes. */
   readonly #inner = Buffer.alloc(HMAC_BLOCK_LENGTH + SALT_CONTEXT.length + 12);
   readonly #outer = Buffer.alloc(HMAC_BLOCK_LENGTH + HASH_LENGTH);
+  readonly #data = Buffer.alloc(CONTEXT.length + 1 + DATA_PREFIX_LENGTH + 4);
 
   /** @param eventKey L, 32 bytes */
   constructor(eventKey: Uint8Array) {
@@ -60,6 +64,7 @@ export class FrameDigests {
       }
     }
     this.#inner.set(SALT_CONTEXT, HMAC_BLOCK_LENGTH);
+    startOf(this.#data, 'data');
   }
 
   /** @param records of a group all of them, else the only one */
@@ -69,16 +74,14 @@ export class FrameDigests {
       if (records.length !== 1 || only?.type !== type) {
         throw new TypeError('only a group has other records than itself');
       }
-      return this.#ofRecord(seq, 0, only);
+      return Buffer.from(this.#ofRecord(seq, 0, only), 'latin1');
     }
     const whole = Buffer.allocUnsafe(CONTEXT.length + 5 + records.length * HASH_LENGTH);
-    let at = startOf(whole, type);
-    at = whole.writeUInt32BE(records.length, at);
+    let at = whole.writeUInt32BE(records.length, startOf(whole, type));
     for (const [index, record] of records.entries()) {
-      whole.set(this.#ofRecord(seq, index, record), at);
-      at += HASH_LENGTH;
+      at += whole.write(this.#ofRecord(seq, index, record), at, 'latin1');
     }
-    return sha256Of(whole);
+    return Buffer.from(hashOf(whole), 'latin1');
   }
 
   /** Of a frame as it was recorded. @param body the whole plain body. @throws FormatError */
@@ -86,32 +89,35 @@ export class FrameDigests {
     return this.of(type, seq, recordsOf(type, body));
   }
 
-  #ofRecord(seq: number, index: number, record: Committed): Uint8Array {
+  #ofRecord(seq: number, index: number, record: Committed): string {
     if (record.type === 'data') {
       const { stream, direction, offset, length } = record.place;
-      const whole = Buffer.allocUnsafe(CONTEXT.length + 1 + DATA_PREFIX_LENGTH + 4);
-      const at = startOf(whole, record.type);
-      writeDataPrefix(whole, at, stream, direction, offset);
-      whole.writeUInt32BE(length, at + DATA_PREFIX_LENGTH);
-      return sha256Of(whole);
+      const at = CONTEXT.length + 1;
+      writeDataPrefix(this.#data, at, stream, direction, offset);
+      this.#data.writeUInt32BE(length, at + DATA_PREFIX_LENGTH);
+      return hashOf(this.#data);
     }
     const { body } = record;
     const whole = Buffer.allocUnsafe(CONTEXT.length + 1 + HASH_LENGTH + body.length);
     const at = startOf(whole, record.type);
-    whole.set(this.salt(seq, index), at);
+    whole.write(this.salt(seq, index), at, 'latin1');
     whole.set(body, at + HASH_LENGTH);
-    return sha256Of(whole);
+    return hashOf(whole);
   }
 
-  /** Of one record; 32 bytes. */
-  salt(seq: number, index: number): Uint8Array {
+  /** Of one record; 32 bytes, one in each character. */
+  salt(seq: number, index: number): string {
     const at = HMAC_BLOCK_LENGTH + SALT_CONTEXT.length;
     this.#inner.writeUInt32BE(Math.floor(seq / 0x1_0000_0000), at);
     this.#inner.writeUInt32BE(seq >>> 0, at + 4);
     this.#inner.writeUInt32BE(index, at + 8);
-    this.#outer.set(sha256Of(this.#inner), HMAC_BLOCK_LENGTH);
-    return sha256Of(this.#outer);
+    this.#outer.write(hashOf(this.#inner), HMAC_BLOCK_LENGTH, 'latin1');
+    return hashOf(this.#outer);
   }
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return hash('sha256', bytes, 'binary');
 }
 
 /** @throws FormatError */
