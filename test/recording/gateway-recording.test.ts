@@ -322,9 +322,17 @@ describe('a disk that fails', () => {
 
   test('a client whose disk fails stops its session', async () => {
     await using bench = await RecordingBench.create();
-    const pair = await SessionPair.open(bench, {
-      clientSystem: { ...realSystem, syncData: () => Promise.reject(new Error('ENOSPC')) },
+    let isFull = true;
+    const syncData: typeof realSystem.syncData = (fd) =>
+      isFull ? Promise.reject(new Error('ENOSPC')) : realSystem.syncData(fd);
+    const clientSystem = { ...realSystem, syncData };
+    // Without the beginning of its journal on the disk it does not begin at all.
+    await expect(SessionPair.open(bench, { clientSystem })).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_WRITE',
     });
+    isFull = false;
+    const pair = await SessionPair.open(bench, { clientSystem });
+    isFull = true;
     pair.openStream(1);
     pair.down(1, randomBytes(100));
     await pair.client.finish(new AbortController().signal);
