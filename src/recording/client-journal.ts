@@ -2,7 +2,7 @@
  * Writes the journal of one session (journal-records.ts). The rules of a recording hold here too:
  * what returned was written (write(2)), `sync` means fdatasync, and an error is final.
  */
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
 import {
@@ -11,11 +11,13 @@ import {
   encodeProposed,
   JOURNAL_FILE,
   journalHeader,
+  journalPartName,
   openFileHeader,
   openFileName,
 } from './journal-records.ts';
 import type { LeafPoint } from './running-leaves.ts';
 import { cannotWrite, type RecordingSystem, syncDirectory } from './segment-writer.ts';
+import { SpoolInUse } from './spool.ts';
 
 /** Group commit, as in a recording. */
 const SYNC_AFTER_MS = 100;
@@ -33,6 +35,7 @@ export class ClientJournal {
   readonly #journal: AppendedFile;
   readonly #open: readonly [AppendedFile, AppendedFile];
   #epoch = 0;
+  #records = 0;
   #failure: HoopError | undefined;
   #timer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> = Promise.resolve();
@@ -91,10 +94,30 @@ export class ClientJournal {
     this.leaves(behind);
     const record = encodeProposed(cut, leaves);
     this.#write(() => this.#journal.append(encodeJournalRecord(record)));
+    this.#records += 1;
+  }
+
+  /**
+   * Of the cut that was proposed last, once it is synced and before it is sent: another hoop adds its
+   * record and then looks for this one, so of two at most one goes on.
+   * @throws SpoolInUse when this is not the one; the session ends then
+   */
+  claimProposed(): void {
+    this.#write(() => {
+      this.#records -= 1;
+      try {
+        this.#assertAlone();
+      } catch (error) {
+        this.#journal.dropLast();
+        throw error;
+      }
+      this.#records += 1;
+    });
   }
 
   agree(cut: Uint8Array): void {
     this.#write(() => this.#journal.append(encodeJournalRecord({ type: 'agreed', body: cut })));
+    this.#records += 1;
   }
 
   /** @throws the error that ended this, if one has */
@@ -126,6 +149,13 @@ export class ClientJournal {
     clearTimeout(this.#timer);
     for (const file of [this.#journal, ...this.#open]) {
       file.close();
+    }
+  }
+
+  /** A hoop that does not see this process may settle a session that the gateway has ended. @throws SpoolInUse */
+  #assertAlone(): void {
+    if (existsSync(join(this.#options.directory, journalPartName(this.#records)))) {
+      throw new SpoolInUse();
     }
   }
 
@@ -172,6 +202,7 @@ export class ClientJournal {
 class AppendedFile {
   readonly #fd: number;
   #at = 0;
+  #lastAt = 0;
   #isDirty = false;
 
   constructor(path: string) {
@@ -188,8 +219,15 @@ class AppendedFile {
     ) {
       throw new Error(`only a part of ${bytes.length} bytes could be written`);
     }
+    this.#lastAt = this.#at;
     this.#at += bytes.length;
     this.#isDirty = true;
+  }
+
+  /** What was appended last was never there. */
+  dropLast(): void {
+    ftruncateSync(this.#fd, this.#lastAt);
+    this.#at = this.#lastAt;
   }
 
   /** In the place of all that it held. */

@@ -355,6 +355,7 @@ export class ClientRecording implements AsyncDisposable {
       this.#writer.propose(encodeRecordedCut({ type: 'proposed', proposal }), streams, leaves);
       // Signs nothing that is not on this disk: after a crash no other cut of this number is signed.
       await this.#writer.sync();
+      this.#writer.claimProposed();
       this.#pending = pending;
       this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, () => {
         this.#halt('client_lost', 'the gateway does not confirm the recording any more');

@@ -49,6 +49,11 @@ export function openFileName(epoch: number): string {
   return `open-${epoch % 2}`;
 }
 
+/** One record that a later upload has added. @param records how many there were before it */
+export function journalPartName(records: number): string {
+  return `${JOURNAL_FILE}-${records}`;
+}
+
 export function journalHeader(session: string): Uint8Array {
   return Buffer.concat([JOURNAL_MAGIC, sessionIdBytes(session)]);
 }

@@ -17,6 +17,7 @@ import {
   JOURNAL_FILE,
   type JournalRecord,
   journalHeader,
+  journalPartName,
   openFileHeader,
   openFileName,
   readJournalRecords,
@@ -104,7 +105,7 @@ export async function appendToJournal(
   journal: Pick<OpenedJournal, 'records'>,
   record: JournalRecord,
 ): Promise<void> {
-  const path = join(directory, partName(journal.records));
+  const path = join(directory, journalPartName(journal.records));
   // Of a name that nobody else has: in another container the number of a process is no name.
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   writeFileSync(temporary, encodeJournalRecord(record), { mode: 0o600, flush: true });
@@ -133,7 +134,7 @@ function readRecords(
   const parts = [file.subarray(0, length)];
   const all = [...records];
   for (;;) {
-    const part = readPrivateFile(join(directory, partName(all.length)));
+    const part = readPrivateFile(join(directory, journalPartName(all.length)));
     if (part === undefined) {
       break;
     }
@@ -148,10 +149,6 @@ function readRecords(
     throw damaged();
   }
   return { records: all, bytes: Buffer.concat(parts) };
-}
-
-function partName(records: number): string {
-  return `${JOURNAL_FILE}-${records}`;
 }
 
 function damaged(): FormatError {

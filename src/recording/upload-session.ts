@@ -184,7 +184,12 @@ class Upload {
     }
     const { proposal, leaves } = this.#propose(journal, streams);
     const cut = encodeRecordedCut({ type: 'proposed', proposal });
-    return await this.#offer(await this.#append(journal, encodeProposed(cut, leaves)), proposal);
+    const appended = await this.#append(journal, encodeProposed(cut, leaves));
+    if (appended.proposed?.proposal.signature !== proposal.signature) {
+      // The session's own process lives after all, and was faster.
+      throw new SpoolInUse();
+    }
+    return await this.#offer(appended, proposal);
   }
 
   /** What both sides have and no cut covers. */

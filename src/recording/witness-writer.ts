@@ -120,6 +120,11 @@ export class WitnessWriter {
     return this.#journal.sync();
   }
 
+  /** See `ClientJournal`. @throws SpoolInUse */
+  claimProposed(): void {
+    this.#journal.claimProposed();
+  }
+
   /** Does not throw: what failed has been reported. What is in memory stays there. */
   async close(): Promise<void> {
     this.#turns.stop();

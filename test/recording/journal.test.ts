@@ -13,6 +13,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { CHUNK_BYTES } from '../../src/recording/chunk.ts';
+import { decodeEnvelope } from '../../src/recording/dsse.ts';
+import { decodeManifest } from '../../src/recording/manifest.ts';
 import { openJournal } from '../../src/recording/open-journal.ts';
 import { realSystem, segmentName } from '../../src/recording/segment-writer.ts';
 import { releaseSpool } from '../../src/recording/spool.ts';
@@ -286,6 +288,34 @@ test.each(['position', 'proposeCut'] as const)(
     expect(gateway.ended.position()).toMatchObject({ agreed: 1, state: 'complete' });
   },
 );
+
+for (const when of ['after', 'while'] as const) {
+  test(`a process that wakes up ${when} another hoop settles its session signs no other cut`, async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(500));
+    pair.connected = false;
+    await pair.gateway.close({ reason: 'client_lost' });
+    // In another container, with the same home: the process that recorded it is not seen there.
+    releaseSpool(pair.client.directory);
+    const gateway = await pair.transport();
+    const proposeCut: typeof gateway.proposeCut = async (session, cut, stop) => {
+      if (when === 'while') {
+        await pair.client.finish(signal());
+      }
+      return gateway.proposeCut(session, cut, stop);
+    };
+    const options = { directory: bench.spools, session: pair.session, signal: signal() };
+    const receipt = await uploadSession({ ...options, gateway: { ...gateway, proposeCut } });
+    await pair.client.finish(signal());
+    expect(pair.client.stopped.aborted).toBe(true);
+    expect(pair.cuts).toEqual([]);
+    const { sha256 } = openJournal(pair.client.directory, pair.session);
+    const envelope = decodeEnvelope(Buffer.from(receipt.envelope), 'the manifest');
+    expect(decodeManifest(envelope).clientJournalSha256).toEqual(sha256);
+    await pair.client.close();
+  });
+}
 
 describe('a journal', () => {
   /** Two agreed cuts, a proposed one, and bytes behind it. */
