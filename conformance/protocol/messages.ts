@@ -3,11 +3,11 @@ import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
 import { encodeEmptyFrontend } from '../../src/connectors/postgres/protocol/empty-messages.ts';
 import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
 import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
-import { encodeQuery } from '../../src/connectors/postgres/protocol/string-message.ts';
 import {
   encodeClose,
   encodeDescribe,
 } from '../../src/connectors/postgres/protocol/statement-or-portal.ts';
+import { encodeQuery } from '../../src/connectors/postgres/protocol/string-message.ts';
 
 export type Message =
   | { readonly kind: 'query'; readonly sql: string }
