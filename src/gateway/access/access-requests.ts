@@ -20,7 +20,7 @@ import { personMarks } from '../identity/same-person.ts';
 import type { AccessGrant, AccessGrants } from './access-grants.ts';
 
 export interface AccessRequestsOptions {
-  readonly policy: GatewayPolicy;
+  readonly policy: Pick<GatewayPolicy, 'current' | 'inForce' | 'onChange'>;
   readonly access: AccessGrants;
   readonly approvals: Approvals;
   /** Wall clock, ms. */
@@ -276,7 +276,9 @@ export class AccessRequests {
     // A commit that came while it was written has ended those that were there.
     const inForce = policy.current();
     if (inForce !== undefined) access.policyChanged(inForce.policy);
-    await approvals.use(id);
+    const isUsed = (await approvals.use(id)) !== undefined || (await approvals.isUsed(id));
+    // It was withdrawn while the grant was written, or the word of who approved it counts no more.
+    if (!isUsed) await access.revoke(id, 'the gateway, as its request was no longer approved');
   }
 
   async #isSatisfied(record: ApprovalRecord, details: Details | undefined): Promise<boolean> {

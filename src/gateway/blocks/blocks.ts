@@ -28,6 +28,8 @@ export class Blocks {
   readonly #options: BlocksOptions;
   readonly #store: BlockStore;
   readonly #active = new Map<string, Block>();
+  /** Those that are not in the store yet, with who has lifted them since. */
+  readonly #unkept = new Map<string, Block['lifted']>();
 
   private constructor(options: BlocksOptions) {
     this.#options = options;
@@ -96,6 +98,7 @@ export class Blocks {
     };
     // First the right, then the record: a full disk must not keep anybody in.
     this.#active.set(block.id, block);
+    this.#unkept.set(block.id, undefined);
     const { id, target } = block;
     log.info('access.blocked', { block: id, kind, who, target, by: by.name, sub: by.sub });
     return block;
@@ -108,6 +111,9 @@ export class Blocks {
   async keep(block: Block): Promise<void> {
     try {
       await this.#store.add(block);
+      const lifted = this.#unkept.get(block.id);
+      this.#unkept.delete(block.id);
+      if (lifted !== undefined) await this.#store.lift(block.id, lifted);
     } catch (error) {
       this.#options.log.error('index.write_failed', errorFields(error));
       throw error;
@@ -134,7 +140,8 @@ export class Blocks {
     }
     const lifted = { ms: nowMs, by: by.name };
     // The other way round: what is not on disk would come back at the next start.
-    if (!(await this.#store.lift(id, lifted)) && !this.#active.has(id)) throw isOverAlready();
+    const isLifted = await this.#lift(id, lifted);
+    if (!isLifted && !this.#active.has(id)) throw isOverAlready();
     this.#active.delete(id);
     this.#options.log.info('access.unblocked', { block: id, who: block.who, by: by.name });
     return { ...block, lifted };
@@ -166,6 +173,17 @@ export class Blocks {
         ? {}
         : { liftedBy: lifted.by, liftedAt: new Date(lifted.ms).toISOString() }),
     };
+  }
+
+  /** @returns false: it was not in the store, or somebody else has lifted it */
+  async #lift(id: string, lifted: NonNullable<Block['lifted']>): Promise<boolean> {
+    if (await this.#store.lift(id, lifted)) return true;
+    if (!this.#unkept.has(id)) {
+      // It may have come there just now.
+      return this.#store.lift(id, lifted);
+    }
+    this.#unkept.set(id, lifted);
+    return false;
   }
 
   #meaning(typed: string, known: readonly Principal[]): Pick<Block, 'kind' | 'who'> {

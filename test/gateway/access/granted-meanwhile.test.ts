@@ -1,0 +1,98 @@
+/** A request for access that ends, or whose approver is no longer one, while its grant is written. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AccessGrants } from '../../../src/gateway/access/access-grants.ts';
+import { AccessRequests } from '../../../src/gateway/access/access-requests.ts';
+import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
+import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import type { Principal } from '../../../src/policy/types.ts';
+import { Secret } from '../../../src/secret.ts';
+import { requirePolicy } from '../../policy/with-connectors.ts';
+import { collectLog } from '../collect-log.ts';
+import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
+import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
+
+const ISSUER = 'https://idp.example';
+const POLICY = requirePolicy(
+  new Map(
+    Object.entries({
+      'hoop.yaml': `version: 1\nidentityProviders: [{ issuer: "${ISSUER}", clientId: hoop }]\n`,
+      'targets/prod.yaml': 'name: prod\nkind: postgres\ndatabase: app\n',
+      'policies/fix.yaml': `name: fix
+who: { groups: [staff] }
+targets: { names: [prod] }
+request: { maxDuration: 2h, approvers: [leads] }
+rules: [{ allow: { verbs: [update], relations: [public.orders] } }]
+`,
+    }),
+  ),
+);
+const IN_FORCE = { commit: 'c1', committedAt: new Date(0), signer: 'lea', policy: POLICY };
+
+function person(sub: string, groups: readonly string[]): Principal {
+  return { kind: 'person', issuer: ISSUER, sub, name: sub, email: undefined, groups, roles: [] };
+}
+const ann = person('ann', ['staff']);
+const lea = person('lea', ['leads']);
+
+const storesOf = testStores();
+let stores: TestStores;
+let store: InterruptedStore;
+let approvals: Approvals;
+let access: AccessGrants;
+let requests: AccessRequests;
+let isBlocked: boolean;
+
+describe.each(DRIVERS)('in %s', (driver) => {
+  beforeEach(async () => {
+    stores = await storesOf(driver);
+    store = interruptedStore(await stores.open());
+    isBlocked = false;
+    const { log } = collectLog();
+    const clock = () => 1_700_000_000_000;
+    approvals = await Approvals.open({
+      store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
+      isAgent: () => false,
+      isBlocked: () => isBlocked,
+      log,
+      clock,
+    });
+    access = await AccessGrants.open({ store, clock, log });
+    const policy = { current: () => IN_FORCE, inForce: () => IN_FORCE, onChange: () => undefined };
+    requests = await AccessRequests.open({ policy, access, approvals, clock, log });
+  });
+  afterEach(async () => {
+    approvals[Symbol.dispose]();
+    access[Symbol.dispose]();
+    await stores[Symbol.asyncDispose]();
+  });
+
+  async function approved(happens: (id: string) => Promise<unknown>): Promise<string> {
+    const asked = { v: 1, target: 'prod', durationSeconds: 3600, reason: 'order 17' } as const;
+    const { id } = await requests.request(ann, asked);
+    store.before(/INSERT INTO temporary_grants/, () => happens(id));
+    await approvals.decide(lea, id, { decision: 'approve' });
+    return id;
+  }
+
+  test('is given, and used up, where nothing comes between', async () => {
+    const id = await approved(async () => undefined);
+    expect(access.active(ann, 'prod')).toMatchObject([{ id }]);
+    expect(await approvals.find(id)).toMatchObject({ state: 'used' });
+  });
+
+  test('withdrawn meanwhile, it gives nothing that lasts', async () => {
+    const id = await approved((one) => approvals.end(one, 'withdrawn', 'withdrawn by who asked'));
+    expect(access.active(ann, 'prod')).toEqual([]);
+    expect(await access.find(id)).toMatchObject({ ended: { how: 'revoked' } });
+    expect(await approvals.find(id)).toMatchObject({ state: 'withdrawn' });
+  });
+
+  test('nor does the word of somebody who was blocked meanwhile', async () => {
+    const id = await approved(async () => {
+      isBlocked = true;
+    });
+    expect(access.active(ann, 'prod')).toEqual([]);
+    expect(await approvals.find(id)).toMatchObject({ state: 'void' });
+  });
+});
