@@ -66,7 +66,10 @@ export class VerifiedPlaces {
         throw new FormatError(`the events have another length of stream ${key.split('/')[0]}`);
       }
     }
-    for (const stream of this.#kinds.keys()) {
+    for (const [stream, kind] of this.#kinds) {
+      if ((stream === CONTROL_STREAM) !== (kind === 'evidence')) {
+        throw new FormatError(`stream ${stream} cannot be of the kind that the manifest says`);
+      }
       if (stream !== CONTROL_STREAM && !this.#opened.has(stream)) {
         throw new FormatError(`the events do not open stream ${stream}`);
       }

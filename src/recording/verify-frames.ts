@@ -154,6 +154,9 @@ class FrameWalk {
     ) {
       throw new FormatError(`segment ${number} does not follow the one before it`);
     }
+    if (number === 1 && header.startMs !== this.#contents.manifest.startedMs) {
+      throw new FormatError('the recording began at another time than the manifest says');
+    }
     this.#segment = header;
     this.#head = firstHead(bytes);
     this.#lastHead = number === 1 ? this.#head : this.#lastHead;

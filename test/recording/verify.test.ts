@@ -379,6 +379,16 @@ describe('a manifest that both signed and that is not true', () => {
         (p['streams'] as object[]).push({ id: 9, kind: 'ssh', up_bytes: '0', down_bytes: '0' }),
       'the events do not open stream 9',
     ],
+    [
+      'another start',
+      (p) => Object.assign(p, { started: String(Number(p['started']) + 1) }),
+      'the recording began at another time',
+    ],
+    [
+      'evidence that is called something else',
+      (p) => Object.assign((p['streams'] as object[])[0] ?? {}, { kind: 'ssh' }),
+      'stream 0 cannot be of the kind',
+    ],
     ['another target', (p) => Object.assign(p, { target: 'x' }), 'manifest names another target'],
     [
       'another policy commit',
