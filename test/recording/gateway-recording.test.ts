@@ -283,6 +283,43 @@ describe('limits', () => {
   });
 });
 
+test('a cut is signed for where it stands, whatever is recorded while it is answered', async () => {
+  await using bench = await RecordingBench.create();
+  let recorded = 0;
+  const cell: { pair?: SessionPair } = {};
+  const syncData: typeof realSystem.syncData = async (fd) => {
+    await realSystem.syncData(fd);
+    const gateway = cell.pair?.gateway;
+    const tell = () => {
+      recorded += 1;
+      gateway?.event({ type: 'cancel', stream: 1, forStream: undefined });
+    };
+    // One waits when the cut is written, and what goes on with that records another.
+    if (gateway?.stopped.aborted === false && recorded < 20) {
+      tell();
+      gateway.whenWritten(tell);
+    }
+  };
+  const pair = await SessionPair.open(bench, { gatewaySystem: { ...realSystem, syncData } });
+  cell.pair = pair;
+  pair.openStream(1);
+  pair.openStream(2);
+  for (let round = 0; round < 3; round += 1) {
+    pair.up(1, randomBytes(10));
+    pair.down(2, randomBytes(100));
+    await pair.gateway.synced();
+    await pair.client.finish(new AbortController().signal);
+  }
+  expect(recorded).toBeGreaterThan(6);
+  delete cell.pair;
+  await pair.end();
+  const gateway = await pair.transport();
+  const signal = new AbortController().signal;
+  await uploadSession({ directory: bench.spools, session: pair.session, gateway, signal });
+  const result = verifyBundle(bytesSource(await readBundle(gateway.ended)), bench.trust);
+  expect(result).toMatchObject({ exitStatus: 0, verdict: 'verified (two-sided, not logged)' });
+});
+
 describe('a disk that fails', () => {
   test('an fsync error is final: nothing is signed or recorded after it', async () => {
     let isBroken = false;
