@@ -502,6 +502,18 @@ describe('trust', () => {
   });
 });
 
+test('a bundle of format 1 is called by its name, and neither damaged nor altered', () => {
+  const { payload, payloadType } = envelopeOf(bundle);
+  const statement = JSON.parse(Buffer.from(payload).toString());
+  statement.predicateType = 'urn:hoop:session-recording:v1';
+  const old = signEnvelope(payloadType, utf8(canonicalJson(statement)), pair.sessionKey);
+  const bytes = replace('manifest.dsse', () => utf8(encodeEnvelope(old)));
+  const text = 'the recording has format 1, which this version does not read';
+  expect(verify(bytes, true)).toMatchObject({ exitStatus: 2, verdict: `not verified: ${text}` });
+  expect(verify(bytes).checks.filter(({ status }) => status === 'failed')).toEqual([]);
+  expect(() => readSession(bytesSource(bytes))).toThrow(text);
+});
+
 test('random bytes and random damage never escape as an exception', () => {
   const random = seededRandom(11);
   for (let round = 0; round < 150; round += 1) {
