@@ -43,12 +43,11 @@ export function readSignedCuts(directory: string): number {
     }
     throw error;
   }
-  const line =
-    text
-      .slice(0, text.lastIndexOf('\n') + 1)
-      .trimEnd()
-      .split('\n')
-      .at(-1) ?? '';
-  const match = /^(\d{1,10}) \d+ \S+$/.exec(line);
-  return match?.[1] === undefined ? 0 : Number(match[1]) + 1;
+  let cuts = 0;
+  // Of what a power cut left there may be zeros in front of a later line, or a line without its end.
+  for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
+    const epoch = /^\0*(\d{1,10}) \d+ \S+$/.exec(line)?.[1];
+    cuts = epoch === undefined ? cuts : Math.max(cuts, Number(epoch) + 1);
+  }
+  return cuts;
 }
