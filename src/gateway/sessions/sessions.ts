@@ -56,7 +56,9 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #live = new Map<string, LiveSession>();
   /** What the login of each is worth, as of its last look. */
-  readonly #standing = new Map<string, LoginStanding>();
+  readonly #standing = new Map<string, LoginStanding & { readonly look: number }>();
+  /** How often a login was looked at: answers may come in another order. */
+  #looks = 0;
   readonly #places = new SessionPlaces();
   #isClosing = false;
 
@@ -287,15 +289,15 @@ export class Sessions {
     if (this.#isClosing) {
       this.#endLater(session, 'gateway_shutdown', SHUTTING_DOWN);
     }
-    // Before it was among the live ones no end of its login would have found it.
+    // Before it was among the live ones no end or change of its login would have found it.
+    this.#looks += 1;
+    const look = this.#looks;
     const standing = await this.#options.requireLogin(who).catch(async (error: unknown) => {
       // Whoever is refused must not see it live afterwards.
       await this.#end(session, 'revoked', 'the login was ended');
       throw error;
     });
-    if (this.#live.has(id)) {
-      this.#standing.set(id, standing);
-    }
+    this.#stands(session, look, standing);
     return sessionReply(begun, prepared.reply, grant);
   }
 
@@ -306,17 +308,22 @@ export class Sessions {
 
   /** Ends a session whose login is worth nothing any more; else it has what its person has now. */
   async #lookAtLogin(session: LiveSession): Promise<void> {
-    const { requireLogin, policy } = this.#options;
+    this.#looks += 1;
+    const look = this.#looks;
     try {
-      const standing = await requireLogin(session);
-      if (this.#live.has(session.id)) {
-        this.#standing.set(session.id, standing);
-        session.setGrant(policy.grant(standing.principal, session.targetName));
-      }
+      this.#stands(session, look, await this.#options.requireLogin(session));
     } catch (error) {
       const why = error instanceof HoopError ? error.message : 'the login cannot be read';
       await this.#end(session, 'revoked', why);
     }
+  }
+
+  /** Unless a later look was answered before: what that has taken away does not come back. */
+  #stands(session: LiveSession, look: number, standing: LoginStanding): void {
+    const { id, targetName } = session;
+    if (!this.#live.has(id) || (this.#standing.get(id)?.look ?? 0) > look) return;
+    this.#standing.set(id, { ...standing, look });
+    session.setGrant(this.#options.policy.grant(standing.principal, targetName));
   }
 
   #accessChanged(grant: AccessGrant): void {

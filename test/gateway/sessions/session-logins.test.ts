@@ -1,7 +1,10 @@
 /** Live sessions against a gateway in this process whose logins stop being worth anything. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Identity } from '../../../src/gateway/identity/identity.ts';
+import { LiveSession } from '../../../src/gateway/sessions/live-session.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
 import { TestSession } from '../test-session.ts';
 
@@ -114,6 +117,42 @@ test('ends with its login where the policy says how long that lasts', async () =
     reason: 'revoked',
     message: 'the login has expired',
   });
+});
+
+test('an answer about their login that comes late brings nothing back that a newer one has taken', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const groups = [['engineering', 'dba'], ['engineering']];
+  const real = Identity.prototype.requireLive;
+  let asked = 0;
+  using _ = vi.spyOn(Identity.prototype, 'requireLive').mockImplementation(async function (
+    this: Identity,
+    who,
+  ) {
+    const look = asked;
+    const standing = await real.call(this, who);
+    asked += 1;
+    await held[look]?.promise;
+    return { ...standing, principal: { ...standing.principal, groups: groups[look] ?? [] } };
+  });
+  using given = vi.spyOn(LiveSession.prototype, 'setGrant');
+  for (const look of [1, 2]) {
+    const files = hoopYaml(
+      `{ issuer: "${bench.provider.issuer}", clientId: ${bench.provider.clientId}, scopes: [openid, email, profile, groups], claims: { groups: groups } }`,
+    );
+    const { 'hoop.yaml': yaml } = files;
+    await bench.policy.commit({ files: { 'hoop.yaml': `${yaml}# ${look}\n` }, message: 'look' });
+    await expect.poll(() => asked, { timeout: 20_000 }).toBe(look);
+  }
+  const before = given.mock.calls.length;
+  held[1]?.resolve();
+  await expect.poll(() => given.mock.calls.length).toBe(before + 1);
+  const newest = given.mock.lastCall?.[0]?.grant.generation;
+  expect(newest).toBeDefined();
+  held[0]?.resolve();
+  await nextTurn();
+  expect(given.mock.lastCall?.[0]?.grant.generation).toBe(newest);
+  await session.close();
 });
 
 test('a commit ends those that have outlived their login, which it cannot judge', async () => {
