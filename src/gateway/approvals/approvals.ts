@@ -328,7 +328,7 @@ export class Approvals implements Disposable {
   ): Promise<void> {
     for (const record of await this.#open()) {
       if (record.kind === kind && isVoid(record, await this.details(record.id))) {
-        await this.#move(record, { state: 'void', outcome });
+        await this.end(record.id, 'void', outcome);
       }
     }
   }
@@ -347,7 +347,7 @@ export class Approvals implements Disposable {
       if (judgement === 'keep') continue;
       const waiting = this.#waiting.get(record.id) ?? [];
       if (waiting.length === 0 || judgement === 'void') {
-        await this.#move(record, { state: 'void', outcome: 'the policy has changed' });
+        await this.end(record.id, 'void', 'the policy has changed');
       } else for (const { policyChanged } of waiting) policyChanged();
     }
   }
@@ -399,7 +399,7 @@ export class Approvals implements Disposable {
   /** The run is over. */
   async endOfRun(run: string, outcome: string): Promise<void> {
     for (const record of await this.openOfRun(run)) {
-      await this.#move(record, { state: 'withdrawn', outcome });
+      await this.end(record.id, 'withdrawn', outcome);
     }
   }
 
@@ -509,24 +509,34 @@ export class Approvals implements Disposable {
     await this.#sweepLater();
   }
 
+  /** Never rejects: what was decided before is so, whether the next deadline can be read or not. */
   async #sweepLater(): Promise<void> {
     const { store, clock } = this.#options;
-    const first = await store.run(() => store.firstDeadline());
-    clearTimeout(this.#timer);
-    if (first === undefined || this.#isDisposed) return;
-    const inMs = Math.max(0, first - clock());
-    // A timer knows nothing of the wall clock being set: it looks again at least once a minute.
-    this.#timer = setTimeout(() => this.#sweepGuarded(), Math.min(inMs, MINUTE_MS));
-    this.#timer.unref();
+    try {
+      const first = await store.run(() => store.firstDeadline());
+      // A timer knows nothing of the wall clock being set: it looks again at least once a minute.
+      this.#sweepIn(first === undefined ? undefined : Math.max(0, first - clock()));
+    } catch (error) {
+      this.#sweepFailed(error);
+    }
   }
 
   #sweepGuarded(): void {
-    this.#sweep().catch((error: unknown) => {
-      // The store cannot be written, as readiness says; deadlines are checked again at each use.
-      this.#options.log.error('approval.sweep_failed', errorFields(error));
-      this.#timer = setTimeout(() => this.#sweepGuarded(), MINUTE_MS);
-      this.#timer.unref();
-    });
+    this.#sweep().catch((error: unknown) => this.#sweepFailed(error));
+  }
+
+  /** The store is away, as readiness says; deadlines are checked again at each use. */
+  #sweepFailed(error: unknown): void {
+    this.#options.log.error('approval.sweep_failed', errorFields(error));
+    this.#sweepIn(MINUTE_MS);
+  }
+
+  /** @param inMs undefined: there is nothing to wait for */
+  #sweepIn(inMs: number | undefined): void {
+    clearTimeout(this.#timer);
+    if (inMs === undefined || this.#isDisposed) return;
+    this.#timer = setTimeout(() => this.#sweepGuarded(), Math.min(inMs, MINUTE_MS));
+    this.#timer.unref();
   }
 }
 

@@ -1,0 +1,100 @@
+/** Requests for approval while something else comes in between, or the store fails behind a decision. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
+import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import type { Principal } from '../../../src/policy/types.ts';
+import { Secret } from '../../../src/secret.ts';
+import { collectLog } from '../collect-log.ts';
+import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
+import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
+
+const ada: Principal = {
+  kind: 'person',
+  issuer: 'https://idp.example',
+  sub: 'ada',
+  name: 'Ada',
+  email: undefined,
+  groups: ['dba'],
+  roles: [],
+};
+const REQUEST = {
+  kind: 'statement',
+  requester: { ...ada, sub: 'erin', name: 'Erin' },
+  target: 'prod-db',
+  reason: undefined,
+  session: 's1',
+  run: 'r1',
+  diesWithConnection: false,
+  needs: [{ rule: 'p/deletes', groups: ['dba'], count: 1 }],
+  waitsSeconds: 60,
+  usableSeconds: 60,
+  policyCommit: 'c1',
+  binding: 'b1',
+  details: {},
+} as const;
+const DEADLINE = /SELECT min\(CASE state/;
+/** What changes the state of one request begins so. */
+const MOVE = /^SELECT id, kind[\s\S]*WHERE id = \$id$|^UPDATE approvals SET state/;
+
+const storesOf = testStores();
+let stores: TestStores;
+let store: InterruptedStore;
+let approvals: Approvals;
+
+describe.each(DRIVERS)('in %s', (driver) => {
+  beforeEach(async () => {
+    stores = await storesOf(driver);
+    store = interruptedStore(await stores.open());
+    approvals = await Approvals.open({
+      store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
+      isAgent: () => false,
+      isBlocked: () => false,
+      log: collectLog().log,
+      clock: () => 1_700_000_000_000,
+    });
+    await approvals.handle('statement', { needs: ({ needs }) => needs });
+  });
+  afterEach(async () => {
+    approvals[Symbol.dispose]();
+    await stores[Symbol.asyncDispose]();
+  });
+
+  const approve = (id: string) => approvals.decide(ada, id, { decision: 'approve' });
+  const stateOf = async (id: string) => (await approvals.find(id))?.state;
+  const fail = async (): Promise<void> => {
+    throw new Error('the store is away');
+  };
+
+  test.each([
+    ['the run is over', () => approvals.endOfRun('r1', 'the run has ended'), 'withdrawn'],
+    ['it is void', () => approvals.voidOpen('statement', 'not to be had', () => true), 'void'],
+    [
+      'a commit decides otherwise',
+      () => approvals.policyChanged('statement', () => 'void'),
+      'void',
+    ],
+  ])('what is approved just when %s ends nevertheless', async (_, end, state) => {
+    const { id } = await approvals.create(REQUEST);
+    store.before(MOVE, () => approve(id));
+    await end();
+    expect(await stateOf(id)).toBe(state);
+    expect(await approvals.use(id)).toBeUndefined();
+  });
+
+  test('what was used up is released, although the next deadline cannot be read then', async () => {
+    const { id } = await approvals.create(REQUEST);
+    await approve(id);
+    store.before(MOVE, async () => store.before(DEADLINE, fail));
+    expect(await approvals.use(id)).toMatchObject({ state: 'used' });
+    expect(await approvals.use(id)).toBeUndefined();
+  });
+
+  test('where the store fails before, nothing is used up', async () => {
+    const { id } = await approvals.create(REQUEST);
+    await approve(id);
+    store.before(MOVE, fail);
+    await expect(approvals.use(id)).rejects.toThrow('the store is away');
+    expect(await approvals.use(id)).toMatchObject({ state: 'used' });
+  });
+});
