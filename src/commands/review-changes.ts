@@ -8,10 +8,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Home } from '../home.ts';
 import { isBelow } from '../run/fence/is-below.ts';
-import { readState } from '../run/later/file-state.ts';
 import type { Change } from '../run/later/later-changes.ts';
 import { EarlierChanges, type RunChanges } from '../run/later/owed-changes.ts';
 import { canPutBack, putBack, removeEmpty } from '../run/later/put-back.ts';
+import { stateAt } from '../run/later/watched-files.ts';
 import { plain } from '../ui/printable.ts';
 import { changeLines, changeWords } from '../ui/render-change.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -44,8 +44,12 @@ const DRAIN_MS = 50;
 export async function reviewRun(io: Io, owed: RunChanges, options: ReviewOptions): Promise<void> {
   const { changes, notLookedAt } = owed.after();
   const outcomes = await decide(io, changes, 'the run', options);
-  owed.settle(stillOpen(outcomes));
-  tell(io, outcomes, options, notLookedAt);
+  try {
+    owed.settle(stillOpen(outcomes));
+  } finally {
+    // Also on a full disk: what was restored, and where what stood there is now.
+    tell(io, outcomes, options, notLookedAt);
+  }
 }
 
 /** Before a run: what earlier ones here have left, killed or with nobody to ask. */
@@ -54,8 +58,11 @@ export async function reviewEarlier(io: Io, options: ReviewOptions): Promise<voi
   const { changes, wasKilled } = earlier;
   const who = wasKilled ? 'a fenced run here that was killed' : 'an earlier fenced run here';
   const outcomes = await decide(io, changes, who, options);
-  earlier.settle(stillOpen(outcomes));
-  tell(io, outcomes, options, [], `${who}: `);
+  try {
+    earlier.settle(stillOpen(outcomes));
+  } finally {
+    tell(io, outcomes, options, [], `${who}: `);
+  }
 }
 
 function stillOpen(outcomes: readonly Outcome[]): readonly Change[] {
@@ -149,7 +156,7 @@ class Dialog {
         const outcome = restore(change, this.#aside);
         if (outcome.done !== 'not restored' || outcome.why !== 'changed again') return outcome;
         // What is restored is what was seen.
-        change = { ...change, after: readState(change.path) };
+        change = { ...change, after: stateAt(change.place, change.path) };
         this.#forAll = undefined;
         this.#io.note(plain(`${change.path} was changed again just now:`));
         this.#show(change, number, false);

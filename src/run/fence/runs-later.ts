@@ -92,6 +92,10 @@ export const ANYWHERE: readonly string[] = [
   ...['.aider.conf.yml', '.pre-commit-config.yaml', '.lefthook.yml', 'lefthook.yml'],
   ...['package.json', '.npmrc', '.yarnrc', '.yarnrc.yml', '.pnpmfile.cjs', 'pnpm-workspace.yaml'],
   ...['bunfig.toml', 'mise.toml', '.mise.toml', '.tool-versions', '.cargo/config.toml'],
+  ...['.cargo/config', '.yarn/releases', '.yarn/plugins', '.pnp.cjs', '.pnp.loader.mjs'],
+  ...['mise.local.toml', '.mise.local.toml', '.config/mise', '.config/mise.toml'],
+  ...['.lefthook.yaml', 'lefthook.yaml', 'lefthook-local.yml', '.lefthook-local.yml'],
+  ...['lefthook.toml', 'lefthook.json', '.mvn', '.bazelrc', '.irbrc', '.windsurf'],
   ...['.exrc', '.nvimrc', '.nvim.lua', '.gdbinit', '.dir-locals.el', '.zed'],
   // instructions, which are code to an agent: they read those of the directory that they work in
   ...['CLAUDE.md', 'CLAUDE.local.md', 'AGENTS.md', 'AGENTS.override.md', 'GEMINI.md', 'QWEN.md'],
@@ -131,6 +135,14 @@ export function neverWritten(
 /** The repository and those of its submodules, whose names may have slashes in them. */
 export function withModules(directory: string): readonly string[] {
   return [directory, ...modulesIn(join(directory, 'modules'), MAX_MODULE_DEPTH)];
+}
+
+/** Of worktrees of the repository that are elsewhere: what leads git to its settings, and settings. */
+export function worktreesIn(git: string): readonly string[] {
+  const worktrees = join(git, 'worktrees');
+  return entriesOf(worktrees).flatMap(({ name }) =>
+    ['commondir', 'gitdir', 'config.worktree'].map((file) => join(worktrees, name, file)),
+  );
 }
 
 function modulesIn(directory: string, depth: number): readonly string[] {

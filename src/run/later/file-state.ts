@@ -6,19 +6,24 @@ import {
   fstatSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
   type Stats,
 } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import * as z from 'zod';
 
 /** Larger ones are compared and not kept: what tools run by themselves is short. */
 const MAX_KEPT_BYTES = 1024 * 1024;
 /** Larger ones are told by their time. */
 const MAX_READ_BYTES = 64 * 1024 * 1024;
-/** Of all files of a run together. */
+/** Of all files of a run together: kept, and read. */
 const MAX_ALL_BYTES = 32 * 1024 * 1024;
+const MAX_ALL_READ_BYTES = 512 * 1024 * 1024;
+/** What a byte that is no UTF-8 is read as. */
+const REPLACEMENT = '\ufffd';
 
 export const FileState = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('absent') }),
@@ -44,18 +49,19 @@ export type FileState = z.infer<typeof FileState>;
 
 export const ABSENT: FileState = { kind: 'absent' };
 
-/** What may still be kept; one for all files that are read together. */
+/** What may still be kept and read, in bytes; one for all files that are looked at together. */
 export interface Room {
   left: number;
+  toRead: number;
 }
 
 export function newRoom(): Room {
-  return { left: MAX_ALL_BYTES };
+  return { left: MAX_ALL_BYTES, toRead: MAX_ALL_READ_BYTES };
 }
 
 export function readState(path: string, room: Room = newRoom()): FileState {
   const stat = statOf(path);
-  if (stat === undefined) return ABSENT;
+  if (stat === undefined) return hasStrangeName(path) ? strangeState(path) : ABSENT;
   if (stat.isSymbolicLink()) return linkState(path);
   if (!stat.isFile()) return { kind: 'other', what: stat.isDirectory() ? 'directory' : 'no file' };
   let descriptor: number | undefined;
@@ -65,7 +71,10 @@ export function readState(path: string, room: Room = newRoom()): FileState {
     const opened = fstatSync(descriptor);
     if (!opened.isFile()) return { kind: 'other', what: 'no file' };
     const mode = opened.mode & 0o777;
-    if (opened.size > MAX_READ_BYTES) return { kind: 'file', mode, sha256: versionOf(opened) };
+    if (opened.size > Math.min(MAX_READ_BYTES, room.toRead)) {
+      return { kind: 'file', mode, sha256: versionOf(opened) };
+    }
+    room.toRead -= opened.size;
     const bytes = readFileSync(descriptor);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     if (bytes.length > MAX_KEPT_BYTES || bytes.length > room.left) {
@@ -78,6 +87,45 @@ export function readState(path: string, room: Room = newRoom()): FileState {
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/** Names that a string cannot say, because they are no UTF-8, are read with this in them. */
+export function hasStrangeName(path: string): boolean {
+  return basename(path).includes(REPLACEMENT);
+}
+
+/** Of what has such a name, that it is there, and which version of it. */
+function strangeState(path: string): FileState {
+  try {
+    const directory = dirname(path);
+    const name = readdirSync(directory, { encoding: 'buffer' }).find(
+      (bytes) => bytes.toString('utf8') === basename(path),
+    );
+    if (name === undefined) return ABSENT;
+    const stat = lstatSync(Buffer.concat([Buffer.from(join(directory, '/')), name]));
+    return { kind: 'other', what: `a name that is no UTF-8 ${versionOf(stat)}` };
+  } catch {
+    return ABSENT;
+  }
+}
+
+/**
+ * Whether at `path` is what was `shown`, which was given another name since: that changes the time
+ * of change, in the version of a file that is too long to be read.
+ */
+export function isSameMoved(shown: FileState, path: string): boolean {
+  if (shown.kind !== 'file' || !isVersion(shown.sha256)) return isSame(shown, readState(path));
+  const now = readState(path, { left: 0, toRead: -1 });
+  if (now.kind !== 'file') return false;
+  return now.mode === shown.mode && unmoved(now.sha256) === unmoved(shown.sha256);
+}
+
+function isVersion(sha256: string): boolean {
+  return sha256.includes(':');
+}
+
+function unmoved(version: string): string {
+  return version.slice(0, version.lastIndexOf(':'));
 }
 
 function linkState(path: string): FileState {
@@ -106,8 +154,8 @@ export function withoutContent(state: FileState): FileState {
   return rest;
 }
 
-function versionOf({ dev, ino, size, ctimeMs }: Stats): string {
-  return `${dev}:${ino}:${size}:${ctimeMs}`;
+function versionOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
 }
 
 export function statOf(path: string): Stats | undefined {

@@ -93,16 +93,19 @@ export function afterRun(before: BeforeRun, most: number = MAX_DIRECTORIES.after
   const { watch } = before;
   const after = lookAt(watch, most);
   const files = new Map(Object.entries(before.files));
+  const left = new Set(before.notLookedAt);
   const changes = [...new Set([...files.keys(), ...after.files.keys()])].flatMap((path) =>
-    changeOf(path, files, after, before),
+    changeOf(path, files, after, { ...before, left }),
   );
   const links = linksSince(watch.kept, before.sinceMs).filter((path) => !after.files.has(path));
+  const known = new Set(before.repositories);
   const repositories = [...after.repositories].filter(
-    (path) => !before.repositories.includes(path) && isNew(path, before),
+    (path) => !known.has(path) && oneAbove(path, left) === undefined,
   );
+  const newOnes = new Set(repositories);
   return {
     changes: [
-      ...changes.filter(({ path }) => !repositories.some((git) => isBelow(path, git))),
+      ...changes.filter(({ path }) => oneAbove(path, newOnes) === undefined),
       ...made(watch, links),
       ...made(watch, repositories).map((change) => ({ ...change, isRepository: true })),
     ].sort((a, b) => (a.path < b.path ? -1 : 1)),
@@ -123,28 +126,34 @@ function changeOf(
   path: string,
   files: ReadonlyMap<string, FileState>,
   after: Looked,
-  before: BeforeRun,
+  before: BeforeLooked,
 ): readonly Change[] {
   const place = placeOf(path, before.watch.places);
   if (place === undefined) return [];
-  const was = files.get(path) ?? (isNew(path, before) ? ABSENT : undefined);
+  // New in a directory that was looked at before, or in one that is new itself.
+  const was = files.get(path) ?? (oneAbove(path, before.left) === undefined ? ABSENT : undefined);
   // Where the second look came to its end before: what is known is asked for by name.
   const is = after.files.get(path) ?? stateAt(place, path);
   const isChanged = was === undefined ? isSince(path, before) : !isSame(was, is);
   return isChanged ? [{ path, place, before: was, after: is, isRepository: false }] : [];
 }
 
-/** In a directory that was looked at before, where it did not stand; or in one that is new. */
-function isNew(path: string, { notLookedAt }: BeforeRun): boolean {
-  return !notLookedAt.some((left) => isBelow(path, left));
+type BeforeLooked = BeforeRun & { readonly left: ReadonlySet<string> };
+
+/** The one that `path` is, or is in. By walking up, since there may be tens of thousands of each. */
+function oneAbove(path: string, some: ReadonlySet<string>): string | undefined {
+  for (let at = path; ; at = dirname(at)) {
+    if (some.has(at)) return at;
+    if (at === dirname(at)) return undefined;
+  }
 }
 
 /**
  * By the time of the kernel (ctime), of it or of a directory that may have been put there with it;
  * that also changes with each entry that is made in it, so more is told than has changed.
  */
-function isSince(path: string, { sinceMs, notLookedAt }: BeforeRun): boolean {
-  const top = notLookedAt.find((left) => isBelow(path, left)) ?? path;
+function isSince(path: string, { sinceMs, left }: BeforeLooked): boolean {
+  const top = oneAbove(path, left) ?? path;
   for (let at = path; isBelow(at, top); at = dirname(at)) {
     const stat = statOf(at);
     const isOwn = at === path || stat?.isDirectory() === true;

@@ -22,7 +22,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { isBelow } from '../fence/is-below.ts';
-import { type FileState, isSame, readState, statOf } from './file-state.ts';
+import { type FileState, hasStrangeName, isSameMoved, readState, statOf } from './file-state.ts';
 import type { Change } from './later-changes.ts';
 
 export type PutBack =
@@ -55,6 +55,8 @@ export function putBack(change: Change, aside: string): PutBack {
   }
 }
 
+const NO_TEXT = 'its name is no UTF-8';
+
 const WHY: Readonly<Record<string, string>> = {
   ELOOP: 'a directory above it is a link now',
   ENOTDIR: 'a directory above it is a link or a file now',
@@ -67,12 +69,14 @@ function exchange(change: Change, directory: OpenDirectory, aside: string): PutB
   const { before, after } = change;
   const name = basename(change.path);
   const path = directory.at(name);
-  const taken = directory.at(`.${name}.hoop-${randomBytes(6).toString('hex')}`);
+  const taken = directory.at(ownName());
   if (after.kind !== 'absent') {
-    if (statOf(path) === undefined) return { done: false, why: 'changed again' };
+    if (statOf(path) === undefined) {
+      return { done: false, why: hasStrangeName(name) ? NO_TEXT : 'changed again' };
+    }
     // Taken first and looked at then: what is written meanwhile has no way to it by its name.
     renameSync(path, taken);
-    if (!isShown(change, readState(taken))) {
+    if (!isShown(change, taken)) {
       giveBack(taken, path);
       return { done: false, why: 'changed again' };
     }
@@ -96,10 +100,16 @@ function exchange(change: Change, directory: OpenDirectory, aside: string): PutB
 }
 
 /** Of a directory only that it is one. Under its other name a link may end somewhere else. */
-function isShown({ after }: Change, now: FileState): boolean {
+function isShown({ after }: Change, taken: string): boolean {
+  if (after.kind === 'file') return isSameMoved(after, taken);
+  const now = readState(taken);
   if (after.kind === 'link' && now.kind === 'link') return after.to === now.to;
-  if (after.kind === 'other' && now.kind === 'other') return true;
-  return isSame(after, now);
+  return after.kind === 'other' && now.kind === 'other';
+}
+
+/** Nothing runs what is called so; without the name of the file, which may have its full length. */
+function ownName(): string {
+  return `.hoop-${randomBytes(8).toString('hex')}`;
 }
 
 function giveBack(taken: string, path: string): void {
@@ -112,7 +122,7 @@ function writeBefore(before: FileState | undefined, directory: OpenDirectory, na
   if (before?.kind === 'link') {
     symlinkSync(before.to, directory.at(name));
   } else if (before?.kind === 'file' && before.content !== undefined) {
-    const made = directory.at(`.${name}.hoop-${randomBytes(6).toString('hex')}`);
+    const made = directory.at(ownName());
     const descriptor = openSync(made, 'wx', 0o600);
     try {
       writeFileSync(descriptor, Buffer.from(before.content, 'base64'));
@@ -135,8 +145,14 @@ function keepAside(taken: string, aside: string): string {
   } catch (error) {
     // Another file system.
     if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
-    if (stat?.isSymbolicLink()) symlinkSync(readlinkSync(taken), to);
-    else cpSync(taken, to, { recursive: true, verbatimSymlinks: true, errorOnExist: true });
+    try {
+      if (stat?.isSymbolicLink()) symlinkSync(readlinkSync(taken), to);
+      else cpSync(taken, to, { recursive: true, verbatimSymlinks: true, force: false });
+    } catch (failed) {
+      // Half of it is of no use, and may have filled the disk.
+      rmSync(to, { recursive: true, force: true });
+      throw failed;
+    }
     rmSync(taken, { recursive: true, force: true });
   }
   return to;
@@ -161,10 +177,10 @@ export function removeEmpty({ path, place }: Pick<Change, 'path' | 'place'>): vo
 class OpenDirectory {
   readonly #descriptor: number;
 
-  /** Makes what is not there below `place`. @throws ELOOP, ENOTDIR when a link is on the way */
+  /** Makes what is not there below `place`. @throws ELOOP, ENOTDIR when a link is on the way, also above it */
   static open(place: string, path: string): OpenDirectory {
     const names = relative(place, path).split('/').filter(Boolean);
-    let descriptor = openDirectory(place);
+    let descriptor = openPlace(place);
     for (const name of names) {
       const next = `/proc/self/fd/${descriptor}/${name}`;
       try {
@@ -191,6 +207,14 @@ class OpenDirectory {
   close(): void {
     closeSync(this.#descriptor);
   }
+}
+
+/** By the kernel's name of what was opened: above it may be what another run can write. */
+function openPlace(place: string): number {
+  const descriptor = openDirectory(place);
+  if (readlinkSync(`/proc/self/fd/${descriptor}`) === place) return descriptor;
+  closeSync(descriptor);
+  throw Object.assign(new Error('a link above the place'), { code: 'ELOOP' });
 }
 
 function openDirectory(path: string): number {

@@ -5,16 +5,25 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isBelow } from '../fence/is-below.ts';
-import { ANYWHERE, AT_TOP, IN_REPOSITORY, VENVS, withModules } from '../fence/runs-later.ts';
+import {
+  ANYWHERE,
+  AT_TOP,
+  IN_REPOSITORY,
+  VENVS,
+  withModules,
+  worktreesIn,
+} from '../fence/runs-later.ts';
 import {
   ABSENT,
   type FileState,
+  hasStrangeName,
   newRoom,
   type Room,
   readState,
   realOf,
   statOf,
 } from './file-state.ts';
+import { namedByGit } from './named-by-git.ts';
 
 /** Directories of the project, those nearest first. After the run more: it may have made some. */
 export const MAX_DIRECTORIES = { before: 5000, after: 20_000 } as const;
@@ -76,9 +85,10 @@ class Look {
   all(): Looked {
     const { places, projects, repositories, paths, patterns } = this.#watch;
     for (const project of projects) this.#project(project);
-    const ofGit = [...repositories, ...this.#repositories]
-      .flatMap(withModules)
-      .flatMap((git) => IN_REPOSITORY.map((name) => join(git, name)));
+    const ofGit = [...new Set([...repositories, ...this.#repositories])].flatMap((git) =>
+      // A file leads to the repository.
+      statOf(git)?.isFile() ? [git] : withModules(git).flatMap(settingsOf),
+    );
     for (const path of [...ofGit, ...paths, ...patterns.flatMap(matching)]) {
       const place = places.find((one) => isBelow(path, one));
       if (place !== undefined && path !== place) this.#path(place, relative(place, path));
@@ -102,11 +112,29 @@ class Look {
     for (let looked = 0; looked < rest.length; looked += 1) {
       const directory = rest[looked] ?? top;
       if (looked >= this.#most) {
-        this.#left.push(...rest.slice(looked));
+        // Not spread: there may be more than a call takes arguments.
+        for (const left of rest.slice(looked)) this.#left.push(left);
         return;
       }
-      for (const entry of entriesOf(directory)) {
-        this.#entry(directory, entry, rest);
+      this.#directory(directory, rest);
+    }
+  }
+
+  #directory(directory: string, rest: string[]): void {
+    const entries = listed(directory);
+    if (entries === undefined) {
+      // Who knows a name gets at it all the same.
+      this.#left.push(directory);
+      for (const name of ANYWHERE) this.#path(directory, name);
+      if (statOf(join(directory, '.git'))) this.#repositories.add(join(directory, '.git'));
+      return;
+    }
+    for (const entry of entries) this.#entry(directory, entry, rest);
+    const names = new Set(entries.map(({ name }) => name));
+    // What git takes for a repository without a worktree, wherever somebody stands in it.
+    if (names.has('HEAD') && (names.has('objects') || names.has('commondir'))) {
+      for (const path of [join(directory, 'HEAD'), ...settingsOf(directory)]) {
+        this.#path(directory, relative(directory, path));
       }
     }
   }
@@ -116,7 +144,11 @@ class Look {
     const path = join(directory, name);
     const watched = WATCHED_BELOW.get(name);
     for (const below of watched ?? []) this.#path(directory, below);
-    if (name === '.git') {
+    if (hasStrangeName(path) && statOf(path) === undefined) {
+      if (entry.isFile()) return;
+      this.#left.push(path);
+      this.#files.set(path, readState(path));
+    } else if (name === '.git') {
       this.#repositories.add(path);
     } else if (entry.isSymbolicLink()) {
       this.#link(path);
@@ -147,15 +179,15 @@ class Look {
     for (const [index] of names.entries()) {
       const path = join(top, ...names.slice(0, index + 1));
       const stat = statOf(path);
-      if (stat === undefined) return;
-      if (stat.isSymbolicLink()) {
+      if (stat === undefined && !hasStrangeName(path)) return;
+      if (stat?.isSymbolicLink()) {
         this.#files.set(path, readState(path, this.#room));
         this.#behind(realOf(path), names.slice(index + 1), links);
         return;
       }
       if (index === names.length - 1) {
         this.#whole(path);
-      } else if (!stat.isDirectory()) {
+      } else if (stat?.isDirectory() !== true) {
         return;
       }
     }
@@ -182,16 +214,20 @@ class Look {
       const stat = statOf(path);
       if (stat?.isDirectory()) {
         const isHooks = path.endsWith('/hooks');
-        rest.push(
-          ...entriesOf(path)
-            .filter(({ name }) => !(isHooks && SAMPLE.test(name)))
-            .map(({ name }) => join(path, name)),
-        );
-      } else if (stat !== undefined && !this.#files.has(path)) {
-        this.#files.set(path, readState(path, this.#room));
+        for (const { name } of entriesOf(path)) {
+          if (!(isHooks && SAMPLE.test(name))) rest.push(join(path, name));
+        }
+      } else if (!this.#files.has(path)) {
+        const state = readState(path, this.#room);
+        if (state.kind !== 'absent') this.#files.set(path, state);
       }
     }
   }
+}
+
+/** What git runs, or lets run, of a repository that is a directory. */
+function settingsOf(git: string): readonly string[] {
+  return [...IN_REPOSITORY.map((name) => join(git, name)), ...worktreesIn(git), ...namedByGit(git)];
 }
 
 function isLeftOut(path: string, name: string): boolean {
@@ -252,10 +288,23 @@ function matching(pattern: string): readonly string[] {
       found.flatMap((path) =>
         (part === '*' ? entriesOf(path || '/').map(({ name }) => name) : [part])
           .map((name) => `${path}/${name}`)
-          .filter((one) => statOf(one) !== undefined),
+          .filter((one) => statOf(one) !== undefined || hasStrangeName(one)),
       ),
     [''],
   );
+}
+
+/** @returns undefined: it is ours, and cannot be listed */
+function listed(directory: string): readonly Dirent[] | undefined {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    // That of another user is as closed to the command as it is to us.
+    const owner = statOf(directory)?.uid;
+    return owner === undefined || owner === process.getuid?.() ? undefined : [];
+  }
 }
 
 function entriesOf(directory: string): readonly Dirent[] {
