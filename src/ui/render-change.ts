@@ -38,7 +38,8 @@ export function changeLines(change: Change, style: Style, isAll = false): readon
   }
   const lines = lineDiff(before, after).map((line) => {
     if (line === undefined) return style.dim('  …');
-    const text = `${line.sign} ${shortened(plain(line.text.replaceAll('\t', '    ')))}`;
+    const whole = plain(line.text.replaceAll('\t', '    '));
+    const text = `${line.sign} ${isAll ? whole : shortened(whole)}`;
     const paint = line.sign === '+' ? style.green : line.sign === '-' ? style.red : style.dim;
     return `  ${paint(text)}`;
   });
@@ -59,7 +60,9 @@ function textOf(state: FileState | undefined): string | undefined {
 
 function shortened(text: string): string {
   const more = text.length - MAX_CHARACTERS;
-  return more <= 0 ? text : `${text.slice(0, MAX_CHARACTERS)} … (${more} more characters)`;
+  return more <= 0
+    ? text
+    : `${text.slice(0, MAX_CHARACTERS)} … (${more} more characters, s shows them)`;
 }
 
 function octal(mode: number): string {
