@@ -85,6 +85,7 @@ export class PostgresStore implements Store {
       try {
         return await this.#withClient((client) => this.#attempt(client, work));
       } catch (error) {
+        if (error instanceof WorkFailed) throw error.cause;
         if (!BEGIN_ANEW.has(codeOf(error)) || attempt === MAX_ATTEMPTS) throw error;
       }
     }
@@ -117,9 +118,10 @@ export class PostgresStore implements Store {
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     try {
       const steps = work();
-      let next = steps.next();
+      let next = ofWork(() => steps.next());
       while (next.done !== true) {
-        next = steps.next(await this.#run(client, next.value));
+        const result = await this.#run(client, next.value);
+        next = ofWork(() => steps.next(result));
       }
       await client.query('COMMIT');
       return next.value;
@@ -185,6 +187,18 @@ export class PostgresStore implements Store {
   }
 }
 
+/** What the work itself throws: it says nothing about the connection. */
+class WorkFailed extends Error {}
+
+/** @throws WorkFailed */
+function ofWork<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (cause) {
+    throw new WorkFailed('the work of a transaction failed', { cause });
+  }
+}
+
 /** @throws TypeError */
 function valuesOf({ sql, values }: Extract<Step, { values: unknown }>): SqlValue[] {
   const missing = missingValue(sql, values);
@@ -229,5 +243,5 @@ const UNAVAILABLE = /^(08|28|53|57|58|3D)|^(55P03|25P03|25006)$/;
 /** What is no answer of the server is a connection that has broken, or was never there. */
 function isUnavailable(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return UNAVAILABLE.test(error.code ?? '');
-  return !(error instanceof TypeError || error instanceof HoopError);
+  return !(error instanceof TypeError || error instanceof HoopError || error instanceof WorkFailed);
 }

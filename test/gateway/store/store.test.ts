@@ -87,6 +87,22 @@ describe.each(DRIVERS)('a store in %s', (driver) => {
     expect(await store.get(COUNT)).toEqual({ count: 3 });
   });
 
+  test('throws what the work throws, whatever that is, and nothing of it happened', async () => {
+    class Ours extends Error {}
+    const values = { digest: 'a', expiresMs: 1 };
+    for (const [thrown, before] of [
+      [new Ours('here'), true],
+      [new RangeError('there'), false],
+    ] as const) {
+      const work = store.transaction(function* () {
+        if (before) yield* change(ADD, values);
+        throw thrown;
+      });
+      await expect(work).rejects.toBe(thrown);
+    }
+    expect(await store.get(FIND, values)).toBeUndefined();
+  });
+
   test('takes no value that is missing for nothing', async () => {
     await expect(store.change(ADD, { digest: 'a' })).rejects.toThrow('no value for "$expiresMs"');
     await expect(store.transaction(() => all(FIND, {}))).rejects.toThrow('no value for "$digest"');
