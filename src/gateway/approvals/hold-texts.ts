@@ -155,6 +155,20 @@ export function tooMany(
   });
 }
 
+/** The store does not answer: nobody can be asked, or told to decide. */
+export function notAsked(
+  ask: HeldAsk,
+  words: HoldWords,
+  error: { readonly message: string; readonly detail?: string | undefined },
+): Refusal {
+  return approvalRefusal(ask, {
+    code: 'HOOP_APPROVAL_UNAVAILABLE',
+    message: `${words.what} needs approval, and ${error.message}`,
+    detail: error.detail,
+    hint: `Tell whoever runs the gateway, then ${words.manner.again}.`,
+  });
+}
+
 function joined(...sentences: readonly (string | undefined)[]): string {
   return sentences.filter((sentence) => sentence !== undefined).join(' ');
 }

@@ -19,6 +19,7 @@ import {
   type HoldWords,
   heldText,
   notApproved,
+  notAsked,
   pending,
   tooMany,
   usedElsewhere,
@@ -96,7 +97,8 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
       asked = await approvals.ask(ask);
     } catch (error) {
       if (!(error instanceof HoopError)) throw error;
-      return refused(tooMany(ask, words(ask), error));
+      const isLimit = error.code === 'HOOP_LIMIT';
+      return refused((isLimit ? tooMany : notAsked)(ask, words(ask), error));
     }
     const { standing } = asked;
     if (standing.state === 'waiting') {

@@ -1,5 +1,6 @@
 /** What is held, whatever its protocol: who comes first when several things happen at once. */
 import { beforeEach, expect, test } from 'vitest';
+import { HoopError } from '../../../src/errors.ts';
 import type {
   ApprovalStanding,
   AskedApproval,
@@ -165,3 +166,21 @@ test('what was approved before for less is asked for anew', async () => {
   expect(refused).toMatchObject({ refusal: { detail: 'Request r1: it was for fewer.' } });
   expect(log).toEqual([]);
 });
+
+test.each([
+  ['HOOP_LIMIT', 'HOOP_LIMIT', 'Wait for decisions'],
+  ['HOOP_STORE_UNAVAILABLE', 'HOOP_APPROVAL_UNAVAILABLE', 'Tell whoever runs the gateway'],
+] as const)(
+  'where nobody can be asked (%s) it is refused, and says what to do',
+  async (thrown, code, hint) => {
+    const ask = async () => {
+      throw new HoopError(thrown, 'it is so');
+    };
+    const one = hold({ approvals: { ask, bindingOf: ({ text }) => text } });
+    expect(await one.pass(ASK)).toMatchObject({
+      type: 'refused',
+      refusal: { code, hint: expect.stringContaining(hint) },
+    });
+    expect(log).toEqual([]);
+  },
+);
