@@ -56,6 +56,6 @@ Examples:
   hoop connect prod-db --tls
   hoop connect web-1 -- rsync -a site/ web-1:/srv/site/
 
-Ctrl-C ends the session; the recording is uploaded then. With a command, the session ends with
+Ctrl-C ends the session; both sides sign its recording then. With a command, the session ends with
 it, and its exit status is returned (255: a failure of hoop's own, 2: a wrong call). stdout is the
 command's then: --json goes to stderr, a line each, without the session's password.`;

@@ -228,11 +228,11 @@ async function recordings(io: Io): Promise<DoctorCheck> {
       );
     }
     return waiting.length === 0
-      ? passed(name, 'none waits to be uploaded')
+      ? passed(name, 'all are signed by both sides')
       : {
           name,
           status: 'warning',
-          text: `${plural(waiting.length, 'recording')} not uploaded yet`,
+          text: `${plural(waiting.length, 'recording')} not signed by both sides yet`,
           hint: 'They are sent with your next `hoop connect` to their gateway.',
         };
   } catch (error) {

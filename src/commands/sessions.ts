@@ -174,7 +174,7 @@ Examples:
   hoop sessions verify evidence.tar`;
 
 const LIST_EXAMPLES = `
-States: live (running), ended (the client has not delivered its record yet), uploaded (it
+States: live (running), ended (the client has not signed all of it yet), uploaded (it
 has, and both agree as far as both have it; \`sessions verify\` says how far), disputed (they do
 not agree).
 
@@ -204,7 +204,7 @@ Examples:
 
 const END_EXAMPLES = `
 Every connection of the session gets an error that says who ended it and why (SQLSTATE 57P01),
-and \`hoop connect\` ends with it; the recording is uploaded as after any other end. A session of
+and \`hoop connect\` ends with it; the recording is signed as after any other end. A session of
 \`hoop run\` ends with the login of its run, so that the program cannot open another. Anybody else
 can: to keep somebody out, \`hoop access block\`.
 

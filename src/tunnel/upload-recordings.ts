@@ -41,7 +41,7 @@ export async function uploadRecording(options: {
         gateway: open.client,
         signal,
       });
-      note('recording uploaded and countersigned');
+      note(`recording ${signedText(receipt)}`);
       await fetchIfWanted({ open: owner, session, note, signal });
       return receipt;
     } catch (error) {
@@ -49,7 +49,7 @@ export async function uploadRecording(options: {
       if (attempt === ATTEMPTS || !(isPassing(error) || error instanceof SpoolInUse)) {
         throw new HoopError(
           'HOOP_UPLOAD_FAILED',
-          `the recording of session ${session} was not uploaded`,
+          `the recording of session ${session} is not signed by both sides yet`,
           {
             detail: error instanceof Error ? `The reason: ${error.message}.` : undefined,
             hint: `Its journal is kept in "${directory}" and sent with your next \`hoop connect\`.`,
@@ -59,7 +59,7 @@ export async function uploadRecording(options: {
       }
       // Seconds in which nothing else is said.
       if (attempt === 1 && isPassing(error)) {
-        note(`the recording is not delivered yet, trying again: ${error.message}`);
+        note(`the recording is not signed by both sides yet, trying again: ${error.message}`);
       }
       await sleep(RETRY_AFTER_MS * attempt);
     }
@@ -82,18 +82,20 @@ export async function uploadPending(options: {
   const failed = (session: string, error: unknown): void => {
     if (!signal.aborted) {
       const reason = error instanceof Error ? error.message : 'unknown reason';
-      note(`the recording of the earlier session ${session} is still not uploaded: ${reason}`);
+      note(
+        `the recording of the earlier session ${session} is still not signed by both sides: ${reason}`,
+      );
     }
   };
   try {
     await pruneSpools(directory, clock());
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown reason';
-    note(`old recordings could not be removed: ${reason}`);
+    note(`old journals could not be removed: ${reason}`);
   }
   const pending = await pendingUploads(directory, failed).catch((error: unknown) => {
     note(
-      `earlier recordings cannot be read: ${error instanceof Error ? error.message : 'unknown'}`,
+      `journals of earlier sessions cannot be read: ${error instanceof Error ? error.message : 'unknown'}`,
     );
     return [];
   });
@@ -106,8 +108,8 @@ export async function uploadPending(options: {
       continue;
     }
     try {
-      await uploadSession({ directory, session, gateway: open.client, signal });
-      note(`the recording of the earlier session ${session} is uploaded now`);
+      const receipt = await uploadSession({ directory, session, gateway: open.client, signal });
+      note(`the recording of the earlier session ${session} is now ${signedText(receipt)}`);
       await fetchIfWanted({ open, session, note, signal });
     } catch (error) {
       // Whoever has it now uploads it.
@@ -193,4 +195,10 @@ async function isOwn(
   } catch {
     return false;
   }
+}
+
+function signedText({ cuts, hasUnconfirmedTail }: UploadReceipt): string {
+  return hasUnconfirmedTail
+    ? `signed by both sides up to cut ${cuts}, then by the gateway only`
+    : 'signed by both sides';
 }

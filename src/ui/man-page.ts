@@ -32,7 +32,10 @@ const STATUSES: readonly (readonly [string, string])[] = [
 
 const FILES: readonly (readonly [string, string])[] = [
   ['$XDG_CONFIG_HOME/hoop/config.json', 'Settings; see hoop config.'],
-  ['$XDG_STATE_HOME/hoop', 'Keys of known gateways, recordings that are not uploaded yet.'],
+  [
+    '$XDG_STATE_HOME/hoop',
+    'Keys of known gateways, journals of recordings that are not signed by both sides yet.',
+  ],
   ['$XDG_RUNTIME_DIR/hoop', 'Sockets and password files of sessions, while they last.'],
 ];
 

@@ -120,7 +120,7 @@ function recordingText(recording: SummarisedSession['recording']): string {
     case 'tail':
       return `recording signed by both sides up to cut ${recording.cuts}, then by the gateway only`;
     case 'kept':
-      return `**recording not uploaded**: ${asText(recording.because)}`;
+      return `**recording not signed by both sides**: ${asText(recording.because)}`;
   }
 }
 

@@ -124,7 +124,7 @@ test('recordings that were left behind, and commits that are not in force, are w
     expect(found.checks).toMatchObject({
       policy: { status: 'warning', text: expect.stringContaining('is not signed') },
       repository: { status: 'warning' },
-      recordings: { status: 'warning', text: '1 recording not uploaded yet' },
+      recordings: { status: 'warning', text: '1 recording not signed by both sides yet' },
     });
   });
 });

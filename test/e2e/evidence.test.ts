@@ -169,14 +169,14 @@ describe('evidence', () => {
     await once(child, 'close');
     expect(killed).toBe(true);
     // Whoever ran it knows that the recording is not delivered yet, and what becomes of it.
-    expect(said).toMatch(/the recording of session \S+ was not uploaded/);
+    expect(said).toMatch(/the recording of session \S+ is not signed by both sides yet/);
     expect(said).toContain('Its journal is kept in');
     await bench.demo.restartGateway();
     const [session] = await bench.sessions('engineer');
     expect(session?.['endReason']).toBe('gateway_crash');
     // The client's half was not uploaded: the gateway was gone. The next session sends it.
     const next = await bench.psql('engineer', 'SELECT 1');
-    expect(next.stderr).toContain('is uploaded now');
+    expect(next.stderr).toContain('is now signed by both sides');
     const file = await download(String(session?.['id']), 'crash.hoop');
     expect((await verifyOffline(file)).stdout).toContain('two-sided');
     const recording = readFileSync(file, 'latin1');

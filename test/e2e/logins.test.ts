@@ -98,6 +98,6 @@ test('a run whose login was ended says once that its recording is not delivered'
   expect((await runHoop(['logout', '--all'], { home: bench.home('dba') })).exitCode).toBe(0);
   const { exitCode, stderr } = await run;
   expect(exitCode).toBe(255);
-  expect(stderr.match(/not uploaded/g), stderr).toHaveLength(1);
+  expect(stderr.match(/not signed by both sides/g), stderr).toHaveLength(1);
   expect(stderr).not.toContain('earlier session');
 });

@@ -116,7 +116,7 @@ describe('psql through hoop connect', () => {
     expect(await closed).toEqual([130, null]);
     expect(notes).toContain('masked: public.customers.card_number');
     expect(notes).toContain('session ended: closed by you');
-    expect(notes).toContain('recording uploaded and countersigned');
+    expect(notes).toContain('recording signed by both sides');
   });
 
   test('a target that the policy does not give is refused with exit status 255 or 4', async () => {

@@ -117,7 +117,7 @@ describe('kill -9', () => {
     expect(JSON.parse(alive.stdout)).toMatchObject({ run: { id: left } });
     const next = await bench.hoop('engineer', 'run', '--', 'true');
     expect(next.exitCode, next.output).toBe(0);
-    expect(next.stderr).toContain(`earlier session ${session} is uploaded now`);
+    expect(next.stderr).toContain(`earlier session ${session} is now signed by both sides`);
     expect(await asRun()).toMatchObject({ exitCode: 3, stdout: '' });
     expect(readdirSync(bench.home('engineer'))).not.toContain('runs');
     expect(readdirSync(join(bench.home('engineer'), 'run'))).toEqual([]);

@@ -31,7 +31,7 @@ test('a recording that cannot be sent is an error that says where it is kept, an
   const uploaded = uploadRecording({ open, session, note: (text) => notes.push(text) });
   await expect(uploaded).rejects.toMatchObject({
     code: 'HOOP_UPLOAD_FAILED',
-    message: `the recording of session ${session} was not uploaded`,
+    message: `the recording of session ${session} is not signed by both sides yet`,
     hint: expect.stringContaining(open.home.state),
   });
   expect(notes).toEqual([]);
@@ -58,8 +58,8 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
   const note = (text: string) => void notes.push(text);
   await uploadRecording({ ...left, open: { ...open, client: away }, note });
   expect(notes).toEqual([
-    'the recording is not delivered yet, trying again: cannot reach gateway "gw": connection refused',
-    'recording uploaded and countersigned',
+    'the recording is not signed by both sides yet, trying again: cannot reach gateway "gw": connection refused',
+    'recording signed by both sides',
   ]);
 });
 
@@ -110,7 +110,7 @@ describe('a recording that the gateway does not know any more', () => {
     const left = await leftRecording(open);
     expect(await send(restored(open))).toHaveLength(1);
     expect(await send(open, 3)).toEqual([
-      `the recording of the earlier session ${left.session} is uploaded now`,
+      `the recording of the earlier session ${left.session} is now signed by both sides`,
     ]);
   });
 
@@ -118,9 +118,9 @@ describe('a recording that the gateway does not know any more', () => {
     await using open = await openGateway({ env: bench.environment('engineer') });
     const left = await leftRecording(open);
     const [told] = await send(restored(open, 'somebody-else'));
-    expect(told).toContain('is still not uploaded: there is no such session');
+    expect(told).toContain('is still not signed by both sides: there is no such session');
     expect(await send(open)).toEqual([
-      `the recording of the earlier session ${left.session} is uploaded now`,
+      `the recording of the earlier session ${left.session} is now signed by both sides`,
     ]);
   });
 });
@@ -139,7 +139,7 @@ describe('a recording that another process is at', () => {
     owner.remove();
     releaseSpool(left.directory);
     expect(await uploaded).toMatchObject({ session: left.session, hasUnconfirmedTail: false });
-    expect(notes).toEqual(['recording uploaded and countersigned']);
+    expect(notes).toEqual(['recording signed by both sides']);
   });
 
   test('is left to it, without a word, by whoever only found it, and is no lost one', async () => {
@@ -164,7 +164,9 @@ describe('a recording that another process is at', () => {
 
     await other[Symbol.asyncDispose]();
     await pending();
-    expect(notes).toEqual([`the recording of the earlier session ${left.session} is uploaded now`]);
+    expect(notes).toEqual([
+      `the recording of the earlier session ${left.session} is now signed by both sides`,
+    ]);
   });
 });
 
@@ -179,7 +181,7 @@ test('between the end of a session and its upload the recording is its processâ€
   await uploadPending({ open, except: [left.session], note, signal: bench.signal });
   expect(notes).toEqual([]);
   await uploadRecording({ ...left, open, note });
-  expect(notes).toEqual(['recording uploaded and countersigned']);
+  expect(notes).toEqual(['recording signed by both sides']);
   expect(await owner()).toBe('');
 });
 

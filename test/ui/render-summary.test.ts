@@ -62,7 +62,7 @@ test('a recording that is not complete is never called so', () => {
     'recording signed by both sides up to cut 7, then by the gateway only',
   );
   const kept = render({ recording: { state: 'kept', because: 'the gateway is gone' } });
-  expect(kept).toContain('**recording not uploaded**: the gateway is gone');
+  expect(kept).toContain('**recording not signed by both sides**: the gateway is gone');
 });
 
 test('a session that the gateway could not be asked about shows what this side has seen', () => {
