@@ -91,7 +91,6 @@ export class AccessRequests {
       groups: [...who.groups],
     };
     const binding = bindingOf(who, target, details);
-    await this.#checkNotAsked(who, target, document, binding);
     return approvals.create({
       kind: 'access',
       requester: { ...personMarks(who), name: who.name },
@@ -105,6 +104,7 @@ export class AccessRequests {
       policyCommit: commit,
       binding,
       details,
+      checkNew: (before) => checkNotWaiting(before, document, target),
     });
   }
 
@@ -194,25 +194,6 @@ export class AccessRequests {
       detail: `They are ${named.map(({ document }) => document.name).join(', ')}.`,
       hint: 'Name one with --grant NAME.',
     });
-  }
-
-  /** One request for one thing: approvers should not have to guess which of ten is meant. */
-  async #checkNotAsked(
-    who: Principal,
-    target: string,
-    { name }: PolicyDocument,
-    binding: string,
-  ): Promise<void> {
-    const { approvals } = this.#options;
-    const waiting = (await approvals.bound({ requester: who, binding })).find(
-      ({ state }) => state === 'waiting',
-    );
-    if (waiting !== undefined) {
-      throw new HoopError('HOOP_LIMIT', `you have asked for "${name}" on "${target}" already`, {
-        detail: `The request ${waiting.id} waits.`,
-        hint: `Withdraw it with \`hoop access revoke ${waiting.id}\` to ask anew.`,
-      });
-    }
   }
 
   /** As the commit in force has it; undefined: it no longer gives what was asked for. */
@@ -310,6 +291,23 @@ function detailsOf(details: unknown): Details | undefined {
 
 function needOf({ name, request }: PolicyDocument): ApprovalNeed {
   return { rule: name, groups: request?.approvers ?? [], count: request?.count ?? 1 };
+}
+
+/**
+ * One request for one thing: approvers should not have to guess which of ten is meant.
+ * @throws HOOP_LIMIT
+ */
+function checkNotWaiting(
+  before: readonly ApprovalRecord[],
+  { name }: PolicyDocument,
+  target: string,
+): void {
+  const waiting = before.find(({ state }) => state === 'waiting');
+  if (waiting === undefined) return;
+  throw new HoopError('HOOP_LIMIT', `you have asked for "${name}" on "${target}" already`, {
+    detail: `The request ${waiting.id} waits.`,
+    hint: `Withdraw it with \`hoop access revoke ${waiting.id}\` to ask anew.`,
+  });
 }
 
 function checkDuration(seconds: number, maxSeconds: number): void {

@@ -48,9 +48,15 @@ export interface NewApproval {
   readonly binding: string;
   /** JSON for whoever decides; sealed at rest, and gone when the request is forgotten. */
   readonly details: unknown;
+  /**
+   * Throws where the same was asked for before: decided with the request, so that of two who ask at
+   * once one is the first.
+   * @param before of this person, with this binding, newest first
+   */
+  readonly checkNew?: (before: readonly ApprovalRecord[]) => void;
 }
 
-export interface ApprovalRecord extends Omit<NewApproval, 'waitsSeconds' | 'details'> {
+export interface ApprovalRecord extends Omit<NewApproval, 'waitsSeconds' | 'details' | 'checkNew'> {
   readonly id: string;
   readonly state: ApprovalState;
   readonly createdMs: number;

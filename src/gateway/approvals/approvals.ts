@@ -108,10 +108,10 @@ export class Approvals implements Disposable {
     }
   }
 
-  /** @throws HoopError HOOP_LIMIT */
+  /** @throws HoopError HOOP_LIMIT; what `checkNew` throws */
   async create(request: NewApproval): Promise<ApprovalRecord> {
     const { store, clock, log } = this.#options;
-    const { waitsSeconds, details, ...rest } = request;
+    const { waitsSeconds, details, checkNew, ...rest } = request;
     const nowMs = clock();
     const record: ApprovalRecord = {
       ...rest,
@@ -130,6 +130,7 @@ export class Approvals implements Disposable {
     try {
       await store.run(function* () {
         yield* store.lockRequester(request.requester);
+        checkNew?.(yield* store.bound(request.requester, request.binding));
         limits.checkOpen(request, yield* store.open());
         yield* store.insert(record, details);
       });

@@ -6,7 +6,7 @@ import {
   MAX_APPROVAL_PROMPT,
 } from '../../api/approvals.ts';
 import { isCut, type PromptLine } from '../../recording/prompt.ts';
-import { type ApprovalRecord, isOpen, type Party } from './approval-record.ts';
+import { type ApprovalRecord, isOpen } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 
 /** What is held is used the moment that it is approved; this is for the way there. Seconds. */
@@ -109,21 +109,15 @@ async function lackingOf(
   return needs.filter(({ known, count }) => known < count);
 }
 
-/** With `wait: no`, and in a run: what was asked for before, and still stands. */
-export async function askedBefore({
-  approvals,
-  clock,
-  requester,
-  binding,
-}: {
-  readonly approvals: Approvals;
-  readonly clock: () => number;
-  readonly requester: Party;
-  readonly binding: string;
-}): Promise<ApprovalRecord | undefined> {
-  const [last] = await approvals.bound({ requester, binding });
+/**
+ * With `wait: no`, and in a run: what was asked for before, and still stands.
+ * @param bound newest first
+ */
+export function askedBefore(
+  [last]: readonly ApprovalRecord[],
+  nowMs: number,
+): ApprovalRecord | undefined {
   if (last === undefined || last.diesWithConnection) return undefined;
-  const nowMs = clock();
   // Whoever was told no is not asked again for as long as the first request would have waited.
   const isDenied = last.state === 'denied' && nowMs < last.waitsUntilMs;
   const isCurrent = last.state === 'waiting' ? nowMs < last.waitsUntilMs : true;

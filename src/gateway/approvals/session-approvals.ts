@@ -86,28 +86,38 @@ export function requestBinding(
   return createHash('sha256').update(JSON.stringify(bound)).digest('hex');
 }
 
+/** Another connection of the run, or the person elsewhere, has asked for the same just now. */
+class AskedMeanwhile extends Error {}
+
 /**
  * @param create makes the request, when it was not asked for before
  * @param outgrown why one that was does not cover what is asked for now; it is void then
  */
 export async function askOnce(
-  { approvals, clock, principal: requester, run }: SessionApprovalsOptions,
+  options: SessionApprovalsOptions,
   ask: Pick<HeldAsk, 'demands' | 'waits'>,
   binding: string,
   create: (waits: boolean) => Promise<ApprovalRecord>,
   outgrown: (before: ApprovalRecord) => Promise<string | undefined> = async () => undefined,
 ): Promise<AskedApproval> {
+  const { approvals, clock, principal: requester, run } = options;
   const waits = isHeld(ask);
-  const before =
-    waits && run === undefined
-      ? undefined
-      : await askedBefore({ approvals, clock, requester, binding });
-  const why = before && isOpen(before) ? await outgrown(before) : undefined;
-  if (before !== undefined && why === undefined) {
-    return askedApproval(approvals, before, waits);
+  for (;;) {
+    const before =
+      waits && run === undefined
+        ? undefined
+        : askedBefore(await approvals.bound({ requester, binding }), clock());
+    const why = before && isOpen(before) ? await outgrown(before) : undefined;
+    if (before !== undefined && why === undefined) {
+      return askedApproval(approvals, before, waits);
+    }
+    if (before) await approvals.end(before.id, 'void', why ?? 'it has changed');
+    try {
+      return await askedApproval(approvals, await create(waits), waits);
+    } catch (error) {
+      if (!(error instanceof AskedMeanwhile)) throw error;
+    }
   }
-  if (before) await approvals.end(before.id, 'void', why ?? 'it has changed');
-  return askedApproval(approvals, await create(waits), waits);
 }
 
 /** @param waits it is held; outside of a run it dies with its connection */
@@ -117,7 +127,7 @@ export function sessionRequest(
   binding: string,
   waits: boolean,
 ): Omit<NewApproval, 'kind' | 'details'> {
-  const { principal, session, run, target, reason } = options;
+  const { principal, session, run, target, reason, clock } = options;
   const timeoutSeconds = Math.min(...ask.demands.map(({ terms }) => terms.timeoutSeconds));
   return {
     requester: principal,
@@ -133,5 +143,9 @@ export function sessionRequest(
     usableSeconds: waits && run === undefined ? HELD_USABLE_SECONDS : timeoutSeconds,
     policyCommit: ask.policyCommit,
     binding,
+    checkNew(before) {
+      const isShared = !waits || run !== undefined;
+      if (isShared && askedBefore(before, clock()) !== undefined) throw new AskedMeanwhile();
+    },
   };
 }

@@ -67,13 +67,21 @@ describe.each(DRIVERS)('in %s', (driver) => {
     await stores[Symbol.asyncDispose]();
   });
 
+  const ASKED = { v: 1, target: 'prod', durationSeconds: 3600, reason: 'order 17' } as const;
+
   async function approved(happens: (id: string) => Promise<unknown>): Promise<string> {
-    const asked = { v: 1, target: 'prod', durationSeconds: 3600, reason: 'order 17' } as const;
-    const { id } = await requests.request(ann, asked);
+    const { id } = await requests.request(ann, ASKED);
     store.before(/INSERT INTO temporary_grants/, () => happens(id));
     await approvals.decide(lea, id, { decision: 'approve' });
     return id;
   }
+
+  test('asked for twice at once, it is one request', async () => {
+    const both = await Promise.allSettled([1, 2].map(() => requests.request(ann, ASKED)));
+    const refused = both.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(refused).toEqual([expect.objectContaining({ code: 'HOOP_LIMIT' })]);
+    expect(await approvals.list(ann, { isOpen: true, limit: 9 })).toHaveLength(1);
+  });
 
   test('is given, and used up, where nothing comes between', async () => {
     const id = await approved(async () => undefined);

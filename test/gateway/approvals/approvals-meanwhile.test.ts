@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
+import { commandApprovals } from '../../../src/gateway/approvals/command-approvals.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import type { Principal } from '../../../src/policy/types.ts';
+import type { ApprovalDemand, Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { collectLog } from '../collect-log.ts';
 import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
@@ -33,6 +34,13 @@ const REQUEST = {
   binding: 'b1',
   details: {},
 } as const;
+const NOW_MS = 1_700_000_000_000;
+const demand = (waits: boolean): ApprovalDemand => ({
+  rule: { id: 'p/reboot', file: 'policies/p.yaml', line: 3 },
+  terms: { groups: ['dba'], count: 1, timeoutSeconds: 60, waits, maxHoldSeconds: 30 },
+  hint: undefined,
+});
+const COMMAND = { demands: [demand(true)], policyCommit: 'c1', stream: 1, at: 0 };
 const DEADLINE = /SELECT min\(CASE state/;
 /** What changes the state of one request begins so. */
 const MOVE = /^SELECT id, kind[\s\S]*WHERE id = \$id$|^UPDATE approvals SET state/;
@@ -51,7 +59,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
       isAgent: () => false,
       isBlocked: () => false,
       log: collectLog().log,
-      clock: () => 1_700_000_000_000,
+      clock: () => NOW_MS,
     });
     await approvals.handle('statement', { needs: ({ needs }) => needs });
   });
@@ -80,6 +88,30 @@ describe.each(DRIVERS)('in %s', (driver) => {
     await end();
     expect(await stateOf(id)).toBe(state);
     expect(await approvals.use(id)).toBeUndefined();
+  });
+
+  test.each([
+    ['two connections of a run', { run: 'r1', waits: true }],
+    ['two sessions that do not wait', { run: undefined, waits: false }],
+  ])('of %s that ask for the same at once there is one request', async (_, { run, waits }) => {
+    const ask = () =>
+      commandApprovals<typeof COMMAND>(
+        {
+          approvals,
+          ...{ session: 's1', run, principal: ada, reason: undefined, target: { name: 'web' } },
+          prompt: () => undefined,
+          policy: { grant: () => undefined, identityProviders: () => [] },
+          clock: () => NOW_MS,
+        },
+        {
+          format: 'test',
+          bound: () => ['reboot'],
+          shown: () => ({ verb: 'exec', text: 'reboot', user: 'root', touches: [] }),
+        },
+      ).ask({ ...COMMAND, demands: [demand(waits)] });
+    const asked = await Promise.all([ask(), ask(), ask()]);
+    expect(new Set(asked.map(({ id }) => id)).size).toBe(1);
+    expect(await approvals.list(ada, { isOpen: true, limit: 9 })).toHaveLength(1);
   });
 
   test('what was used up is released, although the next deadline cannot be read then', async () => {
