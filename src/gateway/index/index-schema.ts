@@ -391,4 +391,8 @@ export const MIGRATIONS: readonly string[] = [
   -- Why a login was ended: its holder is told with each refusal.
   ALTER TABLE refresh_families ADD COLUMN revoked_because TEXT;
   `,
+  `
+  -- Nobody reads them here: they are in the recordings.
+  DROP TABLE cuts;
+  `,
 ];

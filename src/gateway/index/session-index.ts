@@ -1,8 +1,8 @@
-/** Sessions, statements and cuts in the index. */
+/** Sessions and statements in the index. */
 import type { SessionSummary } from '../../api/sessions.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { CutProposal, EndReason, RecordingEvent } from '../../recording/types.ts';
+import type { EndReason, RecordingEvent } from '../../recording/types.ts';
 import {
   integer,
   nullable,
@@ -166,10 +166,6 @@ export class SessionIndex {
     );
   }
 
-  cut(session: string, { epoch, treeSize, root, timeMs }: CutProposal): void {
-    this.#write(CUT, { session, epoch, treeSize, root, timeMs });
-  }
-
   /** Decisions and results of statements, lookups, and temporary grants; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
     if (event.type === 'access' && event.change === 'given') {
@@ -276,10 +272,6 @@ const ACCESS = sql(
 );
 const GRANTS = sql(
   'SELECT temporary_grant FROM session_grants WHERE session = $session ORDER BY since_ms',
-);
-const CUT = sql(
-  `INSERT INTO cuts (session, epoch, tree_size, root, time_ms)
-   VALUES ($session, $epoch, $treeSize, $root, $timeMs) ON CONFLICT DO NOTHING`,
 );
 const FIND = sql('SELECT * FROM sessions WHERE id = $id');
 const ACTS = sql(

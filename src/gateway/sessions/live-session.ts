@@ -386,7 +386,6 @@ export class LiveSession {
       this.#cutOff.abort();
       return;
     }
-    this.#options.index.cut(this.id, cut);
     this.#tell({ type: 'cutAck', ack: outcome.ack });
     this.#agreement.add(cut.streams);
   }

@@ -32,7 +32,6 @@ export function addRecordingRoutes(
   options: RecordingRoutesOptions,
 ): void {
   const { sessions, rights, ended } = options;
-  const { index } = rights;
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
     requireSession(rights, who, c.req.param('id') ?? '', access);
   /** The recording of one's own session; waits for one that is just ending. */
@@ -70,7 +69,6 @@ export function addRecordingRoutes(
           detail: outcome.message,
         });
       }
-      index.cut(id, cut);
       return json(outcome.ack satisfies z.infer<typeof CutAckSchema>);
     }),
   );

@@ -93,15 +93,6 @@ const FIRST = `
   );
   CREATE INDEX statement_classes_by_statement ON statement_classes (statement);
 
-  CREATE TABLE cuts (
-    session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-    epoch bigint NOT NULL,
-    tree_size bigint NOT NULL,
-    root TEXT NOT NULL,
-    time_ms bigint NOT NULL,
-    PRIMARY KEY (session, epoch)
-  );
-
   CREATE TABLE spent (
     digest TEXT PRIMARY KEY,
     expires_ms bigint NOT NULL
