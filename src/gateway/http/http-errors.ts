@@ -50,14 +50,10 @@ export interface ErrorReply {
   readonly body: { readonly error: Record<string, string> };
 }
 
-/** SQLITE_FULL: https://www.sqlite.org/rescode.html#full */
-const SQLITE_FULL = 13;
-
-/** Whether there is no room to write, whoever said so: the system, or SQLite for it. */
+/** Of files; the store says so itself. */
 function isDiskFull(error: unknown): boolean {
   const code = errorCode(error);
-  const isOfSqlite = error instanceof Error && 'errcode' in error && error.errcode === SQLITE_FULL;
-  return code === 'ENOSPC' || code === 'EDQUOT' || isOfSqlite;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** What is not a HoopError is a bug: the client learns the request's id and nothing else. */

@@ -9,6 +9,7 @@ import { errorFields, type Log } from '../base/log.ts';
 import { migratePostgres } from './postgres-migrations.ts';
 import {
   missingValue,
+  probe,
   type Row,
   type Sql,
   type SqlValue,
@@ -104,10 +105,7 @@ export class PostgresStore implements Store {
   }
 
   async checkWritable(): Promise<void> {
-    await this.#withClient(async (client) => {
-      await client.query("INSERT INTO spent VALUES ('probe', 0) ON CONFLICT DO NOTHING");
-      await client.query("DELETE FROM spent WHERE digest = 'probe'");
-    });
+    await this.transaction(probe);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,9 +3,11 @@
  * the event loop turning in between, so nothing can come between its steps.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { HoopError } from '../../errors.ts';
 import {
   type BulkSql,
   missingValue,
+  probe,
   type Row,
   type Sql,
   type SqlValues,
@@ -32,8 +34,8 @@ export class SqliteStore implements Store {
 
   /** For who cannot wait; PostgreSQL has nothing like it. */
   transactionNow<T>(work: () => Work<T>): T {
-    this.#database.exec('BEGIN IMMEDIATE');
     try {
+      this.#database.exec('BEGIN IMMEDIATE');
       const steps = work();
       let next = steps.next();
       while (next.done !== true) {
@@ -43,31 +45,36 @@ export class SqliteStore implements Store {
       return next.value;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw error;
+      throw inClearWords(error);
     }
   }
 
   async all(sql: Sql, values: SqlValues = {}): Promise<readonly Row[]> {
-    return this.#run({ sql, values }).rows;
+    return this.#runAlone(sql, values).rows;
   }
 
   async get(sql: Sql, values: SqlValues = {}): Promise<Row | undefined> {
-    return this.#run({ sql, values }).rows[0];
+    return this.#runAlone(sql, values).rows[0];
   }
 
   async change(sql: Sql, values: SqlValues = {}): Promise<number> {
-    return this.#run({ sql, values }).changes;
+    return this.#runAlone(sql, values).changes;
   }
 
   async checkWritable(): Promise<void> {
-    this.#database.exec(
-      `BEGIN IMMEDIATE; INSERT INTO spent VALUES ('probe', 0) ON CONFLICT DO NOTHING;
-       DELETE FROM spent WHERE digest = 'probe'; COMMIT`,
-    );
+    this.transactionNow(probe);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  #runAlone(sql: Sql, values: SqlValues): StepResult {
+    try {
+      return this.#run({ sql, values });
+    } catch (error) {
+      throw inClearWords(error);
+    }
   }
 
   #run(step: Step): StepResult {
@@ -106,4 +113,26 @@ export class SqliteStore implements Store {
     }
     return statement;
   }
+}
+
+/** Result codes, of which the low byte is the primary one: https://www.sqlite.org/rescode.html */
+const FULL = 13;
+/** BUSY, LOCKED, NOMEM, READONLY, IOERR, CANTOPEN, PROTOCOL. */
+const UNAVAILABLE: ReadonlySet<number> = new Set([5, 6, 7, 8, 10, 14, 15]);
+
+/** @returns the error itself, where it says nothing about the disk or the file */
+function inClearWords(error: unknown): unknown {
+  if (!(error instanceof Error && 'errcode' in error)) return error;
+  const code = Number(error.errcode) & 0xff;
+  if (code === FULL) {
+    return new HoopError('HOOP_DISK_FULL', 'the gateway’s store has no room left', {
+      hint: 'Whoever runs the gateway must make room on the disk that holds its data.',
+      cause: error,
+    });
+  }
+  if (!UNAVAILABLE.has(code)) return error;
+  return new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store cannot be read or written', {
+    hint: 'Whoever runs the gateway must see to the disk that holds its data.',
+    cause: error,
+  });
 }

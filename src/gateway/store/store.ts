@@ -52,7 +52,7 @@ export interface Store extends AsyncDisposable {
    * All or nothing; durable when it resolves. It may have been begun more than once. A step that fails
    * ends it.
    * @throws what `work` throws, and what the database says: then nothing was changed, or, where the
-   *   connection broke at the end, it is not known (HOOP_STORE_UNAVAILABLE)
+   *   connection broke at the end, it is not known (HOOP_STORE_UNAVAILABLE); HOOP_DISK_FULL
    */
   transaction<T>(work: () => Work<T>): Promise<T>;
   /** One statement, all of its rows. */
@@ -117,6 +117,15 @@ export function* get(sql: Sql, values: SqlValues = {}): Work<Row | undefined> {
 
 export function* change(sql: Sql, values: SqlValues = {}): Work<number> {
   return (yield { sql, values }).changes;
+}
+
+const PROBE = sql("INSERT INTO spent VALUES ('probe', 0) ON CONFLICT DO NOTHING");
+const FORGET_PROBE = sql("DELETE FROM spent WHERE digest = 'probe'");
+
+/** Writes something, and takes it away again. */
+export function* probe(): Work<void> {
+  yield* change(PROBE);
+  yield* change(FORGET_PROBE);
 }
 
 /** @returns what RETURNING says of those that were added or changed */

@@ -1,9 +1,13 @@
 /** What every store promises, whichever database it is in. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
 import type { RefreshFamily } from '../../../src/gateway/identity/identity-store.ts';
 import { SqlIdentityStore } from '../../../src/gateway/identity/sql-identity-store.ts';
+import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { migratePostgres } from '../../../src/gateway/store/postgres-migrations.ts';
 import { POSTGRES_MIGRATIONS } from '../../../src/gateway/store/postgres-schema.ts';
 import { PostgresStore } from '../../../src/gateway/store/postgres-store.ts';
@@ -230,6 +234,47 @@ describe.each(DRIVERS)('a store in %s', (driver) => {
   });
 });
 
+describe('SQLite alone', () => {
+  let directory: string;
+  let index: IndexStore;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'hoop-store-'));
+    index = IndexStore.open(join(directory, 'index.sqlite'));
+    store = index.store;
+  });
+  afterEach(() => {
+    index[Symbol.dispose]();
+    rmSync(directory, { recursive: true });
+  });
+
+  test.each([
+    ['there is no room left', 'max_page_count = 1', 'HOOP_DISK_FULL', /no room left/],
+    [
+      'the file cannot be written',
+      'query_only = 1',
+      'HOOP_STORE_UNAVAILABLE',
+      /cannot be read or written/,
+    ],
+  ] as const)('says so when %s, and goes on when it can', async (_, pragma, code, message) => {
+    const values = { digest: 'd'.repeat(100_000), expiresMs: 1 };
+    const said = expect.objectContaining({ code, message: expect.stringMatching(message) });
+    index.database.exec(`PRAGMA ${pragma}`);
+    await expect(store.change(ADD, values)).rejects.toEqual(said);
+    await expect(store.transaction(() => change(ADD, values))).rejects.toEqual(said);
+    index.database.exec('PRAGMA max_page_count = 1000000; PRAGMA query_only = 0');
+    expect(await store.change(ADD, values)).toBe(1);
+  });
+
+  test('is not stuck in a transaction when it is found that nothing can be written', async () => {
+    index.database.exec(
+      `CREATE TEMP TRIGGER no BEFORE DELETE ON spent BEGIN SELECT RAISE(ABORT, 'not now'); END`,
+    );
+    await expect(store.checkWritable()).rejects.toThrow('not now');
+    index.database.exec('DROP TRIGGER no');
+    await store.checkWritable();
+  });
+});
+
 describe.each(SERVERS)('%s alone', (server) => {
   beforeEach(async () => {
     stores = await storesOf(server);
@@ -246,6 +291,21 @@ describe.each(SERVERS)('%s alone', (server) => {
       await client.end();
     }
   }
+
+  test('has the tables and columns of SQLite', async () => {
+    await using sqlite = await storesOf('sqlite');
+    const columns = sql(
+      `SELECT m.name || '.' || c.name AS name FROM sqlite_schema m, pragma_table_info(m.name) c
+       WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' ORDER BY 1`,
+      // The key that SQLite gives each row without being told.
+      `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
+       WHERE table_schema = 'public' AND table_name <> 'hoop_schema' AND column_name <> 'rowid'
+       ORDER BY (table_name || '.' || column_name) COLLATE "C"`,
+    );
+    const known = await (await sqlite.open()).all(columns);
+    expect(await store.all(columns)).toEqual(known.map((row) => ({ ...row })));
+    expect(known.length).toBeGreaterThan(100);
+  });
 
   test.each([
     ['U+0000, which it cannot hold', 'a\0b'],
