@@ -5,6 +5,7 @@
  */
 import type * as z from 'zod';
 import type { Policy, PolicyProblem, PolicyTarget } from './policy.ts';
+import type { CommonTarget } from './target-schema.ts';
 import type { ApprovalTerms, RuleEffect, RuleRef } from './types.ts';
 import type { YamlPath } from './yaml-document.ts';
 
@@ -14,14 +15,14 @@ export interface PolicySource {
   policy(): Promise<PolicyConnector>;
 }
 
-export interface PolicyConnector {
+export interface PolicyConnector<Keys extends z.ZodRawShape = z.ZodRawShape> {
   /** Of targets. */
   readonly kind: string;
   /** Of targets/*.yaml, beside those that all targets have. */
-  readonly targetKeys: z.ZodRawShape;
+  readonly targetKeys: Keys;
   /** @param value what the keys let through */
   targetFrom(
-    value: Readonly<Record<string, unknown>>,
+    value: CommonTarget & z.output<z.ZodObject<Keys>>,
     report: Report,
   ): Pick<PolicyTarget, 'addresses' | 'database'>;
   /**

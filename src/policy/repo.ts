@@ -24,7 +24,7 @@ export interface PolicyRepoOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Of the clone. */
   readonly runGit?: CloneOptions['runGit'];
-  /** For what targets and rules may be about besides databases; absent: nothing. */
+  /** What targets and rules may be about. */
   readonly connectors: readonly PolicyConnector[];
   /** Milliseconds since 1970. */
   readonly now?: () => number;

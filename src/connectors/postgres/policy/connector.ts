@@ -69,11 +69,10 @@ const TARGET_KEYS = {
 };
 type PostgresTargetFile = z.output<z.ZodObject<typeof TARGET_KEYS>>;
 
-export const postgresPolicy: PolicyConnector = {
+export const postgresPolicy: PolicyConnector<typeof TARGET_KEYS> = {
   kind: 'postgres',
   targetKeys: TARGET_KEYS,
-  // TARGET_KEYS has let it through.
-  targetFrom: (value) => databaseFrom(value as unknown as PostgresTargetFile),
+  targetFrom: databaseFrom,
   rules: 'statements',
 };
 

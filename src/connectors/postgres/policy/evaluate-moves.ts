@@ -35,21 +35,29 @@ export function losesSight(rule: StatementRule, { moves = [] }: StatementAnalysi
 export function openedBy({ moves = [] }: StatementAnalysis, grant: Grant): Opened | undefined {
   for (const move of moves) {
     const { from, to, isFunction = false } = move;
-    const verbs = isFunction ? ['call'] : grant.rules.flatMap((rule) => rule.verbs);
-    const verb = verbs.find((one) => {
-      const patterns = grant.rules.flatMap((rule) => patternsFor(rule, one));
-      return patterns.some((pattern) => reaches(pattern, to)) && !covers(patterns, from);
-    });
+    const opens = (patterns: readonly string[]): boolean =>
+      patterns.some((pattern) => reaches(pattern, to)) && !covers(patterns, from);
+    // A schema takes its functions along.
+    if ((isFunction || from.name === undefined) && opens(grant.rules.flatMap(callable))) {
+      return { move, verb: 'call' };
+    }
+    if (isFunction) continue;
+    const verb = grant.rules
+      .flatMap(({ verbs }) => verbs)
+      .find((one) => opens(grant.rules.flatMap((rule) => patternsFor(rule, one))));
     if (verb !== undefined) return { move, verb };
   }
   return undefined;
 }
 
-/** Of what the rule allows this verb on. */
+function callable({ effect, functions }: StatementRule): readonly string[] {
+  return effect === 'deny' ? [] : functions;
+}
+
+/** Relations that the rule allows this verb on; CALL, too, is allowed by a verb and by functions. */
 function patternsFor(rule: StatementRule, verb: string): readonly string[] {
   const { effect, functions, relations, verbs } = rule;
   if (effect === 'deny') return [];
-  if (verb === 'call') return functions;
   if (functions.length > 0 || !verbs.some((one) => verbMatches(one, verb))) return [];
   return relations.length === 0 ? ['*'] : relations;
 }

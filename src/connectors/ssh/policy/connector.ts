@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { networkFrom } from '../../../policy/address-class.ts';
 import type { PolicyConnector, Report, RuleStart } from '../../../policy/connector.ts';
 import { Groups, Name, strict } from '../../../policy/schema-parts.ts';
-import { MAX_HOSTS, parseAddress } from '../../../policy/target-schema.ts';
+import { type CommonTarget, MAX_HOSTS, parseAddress } from '../../../policy/target-schema.ts';
 import { describeSshRule } from './describe-rule.ts';
 import { hostKey } from './host-key.ts';
 import { sshRuleFrom } from './rule-from-file.ts';
@@ -76,11 +76,7 @@ const TARGET_KEYS = {
     .optional()
     .describe('Users that one can log in as, in place of credential; the first is the default.'),
 };
-/** With what all targets have, as far as it matters here. */
-type SshTargetFile = z.output<z.ZodObject<typeof TARGET_KEYS>> & {
-  readonly credential?: string | undefined;
-  readonly credentials: readonly unknown[];
-};
+type SshTargetFile = CommonTarget & z.output<z.ZodObject<typeof TARGET_KEYS>>;
 
 /** A deny without conditions: also of what cannot be read. */
 const ALL_ON_SERVERS = {
@@ -93,11 +89,10 @@ const ALL_ON_SERVERS = {
   destinations: [],
 } as const satisfies Omit<SshRule, keyof RuleStart>;
 
-export const sshPolicy: PolicyConnector = {
+export const sshPolicy: PolicyConnector<typeof TARGET_KEYS> = {
   kind: 'ssh',
   targetKeys: TARGET_KEYS,
-  // TARGET_KEYS has let it through.
-  targetFrom: (value, report) => serverFrom(value as unknown as SshTargetFile, report),
+  targetFrom: serverFrom,
   rules: {
     ruleKeys: SSH_CONDITIONS,
     rulesFrom: (conditions, start, report) =>
