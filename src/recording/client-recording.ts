@@ -7,6 +7,7 @@
 import { createSecretKey } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
+import { onAbort } from '../until.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { type ChunkPlace, CUT_STEP_BYTES } from './chunk.ts';
 import { ClientJournal } from './client-journal.ts';
@@ -255,14 +256,8 @@ export class ClientRecording implements AsyncDisposable {
     this.#finished ??= Promise.withResolvers();
     const { promise, resolve } = this.#finished;
     this.#maybePropose();
-    const ends = AbortSignal.any([signal, this.#stop.signal]);
-    if (ends.aborted) {
-      resolve();
-    }
-    const stop = (): void => resolve();
-    ends.addEventListener('abort', stop, { once: true });
+    using _ = onAbort(AbortSignal.any([signal, this.#stop.signal]), resolve);
     await promise;
-    ends.removeEventListener('abort', stop);
     this.#finished = undefined;
   }
 

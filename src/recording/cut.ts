@@ -98,7 +98,7 @@ export function rootOf(text: string): Uint8Array {
   return fromBase64(text, 'the root of a cut', HASH_LENGTH);
 }
 
-/** proposed: by the client, in its own file. agreed: both signatures. alone: the gateway's only. */
+/** proposed: by the client, in its journal. agreed: both signatures. alone: the gateway's only. */
 export type RecordedCut =
   | { readonly type: 'proposed'; readonly proposal: CutProposal }
   | ({ readonly type: 'agreed' } & AgreedCut)

@@ -4,7 +4,7 @@
  * all events and the time and place of every piece of data.
  *
  *     "HOOPEVT2"
- *     record: u8 1 | segment header [84]
+ *     record: u8 1 | segment header [100]
  *           | u8 2 | frame header [60] | body
  *           | u8 3 | frame header [60]          (body withheld)
  *
@@ -44,7 +44,6 @@ export type EventsRecord =
       readonly header: FrameHeader;
       readonly headerBytes: Uint8Array;
       readonly data: Omit<DataBody, 'bytes'>;
-      readonly prefix: Uint8Array;
       readonly length: number;
     }
   | {
@@ -149,7 +148,6 @@ function readRecord(cursor: MemberCursor): EventsRecord {
     header,
     headerBytes,
     data: { stream, direction, offset },
-    prefix: body,
     length,
   };
 }

@@ -9,10 +9,10 @@ import { FormatError, OldFormatError } from '../format-error.ts';
 import { isSessionId } from '../session-id.ts';
 import { StreamKind } from '../stream-kinds.ts';
 import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
-import { MAX_CUT_STREAMS } from './cut.ts';
+import { MAX_CUT_STREAMS, rootOf, signatureOf } from './cut.ts';
 import type { Envelope } from './dsse.ts';
-import { publicKeyFromBase64, SIGNATURE_LENGTH } from './ed25519.ts';
-import { fromBase64, fromHex, toBase64, toHex, utf8 } from './encoding.ts';
+import { publicKeyFromBase64 } from './ed25519.ts';
+import { fromHex, toBase64, toHex, utf8 } from './encoding.ts';
 import { HASH_LENGTH } from './merkle-tree.ts';
 import { parseShape } from './parse-shape.ts';
 import { type Direction, END_REASONS, type EndReason, type StreamOffsets } from './types.ts';
@@ -278,7 +278,7 @@ function isOldStatement(json: unknown): boolean {
 }
 
 function cutFromJson(cut: z.infer<typeof Predicate>['cuts'][number]): ManifestCut {
-  fromBase64(cut.root, 'the root of a cut', HASH_LENGTH);
+  rootOf(cut.root);
   return {
     epoch: cut.epoch,
     treeSize: Number(cut.size),
@@ -294,7 +294,7 @@ function cutFromJson(cut: z.infer<typeof Predicate>['cuts'][number]): ManifestCu
 }
 
 function signedFromJson({ sig, t }: z.infer<typeof Signed>): CutSignature {
-  fromBase64(sig, 'the signature of a cut', SIGNATURE_LENGTH);
+  signatureOf(sig);
   return { timeMs: Number(t), signature: sig };
 }
 

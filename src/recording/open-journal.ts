@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../error-code.ts';
 import { FormatError } from '../format-error.ts';
 import { CHUNK_BYTES, type ChunkPlace } from './chunk.ts';
 import { decodeRecordedCut } from './cut.ts';
@@ -113,7 +114,7 @@ export async function appendToJournal(
     // Whole or not at all, and never in the place of another.
     linkSync(temporary, path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
+    if (errorCode(error) === 'EEXIST') {
       throw new SpoolInUse();
     }
     throw error;

@@ -15,7 +15,7 @@ import { type DataBody, decodeDataBody } from './data-body.ts';
 import { DataIndex } from './data-index.ts';
 import { sameBytes } from './encoding.ts';
 import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
-import { type FrameHeader, frameLength, openFrame, segmentKey } from './frame.ts';
+import { type FrameHeader, openFrame, segmentKey } from './frame.ts';
 import { eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { decodeGroup } from './group-body.ts';
 import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
@@ -269,12 +269,12 @@ class Scan {
     this.#eventBytes += eventRecordLength(header, body);
     switch (header.type) {
       case 'data':
-        this.#data(segment.segment, header, decodeDataBody(body), position);
+        this.#data(segment.segment, decodeDataBody(body), position);
         return;
       case 'group':
         for (const record of decodeGroup(body)) {
           if (record.type === 'data') {
-            this.#data(segment.segment, header, { ...record.data, bytes: record.bytes }, position);
+            this.#data(segment.segment, { ...record.data, bytes: record.bytes }, position);
           } else {
             // As below.
             this.#event(parseCanonicalJson(record.body, 'an event') as RecordingEvent);
@@ -315,7 +315,7 @@ class Scan {
     return segment.startMs + Math.floor(header.timeUs / 1000);
   }
 
-  #data(segment: number, header: FrameHeader, data: DataBody, position: number): void {
+  #data(segment: number, data: DataBody, position: number): void {
     const { stream, direction, offset, bytes } = data;
     const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
     if (offset !== (direction === 0 ? before.up : before.down)) {
@@ -326,8 +326,7 @@ class Scan {
     }
     const end = offset + bytes.length;
     this.#offsets.set(stream, direction === 0 ? { ...before, up: end } : { ...before, down: end });
-    const place = { segment, position, length: frameLength(header), seq: header.seq };
-    this.#index.add(stream, direction, offset, bytes.length, place);
+    this.#index.add(stream, direction, offset, bytes.length, { segment, position });
   }
 
   #event(event: RecordingEvent): void {

@@ -12,9 +12,10 @@ import { type CipherGCM, type KeyObject, randomBytes } from 'node:crypto';
 import { closeSync, fdatasync, fsync, openSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { freeNow } from '../passing-buffers.ts';
-import { type FrameType, frameCipher, sealFrame, segmentKey } from './frame.ts';
+import { type FrameType, frameCipher, type SealedFrame, sealFrame, segmentKey } from './frame.ts';
 import { type Committed, eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
 import {
@@ -64,8 +65,8 @@ export interface SegmentWriterOptions {
   readonly onFailure: (error: HoopError) => void;
   /** Called when a sync begins: what has been appended when it returns … */
   readonly onSyncStart: () => void;
-  /** … is safe when this is called, with the number of frames. */
-  readonly onSynced: (frames: number) => void;
+  /** … is safe when this is called. */
+  readonly onSynced: () => void;
   readonly system?: RecordingSystem;
 }
 
@@ -76,8 +77,6 @@ export type FrameBody = Uint8Array | ((before: RecordingPoint) => Uint8Array);
 export interface FramePosition {
   readonly segment: number;
   readonly position: number;
-  readonly length: number;
-  readonly seq: number;
 }
 
 export class SegmentWriter {
@@ -118,20 +117,6 @@ export class SegmentWriter {
     this.#lastHead = options.after?.lastHead ?? this.#head;
   }
 
-  /** h after the last frame. */
-  get head(): Uint8Array {
-    return this.#head;
-  }
-
-  /** Frames written so far, in all segments. */
-  get frames(): number {
-    return this.#seq;
-  }
-
-  get syncedFrames(): number {
-    return this.#syncedFrames;
-  }
-
   /** A frame that is neither data nor events. @throws as `append` */
   appendOther(type: Exclude<FrameType, 'data' | 'group'>, body: FrameBody): void {
     this.assertOpen();
@@ -154,8 +139,7 @@ export class SegmentWriter {
     const key = this.#makeRoom();
     const seq = this.#seq;
     const timeUs = Math.max(0, this.#system.monotonicUs() - this.#startUs);
-    const digest = this.#digests.of(type, seq, records);
-    const frame = this.#seal(key, { type, seq, timeUs, digest }, body);
+    const frame = this.#seal(key, { type, seq, timeUs }, body, records);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
     this.#head = nextHead(this.#head, frame.header);
@@ -165,7 +149,7 @@ export class SegmentWriter {
     }
     this.#seq += 1;
     this.#scheduleSync(frame.length);
-    return { segment: this.#segment, position, length: frame.length, seq };
+    return { segment: this.#segment, position };
   }
 
   /** Does now what else comes with the next `append`: when nobody waits for it. */
@@ -186,11 +170,17 @@ export class SegmentWriter {
   }
 
   /** What cannot be a frame is missing for ever: nothing may be recorded behind it as if it were there. */
-  #seal(key: KeyObject, header: Parameters<typeof sealFrame>[2], body: readonly Uint8Array[]) {
+  #seal(
+    key: KeyObject,
+    { type, seq, timeUs }: Omit<Parameters<typeof sealFrame>[2], 'digest'>,
+    body: readonly Uint8Array[],
+    records: readonly Committed[],
+  ): SealedFrame {
     const cipher = this.#cipher;
     this.#cipher = undefined;
     try {
-      return sealFrame(key, this.#segment, header, body, cipher);
+      const digest = this.#digests.of(type, seq, records);
+      return sealFrame(key, this.#segment, { type, seq, timeUs, digest }, body, cipher);
     } catch (error) {
       throw this.#fail(error);
     }
@@ -245,7 +235,7 @@ export class SegmentWriter {
       session,
       segment,
       salt: randomBytes(SEGMENT_SALT_LENGTH),
-      previousHead: this.head,
+      previousHead: this.#head,
       startMs,
     });
     try {
@@ -354,7 +344,7 @@ export class SegmentWriter {
       throw this.#fail(error);
     }
     this.#syncedFrames = frames;
-    this.#options.onSynced(frames);
+    this.#options.onSynced();
   }
 
   #fail(cause: unknown): HoopError {
@@ -397,5 +387,5 @@ export function cannotWrite(cause: unknown): HoopError {
 }
 
 function isDiskFull(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && /^(ENOSPC|EDQUOT)$/.test(String(cause.code));
+  return /^(ENOSPC|EDQUOT)$/.test(errorCode(cause) ?? '');
 }

@@ -99,10 +99,6 @@ export class SessionWriter {
     });
   }
 
-  get head(): Uint8Array {
-    return this.#writer.head;
-  }
-
   /** Of all connections; what the control channel says comes on top. */
   get upBytes(): number {
     this.settle();
@@ -152,10 +148,6 @@ export class SessionWriter {
   offsets(stream: number): StreamOffsets {
     const { up, down } = this.#streams.get(stream) ?? { up: 0, down: 0 };
     return { stream, up, down };
-  }
-
-  allOffsets(): StreamOffsets[] {
-    return [...this.#streams.keys()].sort((a, b) => a - b).map((stream) => this.offsets(stream));
   }
 
   /** @param parts one behind the other; they must not change until they are written. */

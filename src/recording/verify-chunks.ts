@@ -7,9 +7,9 @@ import { type ChunkMember, readMember } from './bundle-members.ts';
 import { type ChunkPlace, describePlace, leafHash } from './chunk.ts';
 import { chunkPlaces } from './chunk-map.ts';
 import { counted } from './counted.ts';
-import { ackSigningBytes, cutSigningBytes, NO_POINT, signatureOf } from './cut.ts';
+import { ackSigningBytes, cutSigningBytes, NO_POINT, rootOf, signatureOf } from './cut.ts';
 import { verifyEd25519 } from './ed25519.ts';
-import { fromBase64, sameBytes, toHex } from './encoding.ts';
+import { sameBytes, toHex } from './encoding.ts';
 import type { ManifestCut } from './manifest.ts';
 import { CompactRange, HASH_LENGTH } from './merkle-tree.ts';
 import type { RecordingPoint, StreamOffsets } from './types.ts';
@@ -256,7 +256,7 @@ function verifyCuts(
       problems.push(`cut ${cut.epoch} adds no chunk`);
     } else if (root === undefined) {
       problems.push(`the root of cut ${cut.epoch} cannot be computed`);
-    } else if (!sameBytes(root, fromBase64(cut.root, 'the root of a cut', 32))) {
+    } else if (!sameBytes(root, rootOf(cut.root))) {
       problems.push(
         index === 0 ? 'sides disagree from the first cut' : `sides disagree after cut ${index - 1}`,
       );
@@ -301,7 +301,7 @@ function badSignatures(
 ): string[] {
   const { session } = manifest;
   const { epoch, treeSize, client, gateway } = cut;
-  const root = fromBase64(cut.root, 'the root of a cut', 32);
+  const root = rootOf(cut.root);
   const problems: string[] = [];
   if (client !== undefined) {
     const { timeMs, signature } = client;

@@ -1,6 +1,6 @@
 /**
- * The prompts of one session, the client's end: a line each on stream 0, in our own recording before
- * it leaves. Whoever sets one waits until the gateway has it on its disk, and so in force: a
+ * The prompts of one session, the client's end: a line each on stream 0, journalled before it
+ * leaves. Whoever sets one waits until the gateway has it on its disk, and so in force: a
  * statement goes another way through the tunnel and could overtake it.
  */
 import { HoopError } from '../errors.ts';

@@ -9,9 +9,9 @@ import { HoopError } from '../errors.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import { type Direction, DOWN, UP } from '../recording/types.ts';
 
-/** What the stream needs of the client's own recording. */
+/** What the stream needs of the client's side of the recording. */
 export interface ClientStreamRecording {
-  /** Throws when it cannot be written any more. */
+  /** Throws when the journal cannot be written any more. */
   data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void;
   /** write(2) of everything before has returned when this returns. Throws as `data`. */
   flush(): void;

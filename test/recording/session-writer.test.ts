@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
-import { realSystem, SYNC_AFTER_BYTES } from '../../src/recording/segment-writer.ts';
+import { realSystem, SegmentWriter, SYNC_AFTER_BYTES } from '../../src/recording/segment-writer.ts';
 import { SessionWriter, type SessionWriterOptions } from '../../src/recording/session-writer.ts';
 import type { Direction } from '../../src/recording/types.ts';
 import { newSessionId } from '../../src/session-id.ts';
@@ -176,6 +176,27 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
   await writer.close();
   expect(forwarded).toEqual([]);
   expect(failures).toEqual(['HOOP_RECORDING_WRITE']);
+  await rm(directory, { recursive: true });
+});
+
+test('what cannot be committed to ends the recording as well', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'hoop-segment-writer-'));
+  const failed: string[] = [];
+  const writer = new SegmentWriter({
+    directory,
+    session: newSessionId(Date.now(), randomBytes(16)),
+    dataKey: randomBytes(32),
+    onFailure: ({ code }) => failed.push(code),
+    onSyncStart: () => undefined,
+    onSynced: () => undefined,
+  });
+  const body = randomBytes(8);
+  const append = (type: 'event' | 'recovered') => () =>
+    void writer.append('event', [body], [{ type, body }]);
+  expect(append('recovered')).toThrow('the recording cannot be written');
+  expect(append('event')).toThrow('the recording cannot be written');
+  expect(failed).toEqual(['HOOP_RECORDING_WRITE']);
+  await writer.close();
   await rm(directory, { recursive: true });
 });
 
