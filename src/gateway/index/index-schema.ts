@@ -394,5 +394,7 @@ export const MIGRATIONS: readonly string[] = [
   `
   -- Nobody reads them here: they are in the recordings.
   DROP TABLE cuts;
+  -- The same as refresh_families_by_person.
+  DROP INDEX refresh_families_by_principal;
   `,
 ];
