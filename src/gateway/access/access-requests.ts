@@ -223,7 +223,7 @@ export class AccessRequests {
       return;
     }
     // After a restart an approved request comes again, and what counted then may not count now.
-    const isSatisfied = await this.#isSatisfied(record, details);
+    const isSatisfied = await approvals.isSatisfied(record);
     const commit = policy.current()?.commit;
     // By the commit of now: another may have come into force meanwhile.
     const isToBeHad = this.#needs(record, details) !== undefined;
@@ -260,14 +260,6 @@ export class AccessRequests {
     const isUsed = (await approvals.use(id)) !== undefined || (await approvals.isUsed(id));
     // It was withdrawn while the grant was written, or the word of who approved it counts no more.
     if (!isUsed) await access.revoke(id, 'the gateway, as its request was no longer approved');
-  }
-
-  async #isSatisfied(record: ApprovalRecord, details: Details | undefined): Promise<boolean> {
-    const needs = this.#needs(record, details) ?? [];
-    for (const need of needs) {
-      if ((await this.#options.approvals.approvedBy(record, need)) < need.count) return false;
-    }
-    return needs.length > 0;
   }
 
   #policyChanged(): void {

@@ -9,21 +9,17 @@ import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
-import type { BlockedAs } from '../blocks/block.ts';
-import { countOthers, personMarks } from '../identity/same-person.ts';
+import { personMarks } from '../identity/same-person.ts';
 import type { Work } from '../store/store.ts';
 import {
   type ApprovalNeed,
   type ApprovalRecord,
-  approversOf,
   isOpen,
-  isRequestedFor,
   isSameParty,
   type NewApproval,
-  type Vote,
 } from './approval-record.ts';
-import type { ApprovalStore, PersonLogin } from './approval-store.ts';
 import { Changes } from './changes.ts';
+import { CountedVotes, type CountedVotesOptions } from './counted-votes.ts';
 import { alreadyEnded, checkVoter, isApprover } from './may-decide.ts';
 import { plainText } from './plain-text.ts';
 import { RequestLimits } from './request-limits.ts';
@@ -48,12 +44,7 @@ export interface Waiter {
   readonly policyChanged: () => void;
 }
 
-export interface ApprovalsOptions {
-  readonly store: ApprovalStore;
-  /** Whether the policy in force knows a login as an agent's own: that is nobody's word. */
-  readonly isAgent: (someone: PersonLogin) => boolean;
-  /** Whether somebody is kept out of a target: their word counts for nothing there, also that from before. */
-  readonly isBlocked: (someone: BlockedAs, target: string) => boolean;
+export interface ApprovalsOptions extends CountedVotesOptions {
   readonly log: Log;
   /** Wall clock, ms. */
   readonly clock: () => number;
@@ -73,14 +64,16 @@ export class Approvals implements Disposable {
   readonly changes = new Changes();
   readonly #options: ApprovalsOptions;
   readonly #handlers = new Map<ApprovalKind, ApprovalHandler>();
-  /** Of who waits for a request; more than one where it is shared (`NewApproval.kept`). */
+  /** Of who waits for a request; more than one where connections of a run share it. */
   readonly #waiting = new Map<string, Waiter[]>();
   readonly #limits = new RequestLimits();
+  readonly #votes: CountedVotes;
   #timer: NodeJS.Timeout | undefined;
   #isDisposed = false;
 
   private constructor(options: ApprovalsOptions) {
     this.#options = options;
+    this.#votes = new CountedVotes(options);
   }
 
   /** Withdraws what a stopped gateway has left behind. */
@@ -206,32 +199,22 @@ export class Approvals implements Disposable {
     return store.run(() => store.bound(request.requester, request.binding));
   }
 
-  /**
-   * Different people who could satisfy a need: all but who asked that have logged in to this
-   * gateway lately and were in one of its groups then.
-   */
-  async known(
+  /** How many different people could satisfy a need, as far as this gateway knows people. */
+  known(
     record: Pick<ApprovalRecord, 'requester' | 'requestedFor'>,
-    { groups }: ApprovalNeed,
+    need: ApprovalNeed,
   ): Promise<number> {
-    const { store, isAgent } = this.#options;
-    const approvers = (await store.run(() => store.newestLogins()))
-      .filter((login) => !isAgent(login) && !isRequestedFor(record, login))
-      .filter((login) => login.groups.some((group) => groups.includes(group)));
-    return countOthers(record.requester, approvers);
+    return this.#options.store.run(() => this.#votes.known(record, need));
   }
 
   /** How many different people have approved, as it counts now. */
   approvedBy(record: ApprovalRecord, need: ApprovalNeed): Promise<number> {
-    return this.#options.store.run(() => this.#approvedBy(record, need));
+    return this.#options.store.run(() => this.#votes.approvedBy(record, need));
   }
 
-  *#approvedBy(record: ApprovalRecord, need: ApprovalNeed): Work<number> {
-    const groups = new Map<Vote, readonly string[]>();
-    for (const vote of record.votes) {
-      groups.set(vote, yield* this.#groupsOf(vote, record.target));
-    }
-    return approversOf(record, need, (vote) => groups.get(vote) ?? []);
+  /** Whether as many have as are needed now. */
+  isSatisfied(record: ApprovalRecord): Promise<boolean> {
+    return this.#options.store.run(() => this.#isSatisfied(record));
   }
 
   /**
@@ -434,21 +417,7 @@ export class Approvals implements Disposable {
   }
 
   *#isSatisfied(record: ApprovalRecord): Work<boolean> {
-    const needs = yield* this.#needs(record);
-    if (needs === undefined || needs.length === 0) return false;
-    for (const need of needs) {
-      if ((yield* this.#approvedBy(record, need)) < need.count) return false;
-    }
-    return true;
-  }
-
-  /** Somebody who has logged in since, and is in other groups now, counts as what they are now. */
-  *#groupsOf({ by, groups }: Vote, target: string): Work<readonly string[]> {
-    const { store, isAgent, isBlocked } = this.#options;
-    const { issuer, sub } = by;
-    const latest = yield* store.latestLogin(by);
-    const now = latest ?? { kind: 'person', issuer, sub, email: undefined, groups };
-    return isAgent(now) || isBlocked({ ...by, email: now.email }, target) ? [] : now.groups;
+    return yield* this.#votes.satisfy(record, yield* this.#needs(record));
   }
 
   async #move(
