@@ -38,10 +38,16 @@ type Outcome =
   | { readonly change: Change; readonly done: 'not restored'; readonly why: string };
 
 const MAX_NAMED = 20;
+/** Of directories that were not looked at, in JSON: a run can make any number of them. */
+const MAX_NOT_LOOKED_AT = 100;
 const DRAIN_MS = 50;
 
 /** When nothing of the run is left that could write. */
-export async function reviewRun(io: Io, owed: RunChanges, options: ReviewOptions): Promise<void> {
+export async function reviewRun(
+  io: Io,
+  owed: Pick<RunChanges, 'after' | 'settle'>,
+  options: ReviewOptions,
+): Promise<void> {
   const { changes, notLookedAt } = owed.after();
   const outcomes = await decide(io, changes, 'the run', options);
   try {
@@ -55,13 +61,13 @@ export async function reviewRun(io: Io, owed: RunChanges, options: ReviewOptions
 /** Before a run: what earlier ones here have left, killed or with nobody to ask. */
 export async function reviewEarlier(io: Io, options: ReviewOptions): Promise<void> {
   const earlier = EarlierChanges.in(options.home, io.cwd);
-  const { changes, wasKilled } = earlier;
+  const { changes, notLookedAt, wasKilled } = earlier;
   const who = wasKilled ? 'a fenced run here that was killed' : 'an earlier fenced run here';
   const outcomes = await decide(io, changes, who, options);
   try {
     earlier.settle(stillOpen(outcomes));
   } finally {
-    tell(io, outcomes, options, [], `${who}: `);
+    tell(io, outcomes, options, notLookedAt, `${who}: `);
   }
 }
 
@@ -237,7 +243,11 @@ function tell(
     const paths = changes.map(({ path }) => path);
     const event = 'runs-later-changed';
     const when = who === '' ? {} : { earlier: true };
-    io.stderr.write(`${renderJson({ v: 1, event, ...when, paths, changes, notLookedAt })}\n`);
+    const notLooked = {
+      notLookedAt: notLookedAt.slice(0, MAX_NOT_LOOKED_AT),
+      notLookedAtCount: notLookedAt.length,
+    };
+    io.stderr.write(`${renderJson({ v: 1, event, ...when, paths, changes, ...notLooked })}\n`);
     return;
   }
   const aside = asideOf({ home, run });
@@ -267,7 +277,7 @@ function tell(
     const first = notLookedAt[0] ?? '';
     io.note(
       plain(
-        `not looked at for files that run later: ${directoriesWords(notLookedAt.length)}, ${first} the first`,
+        `${who}not looked at for files that run later: ${directoriesWords(notLookedAt.length)}, ${first} the first. Look there yourself: no later run asks about them`,
       ),
     );
   }

@@ -1,5 +1,4 @@
 /** The work of `hoop run`: a run, its child, and everything closed and uploaded behind it. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openGateway } from '../auth/open-gateway.ts';
 import { CONNECTORS } from '../connectors/registry.ts';
@@ -8,6 +7,7 @@ import { type Home, locateHome } from '../home.ts';
 import type { EvidenceLine } from '../recording/types.ts';
 import { findProfile } from '../run/agents/find-profile.ts';
 import { buildEnvironment } from '../run/environment.ts';
+import { entriesOf } from '../run/fence/entries-of.ts';
 import type { RunFence } from '../run/fence/run-fence.ts';
 import type { RunChanges } from '../run/later/owed-changes.ts';
 import { RunRemains } from '../run/remains.ts';
@@ -197,7 +197,9 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
 
 /** What earlier runs here have left to decide: `hoop run` without a fence would start it. */
 async function reviewEarlier(io: Io, home: Home, request: RunRequest): Promise<void> {
-  if (request.printEnv || request.briefingOnly || !existsSync(join(home.state, 'changes'))) return;
+  if (request.printEnv || request.briefingOnly) return;
+  // Most of the time there is nothing, and what would read it is not loaded.
+  if (entriesOf(join(home.state, 'changes')).length === 0) return;
   const review = await import('./review-changes.ts');
   await review.reviewEarlier(io, { flags: request, home, run: 'earlier' });
 }

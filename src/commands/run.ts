@@ -28,7 +28,7 @@ export function runCommand(io: Io): Command {
     .option('--fence-show <path>', 'is seen inside, although it is usually hidden', collect)
     .option('--fence-hide <path>', 'is not seen inside', collect)
     .option('--keep-changes', 'after a fence: keep what was changed of files that run later')
-    .option('--restore-changes', 'put such files back; what they were is kept aside')
+    .option('--restore-changes', 'put such files back; what the run left in them is kept aside')
     .option('--keep-env <name>', 'pass this variable on (NAME or NAME*; repeatable)', collect)
     .option('--env <name>', 'the same; a fence lets in only what is named or harmless', collect)
     .option(

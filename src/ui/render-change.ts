@@ -20,10 +20,11 @@ export function changeWords({ before, after, isRepository }: Change): string {
   if (after.kind === 'other')
     return after.what === 'directory' ? 'now a directory' : 'unreadable now';
   if (before === undefined) return 'written';
-  if (before.kind !== 'file' || after.kind !== 'file' || before.sha256 !== after.sha256) {
-    return 'changed';
-  }
-  return `mode ${octal(before.mode)}, now ${octal(after.mode)}`;
+  if (before.kind !== 'file' || after.kind !== 'file') return 'changed';
+  const changed = before.sha256 === after.sha256 ? [] : ['changed'];
+  const mode =
+    before.mode === after.mode ? [] : [`mode ${octal(before.mode)}, now ${octal(after.mode)}`];
+  return [...changed, ...mode].join('; ');
 }
 
 /** The first lines of what is different. @param isAll without a bound */

@@ -14,7 +14,7 @@ import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
 import { linksOutOf } from './links-out-of.ts';
 import { namedPlace } from './named-place.ts';
 import { repositoriesBelow } from './repositories-below.ts';
-import { neverWritten } from './runs-later.ts';
+import { gitSettings, neverWritten } from './runs-later.ts';
 import type { ShadowedPlace } from './shadow-state.ts';
 
 /** Empty and the child's own: what others keep in them (sockets above all) is not there. */
@@ -55,6 +55,8 @@ export interface FenceView {
   readonly neverWritten: readonly string[];
   /** Of git, that may be written. */
   readonly repositories: readonly string[];
+  /** Of git, in every repository. */
+  readonly gitSettings: readonly string[];
   /** To be known from now on, before anything runs inside. */
   readonly known: Known;
 }
@@ -154,6 +156,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
     layers: layers.ordered([...wanted.flatMap(withoutLinksAbove), ...hide, ...own], homes),
     neverWritten: never,
     repositories,
+    gitSettings: gitSettings(homes, env),
     known: {
       places: [...places, ...(git === undefined ? [] : [{ path: git }])],
       links,

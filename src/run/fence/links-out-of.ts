@@ -1,5 +1,6 @@
-import { readdirSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { entriesOf } from './entries-of.ts';
 import { isBelow } from './is-below.ts';
 
 /** Of one directory: keys stand near its top, and caches of browsers are large. */
@@ -22,15 +23,6 @@ export function linksOutOf(top: string): readonly string[] {
     }
   }
   return found.filter((path) => !isBelow(path, top));
-}
-
-function entriesOf(directory: string) {
-  try {
-    return readdirSync(directory, { withFileTypes: true });
-  } catch {
-    // A file, or not for us to see.
-    return [];
-  }
 }
 
 function targetOf(path: string): readonly string[] {

@@ -9,6 +9,7 @@
  */
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { entriesOf } from './entries-of.ts';
 
 /** Num, RefCount, Protocol, Flags, Type, St, Inode, Path. A path may hold blanks. */
 const ROW = /^[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ [0-9A-F]+ +(\d+) (.+)$/;
@@ -130,15 +131,6 @@ function socketsBelow(top: string, depth: number): string[] {
     }
   }
   return found;
-}
-
-function entriesOf(directory: string) {
-  try {
-    return readdirSync(directory, { withFileTypes: true });
-  } catch {
-    // Gone, a file, or not for us to see.
-    return [];
-  }
 }
 
 function realOf(path: string): string | undefined {

@@ -1,12 +1,15 @@
-import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { entriesOf } from './entries-of.ts';
 
 /** Directories that are looked at, those nearest first. */
 const MAX_LOOKED_AT = 3000;
 /** Each is mounts; those nearest count. */
 const MAX_FOUND = 100;
-/** Git looks for none in there, and much else stands in them. */
-const NOT_LOOKED_THROUGH: ReadonlySet<string> = new Set(['node_modules', '.git', '.venv']);
+/**
+ * Git looks for none in there, and packages stand in them by the thousand; what of those runs is told
+ * by package.json and lock files.
+ */
+export const NOT_LOOKED_THROUGH: ReadonlySet<string> = new Set(['node_modules', '.git', '.venv']);
 
 /**
  * The `.git` of a directory, there or not, and of what was cloned into it: hooks of all of them run
@@ -29,13 +32,4 @@ export function repositoriesBelow(top: string): readonly string[] {
     }
   }
   return found;
-}
-
-function entriesOf(directory: string): readonly Dirent[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true });
-  } catch {
-    // Gone, or not for us to see.
-    return [];
-  }
 }

@@ -4,8 +4,8 @@
  * rights the next time. What it has no need to write is read-only where it is there; the rest is
  * looked at before and after the run (later/).
  */
-import { type Dirent, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
+import { entriesOf } from './entries-of.ts';
 import { inHome } from './in-home.ts';
 
 /** Below the home directory. */
@@ -132,6 +132,14 @@ export function neverWritten(
   ];
 }
 
+/** Settings of git that hold in every repository, there or not: what they name may be in any. */
+export function gitSettings(homes: readonly string[], env: NodeJS.ProcessEnv): readonly string[] {
+  return [
+    ...[env['GIT_CONFIG_SYSTEM'] ?? '/etc/gitconfig', env['GIT_CONFIG_GLOBAL'] ?? ''],
+    ...inHome(['.gitconfig', '.config/git/config'], homes, env),
+  ].filter(isAbsolute);
+}
+
 /** The repository and those of its submodules, whose names may have slashes in them. */
 export function withModules(directory: string): readonly string[] {
   return [directory, ...modulesIn(join(directory, 'modules'), MAX_MODULE_DEPTH)];
@@ -153,13 +161,4 @@ function modulesIn(directory: string, depth: number): readonly string[] {
       if (entriesOf(path).some((entry) => entry.name === 'HEAD')) return withModules(path);
       return depth === 0 ? [] : modulesIn(path, depth - 1);
     });
-}
-
-function entriesOf(directory: string): readonly Dirent[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true });
-  } catch {
-    // Gone, or not for us to see.
-    return [];
-  }
 }

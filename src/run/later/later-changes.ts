@@ -1,7 +1,7 @@
 /**
  * What a fenced run has changed of what runs by itself later. Looked at before the run and after it,
  * and written down in between where no run can write, so that a hoop that is killed owes the answer
- * to the next one in the same directory (undecided-changes.ts).
+ * to the next one in the same directory (owed-changes.ts).
  */
 import { dirname } from 'node:path';
 import * as z from 'zod';
@@ -38,6 +38,7 @@ const WatchText = z.object({
   places: Paths,
   projects: Paths,
   repositories: Paths,
+  gitSettings: Paths,
   paths: Paths,
   patterns: Paths,
   kept: Paths,
@@ -49,12 +50,13 @@ export const BeforeRun = z.object({
   sinceMs: z.number(),
   files: z.record(z.string(), FileState),
   repositories: Paths,
+  venvs: Paths,
   notLookedAt: Paths,
 });
 export type BeforeRun = z.infer<typeof BeforeRun>;
 
 export function watchOf(
-  { cwd, cwdIs, known, neverWritten, repositories }: WatchedView,
+  { cwd, cwdIs, known, neverWritten, repositories, gitSettings }: WatchedView,
   kept: Kept = { directories: [], instructions: [] },
 ): Watch {
   const places = known.places.map(({ path }) => path);
@@ -62,22 +64,27 @@ export function watchOf(
     places,
     projects: places.filter((place) => cwdIs === 'writable' && place === cwd),
     repositories,
+    gitSettings,
     paths: neverWritten,
     patterns: kept.instructions,
     kept: kept.directories,
   };
 }
 
-type WatchedView = Pick<FenceView, 'cwd' | 'cwdIs' | 'known' | 'neverWritten' | 'repositories'>;
+type WatchedView = Pick<
+  FenceView,
+  'cwd' | 'cwdIs' | 'known' | 'neverWritten' | 'repositories' | 'gitSettings'
+>;
 
 export function beforeRun(watch: Watch, most: number = MAX_DIRECTORIES.before): BeforeRun {
   const sinceMs = Date.now() - TICK_MS;
-  const { files, repositories, notLookedAt } = lookAt(watch, most);
+  const { files, repositories, venvs, notLookedAt } = lookAt(watch, most);
   return {
     watch,
     sinceMs,
     files: Object.fromEntries(files),
     repositories: [...repositories],
+    venvs: [...venvs],
     notLookedAt,
   };
 }
@@ -91,7 +98,7 @@ export interface AfterRun {
 /** When nothing of the run is left that could write. */
 export function afterRun(before: BeforeRun, most: number = MAX_DIRECTORIES.after): AfterRun {
   const { watch } = before;
-  const after = lookAt(watch, most);
+  const after = lookAt(watch, most, new Set(before.venvs));
   const files = new Map(Object.entries(before.files));
   const left = new Set(before.notLookedAt);
   const changes = [...new Set([...files.keys(), ...after.files.keys()])].flatMap((path) =>

@@ -70,6 +70,8 @@ export class RunChanges {
 /** What earlier runs in a directory have left to decide, as it stands now. */
 export class EarlierChanges {
   readonly changes: readonly Change[];
+  /** Places of killed runs that were not looked at, or not all of them. */
+  readonly notLookedAt: readonly string[];
   readonly wasKilled: boolean;
   readonly #files: readonly string[];
   readonly #root: string | undefined;
@@ -88,13 +90,9 @@ export class EarlierChanges {
     this.#files = found.map(({ file }) => file);
     this.#root = found.map(({ owed }) => owed.root).sort((a, b) => a.length - b.length)[0];
     this.wasKilled = found.some(({ owed }) => owed.before !== undefined);
-    const all = found.flatMap(({ owed: { before, changes } }) => [
-      ...(before === undefined ? [] : afterRun(before).changes),
-      ...(changes ?? []).map((change) => ({
-        ...change,
-        after: stateAt(change.place, change.path),
-      })),
-    ]);
+    const looked = found.map(({ owed }) => lookAgain(owed));
+    const all = looked.flatMap(({ changes }) => changes);
+    this.notLookedAt = looked.flatMap(({ notLookedAt }) => notLookedAt);
     this.changes = merged(all).filter(({ before, after }) =>
       before === undefined ? after.kind !== 'absent' : !isSame(before, after),
     );
@@ -115,6 +113,16 @@ export class EarlierChanges {
   forget(): void {
     for (const file of this.#files) rmSync(file, { force: true });
   }
+}
+
+/** At all of a run that was killed, otherwise at what it has left to decide. */
+function lookAgain({ before, changes = [] }: Owed): AfterRun {
+  if (before !== undefined) return afterRun(before);
+  const now = (change: Change): Change => ({
+    ...change,
+    after: stateAt(change.place, change.path),
+  });
+  return { changes: changes.map(now), notLookedAt: [] };
 }
 
 /** A process as no other is called, on this machine and after a restart of it. */

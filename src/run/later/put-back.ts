@@ -21,6 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { errorCode } from '../../error-code.ts';
 import { isBelow } from '../fence/is-below.ts';
 import { type FileState, hasStrangeName, isSameMoved, readState, statOf } from './file-state.ts';
 import type { Change } from './later-changes.ts';
@@ -48,7 +49,7 @@ export function putBack(change: Change, aside: string): PutBack {
     directory = OpenDirectory.open(change.place, dirname(change.path));
     return exchange(change, directory, join(aside, change.path));
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed';
+    const code = errorCode(error) ?? 'it failed';
     return { done: false, why: WHY[code] ?? code };
   } finally {
     directory?.close();
@@ -85,7 +86,7 @@ function exchange(change: Change, directory: OpenDirectory, aside: string): PutB
     writeBefore(before, directory, name);
   } catch (error) {
     if (after.kind !== 'absent') giveBack(taken, path);
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
+    if (errorCode(error) === 'EEXIST') {
       return { done: false, why: 'changed again' };
     }
     throw error;
@@ -144,7 +145,7 @@ function keepAside(taken: string, aside: string): string {
     renameSync(taken, to);
   } catch (error) {
     // Another file system.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    if (errorCode(error) !== 'EXDEV') throw error;
     try {
       if (stat?.isSymbolicLink()) symlinkSync(readlinkSync(taken), to);
       else cpSync(taken, to, { recursive: true, verbatimSymlinks: true, force: false });

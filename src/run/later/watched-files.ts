@@ -4,7 +4,10 @@
  */
 import { type Dirent, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { errorCode } from '../../error-code.ts';
+import { entriesOf } from '../fence/entries-of.ts';
 import { isBelow } from '../fence/is-below.ts';
+import { NOT_LOOKED_THROUGH } from '../fence/repositories-below.ts';
 import {
   ANYWHERE,
   AT_TOP,
@@ -23,7 +26,7 @@ import {
   realOf,
   statOf,
 } from './file-state.ts';
-import { namedByGit } from './named-by-git.ts';
+import { namedByGit, type Setting, settingsFrom } from './named-by-git.ts';
 
 /** Directories of the project, those nearest first. After the run more: it may have made some. */
 export const MAX_DIRECTORIES = { before: 5000, after: 20_000 } as const;
@@ -33,8 +36,6 @@ const MAX_IN_DIRECTORY = 5000;
 const MAX_LISTED = 50_000;
 /** Links that lead to links. */
 const MAX_LINKS = 8;
-/** Packages stand there by the thousand; what of them runs is told by package.json and lock files. */
-const NOT_LOOKED_THROUGH: ReadonlySet<string> = new Set(['node_modules', '.git', '.venv']);
 /** Usual names of environments of Python, which are told by this file in them. */
 const OTHER_VENVS: ReadonlySet<string> = new Set(['venv', 'env']);
 const VENV_MARK = 'pyvenv.cfg';
@@ -48,6 +49,8 @@ export interface Watch {
   /** Those that are looked through: the working directory, when it may be written. */
   readonly projects: readonly string[];
   readonly repositories: readonly string[];
+  /** Files of settings of git that hold in all of them. */
+  readonly gitSettings: readonly string[];
   /** Files and directories, there or not. */
   readonly paths: readonly string[];
   /** Patterns with `*` for any name. */
@@ -60,26 +63,36 @@ export interface Looked {
   readonly files: ReadonlyMap<string, FileState>;
   /** `.git`, of repositories below the projects. */
   readonly repositories: ReadonlySet<string>;
+  /** Environments of Python that were not looked through. */
+  readonly venvs: ReadonlySet<string>;
   /** Directories at which it ended, and places of which a part was left out. */
   readonly notLookedAt: readonly string[];
 }
 
-/** @param most directories of a project */
-export function lookAt(watch: Watch, most: number): Looked {
-  return new Look(watch, most).all();
+/**
+ * @param most directories of a project
+ * @param venvs environments of Python that were there before the run; undefined: what is one now
+ */
+export function lookAt(watch: Watch, most: number, venvs?: ReadonlySet<string>): Looked {
+  return new Look(watch, most, venvs).all();
 }
 
 class Look {
   readonly #watch: Watch;
   readonly #most: number;
+  readonly #known: ReadonlySet<string> | undefined;
   readonly #room: Room = newRoom();
   readonly #files = new Map<string, FileState>();
   readonly #repositories = new Set<string>();
+  readonly #venvs = new Set<string>();
+  readonly #persons: readonly Setting[];
   readonly #left: string[] = [];
 
-  constructor(watch: Watch, most: number) {
+  constructor(watch: Watch, most: number, known: ReadonlySet<string> | undefined) {
     this.#watch = watch;
     this.#most = most;
+    this.#known = known;
+    this.#persons = watch.gitSettings.flatMap((path) => settingsFrom(path));
   }
 
   all(): Looked {
@@ -87,7 +100,9 @@ class Look {
     for (const project of projects) this.#project(project);
     const ofGit = [...new Set([...repositories, ...this.#repositories])].flatMap((git) =>
       // A file leads to the repository.
-      statOf(git)?.isFile() ? [git] : withModules(git).flatMap(settingsOf),
+      statOf(git)?.isFile()
+        ? [git, ...namedByGit(git, this.#persons)]
+        : withModules(git).flatMap((one) => this.#settingsOf(one)),
     );
     for (const path of [...ofGit, ...paths, ...patterns.flatMap(matching)]) {
       const place = places.find((one) => isBelow(path, one));
@@ -96,6 +111,7 @@ class Look {
     return {
       files: this.#files,
       repositories: this.#repositories,
+      venvs: this.#venvs,
       notLookedAt: this.#left,
     };
   }
@@ -133,7 +149,7 @@ class Look {
     const names = new Set(entries.map(({ name }) => name));
     // What git takes for a repository without a worktree, wherever somebody stands in it.
     if (names.has('HEAD') && (names.has('objects') || names.has('commondir'))) {
-      for (const path of [join(directory, 'HEAD'), ...settingsOf(directory)]) {
+      for (const path of [join(directory, 'HEAD'), ...this.#settingsOf(directory)]) {
         this.#path(directory, relative(directory, path));
       }
     }
@@ -152,9 +168,27 @@ class Look {
       this.#repositories.add(path);
     } else if (entry.isSymbolicLink()) {
       this.#link(path);
-    } else if (entry.isDirectory() && !isLeftOut(path, name) && !watched?.includes(name)) {
+    } else if (entry.isDirectory() && !this.#isLeftOut(path, name) && !watched?.includes(name)) {
       rest.push(path);
     }
+  }
+
+  /** What the run itself has made an environment of Python could hide anything. */
+  #isLeftOut(path: string, name: string): boolean {
+    if (NOT_LOOKED_THROUGH.has(name)) return true;
+    if (!OTHER_VENVS.has(name) || statOf(join(path, VENV_MARK)) === undefined) return false;
+    if (this.#known?.has(path) === false) return false;
+    this.#venvs.add(path);
+    return true;
+  }
+
+  /** What git runs, or lets run, of a repository that is a directory. */
+  #settingsOf(git: string): readonly string[] {
+    return [
+      ...IN_REPOSITORY.map((name) => join(git, name)),
+      ...worktreesIn(git),
+      ...namedByGit(git, this.#persons),
+    ];
   }
 
   /** To a directory that is not looked through itself: what is watched could stand in there. */
@@ -225,18 +259,6 @@ class Look {
   }
 }
 
-/** What git runs, or lets run, of a repository that is a directory. */
-function settingsOf(git: string): readonly string[] {
-  return [...IN_REPOSITORY.map((name) => join(git, name)), ...worktreesIn(git), ...namedByGit(git)];
-}
-
-function isLeftOut(path: string, name: string): boolean {
-  return (
-    NOT_LOOKED_THROUGH.has(name) ||
-    (OTHER_VENVS.has(name) && statOf(join(path, VENV_MARK)) !== undefined)
-  );
-}
-
 /** By the first part of what is watched in any directory: all that begins so. */
 const WATCHED_BELOW: ReadonlyMap<string, readonly string[]> = Map.groupBy(
   ANYWHERE,
@@ -299,19 +321,10 @@ function listed(directory: string): readonly Dirent[] | undefined {
   try {
     return readdirSync(directory, { withFileTypes: true });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];
     // That of another user is as closed to the command as it is to us.
     const owner = statOf(directory)?.uid;
     return owner === undefined || owner === process.getuid?.() ? undefined : [];
-  }
-}
-
-function entriesOf(directory: string): readonly Dirent[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true });
-  } catch {
-    // Gone, or not for us to see: then the command could not read it either.
-    return [];
   }
 }

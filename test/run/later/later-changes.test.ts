@@ -57,6 +57,7 @@ function watch(): Watch {
       known: { places: [{ path: project }, { path: kept }], links: [] },
       neverWritten: [],
       repositories: [join(project, '.git')],
+      gitSettings: [join(root, 'gitconfig')],
     },
     { directories: [kept], instructions: [join(kept, '*/memory')] },
   );

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   type AfterRun,
   afterRun,
@@ -31,7 +31,10 @@ beforeEach(() => {
   project = join(root, 'project');
   mkdirSync(project);
 });
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(root, { recursive: true, force: true });
+});
 
 function write(path: string, text = 'x'): void {
   mkdirSync(dirname(join(project, path)), { recursive: true });
@@ -50,6 +53,7 @@ function during(action: () => void, cwd = project): AfterRun {
       known: { places: [{ path: cwd }], links: [] },
       neverWritten: [],
       repositories: [join(cwd, '.git')],
+      gitSettings: [join(root, 'gitconfig')],
     }),
   );
   action();
@@ -104,6 +108,67 @@ test('what the settings of a repository name: hooks, settings, files of commands
     for (const path of [...paths, 'tools/watch', 'tools/other']) write(path, 'evil');
   });
   expect([...found].sort()).toEqual([...paths, 'tools/watch'].sort());
+});
+
+test('what the settings of the person name in any repository, and what those include', () => {
+  inProject('git init -q && git init -q lib');
+  const include = join(project, 'shared.gitconfig');
+  writeFileSync(
+    join(root, 'gitconfig'),
+    `[core]\n\thooksPath = .githooks\n[includeIf "gitdir:~/"]\n\tpath = ${include}\n`,
+  );
+  const paths = ['.githooks/pre-commit', 'lib/.githooks/pre-commit', 'shared.gitconfig'];
+  expect(
+    told(() => {
+      for (const path of paths) write(path);
+    }),
+  ).toEqual(paths);
+});
+
+test('hooks in a worktree whose repository is elsewhere', () => {
+  inProject(`git init -q ../main && cd ../main && git config core.hooksPath .githooks
+    git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x
+    git worktree add -q ../project/tree`);
+  expect(told(() => write('tree/.githooks/pre-commit'))).toEqual(['tree/.githooks/pre-commit']);
+});
+
+test('hooks of a repository without a worktree', () => {
+  inProject('git init -q --bare shop && git -C shop config core.hooksPath ours');
+  expect(told(() => write('shop/ours/post-receive'))).toEqual(['shop/ours/post-receive']);
+});
+
+test('hooks in a directory that the settings name from the home directory', () => {
+  vi.stubEnv('HOME', root);
+  inProject("git init -q && git config core.hooksPath '~/project/ours'");
+  expect(told(() => write('ours/pre-commit'))).toEqual(['ours/pre-commit']);
+});
+
+test('a path of a setting with a comment behind it', () => {
+  write('.git/config', '[core]\n\thooksPath = .githooks ; ours\n');
+  write('.git/HEAD');
+  expect(told(() => write('.githooks/pre-commit'))).toEqual(['.githooks/pre-commit']);
+});
+
+test.each([
+  ['that include themselves', '[include]\npath = config\n'],
+  ['of empty lines', '\n'],
+])('settings %s, thousands of times, do not keep hoop from asking', (_, line) => {
+  inProject('git init -q');
+  const settings = line.repeat((250 * 1024) / line.length);
+  expect(told(() => write('.git/config', settings))).toEqual(['.git/config']);
+});
+
+test('a directory that the run itself has made an environment of Python', () => {
+  write('env/pyvenv.cfg');
+  write('app/env/config.ts');
+  expect(
+    told(() => {
+      for (const name of ['env', 'app/env', 'venv']) {
+        write(`${name}/pyvenv.cfg`);
+        write(`${name}/CLAUDE.md`);
+      }
+    }),
+  ).toEqual(['app/env/CLAUDE.md', 'venv/CLAUDE.md']);
 });
 
 test('the everyday work of git is not told', () => {

@@ -30,6 +30,7 @@ function begin(run: string): RunChanges {
     places: [project],
     projects: [project],
     repositories: [],
+    gitSettings: [],
     paths: [],
     patterns: [],
     kept: [],
@@ -63,6 +64,14 @@ test('what a killed run has changed is owed to the next one in the directory, be
     expect(earlier.wasKilled).toBe(true);
   }
   expect(paths(EarlierChanges.in(home, join(root, 'projector')))).toEqual([]);
+});
+
+test('of a killed run what was not looked at is said, too', () => {
+  begin('one');
+  mkdirSync(join(project, '.claude'));
+  for (let n = 0; n < 5001; n += 1) writeFileSync(join(project, '.claude', `${n}`), '');
+  killed('one');
+  expect(EarlierChanges.in(home, project).notLookedAt).toEqual([join(project, '.claude')]);
 });
 
 test('a run that goes on owes nothing yet', () => {
