@@ -40,6 +40,9 @@ export interface ProviderLogoutsOptions {
     | undefined;
 }
 
+/** The logout was not refused: its provider may send it again. */
+const OF_THE_STORE: ReadonlySet<string> = new Set(['HOOP_STORE_UNAVAILABLE', 'HOOP_DISK_FULL']);
+
 export class ProviderLogouts {
   readonly #options: ProviderLogoutsOptions;
   #last: Promise<unknown> = Promise.resolve();
@@ -64,7 +67,7 @@ export class ProviderLogouts {
       await mine;
       return { status: 200, headers: { 'cache-control': 'no-store' }, body: {} };
     } catch (error) {
-      if (!(error instanceof HoopError)) {
+      if (!(error instanceof HoopError) || OF_THE_STORE.has(error.code)) {
         throw error;
       }
       this.#options.onRefused?.(error, form.get('logout_token'), from);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { generateDpopKey, thumbprintOf } from '../../../src/client/dpop-key.ts';
+import { HoopError } from '../../../src/errors.ts';
 import type { HttpReply } from '../../../src/gateway/identity/http-reply.ts';
 import { CLIENT_ID, IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 import { makeKey } from './test-issuer.ts';
@@ -49,6 +50,12 @@ async function isLive(accessToken: string): Promise<boolean> {
 }
 
 describe('a logout that the identity provider tells', () => {
+  test('is not refused where the store cannot take it', async () => {
+    const full = new HoopError('HOOP_DISK_FULL', 'the gateway’s store has no room left');
+    bench.store.addProviderLogout = () => Promise.reject(full);
+    await expect(logOut()).rejects.toBe(full);
+  });
+
   test('ends all logins of its person, with their runs, and nobody else’s', async () => {
     const told: unknown[] = [];
     bench.identity.onRevoked((_family, why) => told.push(why));
