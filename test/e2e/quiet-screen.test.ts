@@ -66,7 +66,7 @@ describe.each(['', '--no-terminal '])('hoop run %s', (flag) => {
     expect((await bench.hoop('dba', 'approvals', 'approve', id)).exitCode).toBe(0);
     await sees('decided');
     type('\n');
-    await sees(/recording uploaded[\s\S]*ready> $/);
+    await sees(/recording signed by both sides[\s\S]*ready> $/);
     const shown = screen(output());
     const title = `\x1b[22;2t\x1b]2;hoop: prod-db: a statement waits for approval ${id} by 1 of approvers\x07`;
     const controls = flag === '' ? [title, '\x1b[23;2t'] : [];

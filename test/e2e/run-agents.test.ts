@@ -266,6 +266,7 @@ describe('what an agent plants for the next time', () => {
       paths: [join(home, '.claude/settings.json')],
       changes: [{ path: join(home, '.claude/settings.json'), change: 'new', done: 'undecided' }],
       notLookedAt: [],
+      notLookedAtCount: 0,
     });
   });
 });
