@@ -39,10 +39,18 @@ export interface Driven {
   readonly results: string;
 }
 
+export interface Driving {
+  readonly version: string;
+  readonly mode: Mode;
+  readonly program: string;
+  /** So many times as long an agent has for each thing; 1 on a machine that does nothing else. */
+  readonly slow: number;
+}
+
 export async function drive(
   bench: Bench,
   agent: DrivenAgent,
-  { version, mode, program }: { version: string; mode: Mode; program: string },
+  { version, mode, program, slow }: Driving,
 ): Promise<Driven> {
   const home = mkdtempSync(join(homedir(), '.hoop-agents-'));
   const project = join(home, 'project');
@@ -56,7 +64,7 @@ export async function drive(
   await using model = await openStubModel(agent.says === undefined ? steps : []);
   const url = `http://127.0.0.1:${model.port}`;
   const server = [process.execPath, LAUNCHER, 'mcp', '--target', 'prod-db'];
-  const patienceMs = isHold ? IMPATIENT_MS : PATIENT_MS;
+  const patienceMs = isHold ? IMPATIENT_MS * slow : PATIENT_MS;
   const place = { url, home, project, patienceMs, ...(isMcp ? { server } : {}) };
   writeFilesOf(agent, place);
   const task = agent.says?.(`: ${mark}; ${SHELL.join('; ')}`) ?? `${mark}: count what we sold`;
@@ -86,7 +94,7 @@ export async function drive(
   const { status, output, screen } =
     mode === 'terminal'
       ? await inTerminal()
-      : { ...(await headless(command, project, env)), screen: undefined };
+      : { ...(await headless(command, project, env, WITHIN_MS * slow)), screen: undefined };
   over.abort();
   const requests = await approving;
   // An agent whose tools the model does not call has shown what came of them.
@@ -125,7 +133,8 @@ export async function drive(
       seen: mark,
       isSent: () => agent.says !== undefined || JSON.stringify(model.requests).includes(mark),
       isDone: (shown) => /STUB (DONE|HAS NO TOOL)/.test(shown) || shown.includes('HELD-42'),
-      withinMs: WITHIN_MS,
+      withinMs: WITHIN_MS * slow,
+      slow,
     });
     const lines = (shown: string): number => (shown.match(/^hoop: /gm) ?? []).length;
     const before = Math.max(0, ...screens.slice(0, screens.indexOf(meanwhile[0] ?? '')).map(lines));
@@ -141,6 +150,7 @@ async function headless(
   [program = '', ...words]: readonly string[],
   cwd: string,
   env: NodeJS.ProcessEnv,
+  withinMs: number,
 ): Promise<{ status: number | undefined; output: string }> {
   const child = spawn(program, words, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -149,7 +159,7 @@ async function headless(
       output += String(bytes);
     });
   }
-  const deadline = setTimeout(() => child.kill('SIGKILL'), WITHIN_MS);
+  const deadline = setTimeout(() => child.kill('SIGKILL'), withinMs);
   const [status] = await once(child, 'exit');
   clearTimeout(deadline);
   return { status: status ?? undefined, output };

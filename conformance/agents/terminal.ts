@@ -17,6 +17,8 @@ export interface TerminalTask {
   readonly isSent: () => boolean;
   readonly isDone: (screen: string) => boolean;
   readonly withinMs: number;
+  /** So many times as often it is looked at before it is given up. */
+  readonly slow: number;
 }
 
 export interface TerminalResult {
@@ -62,7 +64,7 @@ export async function runInTerminal(task: TerminalTask): Promise<TerminalResult>
   };
   /** Animations never stand still; so long they may take. */
   const still = async (): Promise<void> => {
-    for (let times = 0, before = ''; times < 6 && !isDead(); times += 1) {
+    for (let times = 0, before = ''; times < 6 * task.slow && !isDead(); times += 1) {
       await sleep(2000);
       const screen = look();
       if (screen.trim() !== '' && screen === before) {
@@ -74,7 +76,10 @@ export async function runInTerminal(task: TerminalTask): Promise<TerminalResult>
   /** Before, the terminal would echo what is typed, and the agent not read it. */
   const begun = async (): Promise<void> => {
     const isHoop = (line: string): boolean => line.trim() === '' || line.startsWith('hoop:');
-    for (let seconds = 0; seconds < 60 && !isDead() && look().split('\n').every(isHoop); ) {
+    for (
+      let seconds = 0;
+      seconds < 60 * task.slow && !isDead() && look().split('\n').every(isHoop);
+    ) {
       await sleep(1000);
       seconds += 1;
     }
@@ -97,19 +102,19 @@ export async function runInTerminal(task: TerminalTask): Promise<TerminalResult>
       await keys('Enter');
       await sleep(3000);
       tries += 1;
-    } while (tries < 8 && !task.isSent() && !isDead());
+    } while (tries < 8 * task.slow && !task.isSent() && !isDead());
     while (!isDead() && !task.isDone(look()) && Date.now() < over) {
       await sleep(1000);
     }
     const meanwhile = screens.slice(start);
     await keys('-l', '/exit');
     for (const name of ['Enter', 'Enter', 'C-c', 'C-c', 'C-d']) {
-      for (let seconds = 0; seconds < 5 && !isDead(); seconds += 1) {
+      for (let seconds = 0; seconds < 5 * task.slow && !isDead(); seconds += 1) {
         await sleep(1000);
       }
       await keys(name);
     }
-    for (let seconds = 0; seconds < 10 && !isDead(); seconds += 1) {
+    for (let seconds = 0; seconds < 10 * task.slow && !isDead(); seconds += 1) {
       await sleep(1000);
     }
     look();
