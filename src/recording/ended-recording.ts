@@ -76,7 +76,7 @@ export class EndedRecording {
     const { store, session } = options;
     const directory = recordingDirectory(store, session);
     await requireFiles(directory);
-    const keys = loadRecordingKeys(store.dataDir, session);
+    const keys = loadRecordingKeys(store.keysDir, session);
     const open: OpenOptions = {
       directory,
       session,
@@ -199,7 +199,7 @@ export class EndedRecording {
   bundle(): Promise<Bundle> {
     return this.#serial(async () => {
       // Always the current keyring: it lists the old keys too, and clients refuse older versions.
-      const keyring = await readText(join(this.#options.store.dataDir, 'keys', 'keyring.note'));
+      const keyring = await readText(join(this.#options.store.keysDir, 'keyring.note'));
       if (keyring === undefined) {
         throw new HoopError('HOOP_CONFIG', 'the keyring is missing');
       }
@@ -392,7 +392,7 @@ function signingKeyFor({ store, gatewayKey }: EndedOptions, certificate: string)
   if (sameBytes(wanted, gatewayKey.publicKey)) {
     return gatewayKey;
   }
-  const retired = retiredGatewayKey(join(store.dataDir, 'keys'), wanted);
+  const retired = retiredGatewayKey(store.keysDir, wanted);
   if (retired === undefined) {
     throw new HoopError('HOOP_RECORDING_DAMAGED', 'the key that signs this session is gone', {
       hint: 'Restore the keys directory from the backup.',

@@ -106,7 +106,7 @@ export class GatewayRecording implements AsyncDisposable {
   static async create(options: GatewayRecordingOptions): Promise<GatewayRecording> {
     const { store, session, keys, certificate } = options;
     const directory = recordingDirectory(store, session);
-    storeRecordingKeys(store.dataDir, session, keys, (options.system ?? realSystem).nowMs());
+    storeRecordingKeys(store.keysDir, session, keys, (options.system ?? realSystem).nowMs());
     await createRecordingDirectory(directory);
     writePrivateFile(`${directory}/${CERTIFICATE_FILE}`, certificate);
     return new GatewayRecording(options, directory);

@@ -1,9 +1,11 @@
 /** Files that hold keys: 0600, written whole or not at all, refused when others may read them. */
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
   fstatSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -45,6 +47,43 @@ export function readPrivateFile(path: string): Uint8Array | undefined {
 export function writePrivateFile(path: string, content: Uint8Array | string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}.tmp`;
+  writeAside(temporary, content);
+  renameSync(temporary, path);
+  syncDirectoryOf(path);
+}
+
+/**
+ * Whole or not at all, and once: of several processes that make it at the same time all have that
+ * of the first.
+ * @returns what is in it when this returns, on disk
+ * @throws HoopError HOOP_CONFIG for loose modes
+ */
+export function createPrivateFile(path: string, make: () => Uint8Array): Uint8Array {
+  const before = readPrivateFile(path);
+  if (before !== undefined) return before;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // Process ids are of a container; two of them may share the directory.
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
+  writeAside(temporary, make());
+  try {
+    // Unlike rename it does not replace: it is the first, or fails.
+    linkSync(temporary, path);
+  } catch (error) {
+    if (!isExisting(error)) throw error;
+  } finally {
+    unlinkSync(temporary);
+  }
+  syncDirectoryOf(path);
+  const content = readPrivateFile(path);
+  if (content === undefined) throw new Error(`"${path}" was removed while it was made`);
+  return content;
+}
+
+function isExisting(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST';
+}
+
+function writeAside(temporary: string, content: Uint8Array | string): void {
   const fd = openSync(temporary, 'w', 0o600);
   try {
     // Not writeSync: on a disk that is nearly full it may take a part and call that a success.
@@ -56,7 +95,9 @@ export function writePrivateFile(path: string, content: Uint8Array | string): vo
   } finally {
     closeSync(fd);
   }
-  renameSync(temporary, path);
+}
+
+function syncDirectoryOf(path: string): void {
   const directory = openSync(dirname(path), 'r');
   try {
     fsyncSync(directory);

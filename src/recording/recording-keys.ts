@@ -12,7 +12,7 @@ import { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 import { fromBase64, toBase64, utf8 } from './encoding.ts';
 import { TAG_LENGTH } from './frame.ts';
 import { parseShape } from './parse-shape.ts';
-import { readPrivateFile, writePrivateFile } from './private-file.ts';
+import { createPrivateFile, readPrivateFile, writePrivateFile } from './private-file.ts';
 
 const KEY_LENGTH = 32;
 const NONCE_LENGTH = 12;
@@ -35,19 +35,19 @@ export function newRecordingKeys(): RecordingKeys {
   return { dataKey: randomBytes(KEY_LENGTH), saltKey: randomBytes(KEY_LENGTH) };
 }
 
+/**
+ * @param keysDir the gateway's keys; other nodes may use it, and have the same key of the week
+ */
 export function storeRecordingKeys(
-  dataDir: string,
+  keysDir: string,
   session: string,
   keys: RecordingKeys,
   nowMs: number,
 ): void {
   const kek = weekOf(nowMs);
-  const kekPath = join(dataDir, 'keys', 'kek', `${kek}.key`);
-  let wrappingKey = readPrivateFile(kekPath);
-  if (wrappingKey === undefined) {
-    wrappingKey = randomBytes(KEY_LENGTH);
-    writePrivateFile(kekPath, wrappingKey);
-  }
+  const wrappingKey = createPrivateFile(join(keysDir, 'kek', `${kek}.key`), () =>
+    randomBytes(KEY_LENGTH),
+  );
   const nonce = randomBytes(NONCE_LENGTH);
   const cipher = createCipheriv('aes-256-gcm', wrappingKey, nonce);
   cipher.setAAD(aadFor(session, kek));
@@ -58,18 +58,18 @@ export function storeRecordingKeys(
     cipher.getAuthTag(),
   ]);
   const record = { v: 1, kek, nonce: toBase64(nonce), wrapped: toBase64(wrapped) };
-  writePrivateFile(recordPath(dataDir, session), canonicalJson(record));
+  writePrivateFile(recordPath(keysDir, session), canonicalJson(record));
 }
 
 /** @throws HoopError HOOP_RECORDING_LOST: never recorded, or erased; HOOP_RECORDING_DAMAGED */
-export function loadRecordingKeys(dataDir: string, session: string): RecordingKeys {
-  const bytes = readPrivateFile(recordPath(dataDir, session));
+export function loadRecordingKeys(keysDir: string, session: string): RecordingKeys {
+  const bytes = readPrivateFile(recordPath(keysDir, session));
   if (bytes === undefined) {
     throw new HoopError('HOOP_RECORDING_LOST', 'the keys of this recording are gone');
   }
   const what = 'the key record';
   const record = parseShape(Record, parseCanonicalJson(bytes, what), what);
-  const wrappingKey = readPrivateFile(join(dataDir, 'keys', 'kek', `${record.kek}.key`));
+  const wrappingKey = readPrivateFile(join(keysDir, 'kek', `${record.kek}.key`));
   if (wrappingKey === undefined) {
     throw new HoopError('HOOP_RECORDING_LOST', 'the keys of this recording have been destroyed');
   }
@@ -93,11 +93,11 @@ export function loadRecordingKeys(dataDir: string, session: string): RecordingKe
   }
 }
 
-function recordPath(dataDir: string, session: string): string {
+function recordPath(keysDir: string, session: string): string {
   if (!isSessionId(session)) {
     throw new HoopError('HOOP_SESSION_UNKNOWN', 'not a session id');
   }
-  return join(dataDir, 'keys', 'sessions', `${session}.json`);
+  return join(keysDir, 'sessions', `${session}.json`);
 }
 
 function aadFor(session: string, kek: string): Uint8Array {

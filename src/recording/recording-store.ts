@@ -1,4 +1,4 @@
-/** Where a gateway keeps recordings: `<dataDir>/rec/<date>/<session>/`, keys in `<dataDir>/keys`. */
+/** Where a gateway keeps recordings: `<dataDir>/rec/<date>/<session>/`, keys in a directory of their own. */
 import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from '../home.ts';
@@ -16,13 +16,18 @@ export const CLOSED_FILE = 'closed';
 
 export interface RecordingStore extends AsyncDisposable {
   readonly dataDir: string;
+  /** Keys of recordings, and those that sign. */
+  readonly keysDir: string;
   readonly hasher: LeafHasher;
 }
 
-export async function openRecordingStore(dataDir: string): Promise<RecordingStore> {
+export async function openRecordingStore(
+  dataDir: string,
+  keysDir: string = join(dataDir, 'keys'),
+): Promise<RecordingStore> {
   await mkdir(join(dataDir, 'rec'), { recursive: true, mode: 0o700 });
   const hasher = new LeafHasher();
-  return { dataDir, hasher, [Symbol.asyncDispose]: () => hasher[Symbol.asyncDispose]() };
+  return { dataDir, keysDir, hasher, [Symbol.asyncDispose]: () => hasher[Symbol.asyncDispose]() };
 }
 
 /** The date is in the id: a UUIDv7 begins with its time. @throws FormatError */

@@ -2,7 +2,7 @@
  * As much of a gateway as a login needs, over real TLS: info, token, logout, whoami. It stands on
  * the same Identity as the real one, in front of a provider of the test's choice.
  */
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,7 @@ import type { IdentityProvider } from '../../src/gateway/identity/identity-provi
 import { whoamiReply } from '../../src/gateway/identity/whoami-reply.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { signKeyring } from '../../src/recording/keyring.ts';
+import { Secret } from '../../src/secret.ts';
 import { MemoryIdentityStore } from '../gateway/identity/memory-identity-store.ts';
 import { listen } from './listen.ts';
 
@@ -60,6 +61,7 @@ export async function startTestGateway(provider: TestProvider): Promise<TestGate
     providers: () => [provider],
     roles: () => ({ auditor: ['auditors'], approver: ['approvers'] }),
     signingKey: generateKeyPairSync('ed25519').privateKey,
+    handleKey: new Secret<Uint8Array>(randomBytes(32)),
     store: new MemoryIdentityStore(),
     clock: () => Date.now() + gateway.aheadMs,
   });

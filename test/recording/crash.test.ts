@@ -294,7 +294,7 @@ describe('torn ends', () => {
     await truncate(file, (await stat(file)).size - 100);
     const before = await readFile(file);
     const nowMs = Date.now();
-    storeRecordingKeys(bench.store.dataDir, pair.session, newRecordingKeys(), nowMs);
+    storeRecordingKeys(bench.store.keysDir, pair.session, newRecordingKeys(), nowMs);
     await expect(bench.ended(pair.session)).rejects.toMatchObject({
       code: 'HOOP_RECORDING_DAMAGED',
       message: 'frame 0 was altered',

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openGatewayKeys, retiredGatewayKey } from '../../src/recording/gateway-keys.ts';
 import { isListed, openKeyring } from '../../src/recording/keyring.ts';
@@ -110,11 +112,11 @@ describe('recording keys', () => {
 
   test('are gone when the record or the key of the week is deleted', async () => {
     storeRecordingKeys(directory, session, newRecordingKeys(), START);
-    await rm(join(directory, 'keys', 'kek'), { recursive: true });
+    await rm(join(directory, 'kek'), { recursive: true });
     expect(() => loadRecordingKeys(directory, session)).toThrow(
       'the keys of this recording have been destroyed',
     );
-    await rm(join(directory, 'keys', 'sessions', `${session}.json`));
+    await rm(join(directory, 'sessions', `${session}.json`));
     expect(() => loadRecordingKeys(directory, session)).toThrow(
       'the keys of this recording are gone',
     );
@@ -123,9 +125,36 @@ describe('recording keys', () => {
   test('do not open as the keys of another session', async () => {
     const other = newSessionId(START, new Uint8Array(16).fill(8));
     storeRecordingKeys(directory, session, newRecordingKeys(), START);
-    const folder = join(directory, 'keys', 'sessions');
+    const folder = join(directory, 'sessions');
     await rename(join(folder, `${session}.json`), join(folder, `${other}.json`));
     expect(() => loadRecordingKeys(directory, other)).toThrow('the key record was altered');
+  });
+
+  test('two processes that make the key of a week at once have the same', async () => {
+    const weeks = 60;
+    const script = join(import.meta.dirname, 'week-keys-writer.ts');
+    const writers = [1, 2].map(() =>
+      spawn(process.execPath, [script, directory, String(weeks)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      }),
+    );
+    const said = writers.map(({ stdout }) =>
+      createInterface({ input: stdout })[Symbol.asyncIterator](),
+    );
+    for (const lines of said) expect((await lines.next()).value).toBe('ready');
+    for (const { stdin } of writers) stdin.end('go');
+    for (const lines of said) {
+      let stored = 0;
+      for await (const line of lines) {
+        // One that another key of the week had replaced would not open any more.
+        loadRecordingKeys(directory, String(line));
+        stored += 1;
+      }
+      expect(stored).toBe(weeks);
+    }
+    const kept = await readdir(join(directory, 'kek'));
+    expect(kept.filter((name) => !name.endsWith('.key'))).toEqual([]);
+    expect(kept).toHaveLength(weeks);
   });
 
   test('a session id that is none reaches no file', () => {

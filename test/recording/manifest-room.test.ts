@@ -115,7 +115,7 @@ test('of cuts after the end as many are taken as an upload needs, not one for ea
   await pair.client.close();
   const ended = await bench.ended(pair.session);
   const directory = recordingDirectory(bench.store, pair.session);
-  const keys = loadRecordingKeys(bench.store.dataDir, pair.session);
+  const keys = loadRecordingKeys(bench.store.keysDir, pair.session);
   await using hasher = new LeafHasher();
   const offer = async (down: number) => {
     const open = { directory, session: pair.session, keys, hasher } as const;

@@ -352,7 +352,7 @@ describe('what is not shown', () => {
 
   test('because the keys were erased: the leaves give the roots, the headers the heads', async () => {
     const directory = pair.gateway.directory;
-    const keys = loadRecordingKeys(bench.store.dataDir, pair.session);
+    const keys = loadRecordingKeys(bench.store.keysDir, pair.session);
     const { hasher } = bench.store;
     const opened = await openRecording({ directory, session: pair.session, keys, hasher });
     const leaves = Buffer.concat(opened.places.map((_, at) => leafAt(opened, at)));

@@ -19,7 +19,7 @@ test('a long recording is checked in lots, and others have their turn between th
   }
   await pair.end();
   const { directory } = pair.gateway;
-  const { dataKey } = loadRecordingKeys(bench.store.dataDir, pair.session);
+  const { dataKey } = loadRecordingKeys(bench.store.keysDir, pair.session);
   const opened = vi.mocked(frame.openFrame).mock.calls;
   const before = opened.length;
   let isOver = false;

@@ -2,7 +2,7 @@
  * What people typed, at rest: the index holds no SQL and no values in the clear, so that a copy of
  * it tells nothing. AES-256-GCM: 12 bytes nonce, ciphertext, 16 bytes tag.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Secret } from '../../secret.ts';
 
 const ALGORITHM = 'aes-256-gcm';
@@ -12,11 +12,9 @@ const TAG_BYTES = 16;
 export class SealedJson {
   readonly #key: Uint8Array;
 
-  /** @param secret of this gateway; the key that is used is derived from it for this use alone. */
-  constructor(secret: Secret<Uint8Array>) {
-    this.#key = new Uint8Array(
-      hkdfSync('sha256', secret.expose(), '', 'hoop/approval-details/v1', 32),
-    );
+  /** @param key 32 bytes, for this use alone */
+  constructor(key: Secret<Uint8Array>) {
+    this.#key = key.expose();
   }
 
   /** @param about is authenticated with it: what was sealed for one id does not open for another. */

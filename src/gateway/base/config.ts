@@ -1,6 +1,6 @@
 /** The gateway's own configuration: what is not policy. See docs for a commented example. */
 import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { problemLine } from '../../policy/load-policy.ts';
@@ -37,6 +37,8 @@ export interface GatewayConfig {
   readonly sessionUrl: string | undefined;
   readonly tls: CertificateFiles;
   readonly dataDir: string;
+  /** Nodes of one store have the same; default: `keys` in the data directory. */
+  readonly keysDir: string;
   readonly policy: {
     readonly repository: string;
     readonly branch: string;
@@ -101,6 +103,7 @@ const ConfigFile = z.strictObject({
     .optional(),
   tls: z.strictObject({ cert: NonEmpty, key: NonEmpty }),
   dataDir: NonEmpty,
+  keysDir: NonEmpty.optional(),
   policy: z.strictObject({
     repository: NonEmpty.refine((text) => !text.startsWith('-'), 'must not begin with "-"'),
     branch: z
@@ -204,6 +207,7 @@ function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayCo
     sessionUrl: file.sessionUrl,
     tls: { certFile: at(file.tls.cert), keyFile: at(file.tls.key) },
     dataDir: at(file.dataDir),
+    keysDir: file.keysDir === undefined ? join(at(file.dataDir), 'keys') : at(file.keysDir),
     policy: {
       // A URL or scp-like address stays as it is; a path is relative to the file, as all others.
       repository: /^[a-z][a-z0-9+.-]*:\/\/|^[^/]+@[^/]+:/i.test(file.policy.repository)

@@ -2,11 +2,15 @@
  * The gateway's keys, renewed while it runs: one that is up for months must not hand out
  * certificates of a session CA that has ended meanwhile.
  */
+import { join } from 'node:path';
 import { type GatewayKeys, openGatewayKeys } from '../../recording/gateway-keys.ts';
+import { lockFile } from '../base/file-lock.ts';
 import { errorFields, type Log } from '../base/log.ts';
 
 /** Keys are due days before they end: openGatewayKeys says how many. */
 const CHECK_EVERY_MS = 6 * 60 * 60_000;
+/** Making keys takes milliseconds. */
+const LOCK_WAIT_MS = 10_000;
 
 export interface CurrentKeysOptions {
   readonly directory: string;
@@ -50,6 +54,9 @@ export class CurrentKeys {
 
   #open(nowMs: number): GatewayKeys {
     const { directory, gateway } = this.#options;
+    // Two nodes that share the directory make and renew keys one after the other: the second finds
+    // those of the first.
+    using _ = lockFile(join(directory, 'lock'), LOCK_WAIT_MS);
     return openGatewayKeys({ directory, gateway, nowMs });
   }
 }

@@ -28,7 +28,7 @@ import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof
 import { type HttpReply, refusalReply } from './http-reply.ts';
 import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
 import { gatewayName, issueTokens } from './issue-tokens.ts';
-import { Logins, type RevokedListener } from './logins.ts';
+import { Logins, type LoginsOptions, type RevokedListener } from './logins.ts';
 import type { LoggedOut } from './logout-token.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
 import { ProviderLogouts } from './provider-logouts.ts';
@@ -45,7 +45,7 @@ const GRANT_REFRESH = 'refresh_token';
 const GRANT_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 /** The policy in all of it is the one in force. */
-export interface IdentityOptions extends TokenExchangeOptions {
+export interface IdentityOptions extends TokenExchangeOptions, Pick<LoginsOptions, 'handleKey'> {
   /** With its agent, if the policy says that the login is one. */
   readonly withOwnAgent?: (principal: Principal) => Principal;
   /** A login was refused, or was not renewed. */

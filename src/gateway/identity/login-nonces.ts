@@ -20,7 +20,7 @@ export class LoginNonces {
   readonly #key: Uint8Array;
   readonly #clock: () => number;
 
-  /** @param signingKey the gateway's */
+  /** @param signingKey of session tokens */
   constructor(signingKey: KeyObject, clock: () => number) {
     const secret = signingKey.export({ type: 'pkcs8', format: 'der' });
     this.#key = new Uint8Array(hkdfSync('sha256', secret, '', 'hoop/login-nonce/v1', 32));

@@ -1,6 +1,7 @@
 /** Logins and their refresh handles: one handle is good at a time, an older one ends the login. */
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
+import type { Secret } from '../../secret.ts';
 import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
 import type { LoginClaims } from './login-claims.ts';
 import { LOGIN_SECONDS, loginExpired, WORKLOAD_LOGIN_SECONDS } from './login-length.ts';
@@ -17,7 +18,8 @@ const MAX_RUNS_BEFORE_NESTED = 800;
 const REFRESH_GRACE_MS = 30_000;
 
 export interface LoginsOptions {
-  readonly signingKey: KeyObject;
+  /** MACs refresh handles. */
+  readonly handleKey: Secret<Uint8Array>;
   readonly store: IdentityStore;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -42,7 +44,7 @@ export class Logins {
 
   constructor(options: LoginsOptions) {
     this.#options = options;
-    this.handles = new RefreshHandles(options.signingKey);
+    this.handles = new RefreshHandles(options.handleKey);
   }
 
   /**

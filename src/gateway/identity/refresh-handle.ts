@@ -3,7 +3,8 @@
  * each login and nothing that could be stolen from it. The same generation always gives the same
  * handle, so a client whose reply was lost can simply ask again.
  */
-import { createHmac, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { Secret } from '../../secret.ts';
 import { tokenError } from './token-error.ts';
 
 const PATTERN = /^hr1\.([A-Za-z0-9_-]{22})\.(0|[1-9]\d{0,8})\.([A-Za-z0-9_-]{43})$/;
@@ -16,10 +17,9 @@ export interface RefreshHandle {
 export class RefreshHandles {
   readonly #key: Uint8Array;
 
-  /** @param signingKey the gateway's: a new one ends all logins */
-  constructor(signingKey: KeyObject) {
-    const secret = signingKey.export({ type: 'pkcs8', format: 'der' });
-    this.#key = new Uint8Array(hkdfSync('sha256', secret, '', 'hoop/refresh-handle/v1', 32));
+  /** @param key for this use alone: a new one ends all logins */
+  constructor(key: Secret<Uint8Array>) {
+    this.#key = key.expose();
   }
 
   encode({ family, generation }: RefreshHandle): string {

@@ -27,7 +27,7 @@ const TYPE_JWT = 'urn:ietf:params:oauth:token-type:jwt';
 
 export interface TokenExchangeOptions extends LoginPolicy {
   readonly store: IdentityStore;
-  /** Ed25519, private. */
+  /** Ed25519, private; of session tokens. */
   readonly signingKey: KeyObject;
 }
 

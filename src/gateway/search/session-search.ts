@@ -246,7 +246,7 @@ export class SessionSearch implements AsyncDisposable {
   ): Promise<SearchAnswer> {
     let dataKey: Uint8Array;
     try {
-      dataKey = loadRecordingKeys(this.#options.store.dataDir, session).dataKey;
+      dataKey = loadRecordingKeys(this.#options.store.keysDir, session).dataKey;
     } catch (error) {
       const { code, message } = errorFields(error);
       return code === 'HOOP_RECORDING_LOST'

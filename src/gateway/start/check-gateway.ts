@@ -1,7 +1,7 @@
 /** `hoop gateway check`: what would keep a gateway with this configuration from working. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { HoopError } from '../../errors.ts';
@@ -51,6 +51,9 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       return 'certificate and key fit';
     }),
     await attempt('data directory', () => checkDataDirectory(config.dataDir)),
+    ...(dirname(config.keysDir) === config.dataDir
+      ? []
+      : [await attempt('keys directory', () => checkDataDirectory(config.keysDir))]),
     await attempt('credentials', async () => {
       await credentials.check();
       return `${Object.keys(config.credentials).length} can be read`;

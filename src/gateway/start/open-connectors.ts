@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 
 export async function openConnectors(
   { config, clock, log, opened }: Opening,
-  { credentials, database, directory, maskKey }: GatewayData,
+  { credentials, database, directory, secrets }: GatewayData,
   { policy, followPolicy }: OpenPolicy,
   sources: readonly GatewaySource[],
 ) {
@@ -22,7 +22,7 @@ export async function openConnectors(
       policy,
       database,
       dataDirectory: directory.path,
-      key: maskKey,
+      key: secrets.mask,
       log,
       clock,
     }),

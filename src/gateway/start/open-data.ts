@@ -11,7 +11,8 @@ import { IndexStore } from '../index/index-store.ts';
 import { SessionIndex } from '../index/session-index.ts';
 import { EndedRecordings } from '../sessions/ended-recordings.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
-import { openDataDirectory, openMaskKey } from './data-directory.ts';
+import { openDataDirectory } from './data-directory.ts';
+import { openGatewaySecrets } from './gateway-secrets.ts';
 
 /** What every stage is given. */
 export interface Opening {
@@ -29,14 +30,17 @@ export async function openData(
   { config, env, clock, log, opened }: Opening,
   sources: readonly GatewaySource[],
 ) {
-  const directory = await openDataDirectory(config.dataDir);
+  const directory = await openDataDirectory(config);
   // First, because it holds the lock on the directory.
   const database = opened.use(IndexStore.open(directory.index));
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
   const keys = new CurrentKeys({ directory: directory.keys, gateway: config.name, clock, log });
-  const maskKey = await openMaskKey(directory);
+  const secrets = openGatewaySecrets(directory.keys, {
+    gatewayKey: keys.get().gatewayKey.privateKey,
+    isNew: directory.isNew,
+  });
   const index = new SessionIndex(
     database.store,
     clock,
@@ -44,7 +48,7 @@ export async function openData(
     doesActs(sources),
   );
   opened.defer(() => index.flush());
-  const store = opened.use(await openRecordingStore(directory.path));
+  const store = opened.use(await openRecordingStore(directory.path, directory.keys));
   const ended = new EndedRecordings({
     store,
     gatewayKey: () => keys.get().gatewayKey,
@@ -65,7 +69,7 @@ export async function openData(
     credentials,
     allowedSigners,
     keys,
-    maskKey,
+    secrets,
     index,
     store,
     ended,

@@ -15,7 +15,7 @@ import type { OpenPolicy } from './open-policy.ts';
 /** @param origins under which clients know the gateway: known when it listens. */
 export async function openLogins(
   { clock, log }: Opening,
-  { directory, database, keys }: GatewayData,
+  { directory, database, secrets }: GatewayData,
   { policy, first, approvals, blocks }: OpenPolicy,
   sessions: Sessions,
   origins: () => readonly string[],
@@ -38,8 +38,8 @@ export async function openLogins(
     onLogoutRefused: (error, login) =>
       log.warn('logout.refused', { ...errorFields(error), ...login }),
     requireUnblocked: (principal) => blocks.require(principal),
-    // That of the start: a new one ends all logins.
-    signingKey: keys.get().gatewayKey.privateKey,
+    signingKey: secrets.tokens,
+    handleKey: secrets.handles,
     store: identityStore,
     clock,
   });

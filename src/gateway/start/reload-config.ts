@@ -26,6 +26,7 @@ const FIXED: Readonly<Record<Fixed, true>> = {
   publicUrl: true,
   sessionUrl: true,
   dataDir: true,
+  keysDir: true,
   policy: true,
   recording: true,
   limits: true,

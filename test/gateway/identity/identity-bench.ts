@@ -1,5 +1,5 @@
 /** An Identity with its issuer, a clock that tests move, and a client that makes honest requests. */
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { decodeJwt, type JWTPayload } from 'jose';
 import { ErrorBody } from '../../../src/api/http.ts';
 import { TokenReply } from '../../../src/api/login.ts';
@@ -16,6 +16,7 @@ import { Identity } from '../../../src/gateway/identity/identity.ts';
 import type { IdentityProvider } from '../../../src/gateway/identity/identity-provider.ts';
 import type { IdentityStore } from '../../../src/gateway/identity/identity-store.ts';
 import type { WorkloadRule } from '../../../src/policy/workloads/workload-rule.ts';
+import { Secret } from '../../../src/secret.ts';
 import { MemoryIdentityStore } from './memory-identity-store.ts';
 import { TestIssuer } from './test-issuer.ts';
 
@@ -29,6 +30,7 @@ export class IdentityBench implements AsyncDisposable {
   readonly issuer: TestIssuer;
   readonly store: IdentityStore;
   readonly signingKey = generateKeyPairSync('ed25519').privateKey;
+  readonly handleKey = new Secret<Uint8Array>(randomBytes(32));
   readonly key = generateDpopKey();
   providers: IdentityProvider[];
   workloads: readonly WorkloadRule[] = [];
@@ -180,6 +182,7 @@ export class IdentityBench implements AsyncDisposable {
       workloads: () => this.workloads,
       onRefused: ({ code }, login) => this.refused.push({ code, ...login }),
       signingKey: this.signingKey,
+      handleKey: this.handleKey,
       store: this.store,
       clock: () => this.now(),
     });

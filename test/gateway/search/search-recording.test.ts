@@ -30,11 +30,13 @@ afterAll(async () => {
 
 function job(changes: Partial<SearchJob> = {}): SearchJob {
   const dataDir = join(made.directory, 'gateway');
-  const store = { dataDir, hasher: new LeafHasher(), [Symbol.asyncDispose]: async () => undefined };
+  const keysDir = join(dataDir, 'keys');
+  const hasher = new LeafHasher();
+  const store = { dataDir, keysDir, hasher, [Symbol.asyncDispose]: async () => undefined };
   return {
     directory: recordingDirectory(store, made.session),
     session: made.session,
-    dataKey: loadRecordingKeys(dataDir, made.session).dataKey,
+    dataKey: loadRecordingKeys(keysDir, made.session).dataKey,
     isLive: false,
     maxBytes: 1024 * 1024 * 1024,
     maxMs: 60_000,
