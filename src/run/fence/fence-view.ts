@@ -5,6 +5,7 @@
 import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
+import { type GitValue, settingsOfEnvironment } from '../later/git-settings.ts';
 import { gitDirectory, isRepository } from './git-directory.ts';
 import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, isHistory, MOVED_BY } from './hidden-places.ts';
 import { inHome } from './in-home.ts';
@@ -55,8 +56,9 @@ export interface FenceView {
   readonly neverWritten: readonly string[];
   /** Of git, that may be written. */
   readonly repositories: readonly string[];
-  /** Of git, in every repository. */
+  /** Of git, in every repository: files of settings, and settings of the environment. */
   readonly gitSettings: readonly string[];
+  readonly gitValues: readonly GitValue[];
   /** To be known from now on, before anything runs inside. */
   readonly known: Known;
 }
@@ -157,6 +159,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
     neverWritten: never,
     repositories,
     gitSettings: gitSettings(homes, env),
+    gitValues: settingsOfEnvironment(env),
     known: {
       places: [...places, ...(git === undefined ? [] : [{ path: git }])],
       links,

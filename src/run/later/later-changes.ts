@@ -9,6 +9,7 @@ import type { FenceView } from '../fence/fence-view.ts';
 import { isBelow } from '../fence/is-below.ts';
 import type { Kept } from '../fence/shadow-state.ts';
 import { ABSENT, FileState, isSame, readState, statOf } from './file-state.ts';
+import { GitValue } from './git-settings.ts';
 import {
   type Looked,
   linksSince,
@@ -39,6 +40,7 @@ const WatchText = z.object({
   projects: Paths,
   repositories: Paths,
   gitSettings: Paths,
+  gitValues: z.array(GitValue).readonly().default([]),
   paths: Paths,
   patterns: Paths,
   kept: Paths,
@@ -56,7 +58,7 @@ export const BeforeRun = z.object({
 export type BeforeRun = z.infer<typeof BeforeRun>;
 
 export function watchOf(
-  { cwd, cwdIs, known, neverWritten, repositories, gitSettings }: WatchedView,
+  { cwd, cwdIs, known, neverWritten, repositories, gitSettings, gitValues }: WatchedView,
   kept: Kept = { directories: [], instructions: [] },
 ): Watch {
   const places = known.places.map(({ path }) => path);
@@ -65,6 +67,7 @@ export function watchOf(
     projects: places.filter((place) => cwdIs === 'writable' && place === cwd),
     repositories,
     gitSettings,
+    gitValues,
     paths: neverWritten,
     patterns: kept.instructions,
     kept: kept.directories,
@@ -73,7 +76,7 @@ export function watchOf(
 
 type WatchedView = Pick<
   FenceView,
-  'cwd' | 'cwdIs' | 'known' | 'neverWritten' | 'repositories' | 'gitSettings'
+  'cwd' | 'cwdIs' | 'known' | 'neverWritten' | 'repositories' | 'gitSettings' | 'gitValues'
 >;
 
 export function beforeRun(watch: Watch, most: number = MAX_DIRECTORIES.before): BeforeRun {

@@ -1,24 +1,19 @@
 /** What the settings of a repository and of the person name: git runs it, or reads it as settings of its own. */
-import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, normalize, resolve } from 'node:path';
 import { realOf, statOf } from './file-state.ts';
+import {
+  type Effort,
+  includedPath,
+  inFull,
+  type Setting,
+  settingsFrom,
+  shortText,
+} from './git-settings.ts';
 
-/** Longer ones nobody writes. */
-const MAX_BYTES = 256 * 1024;
 /** Names and places of other repositories, which may be called as a file is. An alias begins with `!`. */
 const NO_COMMANDS: ReadonlySet<string> = new Set([
   ...['name', 'email', 'url', 'pushurl', 'fetch', 'push', 'remote', 'merge', 'rebase'],
 ]);
-/** Files of settings that include one another. */
-const MAX_FILES = 100;
-
-/** A setting, and the file in which it stands. */
-export interface Setting {
-  readonly key: string;
-  readonly value: string;
-  readonly from: string;
-}
 
 /**
  * Paths, there or not: `core.hooksPath`, `include.path`, and files that commands (`core.fsmonitor`,
@@ -26,79 +21,69 @@ export interface Setting {
  * @param git a repository, or the file of a worktree or a submodule that leads to one
  * @param persons settings of the person, which hold in every repository
  */
-export function namedByGit(git: string, persons: readonly Setting[]): readonly string[] {
-  const leads = /^gitdir: (.+)$/m.exec(shortText(git) ?? '')?.[1];
+export function namedByGit(
+  git: string,
+  persons: readonly Setting[],
+  effort: Effort,
+): readonly string[] {
+  const leads = /^gitdir: (.+)$/m.exec(shortText(git, effort) ?? '')?.[1];
   const directory = leads === undefined ? git : resolve(dirname(git), leads);
-  const common = resolve(directory, shortText(join(directory, 'commondir'))?.trim() ?? '');
+  const commonDir = shortText(join(directory, 'commondir'), effort)?.trim() ?? '';
+  const common = resolve(directory, commonDir);
   const own = [join(common, 'config'), join(directory, 'config.worktree')].flatMap((path) =>
-    settingsFrom(path),
+    settingsFrom(path, effort),
   );
   const top = leads === undefined ? topOf(git, own) : dirname(git);
-  return [...new Set([...own, ...persons].flatMap((setting) => namedBy(setting, top)))];
+  return [...new Set([...own, ...persons].flatMap((setting) => namedBy(setting, top, effort)))];
 }
 
 /**
- * Of a file of settings, and of those that it includes, whatever the condition; each once, since a
- * run can write settings that include themselves thousands of times.
+ * What settings of the person name by a path that is relative: it holds wherever somebody makes a
+ * repository or stands in one, so it is watched in any directory, repository or not.
+ * @returns paths below a directory
  */
-export function settingsFrom(config: string, seen = new Set<string>()): readonly Setting[] {
-  if (seen.has(config) || seen.size >= MAX_FILES) return [];
-  seen.add(config);
-  return settingsIn(config).flatMap((one) =>
-    one.key === 'path' ? [one, ...settingsFrom(included(one), seen)] : [one],
-  );
+export function namedAnywhere(persons: readonly Setting[], effort: Effort): readonly string[] {
+  const words = persons.flatMap((setting) => {
+    const { key, value } = setting;
+    if (key === 'hookspath') return [inFull(value)];
+    if (key === 'path') return [];
+    // Without a slash it is a program of PATH, or a word.
+    return wordsOf(setting, effort).filter((word) => word.includes('/'));
+  });
+  const relative = words
+    .filter((word) => !isAbsolute(word) && !word.includes(':'))
+    // What is beside one directory is in another.
+    .map((word) =>
+      normalize(word)
+        .replace(/^(\.\.\/)+/, '')
+        .replace(/\/$/, ''),
+    );
+  return [...new Set(relative)].filter((path) => !['', '.', '..'].includes(path));
 }
 
 /** Where commands of the repository run. */
 function topOf(git: string, own: readonly Setting[]): string {
   const worktree = own.find(({ key }) => key === 'worktree')?.value;
-  if (worktree !== undefined) return resolve(git, pathOf(worktree));
+  if (worktree !== undefined) return resolve(git, inFull(worktree));
   return basename(git) === '.git' ? dirname(git) : git;
 }
 
-function namedBy(setting: Setting, top: string): readonly string[] {
+function namedBy(setting: Setting, top: string, effort: Effort): readonly string[] {
   const { key, value } = setting;
-  if (key === 'path') return [included(setting)];
-  if (key === 'hookspath') return [resolve(top, inFull(pathOf(value)))];
-  if (NO_COMMANDS.has(key) && !value.startsWith('!')) return [];
-  return value
-    .split(/[\s"'!;&|]+/)
-    .filter((word) => word !== '')
+  if (key === 'path') return [includedPath(setting)];
+  if (key === 'hookspath') return [resolve(top, inFull(value))];
+  return wordsOf(setting, effort)
     .map((word) => resolve(top, inFull(word)))
     .filter((path) => statOf(realOf(path) ?? path)?.isFile() === true);
 }
 
-function included({ value, from }: Setting): string {
-  return resolve(dirname(from), inFull(pathOf(value)));
-}
-
-/** Without quotes, or without a comment behind it. */
-function pathOf(value: string): string {
-  return /^"([^"]*)"/.exec(value)?.[1] ?? value.replace(/[#;].*$/, '').trim();
-}
-
-function inFull(path: string): string {
-  return path.replace(/^~(?=\/|$)/, () => homedir());
-}
-
-/** https://git-scm.com/docs/git-config#_syntax: a line each; keys do not tell case apart. */
-function settingsIn(path: string): readonly Setting[] {
-  const text = shortText(path) ?? '';
-  // Blanks of one line: over empty lines by the thousand each would be gone through from each.
-  const setting = /^[^\S\n]*(?:\[[^\]\n]*\][^\S\n]*)?([A-Za-z][A-Za-z0-9-]*)[^\S\n]*=[ \t]*(.*)$/gm;
-  return [...text.matchAll(setting)].map(([, key = '', value = '']) => ({
-    key: key.toLowerCase(),
-    value: value.trim(),
-    from: path,
-  }));
-}
-
-function shortText(path: string): string | undefined {
-  const stat = statOf(realOf(path) ?? path);
-  if (stat?.isFile() !== true || stat.size > MAX_BYTES) return undefined;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
+function wordsOf({ key, value, from }: Setting, effort: Effort): readonly string[] {
+  if (NO_COMMANDS.has(key) && !value.startsWith('!')) return [];
+  const words = value.split(/[\s"'!;&|]+/).filter((word) => word !== '');
+  if (words.length > effort.words) {
+    effort.leftOut.add(from);
+    return [];
   }
+  effort.words -= words.length;
+  return words;
 }

@@ -26,7 +26,8 @@ import {
   realOf,
   statOf,
 } from './file-state.ts';
-import { namedByGit, type Setting, settingsFrom } from './named-by-git.ts';
+import { type GitValue, newEffort, type Setting, settingsFrom } from './git-settings.ts';
+import { namedAnywhere, namedByGit } from './named-by-git.ts';
 
 /** Directories of the project, those nearest first. After the run more: it may have made some. */
 export const MAX_DIRECTORIES = { before: 5000, after: 20_000 } as const;
@@ -51,6 +52,8 @@ export interface Watch {
   readonly repositories: readonly string[];
   /** Files of settings of git that hold in all of them. */
   readonly gitSettings: readonly string[];
+  /** Settings of git that hold in all of them and stand in no file. */
+  readonly gitValues: readonly GitValue[];
   /** Files and directories, there or not. */
   readonly paths: readonly string[];
   /** Patterns with `*` for any name. */
@@ -85,14 +88,22 @@ class Look {
   readonly #files = new Map<string, FileState>();
   readonly #repositories = new Set<string>();
   readonly #venvs = new Set<string>();
+  readonly #effort = newEffort();
   readonly #persons: readonly Setting[];
+  /** In any directory. By the first part of what is watched: all that begins so. */
+  readonly #below: ReadonlyMap<string, readonly string[]>;
   readonly #left: string[] = [];
 
   constructor(watch: Watch, most: number, known: ReadonlySet<string> | undefined) {
     this.#watch = watch;
     this.#most = most;
     this.#known = known;
-    this.#persons = watch.gitSettings.flatMap((path) => settingsFrom(path));
+    this.#persons = [
+      ...watch.gitSettings.flatMap((path) => settingsFrom(path, this.#effort)),
+      ...watch.gitValues.map((value) => ({ ...value, from: '' })),
+    ];
+    const anywhere = new Set([...ANYWHERE, ...namedAnywhere(this.#persons, this.#effort)]);
+    this.#below = Map.groupBy(anywhere, (name) => name.split('/')[0] ?? name);
   }
 
   all(): Looked {
@@ -101,7 +112,7 @@ class Look {
     const ofGit = [...new Set([...repositories, ...this.#repositories])].flatMap((git) =>
       // A file leads to the repository.
       statOf(git)?.isFile()
-        ? [git, ...namedByGit(git, this.#persons)]
+        ? [git, ...namedByGit(git, this.#persons, this.#effort)]
         : withModules(git).flatMap((one) => this.#settingsOf(one)),
     );
     for (const path of [...ofGit, ...paths, ...patterns.flatMap(matching)]) {
@@ -112,7 +123,7 @@ class Look {
       files: this.#files,
       repositories: this.#repositories,
       venvs: this.#venvs,
-      notLookedAt: this.#left,
+      notLookedAt: [...this.#left, ...this.#effort.leftOut],
     };
   }
 
@@ -141,7 +152,7 @@ class Look {
     if (entries === undefined) {
       // Who knows a name gets at it all the same.
       this.#left.push(directory);
-      for (const name of ANYWHERE) this.#path(directory, name);
+      for (const name of [...this.#below.values()].flat()) this.#path(directory, name);
       if (statOf(join(directory, '.git'))) this.#repositories.add(join(directory, '.git'));
       return;
     }
@@ -158,7 +169,7 @@ class Look {
   #entry(directory: string, entry: Dirent, rest: string[]): void {
     const { name } = entry;
     const path = join(directory, name);
-    const watched = WATCHED_BELOW.get(name);
+    const watched = this.#below.get(name);
     for (const below of watched ?? []) this.#path(directory, below);
     if (hasStrangeName(path) && statOf(path) === undefined) {
       if (entry.isFile()) return;
@@ -187,7 +198,7 @@ class Look {
     return [
       ...IN_REPOSITORY.map((name) => join(git, name)),
       ...worktreesIn(git),
-      ...namedByGit(git, this.#persons),
+      ...namedByGit(git, this.#persons, this.#effort),
     ];
   }
 
@@ -258,12 +269,6 @@ class Look {
     }
   }
 }
-
-/** By the first part of what is watched in any directory: all that begins so. */
-const WATCHED_BELOW: ReadonlyMap<string, readonly string[]> = Map.groupBy(
-  ANYWHERE,
-  (name) => name.split('/')[0] ?? name,
-);
 
 /** One path, as it is now. @param place that it is in; behind a link nothing is there */
 export function stateAt(place: string, path: string): FileState {

@@ -58,6 +58,7 @@ function watch(): Watch {
       neverWritten: [],
       repositories: [join(project, '.git')],
       gitSettings: [join(root, 'gitconfig')],
+      gitValues: [],
     },
     { directories: [kept], instructions: [join(kept, '*/memory')] },
   );

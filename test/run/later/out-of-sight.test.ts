@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { settingsOfEnvironment } from '../../../src/run/later/git-settings.ts';
 import {
   type AfterRun,
   afterRun,
@@ -54,6 +55,7 @@ function during(action: () => void, cwd = project): AfterRun {
       neverWritten: [],
       repositories: [join(cwd, '.git')],
       gitSettings: [join(root, 'gitconfig')],
+      gitValues: settingsOfEnvironment(process.env),
     }),
   );
   action();
@@ -123,6 +125,41 @@ test('what the settings of the person name in any repository, and what those inc
       for (const path of paths) write(path);
     }),
   ).toEqual(paths);
+});
+
+test('a relative path of the person holds where somebody makes a repository later', () => {
+  writeFileSync(
+    join(root, 'gitconfig'),
+    '[core]\n\thooksPath = ../.git\\\nhooks\n\tfsmonitor = "tools/watch --fast"\n\tpager = less\n',
+  );
+  expect(
+    told(() => {
+      for (const path of ['.githooks/pre-commit', 'lib/.githooks/x', 'lib/tools/watch'])
+        write(path);
+      for (const path of ['lib/less', 'lib/tools/other']) write(path);
+    }),
+  ).toEqual(['.githooks/pre-commit', 'lib/.githooks/x', 'lib/tools/watch']);
+});
+
+test('what the variables of git name', () => {
+  vi.stubEnv('GIT_CONFIG_COUNT', '1');
+  vi.stubEnv('GIT_CONFIG_KEY_0', 'core.hooksPath');
+  vi.stubEnv('GIT_CONFIG_VALUE_0', join(project, 'ours'));
+  inProject('git init -q');
+  expect(told(() => write('ours/pre-commit'))).toEqual(['ours/pre-commit']);
+});
+
+test('thousands of repositories with long settings cost no more than some, and what was not read is said', () => {
+  const settings = `[core]\n${'\tpager = a/b c/d\n'.repeat(50_000)}`;
+  const { changes, notLookedAt } = during(() => {
+    write('settings', settings);
+    inProject(`for n in $(seq 300); do
+      mkdir -p r$n/.git/objects && echo x > r$n/.git/HEAD && ln settings r$n/.git/config
+    done`);
+  });
+  expect(changes.filter(({ isRepository }) => isRepository)).toHaveLength(300);
+  expect(notLookedAt.length).toBeGreaterThan(250);
+  expect(notLookedAt[0]).toMatch(/\.git\/config$/);
 });
 
 test('hooks in a worktree whose repository is elsewhere', () => {

@@ -31,6 +31,7 @@ function begin(run: string): RunChanges {
     projects: [project],
     repositories: [],
     gitSettings: [],
+    gitValues: [],
     paths: [],
     patterns: [],
     kept: [],
