@@ -245,12 +245,13 @@ export class Run implements AsyncDisposable {
     const failures = await Promise.all(this.#targets.map((target) => target.close()));
     await this.#login.end();
     const { open, events, signal } = this.#options;
-    // Inside another run there is only its login, which may not touch what others have recorded.
-    if (open.home.run === undefined) {
+    const [first, ...others] = failures.flat();
+    // Inside another run there is only its login, which may not touch what others have recorded. A
+    // gateway that takes no more would keep us as long again for each: the next command asks it.
+    if (open.home.run === undefined && first === undefined) {
       await adoptAbandonedRuns({ open, note: events.note });
       await uploadPending({ open, except: this.#opened, note: events.note, signal });
     }
-    const [first, ...others] = failures.flat();
     for (const other of others) {
       events.note(other instanceof Error ? other.message : String(other));
     }

@@ -12,6 +12,8 @@ import { recordingsOf, spoolsOf } from './spools-of.ts';
 
 const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
+/** A request that found nobody for longer than this has waited for a gateway that takes no more. */
+const RETRY_WITHIN_MS = 15_000;
 const UPLOAD_WITHIN_MS = 120_000;
 /** A gateway that says so long that it does not have a session is believed. */
 const GIVE_UP_AFTER_MS = 7 * 86_400_000;
@@ -25,13 +27,16 @@ export async function uploadRecording(options: {
   /** Whose settings say whether it is fetched; absent: `open`. */
   readonly owner?: OpenGateway;
   readonly note: (text: string) => void;
+  /** Milliseconds since 1970; for tests. */
+  readonly clock?: () => number;
 }): Promise<UploadReceipt> {
-  const { open, session, live, owner = open, note } = options;
+  const { open, session, live, owner = open, note, clock = Date.now } = options;
   // Loaded where there is something to upload: a command that opened nothing need not wait for it.
   const { uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
   // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
   const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
+  const startedMs = clock();
   for (let attempt = 1; ; attempt += 1) {
     try {
       const receipt = await uploadSession({
@@ -46,7 +51,8 @@ export async function uploadRecording(options: {
       return receipt;
     } catch (error) {
       // Between the end of a session and this, another hoop may have found it left behind.
-      if (attempt === ATTEMPTS || !(isPassing(error) || error instanceof SpoolInUse)) {
+      const isLast = attempt === ATTEMPTS || clock() - startedMs > RETRY_WITHIN_MS;
+      if (isLast || !(isPassing(error) || error instanceof SpoolInUse)) {
         throw new HoopError(
           'HOOP_UPLOAD_FAILED',
           `the recording of session ${session} is not signed by both sides yet`,
@@ -103,9 +109,12 @@ export async function uploadPending(options: {
     return;
   }
   const { uploadSession } = await import('../recording/upload-session.ts');
-  for (const { session, gatewayUrl, issuer, sub } of pending) {
-    if (except.includes(session) || gatewayUrl !== open.gateway || signal.aborted) {
-      continue;
+  const due = pending.filter(
+    ({ session, gatewayUrl }) => !except.includes(session) && gatewayUrl === open.gateway,
+  );
+  for (const [index, { session, issuer, sub }] of due.entries()) {
+    if (signal.aborted) {
+      return;
     }
     try {
       const receipt = await uploadSession({ directory, session, gateway: open.client, signal });
@@ -126,6 +135,14 @@ export async function uploadPending(options: {
         }
       } else {
         failed(session, error);
+      }
+      if (isPassing(error)) {
+        // Each of the others would wait as long for the same gateway.
+        const rest = due.length - index - 1;
+        if (rest > 0 && !signal.aborted) {
+          note(`recordings of earlier sessions that wait for the gateway, too: ${rest}`);
+        }
+        return;
       }
     }
   }

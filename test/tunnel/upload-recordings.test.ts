@@ -63,6 +63,55 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
   ]);
 });
 
+/** A gateway that cannot be reached, and how often somebody has tried. */
+function awayGateway(open: OpenGateway) {
+  const tries: string[] = [];
+  const client: GatewayClient = Object.assign(Object.create(open.client), {
+    position: async (session: string) => {
+      tries.push(session);
+      throw new HoopError('HOOP_UNREACHABLE', 'no answer');
+    },
+  });
+  return { open: { ...open, client }, tries };
+}
+
+test('a gateway that does not answer is not asked again by whoever has waited for it', async () => {
+  await using open = await openGateway({ env: bench.environment('engineer') });
+  const left = await leftRecording(open);
+  const away = awayGateway(open);
+  let nowMs = 0;
+  const clock = () => {
+    nowMs += 30_000;
+    return nowMs;
+  };
+  const sent = uploadRecording({ ...left, open: away.open, note: () => undefined, clock });
+  await expect(sent).rejects.toMatchObject({ code: 'HOOP_UPLOAD_FAILED' });
+  expect(away.tries).toHaveLength(1);
+  releaseSpool(left.directory);
+  await uploadPending({ open, note: () => undefined, signal: bench.signal });
+});
+
+test('of several earlier recordings one finds the gateway away, and speaks for all', async () => {
+  await using open = await openGateway({ env: bench.environment('engineer') });
+  for (let n = 0; n < 3; n += 1) {
+    releaseSpool((await leftRecording(open)).directory);
+  }
+  const away = awayGateway(open);
+  const notes: string[] = [];
+  await uploadPending({
+    open: away.open,
+    note: (text) => notes.push(text),
+    signal: bench.signal,
+  });
+  expect(away.tries).toHaveLength(1);
+  expect(notes).toEqual([
+    `the recording of the earlier session ${away.tries[0]} is still not signed by both sides: no answer`,
+    'recordings of earlier sessions that wait for the gateway, too: 2',
+  ]);
+  await uploadPending({ open, note: () => undefined, signal: bench.signal });
+  expect(await pendingUploads(spoolsOf(open.home))).toEqual([]);
+});
+
 describe('a recording that the gateway does not know any more', () => {
   const UNKNOWN = new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such session');
   const restored = (open: OpenGateway, sub?: string): OpenGateway => ({
