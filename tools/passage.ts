@@ -94,8 +94,8 @@ class EventPassage {
       if (given.type === 'decision') {
         const stack = filesOnStack();
         // What led to the decision is the statement's way, not the event's.
-        const story = stack.findLastIndex((file) => file.endsWith('-story.ts'));
-        for (const file of stack.slice(0, story + 1)) files.add(file);
+        const teller = stack.findLastIndex((file) => file.endsWith('audit.ts'));
+        for (const file of stack.slice(0, teller + 1)) files.add(file);
       }
       told.call(this, given);
     };

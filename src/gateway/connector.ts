@@ -11,13 +11,13 @@ import type { MaskAlert } from '../policy/mask-alert.ts';
 import type { Policy, PolicyTarget } from '../policy/policy.ts';
 import type { GrantedTarget } from '../policy/principal-grant.ts';
 import type { Grant, Principal } from '../policy/types.ts';
-import type { EvidenceLine, RecordingEvent } from '../recording/types.ts';
 import type { Secret } from '../secret.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { SessionApprovalsOptions } from './approvals/session-approvals.ts';
 import type { GatewayPolicy } from './base/gateway-policy.ts';
 import type { Log } from './base/log.ts';
 import type { IndexStore } from './index/index-store.ts';
+import type { StreamAudit } from './sessions/audit.ts';
 import type { CredentialStore } from './targets/credential-store.ts';
 import type { TargetHost } from './targets/target-host.ts';
 import type { Targets } from './targets/targets.ts';
@@ -111,10 +111,11 @@ export interface ServedStream {
   /** One of the source's. */
   readonly kind: StreamKind;
   /**
-   * What is read from it is in the record, as events are: `recorded` writes them. What is written to
-   * it is written to the record before it leaves, with all before it.
+   * What is read from it is in the record, as what is told to `audit`, whose `write` writes both.
+   * What is written to it is written to the record before it leaves, with all before it.
    */
   readonly client: Duplex;
+  readonly audit: StreamAudit;
   /** Aborted when the client takes no answers any more. */
   readonly clientLeft: AbortSignal;
 }
@@ -129,14 +130,6 @@ export interface StreamEnd {
 export interface SessionContext extends SessionApprovalsOptions {
   /** The grant in force now; it changes under a live session. */
   readonly grant: () => Grant;
-  /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
-  readonly event: (event: RecordingEvent) => void;
-  /** A line of stream 0, which client and gateway sign both. Throws as `event`. */
-  readonly evidence: (line: EvidenceLine) => void;
-  /** To be called before anything goes to the target. Throws when the record cannot be written. */
-  readonly recorded: () => void;
-  /** Calls back when the record is written, at the end of this turn of the event loop or before. */
-  readonly whenRecorded: (forward: () => void) => void;
   /** Something waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting: () => () => void;
   /** The session ends: engines say so to their clients and close. */

@@ -154,7 +154,7 @@ export type RecordingEvent =
       readonly message: string | undefined;
       readonly policyCommit: string;
       /** Id of the prompt that was in force: a line of stream 0, and a claim of the client. */
-      readonly prompt?: string;
+      readonly prompt?: string | undefined;
     }
   | {
       readonly type: 'result';

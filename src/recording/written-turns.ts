@@ -3,6 +3,20 @@
  * writes it at once, and then what depends on it goes on, in order.
  */
 
+/** How whoever depends on the record waits for it: the same at both ends, and in every layer. */
+export interface Durable {
+  /**
+   * write(2) of everything before has returned when this returns; what waits for it goes on later.
+   * Throws when it cannot be written: nothing may be forwarded any more.
+   */
+  write(): void;
+  /**
+   * Calls back when it has returned: at the end of this turn of the event loop, or before; never,
+   * when it cannot be written.
+   */
+  whenWritten(forward: () => void): void;
+}
+
 export interface TurnWriter {
   /** Whether nothing has been collected. */
   readonly isEmpty: () => boolean;
@@ -21,7 +35,7 @@ export interface TurnWriter {
   readonly onForwardFailed: (error: unknown) => void;
 }
 
-export class WrittenTurns {
+export class WrittenTurns implements Durable {
   readonly #writer: TurnWriter;
   #whenWritten: (() => void)[] = [];
   #isForwarding = false;

@@ -11,7 +11,7 @@
 import { HoopError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
-import type { StreamRecord } from '../sessions/stream-record.ts';
+import type { StreamAudit } from '../sessions/audit.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
 import {
   changed,
@@ -30,7 +30,7 @@ export interface HoldOptions<Ask extends HeldAsk, Now, Asked extends AskedApprov
   /** Offset in the up stream of what asks. */
   readonly at: number;
   readonly approvals: OperationApprovals<Ask, Asked>;
-  readonly record: Pick<StreamRecord, 'held' | 'decided' | 'written'>;
+  readonly audit: Pick<StreamAudit, 'held' | 'holdEnded' | 'write'>;
   readonly words: (ask: Ask) => HoldWords;
   /**
    * Decides it again, by the policy and the world of now: what the approver sees may be minutes old.
@@ -91,7 +91,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
 
   /** Resolves when it may run, or may not. @throws RecordingFailed */
   async pass(ask: Ask): Promise<HoldOutcome<Now, Asked>> {
-    const { at, approvals, record, words, lacks } = this.#options;
+    const { at, approvals, audit, words, lacks } = this.#options;
     let asked: Asked;
     try {
       asked = await approvals.ask(ask);
@@ -103,7 +103,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     const { standing } = asked;
     if (standing.state === 'waiting') {
       const text = heldText(ask, words(ask), asked);
-      record.held({ at, asked, demands: ask.demands, message: text.message });
+      audit.held({ at, asked, demands: ask.demands, message: text.message });
       return isHeld(ask) ? this.#wait(ask, asked, text) : refused(pending(ask, words(ask), asked));
     }
     // It was asked for before.
@@ -160,12 +160,12 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
   }
 
   #refuse(ask: Ask, asked: Asked, standing: ApprovalStanding): HoldOutcome<Now, Asked> {
-    const { at, record, words } = this.#options;
+    const { at, audit, words } = this.#options;
     const { state, votes } = standing;
     const outcome =
       state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
     const reason = votes.findLast(({ decision }) => decision === 'deny')?.reason;
-    record.decided(at, asked.id, { votes, outcome, message: standing.outcome ?? reason });
+    audit.holdEnded(at, asked.id, { votes, outcome, message: standing.outcome ?? reason });
     // Who asked may withdraw it with `hoop approvals`, too.
     if (state === 'withdrawn') return { type: 'withdrawn' };
     return refused(notApproved(ask, words(ask), asked, standing));
@@ -173,7 +173,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
 
   /** Decides again; when it is the very same, uses the approval up. */
   async #release(ask: Ask, asked: Asked): Promise<HoldOutcome<Now, Asked>> {
-    const { at, record, words } = this.#options;
+    const { at, audit, words } = this.#options;
     const latest = await this.#reconsider(ask, asked);
     if ('type' in latest) return latest;
     const generation = this.#options.generation();
@@ -181,7 +181,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     if (used !== undefined) {
       const lost = this.#lost(ask, asked, generation);
       if (lost !== undefined) return lost;
-      record.decided(at, asked.id, { votes: used.votes, outcome: 'released' });
+      audit.holdEnded(at, asked.id, { votes: used.votes, outcome: 'released' });
       return { type: 'released', now: latest.now, asked };
     }
     if (await asked.isUsed()) {
@@ -233,9 +233,9 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
   }
 
   #ended({ id }: Asked, outcome: ApprovalOutcome, message: string): void {
-    const { at, record } = this.#options;
-    record.decided(at, id, { votes: [], outcome, message });
-    record.written();
+    const { at, audit } = this.#options;
+    audit.holdEnded(at, id, { votes: [], outcome, message });
+    audit.write();
   }
 }
 

@@ -29,6 +29,7 @@ import { type AccessGrant, accessEndText } from '../access/access-grants.ts';
 import { plainText } from '../approvals/plain-text.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { SessionIndex } from '../index/session-index.ts';
+import { SessionAudit } from './audit.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { SessionControl } from './session-control.ts';
 import { SessionGrant } from './session-grant.ts';
@@ -113,12 +114,18 @@ export class LiveSession {
       principal: options.principal.name,
       target: options.grant.target,
     });
-    this.#story = new SessionStory({
+    const { prompts, index } = options;
+    const audit = new SessionAudit({
       session: options.id,
       recording,
-      index: options.index,
-      prompts: options.prompts,
+      index,
+      prompts,
       log: this.#log,
+    });
+    this.#story = new SessionStory({
+      audit,
+      recording,
+      prompts,
       reason: options.reason,
       temporary: options.temporary,
       onFault: (error) => this.#recordingFailed(error),
@@ -134,8 +141,7 @@ export class LiveSession {
       log: this.#log,
       ending: this.#ending.signal,
       cutOff: this.#cutOff.signal,
-      event: (event) => this.#story.event(event),
-      evidence: (line) => this.#story.evidence(line),
+      audit,
       onActivity: () => this.#limits.active(),
       onWaiting: () => this.#limits.waiting(),
       onTerminal: () => options.index.terminal(options.id),

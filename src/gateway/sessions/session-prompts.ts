@@ -9,7 +9,6 @@ import {
   type PromptLine,
   PromptLineSchema,
 } from '../../recording/prompt.ts';
-import type { RecordingEvent } from '../../recording/types.ts';
 
 const NEWLINE = 0x0a;
 
@@ -51,35 +50,6 @@ export class SessionPrompts {
     // A copy: the message that it is part of must not be kept.
     this.#rest = Buffer.from(buffer);
     return this.#current !== before;
-  }
-
-  /** The event with the prompt in force. Its lists stay the same ones: the index knows them by that. */
-  stamp(event: RecordingEvent): RecordingEvent {
-    const current = this.#current;
-    if (current === undefined || event.type !== 'decision') {
-      return event;
-    }
-    const { at, code, columnsComputed, columnsMasked, comments, effect, message } = event;
-    const { outputsMasked, policyCommit, relations, rules, statement, stream, type, verbs } = event;
-    return {
-      // In this order their canonical form is written fastest.
-      at,
-      code,
-      columnsComputed,
-      columnsMasked,
-      comments,
-      effect,
-      message,
-      outputsMasked,
-      policyCommit,
-      prompt: current.id,
-      relations,
-      rules,
-      statement,
-      stream,
-      type,
-      verbs,
-    };
   }
 
   #line(bytes: Buffer): void {

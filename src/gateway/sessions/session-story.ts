@@ -1,29 +1,25 @@
 /**
- * What goes on record about one session as a whole: the gateway's events, and stream 0, on which
- * both sides write lines that both sides sign. A line is in the recording before the other side
- * has it.
+ * Stream 0 of a session, on which both sides write lines that both sides sign: why it was opened,
+ * which grants came and went, why it ends, and what the client says of prompts.
  */
 import type { Grant } from '../../policy/types.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
 import { EVIDENCE_MESSAGE_BYTES, MAX_CLIENT_EVIDENCE_BYTES } from '../../recording/prompt.ts';
-import { CONTROL_STREAM, type EvidenceLine, type RecordingEvent } from '../../recording/types.ts';
+import { CONTROL_STREAM, type EvidenceLine } from '../../recording/types.ts';
 import {
   type AccessGrant,
   accessEndText,
   accessEvent,
   accessGivenText,
 } from '../access/access-grants.ts';
-import type { Log } from '../base/log.ts';
-import type { SessionIndex } from '../index/session-index.ts';
+import type { SessionAudit } from './audit.ts';
 import type { SessionControl } from './session-control.ts';
 import type { SessionPrompts } from './session-prompts.ts';
 
 export interface SessionStoryOptions {
-  readonly session: string;
+  readonly audit: SessionAudit;
   readonly recording: GatewayRecording;
-  readonly index: Pick<SessionIndex, 'event'>;
   readonly prompts: SessionPrompts;
-  readonly log: Log;
   /** What the person gave; the first line of stream 0. */
   readonly reason: string | undefined;
   /** What is known of a temporary grant. */
@@ -34,8 +30,7 @@ export interface SessionStoryOptions {
 
 export class SessionStory {
   readonly #options: SessionStoryOptions;
-  #control: Pick<SessionControl, 'sendEvidence'> | undefined;
-  /** Of the client. */
+  /** Bytes of the client. */
   #evidenceBytes = 0;
 
   constructor(options: SessionStoryOptions) {
@@ -45,7 +40,7 @@ export class SessionStory {
   /** Lines are sent from now on: the reason first, then the grants that hold. */
   begin(control: Pick<SessionControl, 'sendEvidence'>, { temporary = [] }: Grant): void {
     const { reason } = this.#options;
-    this.#control = control;
+    this.#options.audit.attach(control);
     if (reason !== undefined) {
       this.tell({ type: 'reason', text: reason });
     }
@@ -57,32 +52,13 @@ export class SessionStory {
     }
   }
 
-  event(from: RecordingEvent): void {
-    const { prompts, recording, index, session, log } = this.#options;
-    const event = prompts.stamp(from);
-    recording.event(event);
-    index.event(session, event);
-    if (event.type === 'decision' && event.effect === 'refuse') {
-      log.info('statement.refused', {
-        stream: event.stream,
-        code: event.code,
-        rule: event.rules[0]?.id,
-      });
-    }
-  }
-
-  /** A line that what follows rests on. @throws when it cannot be recorded */
-  evidence(line: EvidenceLine): void {
-    this.#control?.sendEvidence(this.#options.recording.evidence(line));
-  }
-
   /** A line for whoever is there to hear it. Never throws. */
   tell(line: EvidenceLine): void {
-    if (this.#options.recording.stopped.aborted || this.#control === undefined) {
+    if (this.#options.recording.stopped.aborted) {
       return;
     }
     try {
-      this.evidence(line);
+      this.#options.audit.evidence(line);
     } catch (error) {
       this.#options.onFault(error);
     }
@@ -97,7 +73,7 @@ export class SessionStory {
     const message = change === 'given' ? accessGivenText(known) : accessEndText(known);
     const { policy } = known;
     try {
-      this.event(accessEvent(change, known, message));
+      this.#options.audit.event(accessEvent(change, known, message));
     } catch (error) {
       this.#options.onFault(error);
       return;

@@ -3,16 +3,12 @@ import type { StreamCarrier } from '../../carrier/stream-carrier.ts';
 import { HoopError } from '../../errors.ts';
 import type { GrantedTarget } from '../../policy/principal-grant.ts';
 import type { Grant } from '../../policy/types.ts';
-import {
-  CONTROL_STREAM,
-  type EvidenceLine,
-  type RecordingEvent,
-  type StreamOffsets,
-} from '../../recording/types.ts';
+import { CONTROL_STREAM, type StreamOffsets } from '../../recording/types.ts';
 import { type StreamKind, TERMINAL_STREAM } from '../../stream-kinds.ts';
 import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { ConnectorSession, SessionContext } from '../connector.ts';
+import { type AuditSink, StreamAudit } from './audit.ts';
 import { SessionTerminal } from './session-terminal.ts';
 import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 
@@ -20,8 +16,6 @@ import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
 interface StreamsRecording extends StreamRecording {
   openStream(stream: number, kind: StreamKind): void;
   closeStream(stream: number, reason: string): StreamOffsets;
-  /** write(2) of everything before has returned when this returns. Throws as `data`. */
-  write(): void;
 }
 
 /** What a session needs of the connector for its target. */
@@ -43,8 +37,7 @@ export interface SessionStreamsOptions {
   readonly ending: AbortSignal;
   /** Nothing is waited for any more: sockets are cut off. */
   readonly cutOff: AbortSignal;
-  readonly event: (event: RecordingEvent) => void;
-  readonly evidence: (line: EvidenceLine) => void;
+  readonly audit: AuditSink;
   /** A byte came from the client. */
   readonly onActivity: () => void;
   /** A statement waits for approval. @returns how to say that it no longer does. */
@@ -72,13 +65,8 @@ export class SessionStreams {
   constructor(options: SessionStreamsOptions) {
     this.#options = options;
     this.#terminal = new SessionTerminal(options.onTerminal);
-    const { opening, grant, event, evidence, onWaiting, recording, ending } = options;
-    this.#session = opening.open({
-      ...{ grant, event, evidence, onWaiting },
-      recorded: () => recording.write(),
-      whenRecorded: (forward) => recording.whenWritten(forward),
-      signal: ending,
-    });
+    const { opening, grant, onWaiting, ending } = options;
+    this.#session = opening.open({ grant, onWaiting, signal: ending });
   }
 
   /** Numbers of all streams that there were, with that of the control channel. */
@@ -183,7 +171,8 @@ export class SessionStreams {
 
   async #runEngine(stream: number, kind: StreamKind, client: TunnelStream): Promise<string> {
     const { hosts } = this.#session;
-    const served = { stream, kind, client, clientLeft: client.left };
+    const audit = new StreamAudit(stream, this.#options.grant, this.#options.audit);
+    const served = { stream, kind, client, clientLeft: client.left, audit };
     const { reason, problem } = await this.#session.serve(served);
     if (problem?.code.startsWith('HOOP_TARGET_') || problem?.code === 'HOOP_CONFIG') {
       // The client has not been told the address, nor what the network said; here both help.

@@ -20,7 +20,7 @@ import type {
   SessionContext,
   StreamEnd,
 } from '../../../src/gateway/connector.ts';
-import { OperationRecord } from '../../../src/gateway/sessions/operation-record.ts';
+import { operation } from '../../../src/gateway/sessions/audit.ts';
 import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
 import type { ConnectorRule, PolicyConnector } from '../../../src/policy/connector.ts';
 import { grantSides } from '../../../src/policy/grant-sides.ts';
@@ -117,13 +117,11 @@ class ToyStream {
   readonly #target: ToyTarget;
   readonly #context: SessionContext;
   readonly #served: ServedStream;
-  readonly #record: OperationRecord;
 
   constructor(target: ToyTarget, context: SessionContext, served: ServedStream) {
     this.#target = target;
     this.#context = context;
     this.#served = served;
-    this.#record = new OperationRecord({ ...context, stream: served.stream });
   }
 
   async serve(): Promise<StreamEnd> {
@@ -155,13 +153,14 @@ class ToyStream {
     socket: Socket,
     answers: AsyncGenerator<Line>,
   ): Promise<string> {
+    const { audit } = this.#served;
     const verb = line.split(' ')[0] ?? '';
     const verdict = decide(this.#context.grant(), line);
     if ('code' in verdict) {
-      this.#record.refused(at, verb, verdict, []);
+      audit.refused(at, operation(verb, { refusal: verdict }), verdict);
       return `ERR ${verdict.code} ${verdict.message}`;
     }
-    const number = this.#record.allowed(at, verb, { ...verdict, touches: [] });
+    const number = audit.allowed(at, operation(verb, verdict));
     const { approvals: demands } = verdict;
     if (demands.length > 0) {
       const { stream } = this.#served;
@@ -169,10 +168,10 @@ class ToyStream {
       if (why !== undefined) return `ERR ${why}`;
     }
     // Nothing goes to the target that is not on record.
-    this.#record.written();
+    audit.write();
     socket.write(`${line}\n`);
     const answer = (await answers.next()).value?.line ?? 'ERR gone';
-    this.#record.finished(at, number, answer.split(' ')[0]);
+    audit.ended(at, number, { tag: answer.split(' ')[0] });
     return answer;
   }
 
@@ -182,11 +181,11 @@ class ToyStream {
 
   /** @returns why it does not happen */
   async #hold(ask: ToyAsk): Promise<string | undefined> {
-    const { client, clientLeft } = this.#served;
+    const { client, clientLeft, audit } = this.#served;
     const hold = new Hold<ToyAsk, Verdict>({
       at: ask.at,
       approvals: this.#approvals(),
-      record: this.#record,
+      audit,
       words: ({ line }) => ({ manner: HOLD_MANNER, what: line }),
       again: async () => {
         const now = decide(this.#context.grant(), ask.line);

@@ -65,10 +65,10 @@ function hold(
   return new Hold({
     at: 0,
     approvals: { ask: async () => request, bindingOf: ({ text }) => text },
-    record: {
+    audit: {
       held: () => void log.push('held'),
-      decided: (_at, _id, { outcome }) => void log.push(outcome),
-      written: () => undefined,
+      holdEnded: (_at, _id, { outcome }) => void log.push(outcome),
+      write: () => undefined,
     },
     words: ({ text }) => ({ manner: HOLD_MANNER, what: text }),
     again: async (ask) => ({ ask, now: 'verdict' }),

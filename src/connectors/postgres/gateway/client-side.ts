@@ -31,6 +31,7 @@ import { QuerySequences } from './query-sequences.ts';
 import { Refusals } from './refusals.ts';
 import { isAnyLimited } from './row-counts.ts';
 import { type Run, startRun } from './run.ts';
+import { tellOpaque } from './statement-audit.ts';
 import { type CheckedText, checkText, isPlain, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -460,7 +461,7 @@ export class ClientSide {
     const state = this.#state;
     const entry = { origin: 'client', segment: state.segment } as const;
     if (state.options.grant().passthrough) {
-      state.story.opaque(at);
+      tellOpaque(state.audit, at);
       state.settings.sent({ runsUserCode: true, changesCatalog: true }, state.segment);
       state.send(bytes, { ...entry, kind: 'function-call' });
       return;

@@ -3,6 +3,7 @@ import type { AllowedStatement, ProtocolEffect } from '../policy/types.ts';
 import { effectsOf, type KnownStatement } from './known-statement.ts';
 import type { BindEntry, CloseEntry, Entry, ParseEntry, QueryEntry } from './pending-queue.ts';
 import type { Run } from './run.ts';
+import { tellEnded } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 
 export function confirm(state: StreamState, entry: ParseEntry | BindEntry | CloseEntry): void {
@@ -58,7 +59,7 @@ export function runEnded(
         state.rowBudget.transactionEnded();
     }
   }
-  state.story.finished(run, end);
+  tellEnded(state.audit, run, end);
 }
 
 function applyNames(state: StreamState, statement: KnownStatement, effect: ProtocolEffect): void {

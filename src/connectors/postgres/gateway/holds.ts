@@ -86,12 +86,12 @@ export class Holds {
   }
 
   async #hold(request: HoldRequest, ask: ApprovalAsk, isBoundAgain: boolean): Promise<HoldOutcome> {
-    const { options, story, toClient, codec } = this.#state;
+    const { options, audit, toClient, codec } = this.#state;
     let isLeft = false;
     const hold: Hold<ApprovalAsk, Runnable, AskedStatement> = new Hold({
       at: request.at,
       approvals: options.approvals,
-      record: story,
+      audit,
       words: wordsOf,
       again: (before) => this.#again(request, before),
       generation: () => options.grant().generation,

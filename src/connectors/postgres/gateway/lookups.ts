@@ -47,7 +47,7 @@ export class Lookups {
   async spend({ at, statement, candidates }: LookupRequest): Promise<SqlRefusal | undefined> {
     if (candidates === undefined) return uncounted();
     if (candidates === 0) return this.#counted(at);
-    const { options, story, ended } = this.#state;
+    const { options, audit, ended } = this.#state;
     const { limits } = options.grant();
     const use = { candidates, limit: limits.lookups };
     let receipt: DayReceipt;
@@ -59,7 +59,8 @@ export class Lookups {
     }
     if (ended.signal.aborted || options.signal.aborted) throw new StreamEnded('the session ended');
     if (receipt.type === 'exhausted') return usedUp(use, receipt);
-    story.lookedUp(at, statement, candidates, receipt.left);
+    const { stream } = audit;
+    audit.tell({ type: 'lookups', stream, at, statement, candidates, left: receipt.left });
     return this.#counted(at);
   }
 

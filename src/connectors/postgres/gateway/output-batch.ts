@@ -4,24 +4,17 @@
  */
 import type { Writable } from 'node:stream';
 import { joinViews } from '../../../join-views.ts';
+import type { Durable } from '../../../recording/written-turns.ts';
 import { onAbort } from '../../../until.ts';
 import { StreamEnded } from './stream-ended.ts';
 
 /** Views of this size and more that are not neighbours are handed over one by one; less is copied together. */
 const LARGE_VIEW = 16 * 1024;
 
-/** What must be in the record before something is written. */
-export interface Recorded {
-  /** Has written the record when it returns; what it throws keeps everything from being written. */
-  readonly now: () => void;
-  /** Calls back when the record is written: at the end of this turn of the event loop, or before. */
-  readonly soon: (forward: () => void) => void;
-}
-
 export class OutputBatch {
   readonly #sink: Writable;
   readonly #ended: AbortSignal;
-  readonly #recorded: Recorded | undefined;
+  readonly #recorded: Durable | undefined;
   #views: Uint8Array[] = [];
   #length = 0;
   #isDue = false;
@@ -33,9 +26,9 @@ export class OutputBatch {
 
   /**
    * @param ended aborts a wait for the other side to read.
-   * @param recorded absent: the sink sees to it.
+   * @param recorded what must be written before; absent: the sink sees to it.
    */
-  constructor(sink: Writable, ended: AbortSignal, recorded?: Recorded) {
+  constructor(sink: Writable, ended: AbortSignal, recorded?: Durable) {
     this.#sink = sink;
     this.#ended = ended;
     this.#recorded = recorded;
@@ -65,7 +58,7 @@ export class OutputBatch {
   flush(): Promise<void> | undefined {
     if (this.#length === 0) return undefined;
     if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
-    this.#recorded?.now();
+    this.#recorded?.write();
     this.#write();
     return this.#sink.writableNeedDrain ? this.#drained() : undefined;
   }
@@ -77,7 +70,7 @@ export class OutputBatch {
     if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
     if (!this.#isDue) {
       this.#isDue = true;
-      this.#recorded.soon(this.#forward);
+      this.#recorded.whenWritten(this.#forward);
     }
     return this.#sink.writableNeedDrain ? this.#drained() : undefined;
   }

@@ -10,6 +10,7 @@ import type { Holds } from './holds.ts';
 import { lookupsOf } from './lookup-count.ts';
 import { changedMeanwhile } from './lookup-texts.ts';
 import type { Lookups } from './lookups.ts';
+import { tellAllowed } from './statement-audit.ts';
 import { type StatementRange, statementsInTurn } from './statements-in-turn.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -74,7 +75,7 @@ export class QueryDecisions {
   async #approved(text: string, at: number, first: Decided): Promise<Decided> {
     if (first.type !== 'allowed' || !needsApproval(first)) return first;
     const { decider, holds } = this.#parts;
-    const number = this.#state.story.allowed(at, first.statements, text);
+    const number = tellAllowed(this.#state.audit, at, first.statements, text);
     const held = new HeldText(decider, text, first);
     const outcome = await holds.pass({ at, text, isQuery: true, again: () => held.again() });
     const { latest } = held;

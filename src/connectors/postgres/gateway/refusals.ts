@@ -6,6 +6,7 @@ import { SQL_STATE } from '../sql-state.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import { createDenial, type Denial } from './denial.ts';
 import type { Run } from './run.ts';
+import { tellRefused, tellWithheld } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 import { type NativeError, toErrorResponse } from './to-error-response.ts';
 import { tooLargeStatement } from './too-large.ts';
@@ -37,13 +38,13 @@ export class Refusals {
   ): Denial {
     if (decided.type === 'aborted') return this.native(ABORTED);
     if (decided.type === 'cancelled') return this.native(CANCELLED);
-    this.#state.story.refused(at, decided.verdict, text);
+    tellRefused(this.#state.audit, at, decided.verdict, text);
     return this.#create(decided.verdict.refusal);
   }
 
   /** Its statement was allowed, and turned out to be another one before it was sent. */
   withheld(run: Run, refusal: SqlRefusal): Denial {
-    this.#state.story.withheld(run, refusal);
+    tellWithheld(this.#state.audit, run, refusal);
     return this.#create(refusal);
   }
 

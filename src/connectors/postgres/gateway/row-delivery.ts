@@ -16,6 +16,7 @@ import { maskedWarning } from './copy-refusals.ts';
 import type { DescribeEntry, Entry, QueryEntry } from './pending-queue.ts';
 import { describeResult } from './results.ts';
 import { type Run, rowsLeft } from './run.ts';
+import { tellWithheld } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 import { toErrorResponse } from './to-error-response.ts';
 
@@ -192,7 +193,7 @@ export class RowDelivery {
   /** The rest of the segment stays here: the client has got the error that it expects no more after. */
   #withhold(run: Run, refusal: SqlRefusal, entry: Entry | undefined): Uint8Array {
     const state = this.#state;
-    state.story.withheld(run, refusal);
+    tellWithheld(state.audit, run, refusal);
     state.withholding = true;
     // The lineage was made from a catalog that is out of date.
     state.settings.catalogStale = 'all';

@@ -16,6 +16,7 @@ import type { CountedExecution, ExecuteEntry } from './pending-queue.ts';
 import { countOverdue, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
 import type { Run } from './run.ts';
+import { tellWithheld } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 import { toErrorResponse } from './to-error-response.ts';
 
@@ -176,7 +177,7 @@ export class RowTrials {
     const overdue = [...this.#open].find(({ isOverdue }) => isOverdue);
     if (overdue === undefined) return undefined;
     const refusal = countOverdue(overdue.allowed, this.#limitMs);
-    this.#state.story.withheld(overdue.run, refusal);
+    tellWithheld(this.#state.audit, overdue.run, refusal);
     return toErrorResponse(refusal, this.#state.saying);
   }
 
@@ -246,7 +247,7 @@ export class RowTrials {
    */
   #refuse(trial: RowTrial, refusal: SqlRefusal): Uint8Array {
     const state = this.#state;
-    state.story.withheld(trial.run, refusal);
+    tellWithheld(state.audit, trial.run, refusal);
     runEnded(state, trial.run, { sqlState: refusal.sqlState });
     state.withholding = true;
     this.#fail(trial);

@@ -22,7 +22,8 @@
  */
 
 import { HoopError, ProtocolError } from '../../../errors.ts';
-import { RecordingFailed } from '../../../gateway/sessions/stream-record.ts';
+import type { StreamEnd } from '../../../gateway/connector.ts';
+import { RecordingFailed } from '../../../gateway/sessions/audit.ts';
 import { decodeCancelPosition } from '../../../protocol/carrier/cancel-position.ts';
 import { doneOrAborted, untilAborted, withinTime } from '../../../until.ts';
 import type { SqlRefusal } from '../policy/types.ts';
@@ -42,10 +43,9 @@ import { cancelWithoutRight } from './lost-rights.ts';
 import { relayClient, TargetRelay } from './relay.ts';
 import { StreamEnded } from './stream-ended.ts';
 import { StreamState } from './stream-state.ts';
-import { StreamStory } from './stream-story.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
 import { type NativeError, toErrorResponse } from './to-error-response.ts';
-import type { PostgresStreamOptions, PostgresStreamSummary } from './types.ts';
+import type { PostgresStreamOptions } from './types.ts';
 
 /** The CLI opens a stream when its client has logged in, and sends the first packet with it. */
 const STARTUP_WITHIN_MS = 10_000;
@@ -59,23 +59,19 @@ const LEFT_MS = 500;
 
 /**
  * Serves one tunnel stream and returns when both sides are closed.
- * @throws what `event` or `evidence` threw, when the recording could not be written; a fault of the
+ * @throws what could not be recorded threw; a fault of the
  *   gateway itself. Everything else has been told to the client and is in `reason`.
  */
-export async function servePostgresStream(
-  options: PostgresStreamOptions,
-): Promise<PostgresStreamSummary> {
+export async function servePostgresStream(options: PostgresStreamOptions): Promise<StreamEnd> {
   const stream = new PostgresStream(options);
   try {
-    return stream.story.summary(await stream.serve());
+    return { reason: await stream.serve() };
   } catch (error) {
     if (error instanceof RecordingFailed) throw error.cause;
-    if (error instanceof StreamEnded) return stream.story.summary(error.message);
+    if (error instanceof StreamEnded) return { reason: error.message };
     const reason = options.signal.aborted ? endOfSession(options.signal) : error;
     await stream.sayFatal(reason instanceof HoopError ? reason : INTERNAL_FAULT);
-    if (reason instanceof HoopError) {
-      return { ...stream.story.summary(reason.message), problem: reason };
-    }
+    if (reason instanceof HoopError) return { reason: reason.message, problem: reason };
     throw error;
   } finally {
     await stream.close();
@@ -83,7 +79,6 @@ export async function servePostgresStream(
 }
 
 class PostgresStream {
-  readonly story: StreamStory;
   readonly #options: PostgresStreamOptions;
   readonly #reader: ChunkReader;
   readonly #ended = new AbortController();
@@ -93,7 +88,6 @@ class PostgresStream {
 
   constructor(options: PostgresStreamOptions) {
     this.#options = options;
-    this.story = new StreamStory(options);
     this.#reader = new ChunkReader(options.client);
     const { client } = options;
     client.on('error', () => this.#clientGone.resolve());
@@ -111,20 +105,16 @@ class PostgresStream {
       await this.sayFatal(refused);
       return refused.message;
     }
-    this.story.written();
+    const { catalogOf, catalog, audit, stream } = this.#options;
+    audit.write();
     const target = await this.#connect(first.packet);
-    this.story.target(target.server, target.tls);
-    const { catalogOf, catalog } = this.#options;
-    const { options, story, ended } = {
-      options: { ...this.#options, catalog: catalogOf?.(target.host) ?? catalog },
-      story: this.story,
-      ended: this.#ended,
-    };
-    const state = new StreamState({ options, target, story, ended });
+    audit.tell({ type: 'target', stream, server: target.server, tls: target.tls });
+    const options = { ...this.#options, catalog: catalogOf?.(target.host) ?? catalog };
+    const state = new StreamState({ options, target, ended: this.#ended });
     this.#state = state;
     for (const name of startupSettings(first.packet.parameters)) state.settings.named.add(name);
     const greeting = greet(first.packet, target);
-    const { cancelKeys, stream } = options;
+    const { cancelKeys } = options;
     cancelKeys.add(
       greeting.processId,
       greeting.secretKey,
@@ -193,11 +183,11 @@ class PostgresStream {
   }
 
   async #cancel(request: CancelRequest, rest: Uint8Array): Promise<string> {
-    const { cancelKeys } = this.#options;
+    const { cancelKeys, audit, stream } = this.#options;
     const { processId, secretKey } = request;
-    this.story.written();
+    audit.write();
     const forStream = await cancelKeys.cancel(processId, secretKey, decodeCancelPosition(rest));
-    this.story.cancelled(forStream);
+    audit.tell({ type: 'cancel', stream, forStream });
     return forStream === undefined ? 'cancel with an unknown key' : 'cancel';
   }
 

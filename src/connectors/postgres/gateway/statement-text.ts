@@ -7,6 +7,7 @@ import { UndecodableText } from '../protocol/malformed-message.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
 import type { KnownStatement } from './known-statement.ts';
+import { tellAllowed, tellOpaque } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 
 export type CheckedText =
@@ -71,8 +72,8 @@ export function knownStatements(request: {
   const first =
     numbered ??
     (decided.type === 'opaque'
-      ? state.story.opaque(at, text)
-      : state.story.allowed(at, statements, text));
+      ? tellOpaque(state.audit, at, text)
+      : tellAllowed(state.audit, at, statements, text));
   const common = {
     source: text,
     parameterTypes,

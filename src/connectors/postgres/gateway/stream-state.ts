@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
 import { mayWriteBack } from '../policy/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../protocol/empty-messages.ts';
 import { BYTES, type TextCodec } from '../protocol/text-codec.ts';
@@ -21,7 +22,6 @@ import type { Run } from './run.ts';
 import { SegmentCounts } from './segment-counts.ts';
 import { serverName } from './server-name.ts';
 import { ShadowSettings } from './shadow-settings.ts';
-import type { StreamStory } from './stream-story.ts';
 import type { TargetConnection } from './target-connection.ts';
 import type { ErrorResponseOptions } from './to-error-response.ts';
 import type { PostgresStreamOptions } from './types.ts';
@@ -32,7 +32,7 @@ const SYNC = encodeEmptyFrontend('Sync');
 export class StreamState {
   readonly options: PostgresStreamOptions;
   readonly target: TargetConnection;
-  readonly story: StreamStory;
+  readonly audit: StreamAudit;
   readonly queue: PendingQueue;
   readonly statements = new NameTable<KnownStatement>(
     (name) => this.#serverName(name),
@@ -76,12 +76,11 @@ export class StreamState {
   constructor(parts: {
     readonly options: PostgresStreamOptions;
     readonly target: TargetConnection;
-    readonly story: StreamStory;
     readonly ended: AbortController;
   }) {
     this.options = parts.options;
     this.target = parts.target;
-    this.story = parts.story;
+    this.audit = parts.options.audit;
     this.ended = parts.ended;
     const { clientLeft } = parts.options;
     const ended = parts.ended.signal;
@@ -93,10 +92,7 @@ export class StreamState {
     this.trials = new RowTrials(this);
     this.rowBudget = new RowBudget(parts.options);
     this.notices = new MaskNotices(parts.options.grant().notices !== 'off');
-    this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, {
-      now: () => this.story.written(),
-      soon: parts.options.whenRecorded,
-    });
+    this.toTarget = new OutputBatch(parts.target.socket, parts.ended.signal, this.audit);
     this.toClient = new OutputBatch(parts.options.client, parts.ended.signal);
     this.cancels = new Cancels(this);
   }

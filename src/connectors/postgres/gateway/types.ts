@@ -1,14 +1,12 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
-import type { Duplex } from 'node:stream';
-import type { HoopError } from '../../../errors.ts';
 import type { HeldAsk, OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
 import type { ChangedRowsBudget } from '../../../gateway/changed-rows/changed-rows-budget.ts';
+import type { ServedStream } from '../../../gateway/connector.ts';
 import type { LookupBudget } from '../../../gateway/lookups/lookup-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
-import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type { LoginMethod, SessionAttributes } from '../policy/target.ts';
 import type {
@@ -176,19 +174,10 @@ export interface ApprovalAsk extends HeldAsk {
 
 export type StatementApprovals = OperationApprovals<ApprovalAsk, AskedStatement>;
 
-export interface PostgresStreamOptions {
-  /**
-   * The tunnel stream: plain protocol from StartupMessage (or CancelRequest) on, no SSLRequest and
-   * no authentication. What is read from it is in the record, as `event`s are: `recorded` writes
-   * them. What is written to it is written to the record before it leaves, with all before it.
-   */
-  readonly client: Duplex;
-  /**
-   * Aborted when the client takes no answers any more. Absent: only an error or the close of
-   * `client` says so, and its end is that of a half.
-   */
+/** `client` is plain protocol from StartupMessage (or CancelRequest) on: no SSLRequest, no authentication. */
+export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clientLeft'> {
+  /** Absent: only an error or the close of `client` says so, and its end is that of a half. */
   readonly clientLeft?: AbortSignal;
-  readonly stream: number;
   readonly target: PostgresTarget;
   readonly principal: Principal;
   /** The grant in force now; it changes under a live session when a new policy commit arrives. */
@@ -211,13 +200,6 @@ export interface PostgresStreamOptions {
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
   readonly cancelKeys: CancelRegistry;
-  /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
-  readonly event: (event: RecordingEvent) => void;
-  /** Called before anything goes to the target. Throws when the record cannot be written. */
-  readonly recorded: () => void;
-  /** Calls back when the record is written, at the end of this turn of the event loop or before. */
-  readonly whenRecorded: (forward: () => void) => void;
-  readonly evidence: (line: EvidenceLine) => void;
   /**
    * Key of `mask: hash` (HMAC-SHA-256), 32 random bytes that belong to one gateway and never leave
    * it. The same value hashes to the same text for as long as the key lives, so that joins work.
@@ -231,13 +213,4 @@ export interface PostgresStreamOptions {
   readonly countWithinMs?: number;
   /** Session end: the engine sends 57P01 with the reason where the protocol allows, then closes. */
   readonly signal: AbortSignal;
-}
-
-export interface PostgresStreamSummary {
-  readonly statements: number;
-  readonly denied: number;
-  readonly maskedValues: number;
-  readonly reason: string;
-  /** What ended it, with its causes, which are for the operator alone. */
-  readonly problem?: HoopError;
 }

@@ -3,7 +3,7 @@ import { commandApprovals } from '../../../gateway/approvals/command-approvals.t
 import type { SessionApprovalsOptions } from '../../../gateway/approvals/session-approvals.ts';
 import { placesOf } from '../../../gateway/targets/target-host.ts';
 import type { SshAct } from '../policy/types.ts';
-import { verbOf } from './ssh-story.ts';
+import { verbOf } from './act-words.ts';
 import type { SshApprovals, SshTarget } from './types.ts';
 
 export interface ActApprovalsOptions extends SessionApprovalsOptions {

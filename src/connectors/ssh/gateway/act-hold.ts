@@ -3,10 +3,10 @@
  * withdraw it.
  */
 import { Hold } from '../../../gateway/approvals/hold.ts';
+import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { ACT_MANNER, describeAct, unreadable } from './act-words.ts';
-import type { SshStory } from './ssh-story.ts';
 import type { ActAsk, SshApprovals } from './types.ts';
 
 export interface ActHoldOptions {
@@ -15,7 +15,7 @@ export interface ActHoldOptions {
   readonly act: SshAct;
   readonly user: string;
   readonly approvals: SshApprovals;
-  readonly story: SshStory;
+  readonly audit: StreamAudit;
   /** By the policy of now. */
   readonly decide: () => SshVerdict | Promise<SshVerdict>;
   readonly policyCommit: () => string;
@@ -39,10 +39,10 @@ export class ActHold {
   #refused: ActOutcome | undefined;
 
   constructor(options: ActHoldOptions) {
-    const { at, approvals, story, onWaiting, act } = options;
+    const { at, approvals, audit, onWaiting, act } = options;
     this.#options = options;
     this.#hold = new Hold({
-      ...{ at, approvals, record: story, onWaiting },
+      ...{ at, approvals, audit, onWaiting },
       words: () => ({ manner: ACT_MANNER, what: describeAct(act) }),
       again: () => this.#decide(),
       generation: options.generation,

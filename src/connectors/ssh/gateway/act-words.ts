@@ -55,3 +55,8 @@ export function unreadable(ask: ActAsk): Refusal | undefined {
     hint: 'Put it into a script on the server, and run that.',
   });
 }
+
+/** What the decision about it calls it. */
+export function verbOf(act: SshAct): string {
+  return act.kind === 'file' ? `sftp ${act.operation}` : act.kind;
+}

@@ -8,7 +8,7 @@ import { FrameDecoder } from '../protocol/frame-decoder.ts';
 import { CommandPace } from './command-pace.ts';
 import type { SshStreamOptions } from './types.ts';
 
-export interface ClientFramesOptions extends Pick<SshStreamOptions, 'client' | 'whenRecorded'> {
+export interface ClientFramesOptions extends Pick<SshStreamOptions, 'client' | 'audit'> {
   /** @param at offset of the frame in the up stream. What it throws is for `onFault`. */
   readonly onFrame: (frame: UpFrame, at: number) => void;
   /** All that was there has been dealt with. */
@@ -78,7 +78,7 @@ export class ClientFrames {
   #processSoon(): void {
     if (!this.#isDue) {
       this.#isDue = true;
-      this.#options.whenRecorded(() => {
+      this.#options.audit.whenWritten(() => {
         this.#isDue = false;
         this.#process();
       });

@@ -2,12 +2,15 @@
  * A channel of the kind `direct-tcpip` (RFC 4254 §7.2): a connection that the target makes, to an
  * address that the gateway has found and the policy has allowed.
  */
+
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { plainText } from '../../../gateway/approvals/plain-text.ts';
+import { operation } from '../../../gateway/sessions/audit.ts';
 import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelTarget } from '../protocol/frame.ts';
+import { verbOf } from './act-words.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import {
   type ForwardDestination,
@@ -16,7 +19,6 @@ import {
   refusedAddress,
 } from './forward-destination.ts';
 import type { OwnPlaces } from './server-addresses.ts';
-import { verbOf } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
 
@@ -124,11 +126,12 @@ export class ForwardChannel implements StreamChannel {
       return;
     }
     this.#isFinished = true;
-    const { story, number, at } = this.#context;
+    const { audit, number, at } = this.#context;
     if (this.#statement !== undefined) {
-      story.finished(at, this.#statement, this.#reached);
+      audit.ended(at, this.#statement, { tag: this.#reached });
     }
-    story.channel({ channel: number, at, ...this.#flow.totals });
+    const { stream } = audit;
+    audit.tell({ type: 'ssh.channel', stream, channel: number, at, ...this.#flow.totals });
   }
 
   #isAllowed(): boolean {
@@ -148,7 +151,7 @@ export class ForwardChannel implements StreamChannel {
   }
 
   async #connect(asked: Destination): Promise<void> {
-    const { at, story, grant, user, server, resolver, signal } = this.#context;
+    const { at, audit, grant, user, server, resolver, signal } = this.#context;
     const act: SshAct = { kind: 'forward', host: asked.host, port: asked.port };
     const place = `${plainText(asked.host, MAX_MESSAGE)}:${asked.port}`;
     let addresses: readonly string[];
@@ -163,14 +166,14 @@ export class ForwardChannel implements StreamChannel {
         ...{ destination, grant: grant(), user, own, resolver, signal },
       });
       signal.throwIfAborted();
-      this.#statement = story.allowed(at, verbOf(act), verdict);
+      this.#statement = audit.allowed(at, operation(verbOf(act), verdict));
       this.#destination = destination;
       this.#own = own;
-      story.written();
+      audit.write();
     } catch (error) {
       if (error instanceof HoopError && !signal.aborted) {
         const refusal = error instanceof RefusedForward ? error.refusal : refusalOf(error);
-        story.refused(at, verbOf(act), refusal, [place]);
+        audit.refused(at, operation(verbOf(act), { touches: [place], refusal }), refusal);
       }
       throw error;
     }

@@ -13,11 +13,12 @@
  * says is recorded by the tunnel stream before it leaves.
  */
 import { HoopError, ProtocolError } from '../../../errors.ts';
-import { RecordingFailed } from '../../../gateway/sessions/stream-record.ts';
+import type { StreamEnd } from '../../../gateway/connector.ts';
+import { operation, RecordingFailed } from '../../../gateway/sessions/audit.ts';
 import { onAbort, withinTime } from '../../../until.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../protocol/frame.ts';
-import type { NotCarried } from '../protocol/not-carried.ts';
+import { NOT_CARRIED, type NotCarried } from '../protocol/not-carried.ts';
 import { ActHold } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
@@ -27,12 +28,11 @@ import { FrameWriter } from './frame-writer.ts';
 import { GrantedLogin } from './granted-login.ts';
 import { ServerAddresses } from './server-addresses.ts';
 import { SessionChannel } from './session-channel.ts';
-import { SshStory } from './ssh-story.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import { TargetChannels } from './target-channels.ts';
 import { targetLost } from './target-lost.ts';
 import { TargetWatch } from './target-watch.ts';
-import type { SshStreamLimits, SshStreamOptions, SshStreamSummary } from './types.ts';
+import type { SshStreamLimits, SshStreamOptions } from './types.ts';
 
 const LIMITS: SshStreamLimits = {
   // The CLI opens a stream when its client has logged in, and says hello with it.
@@ -53,7 +53,7 @@ const RESOURCE_SHORTAGE = 4;
  * @throws what `event` or `evidence` threw, when the recording could not be written; a fault of the
  *   gateway itself. Everything else has been told to the client and is in `reason`.
  */
-export async function serveSshStream(options: SshStreamOptions): Promise<SshStreamSummary> {
+export async function serveSshStream(options: SshStreamOptions): Promise<StreamEnd> {
   const stream = new SshStream(options);
   try {
     return await served(stream, options);
@@ -64,7 +64,7 @@ export async function serveSshStream(options: SshStreamOptions): Promise<SshStre
   }
 }
 
-async function served(stream: SshStream, options: SshStreamOptions): Promise<SshStreamSummary> {
+async function served(stream: SshStream, options: SshStreamOptions): Promise<StreamEnd> {
   try {
     const reason = await stream.serve();
     stream.finish();
@@ -85,7 +85,6 @@ const INTERNAL_FAULT = new HoopError('HOOP_INTERNAL', 'the gateway has an intern
 class SshStream {
   readonly #options: SshStreamOptions;
   readonly #limits: SshStreamLimits;
-  readonly #story: SshStory;
   readonly #writer: FrameWriter;
   readonly #frames: ClientFrames;
   readonly #channels = new Map<number, StreamChannel>();
@@ -105,14 +104,13 @@ class SshStream {
   constructor(options: SshStreamOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
-    this.#story = new SshStory(options);
     this.#writer = new FrameWriter(options.client, {
       full: () => this.#connection?.socket.pause(),
       fault: (error) => this.#fail(error),
     });
     this.#frames = new ClientFrames({
       client: options.client,
-      whenRecorded: options.whenRecorded,
+      audit: options.audit,
       onFrame: (frame, at) => this.#handle(frame, at),
       onIdle: () => {
         if (this.#targets?.isFull) {
@@ -262,7 +260,8 @@ class SshStream {
       throw new ProtocolError(`the client told twice that it has refused ${what}`);
     }
     this.#toldNotCarried.add(what);
-    this.#story.notCarried(at, what);
+    // Both sides have the client's frame.
+    this.#options.audit.refusedThere(at, operation(what), NOT_CARRIED[what].why);
   }
 
   #hello(user: string): void {
@@ -286,7 +285,7 @@ class SshStream {
 
   async #connect(user: string): Promise<void> {
     const granted = await GrantedLogin.of(user, this.#options);
-    this.#story.written();
+    this.#options.audit.write();
     const connection = await connectSshTarget({
       target: granted.target,
       login: granted.login,
@@ -336,7 +335,7 @@ class SshStream {
       limits: this.#limits,
       onSilent: () => lost(new Error('the server does not answer any more')),
     });
-    this.#story.write({
+    this.#options.audit.tell({
       type: 'ssh.target',
       stream: this.#options.stream,
       server: software,
@@ -371,9 +370,9 @@ class SshStream {
       });
       return;
     }
-    const { decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
+    const { audit, decide, grant, approvals, onWaiting, stream, resolver } = this.#options;
     const context: ChannelContext = {
-      ...{ number, at, window, targets, user, story: this.#story, grant, resolver },
+      ...{ number, at, window, targets, user, audit, grant, resolver },
       server,
       software: connection.software,
       write: (down) => this.#writer.write(down),
@@ -381,7 +380,7 @@ class SshStream {
       judge: (act) => this.#judge(user, act),
       hold: (act, actAt) =>
         new ActHold({
-          ...{ stream, at: actAt, act, user, approvals, onWaiting, story: this.#story },
+          ...{ stream, at: actAt, act, user, approvals, onWaiting, audit },
           decide: () => this.#judge(user, act),
           policyCommit: () => grant().commit,
           generation: () => grant().generation,
@@ -390,7 +389,7 @@ class SshStream {
       onOver: () => this.#forget(number),
       signal: this.#ended.signal,
     };
-    this.#story.written();
+    audit.write();
     const channel =
       target.kind === 'session' ? new SessionChannel(context) : new ForwardChannel(context, target);
     if (!channel.isOver) {

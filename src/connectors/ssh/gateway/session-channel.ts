@@ -10,11 +10,14 @@
  *     data ────────────▶  (waits until something runs) ────────▶
  *     ◀──────────────────  everything that the target says, in its order
  */
+
 import { ProtocolError } from '../../../errors.ts';
+import { operation } from '../../../gateway/sessions/audit.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../protocol/frame.ts';
 import type { ActHold } from './act-hold.ts';
+import { verbOf } from './act-words.ts';
 import { type ChannelExit, exitFields, exitText } from './channel-exit.ts';
 import { ChannelFlow } from './channel-flow.ts';
 import { ChunkQueue } from './chunk-queue.ts';
@@ -22,7 +25,6 @@ import { isPassed } from './environment.ts';
 import { NOW_HELD, REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
 import { ReplyOrder } from './reply-order.ts';
 import { SftpSession } from './sftp-session.ts';
-import { verbOf } from './ssh-story.ts';
 import { actOf, type StartRequest, unknownSubsystem } from './start-request.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
@@ -240,12 +242,14 @@ export class SessionChannel implements StreamChannel {
     this.#isFinished = true;
     this.#hold?.withdraw('the connection ended');
     this.#sftp?.end('the connection ended');
-    const { story, number, at } = this.#context;
+    const { audit, number, at } = this.#context;
     const exit = this.#exit;
     if (this.#statement !== undefined) {
-      story.finished(this.#startedAt, this.#statement, exitText(exit));
+      audit.ended(this.#startedAt, this.#statement, { tag: exitText(exit) });
     }
-    story.channel({
+    audit.tell({
+      type: 'ssh.channel',
+      stream: audit.stream,
       channel: number,
       at,
       ...this.#flow.totals,
@@ -297,7 +301,11 @@ export class SessionChannel implements StreamChannel {
     const act = actOf(request);
     if (typeof act === 'string') {
       const refusal = unknownSubsystem(act);
-      this.#context.story.refused(at, `subsystem ${act.slice(0, 60)}`, refusal, []);
+      this.#context.audit.refused(
+        at,
+        operation(`subsystem ${act.slice(0, 60)}`, { refusal }),
+        refusal,
+      );
       this.#refuse(refusal, reply);
       return;
     }
@@ -324,10 +332,10 @@ export class SessionChannel implements StreamChannel {
   ): void {
     const { request, act, verdict, at } = judged;
     if (verdict.effect === 'refuse') {
-      this.#context.story.refused(at, verbOf(act), verdict.refusal, verdict.touches);
+      this.#context.audit.refused(at, operation(verbOf(act), verdict), verdict.refusal);
       this.#refuse(verdict.refusal, reply);
     } else if (verdict.approvals === undefined) {
-      this.#statement = this.#context.story.allowed(at, verbOf(act), verdict);
+      this.#statement = this.#context.audit.allowed(at, operation(verbOf(act), verdict));
       this.#running = { act, isApproved: false };
       this.#run(request, verdict, reply, at);
     } else {
@@ -343,7 +351,7 @@ export class SessionChannel implements StreamChannel {
   ): void {
     this.#started = 'running';
     this.#startedAt = at;
-    this.#context.story.written();
+    this.#context.audit.write();
     if (request.kind === 'subsystem') {
       this.#inspect();
     } else {
@@ -401,11 +409,14 @@ export class SessionChannel implements StreamChannel {
           return;
         }
         if (outcome.type === 'released') {
-          this.#statement = this.#context.story.allowed(at, verbOf(act), outcome.verdict);
+          this.#statement = this.#context.audit.allowed(
+            at,
+            operation(verbOf(act), outcome.verdict),
+          );
           this.#running = { act, isApproved: true };
           this.#run(request, outcome.verdict, undefined, at);
         } else if (outcome.type === 'refused') {
-          this.#context.story.refused(at, verbOf(act), outcome.refusal, outcome.touches);
+          this.#context.audit.refused(at, operation(verbOf(act), outcome), outcome.refusal);
           this.#refuse(outcome.refusal, undefined);
         } else {
           this.#leave([]);

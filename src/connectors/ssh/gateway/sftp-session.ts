@@ -1,15 +1,17 @@
 /** sftp in a session channel: puts the inspector between the two ends, and decides for it. */
+
 import type { HoopError } from '../../../errors.ts';
+import { operation } from '../../../gateway/sessions/audit.ts';
 import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
+import type { FileRecord } from '../../../recording/file-record.ts';
 import type { SshVerdict } from '../policy/types.ts';
 import type { ActHold } from './act-hold.ts';
-import { describeAct } from './act-words.ts';
+import { describeAct, verbOf } from './act-words.ts';
 import type { ChannelFlow } from './channel-flow.ts';
 import { NOW_HELD, type RefusalWords, stderrLines } from './refusal-text.ts';
 import { SftpInspector } from './sftp-inspector.ts';
 import type { FileAct, SftpChannel } from './sftp-types.ts';
-import { verbOf } from './ssh-story.ts';
 import type { ChannelContext } from './stream-channel.ts';
 
 export interface SftpSessionOptions {
@@ -43,7 +45,7 @@ export class SftpSession {
       consumed: (bytes) => flow.consumed(bytes),
       clientEnded: () => flow.endUp(),
       decide: (act, at) => this.#decide(act, at),
-      record: (file) => context.story.file(context.number, file),
+      record: (file) => this.#file(file),
       fail: options.fail,
     };
     this.inspector = new SftpInspector(channel);
@@ -72,36 +74,41 @@ export class SftpSession {
     this.inspector.ended();
   }
 
+  #file(file: FileRecord): void {
+    const { audit, number } = this.#options.context;
+    audit.tell({ type: 'ssh.file', stream: audit.stream, channel: number, ...file });
+  }
+
   #decide(act: FileAct, at: number): SshVerdict | Promise<SshVerdict> {
-    const { decide, story } = this.#options.context;
+    const { decide, audit } = this.#options.context;
     const verdict = decide(act);
     if (verdict.effect === 'refuse') {
-      story.refused(at, verbOf(act), verdict.refusal, verdict.touches);
+      audit.refused(at, operation(verbOf(act), verdict), verdict.refusal);
     } else if (verdict.approvals !== undefined) {
       return this.#ask(act, at);
     } else {
-      story.allowed(at, verbOf(act), verdict);
-      story.written();
+      audit.allowed(at, operation(verbOf(act), verdict));
+      audit.write();
     }
     return verdict;
   }
 
   async #ask(act: FileAct, at: number): Promise<SshVerdict> {
     const { context, flow } = this.#options;
-    const { story } = context;
+    const { audit } = context;
     const hold = context.hold(act, at);
     this.#holds.add(hold);
     try {
       const outcome = await hold.pass((lines) => flow.say('stderr', stderrLines(lines, false)));
       if (outcome.type === 'released') {
         this.#approved.add(keyOf(act));
-        story.allowed(at, verbOf(act), outcome.verdict);
-        story.written();
+        audit.allowed(at, operation(verbOf(act), outcome.verdict));
+        audit.write();
         return outcome.verdict;
       }
       const { refusal, touches } =
         outcome.type === 'refused' ? outcome : { refusal: withdrawn(act), touches: [act.path] };
-      story.refused(at, verbOf(act), refusal, touches);
+      audit.refused(at, operation(verbOf(act), { refusal, touches }), refusal);
       return { effect: 'refuse', refusal, touches };
     } finally {
       this.#holds.delete(hold);

@@ -1,12 +1,12 @@
 /** One channel of a stream, whatever it carries, as the frames of the client reach it. */
 
+import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
 import type { Grant } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import type { ChannelRequest, DownFrame } from '../protocol/frame.ts';
 import type { ActHold } from './act-hold.ts';
 import type { NameResolver } from './name-resolver.ts';
 import type { ServerAddresses } from './server-addresses.ts';
-import type { SshStory } from './ssh-story.ts';
 import type { TargetChannels } from './target-channels.ts';
 
 export interface StreamChannel {
@@ -39,7 +39,7 @@ export interface ChannelContext {
   readonly at: number;
   readonly window: number;
   readonly targets: TargetChannels;
-  readonly story: SshStory;
+  readonly audit: StreamAudit;
   /** Who is logged in on the target. */
   readonly user: string;
   /** Of the target itself. */

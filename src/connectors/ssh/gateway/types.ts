@@ -1,12 +1,11 @@
 /** What the SSH engine needs from the rest of the gateway; nothing else reaches it. */
-import type { Duplex } from 'node:stream';
 import type { HoopError } from '../../../errors.ts';
 import type { CommandAsk } from '../../../gateway/approvals/command-approvals.ts';
 import type { OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
+import type { ServedStream } from '../../../gateway/connector.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { Network } from '../../../policy/address-class.ts';
 import type { Grant } from '../../../policy/types.ts';
-import type { EvidenceLine, RecordingEvent } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import type { NameResolver } from './name-resolver.ts';
@@ -67,15 +66,8 @@ export interface ActAsk extends CommandAsk {
 
 export type SshApprovals = OperationApprovals<ActAsk>;
 
-export interface SshStreamOptions {
-  /**
-   * The tunnel stream: frames of connectors/ssh/protocol. What is read from it is in the record, as `event`s
-   * are: `recorded` writes them. What is written to it is recorded before it leaves.
-   */
-  readonly client: Duplex;
-  /** Aborted when the client takes nothing any more. */
-  readonly clientLeft: AbortSignal;
-  readonly stream: number;
+/** `client` is frames of connectors/ssh/protocol. */
+export interface SshStreamOptions extends Omit<ServedStream, 'kind'> {
   readonly target: SshTarget;
   /** Absent: the target stays as it is. */
   readonly currentTarget?: CurrentSshTarget;
@@ -91,13 +83,6 @@ export interface SshStreamOptions {
   readonly resolver: NameResolver;
   /** Something waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
-  /** Throws when it cannot be recorded: the stream must end, nothing may be forwarded. */
-  readonly event: (event: RecordingEvent) => void;
-  /** Called before anything goes to the target. Throws when the record cannot be written. */
-  readonly recorded: () => void;
-  /** Calls back when the record is written, at the end of this turn of the event loop or before. */
-  readonly whenRecorded: (forward: () => void) => void;
-  readonly evidence: (line: EvidenceLine) => void;
   /** Session end: the engine tells every channel why, then closes. */
   readonly signal: AbortSignal;
   /** For tests. */
@@ -115,10 +100,4 @@ export interface SshStreamLimits {
   readonly rekeyMs: number;
   /** Bytes for the target that wait, of a server that asks on and on and does not read the answers. */
   readonly unreadBytes: number;
-}
-
-export interface SshStreamSummary {
-  readonly reason: string;
-  /** What ended it, with its causes, which are for the operator alone. */
-  readonly problem?: HoopError;
 }

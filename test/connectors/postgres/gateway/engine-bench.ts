@@ -10,7 +10,6 @@ import { servePostgresStream } from '../../../../src/connectors/postgres/gateway
 import type { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
 import type {
   CatalogSource,
-  PostgresStreamSummary,
   PostgresTarget,
   StatementApprovals,
 } from '../../../../src/connectors/postgres/gateway/types.ts';
@@ -27,10 +26,13 @@ import type {
 } from '../../../../src/connectors/postgres/policy/types.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import type { ChangedRowsBudget } from '../../../../src/gateway/changed-rows/changed-rows-budget.ts';
+import type { StreamEnd } from '../../../../src/gateway/connector.ts';
 import type { LookupBudget } from '../../../../src/gateway/lookups/lookup-budget.ts';
+import { StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../../src/recording/types.ts';
 import { Secret } from '../../../../src/secret.ts';
+import { auditSink } from '../../../gateway/audit-sink.ts';
 import { emptyCatalog } from '../policy/empty-catalog.ts';
 
 const RULE = { id: 'test/rule', file: 'policies/test.yaml', line: 7 };
@@ -201,7 +203,7 @@ export interface Bench extends AsyncDisposable {
   readonly port: number;
   readonly events: RecordingEvent[];
   readonly evidence: EvidenceLine[];
-  readonly summaries: PostgresStreamSummary[];
+  readonly summaries: StreamEnd[];
   readonly failures: unknown[];
   /** Ends the session, as expiry and revocation do. */
   readonly session: AbortController;
@@ -212,7 +214,7 @@ export interface Bench extends AsyncDisposable {
 export async function startBench(options: BenchOptions): Promise<Bench> {
   const events: RecordingEvent[] = [];
   const evidence: EvidenceLine[] = [];
-  const summaries: PostgresStreamSummary[] = [];
+  const summaries: StreamEnd[] = [];
   const failures: unknown[] = [];
   const session = new AbortController();
   const cancelKeys = createCancelRegistry();
@@ -248,23 +250,28 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       lookups: options.lookups ?? noLookups,
       changedRows: options.changedRows ?? noChangedRows,
       cancelKeys,
-      event: (event) => {
-        options.onEvent?.(event);
-        events.push(event);
-      },
-      recorded: () => options.onRecorded?.(),
-      whenRecorded: (forward) =>
-        setImmediate(() => {
-          try {
-            options.onRecorded?.();
-            forward();
-          } catch (error) {
-            // As a session does it: what cannot be recorded ends it.
-            failures.push(error);
-            session.abort(error);
-          }
-        }),
-      evidence: (line) => evidence.push(line),
+      audit: new StreamAudit(streams, options.grant ?? (() => grant), {
+        ...auditSink(),
+        event: (event) => {
+          options.onEvent?.(event);
+          events.push(event);
+        },
+        evidence: (line) => evidence.push(line),
+        record: {
+          write: () => options.onRecorded?.(),
+          whenWritten: (forward) =>
+            setImmediate(() => {
+              try {
+                options.onRecorded?.();
+                forward();
+              } catch (error) {
+                // As a session does it: what cannot be recorded ends it.
+                failures.push(error);
+                session.abort(error);
+              }
+            }),
+        },
+      }),
       maskKey: new Secret(new Uint8Array(32).fill(7)),
       ...(options.startupWithinMs === undefined
         ? {}

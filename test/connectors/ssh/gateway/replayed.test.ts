@@ -30,8 +30,10 @@ describe.skipIf(findSshd() === undefined)('a recording of the SSH engine', () =>
     const offsets: [number, number] = [0, 0];
     const now = () => Date.now();
     const stream = bench.stream({
-      event: (event) => items.push({ type: 'event', timeMs: now(), event }),
-      evidence: (line) => items.push({ type: 'evidence', timeMs: now(), line }),
+      told: {
+        event: (event) => items.push({ type: 'event', timeMs: now(), event }),
+        evidence: (line) => items.push({ type: 'evidence', timeMs: now(), line }),
+      },
     });
     const data = (direction: 0 | 1, bytes: Uint8Array): void => {
       const offset = offsets[direction];

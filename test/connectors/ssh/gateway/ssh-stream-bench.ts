@@ -9,7 +9,6 @@ import { serveSshStream } from '../../../../src/connectors/ssh/gateway/serve-ssh
 import type {
   SshApprovals,
   SshStreamOptions,
-  SshStreamSummary,
   SshTarget,
 } from '../../../../src/connectors/ssh/gateway/types.ts';
 import { decideSsh } from '../../../../src/connectors/ssh/policy/decide-ssh.ts';
@@ -22,9 +21,12 @@ import {
 } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import { FrameDecoder } from '../../../../src/connectors/ssh/protocol/frame-decoder.ts';
 import { type OpensshServer, startOpensshServer } from '../../../../src/demo/openssh-server.ts';
+import type { StreamEnd } from '../../../../src/gateway/connector.ts';
+import { type AuditSink, StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../../src/recording/types.ts';
 import { Secret } from '../../../../src/secret.ts';
+import { auditSink } from '../../../gateway/audit-sink.ts';
 import { grantOf } from '../policy/ssh-fixture.ts';
 
 export const EVERYTHING = grantOf('{ name: all, allow: { ssh: [shell, exec, sftp, forward] } }');
@@ -65,9 +67,7 @@ export class SshStreamBench implements AsyncDisposable {
   }
 
   /** A stream whose client has sent nothing yet. */
-  stream(
-    changes: Partial<SshStreamOptions> & { readonly grantNow?: () => Grant } = {},
-  ): TestStream {
+  stream(changes: StreamChanges = {}): TestStream {
     this.#stream += 1;
     const stream = new TestStream(this.#stream, { target: this.target(), ...changes });
     this.#open.push(stream);
@@ -91,6 +91,12 @@ export class SshStreamBench implements AsyncDisposable {
   }
 }
 
+interface StreamChanges extends Partial<SshStreamOptions> {
+  readonly grantNow?: () => Grant;
+  /** In place of `events` and `evidence`. */
+  readonly told?: Partial<AuditSink>;
+}
+
 const NO_APPROVALS: SshApprovals = {
   ask() {
     throw new Error('nothing should be asked');
@@ -109,13 +115,13 @@ export class TestStream {
   readonly kept: DownFrame[] = [];
   readonly events: RecordingEvent[] = [];
   readonly evidence: EvidenceLine[] = [];
-  readonly done: Promise<SshStreamSummary>;
+  readonly done: Promise<StreamEnd>;
   readonly session = new AbortController();
   readonly #decoder = FrameDecoder.down();
   readonly #waiting: (() => void)[] = [];
   #isOver = false;
 
-  constructor(number: number, changes: Partial<SshStreamOptions> & { readonly target: SshTarget }) {
+  constructor(number: number, changes: StreamChanges & { readonly target: SshTarget }) {
     const [client, gateway] = duplexPair();
     this.number = number;
     this.client = client;
@@ -138,13 +144,18 @@ export class TestStream {
       decide: decideSsh,
       approvals: NO_APPROVALS,
       resolver: { resolve: async () => [] },
-      event: (event) => {
-        this.events.push(event);
-        this.#wake();
-      },
-      recorded: () => undefined,
-      whenRecorded: (forward) => queueMicrotask(forward),
-      evidence: (line) => this.evidence.push(line),
+      audit: new StreamAudit(
+        number,
+        changes.grant ?? (() => EVERYTHING),
+        auditSink({
+          event: (event) => {
+            this.events.push(event);
+            this.#wake();
+          },
+          evidence: (line) => this.evidence.push(line),
+          ...changes.told,
+        }),
+      ),
       signal: this.session.signal,
       ...changes,
     });

@@ -4,8 +4,10 @@ import { serveSshStream } from '../../../../src/connectors/ssh/gateway/serve-ssh
 import type { SshStreamLimits } from '../../../../src/connectors/ssh/gateway/types.ts';
 import { decideSsh } from '../../../../src/connectors/ssh/policy/decide-ssh.ts';
 import type { OpensshServer, OpensshServerOptions } from '../../../../src/demo/openssh-server.ts';
+import { StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import { auditSink } from '../../../gateway/audit-sink.ts';
 import { SshPortFixture } from '../client/ssh-client.ts';
 import { SshStreamBench } from './ssh-stream-bench.ts';
 
@@ -54,10 +56,11 @@ export class SshThrough implements AsyncDisposable {
           hostsFile: '/dev/null',
           ...(options.nameServer === undefined ? {} : { servers: [options.nameServer] }),
         }),
-        event: (event) => through.#events.push(event),
-        recorded: () => undefined,
-        whenRecorded: (forward) => queueMicrotask(forward),
-        evidence: () => undefined,
+        audit: new StreamAudit(
+          stream,
+          () => grant,
+          auditSink({ event: (event) => through.#events.push(event) }),
+        ),
         signal: new AbortController().signal,
         ...(options.limits === undefined ? {} : { limits: options.limits }),
       });

@@ -351,8 +351,10 @@ describe.skipIf(findSshd() === undefined)('an SSH stream', () => {
     let isFull = false;
     const stream = await opened(
       await bench.connected({
-        event: () => {
-          if (isFull) throw new HoopError('HOOP_RECORDING_WRITE', 'the disk is full');
+        told: {
+          event: () => {
+            if (isFull) throw new HoopError('HOOP_RECORDING_WRITE', 'the disk is full');
+          },
         },
       }),
     );

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 import type { AskedApproval } from '../../../src/gateway/approvals/asked-approval.ts';
-import { RecordingFailed, StreamRecord } from '../../../src/gateway/sessions/stream-record.ts';
+import { operation, RecordingFailed, StreamAudit } from '../../../src/gateway/sessions/audit.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../src/recording/types.ts';
 import { testGrant } from '../../connectors/postgres/gateway/engine-bench.ts';
+import { auditSink } from '../audit-sink.ts';
 
 interface Written {
-  readonly record: StreamRecord;
+  readonly audit: StreamAudit;
   readonly events: RecordingEvent[];
   readonly lines: EvidenceLine[];
 }
@@ -13,14 +14,16 @@ interface Written {
 function written(): Written {
   const events: RecordingEvent[] = [];
   const lines: EvidenceLine[] = [];
-  const record = new StreamRecord({
-    stream: 3,
-    grant: () => testGrant({ commit: 'c1' }),
-    event: (event) => events.push(event),
-    evidence: (line) => lines.push(line),
-    recorded: () => undefined,
-  });
-  return { record, events, lines };
+  const audit = new StreamAudit(
+    3,
+    () => testGrant({ commit: 'c1' }),
+    auditSink({
+      prompt: 'p1',
+      event: (event) => events.push(event),
+      evidence: (line) => lines.push(line),
+    }),
+  );
+  return { audit, events, lines };
 }
 
 const ASKED: AskedApproval = {
@@ -44,7 +47,7 @@ function vote(name: string, decision: 'approve' | 'deny', reason: string | undef
 }
 
 test('a request is held: in the events and on stream 0, with who may approve', () => {
-  const { record, events, lines } = written();
+  const { audit, events, lines } = written();
   const terms = {
     groups: ['leads'],
     count: 2,
@@ -52,7 +55,7 @@ test('a request is held: in the events and on stream 0, with who may approve', (
     maxHoldSeconds: 10,
     waits: true,
   };
-  record.held({
+  audit.held({
     at: 40,
     asked: ASKED,
     demands: [{ rule: { id: 'p/r', file: 'p.yaml', line: 4 }, terms, hint: undefined }],
@@ -76,10 +79,10 @@ test('a request is held: in the events and on stream 0, with who may approve', (
 });
 
 test('everybody who approved has a word on stream 0, with a name where there are several', () => {
-  const { record, events, lines } = written();
+  const { audit, events, lines } = written();
   const votes = [vote('ann', 'approve', 'seen'), vote('ben', 'approve', 'go')];
-  record.decided(40, 'r1', { votes, outcome: 'released' });
-  record.decided(41, 'r2', { votes: votes.slice(0, 1), outcome: 'released' });
+  audit.holdEnded(40, 'r1', { votes, outcome: 'released' });
+  audit.holdEnded(41, 'r2', { votes: votes.slice(0, 1), outcome: 'released' });
   expect(events.map(({ type }) => type)).toEqual([
     ...['approval.vote', 'approval.vote', 'approval.end'],
     ...['approval.vote', 'approval.end'],
@@ -92,11 +95,32 @@ test('everybody who approved has a word on stream 0, with a name where there are
 });
 
 test('of a denial those who denied are named, and no policy is said to have released it', () => {
-  const { record, events, lines } = written();
+  const { audit, events, lines } = written();
   const votes = [vote('ann', 'approve', 'seen'), vote('ben', 'deny', 'not on a Friday')];
-  record.decided(40, 'r1', { votes, outcome: 'denied' });
+  audit.holdEnded(40, 'r1', { votes, outcome: 'denied' });
   expect(events.at(-1)).not.toHaveProperty('policyCommit');
   expect(lines).toMatchObject([{ by: ['ben'], message: 'not on a Friday' }]);
+});
+
+test('operations are counted, and say the prompt and the policy in force', () => {
+  const { audit, events, lines } = written();
+  const rule = { id: 'p/r', file: 'p.yaml', line: 4 };
+  const asking = operation('exec', { touches: ['sh', 'sh'], rules: [rule], approvals: [{ rule }] });
+  expect(audit.allowed(0, operation('shell'))).toBe(1);
+  expect(audit.allowed(7, asking)).toBe(2);
+  audit.refused(9, operation('exec', { refusal: { rule } }), {
+    ...{ code: 'HOOP_DENIED', message: 'denied', detail: undefined, hint: undefined, rule },
+    position: undefined,
+  });
+  audit.ended(7, 2, { tag: 'exit 0' });
+  const inForce = { stream: 3, prompt: 'p1', policyCommit: 'c1' };
+  expect(events).toMatchObject([
+    { ...inForce, type: 'decision', effect: 'allow', statement: 1, verbs: ['shell'], rules: [] },
+    { ...inForce, effect: 'approve', statement: 2, relations: ['sh'], rules: [rule] },
+    { ...inForce, effect: 'refuse', statement: 3, code: 'HOOP_DENIED', rules: [rule] },
+    { type: 'result', stream: 3, at: 7, statement: 2, tag: 'exit 0', rows: 0, detected: {} },
+  ]);
+  expect(lines).toMatchObject([{ type: 'denied', at: 9, code: 'HOOP_DENIED', rule: 'p/r' }]);
 });
 
 test('what cannot be written fails as the recording, whatever it was', () => {
@@ -104,13 +128,14 @@ test('what cannot be written fails as the recording, whatever it was', () => {
   const fail = (): never => {
     throw cause;
   };
-  const record = new StreamRecord({
-    ...{ stream: 1, grant: testGrant, event: fail, evidence: fail, recorded: fail },
+  const sink = auditSink({
+    ...{ event: fail, evidence: fail, record: { write: fail, whenWritten: fail } },
   });
+  const audit = new StreamAudit(1, testGrant, sink);
   const attempts = [
-    () => record.written(),
-    () => record.write({ type: 'cancel', stream: 1, forStream: 2 }),
-    () => record.decided(0, 'r1', { votes: [], outcome: 'void' }),
+    () => audit.write(),
+    () => audit.tell({ type: 'cancel', stream: 1, forStream: 2 }),
+    () => audit.holdEnded(0, 'r1', { votes: [], outcome: 'void' }),
   ];
   for (const attempt of attempts) {
     expect(attempt).toThrow(RecordingFailed);

@@ -1,0 +1,336 @@
+/**
+ * What engines tell of what happens, and the one place from which all that is kept of it follows:
+ *
+ *   engine ── StreamAudit ── SessionAudit ──▶ events of the recording
+ *                                        ├──▶ rows of the index
+ *                                        ├──▶ stream 0: lines that both sides sign
+ *                                        └──▶ the operator's log
+ *
+ * An operation is what somebody asks for: a statement, a command, a file, a line. It is allowed,
+ * refused, or fails before anybody decides; it may be held for people, and it ends.
+ */
+import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
+import type { GatewayRecording } from '../../recording/gateway-recording.ts';
+import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
+import type { Durable } from '../../recording/written-turns.ts';
+import { approversText, needsOf } from '../approvals/approval-refusal.ts';
+import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
+import type { Log } from '../base/log.ts';
+import type { SessionIndex } from '../index/session-index.ts';
+import type { SessionControl } from './session-control.ts';
+import type { SessionPrompts } from './session-prompts.ts';
+
+type Decision = Extract<RecordingEvent, { type: 'decision' }>;
+type Result = Extract<RecordingEvent, { type: 'result' }>;
+
+/**
+ * What was asked for, in the protocol's words, and what the policy says of it. It is the same each
+ * time that a verdict is used again, and should be the same object then: what is written of it is kept.
+ */
+export interface Operation
+  extends Pick<Decision, 'verbs' | 'rules' | 'columnsComputed' | 'outputsMasked'> {
+  /** Names of what it touches. */
+  readonly resources: Decision['relations'];
+  readonly columnsMasked?: Decision['columnsMasked'] | undefined;
+  readonly needsApproval?: boolean | undefined;
+}
+
+/** What became of an operation. */
+export interface Outcome {
+  readonly detected?: Result['detected'] | undefined;
+  readonly maskedValues?: number | undefined;
+  readonly rows?: number | undefined;
+  /** "exit 0", "SELECT 3", "OK": in the protocol's words. */
+  readonly tag?: string | undefined;
+  readonly sqlState?: string | undefined;
+}
+
+/** Something waits for a person, or is to be asked for again after approval. */
+export interface HeldRequest {
+  readonly at: number;
+  readonly asked: AskedApproval;
+  readonly demands: readonly ApprovalDemand[];
+  /** In words. */
+  readonly message: string;
+}
+
+export interface HeldEnd {
+  readonly votes: ApprovalStanding['votes'];
+  readonly outcome: ApprovalOutcome;
+  readonly message?: string | undefined;
+}
+
+/** The record could not be written: nothing more may be forwarded. Wraps what the recorder threw. */
+export class RecordingFailed extends Error {
+  constructor(cause: unknown) {
+    super('the recording cannot be written', { cause });
+    this.name = 'RecordingFailed';
+  }
+}
+
+/** What the audit of a stream needs of that of its session. */
+export interface AuditSink {
+  /** Id of the prompt in force. */
+  readonly prompt: string | undefined;
+  readonly record: Durable;
+  /** Throws when it cannot be recorded. */
+  event(event: RecordingEvent): void;
+  /** A line of stream 0. Throws as `event`. */
+  evidence(line: EvidenceLine): void;
+}
+
+const NONE: readonly never[] = [];
+const NOTHING_DETECTED = {};
+
+/** What happens on one stream. Where a method cannot record what it is told, it throws RecordingFailed. */
+export class StreamAudit implements Durable {
+  readonly stream: number;
+  readonly #grant: () => Grant;
+  readonly #session: AuditSink;
+  #operations = 0;
+
+  constructor(stream: number, grant: () => Grant, session: AuditSink) {
+    this.stream = stream;
+    this.#grant = grant;
+    this.#session = session;
+  }
+
+  /**
+   * It may happen, or is about to be held.
+   * @param at offset in the up stream of the message that asks for it
+   * @param comments what the client claims of where it comes from
+   * @returns its number, for `ended`
+   */
+  allowed(at: number, operation: Operation, comments?: Decision['comments']): number {
+    const effect = operation.needsApproval === true ? 'approve' : 'allow';
+    return this.#decided(at, effect, operation, undefined, comments);
+  }
+
+  /** It does not happen, and the other side signs why. */
+  refused(
+    at: number,
+    operation: Operation,
+    refusal: Refusal,
+    comments?: Decision['comments'],
+  ): void {
+    this.#decided(at, 'refuse', operation, refusal, comments);
+    const { code, message, detail, hint, rule } = refusal;
+    const { stream } = this;
+    this.#say({ type: 'denied', stream, at, code, message, detail, hint, rule: rule?.id });
+  }
+
+  /** It would fail anywhere: no decision of the policy. */
+  failed(
+    at: number,
+    operation: Operation,
+    refusal: Refusal,
+    comments?: Decision['comments'],
+  ): void {
+    this.#decided(at, 'fail', operation, refusal, comments);
+  }
+
+  /** It was refused where it was asked for, and both sides know: nobody is told again. */
+  refusedThere(at: number, operation: Operation, message: string): void {
+    this.#decided(at, 'refuse', operation, { code: 'HOOP_DENIED', message }, undefined);
+  }
+
+  /** It waits for people. */
+  held({ at, asked, demands, message }: HeldRequest): void {
+    const { stream } = this;
+    const { id: request, binding, waits, waitsUntilMs } = asked;
+    const needs = needsOf(demands);
+    const policyCommit = this.#grant().commit;
+    this.tell({
+      type: 'approval.held',
+      ...{ stream, at, request, needs, waits, waitsUntilMs, binding, policyCommit },
+    });
+    const until = new Date(waitsUntilMs).toISOString();
+    const approvers = approversText({ demands });
+    this.#say({ type: 'held', stream, at, request, message, approvers, waits, until });
+  }
+
+  /** What became of that, with everybody's word. */
+  holdEnded(at: number, request: string, { votes, outcome, message }: HeldEnd): void {
+    const { stream } = this;
+    for (const { by, decision, reason, atMs } of votes) {
+      this.tell({
+        type: 'approval.vote',
+        ...{ stream, at, request, decision, reason },
+        by: { issuer: by.issuer, sub: by.sub, name: by.name },
+        votedMs: atMs,
+      });
+    }
+    const under = outcome === 'released' ? { policyCommit: this.#grant().commit } : {};
+    this.tell({ type: 'approval.end', stream, at, request, outcome, message, ...under });
+    const counted = outcome === 'denied' ? 'deny' : 'approve';
+    const counting = votes.filter(({ decision }) => decision === counted);
+    const by = counting.map((vote) => vote.by.name);
+    const said = message ?? reasonsOf(counting);
+    this.#say({ type: 'decided', stream, at, request, outcome, by, message: said });
+  }
+
+  /** @param operation the number that `allowed` gave */
+  ended(at: number, operation: number, outcome: Outcome): void {
+    this.tell({
+      at,
+      detected: outcome.detected ?? NOTHING_DETECTED,
+      maskedValues: outcome.maskedValues ?? 0,
+      rows: outcome.rows ?? 0,
+      sqlState: outcome.sqlState,
+      statement: operation,
+      stream: this.stream,
+      tag: outcome.tag,
+      type: 'result',
+    });
+  }
+
+  /** What only its protocol knows: where it was connected to, channels, files, what it looked up. */
+  tell(event: RecordingEvent): void {
+    try {
+      this.#session.event(event);
+    } catch (error) {
+      throw new RecordingFailed(error);
+    }
+  }
+
+  /** To be called before anything goes to the target. */
+  write(): void {
+    try {
+      this.#session.record.write();
+    } catch (error) {
+      throw new RecordingFailed(error);
+    }
+  }
+
+  whenWritten(forward: () => void): void {
+    this.#session.record.whenWritten(forward);
+  }
+
+  /** Parameters and no object: this is done for each statement. */
+  #decided(
+    at: number,
+    effect: Decision['effect'],
+    { columnsComputed, columnsMasked = NONE, outputsMasked, resources, rules, verbs }: Operation,
+    refusal: Pick<Refusal, 'code' | 'message'> | undefined,
+    comments: Decision['comments'],
+  ): number {
+    this.#operations += 1;
+    this.tell({
+      // In this order their canonical form is written fastest.
+      at,
+      code: refusal?.code,
+      columnsComputed,
+      columnsMasked,
+      comments,
+      effect,
+      message: refusal?.message,
+      outputsMasked,
+      policyCommit: this.#grant().commit,
+      prompt: this.#session.prompt,
+      relations: resources,
+      rules,
+      statement: this.#operations,
+      stream: this.stream,
+      type: 'decision',
+      verbs,
+    });
+    return this.#operations;
+  }
+
+  #say(line: EvidenceLine): void {
+    try {
+      this.#session.evidence(line);
+    } catch (error) {
+      throw new RecordingFailed(error);
+    }
+  }
+}
+
+/** What is no statement: an act on a server, a line, a call. */
+export function operation(
+  verb: string,
+  about: {
+    readonly touches?: readonly string[];
+    readonly rules?: readonly RuleRef[];
+    /** Rules that ask for approval first; none: it may happen at once. */
+    readonly approvals?: readonly { readonly rule: RuleRef }[] | undefined;
+    readonly refusal?: Pick<Refusal, 'rule'>;
+  } = {},
+): Operation {
+  const { touches = [], approvals = [], refusal } = about;
+  const rules = refusal === undefined ? (about.rules ?? []) : [refusal.rule ?? []].flat();
+  return {
+    verbs: [verb],
+    resources: [...new Set(touches)],
+    rules: rulesOf(rules, approvals),
+    needsApproval: approvals.length > 0,
+  };
+}
+
+/** As a decision names them: those that ask for approval first, and each once. */
+export function rulesOf(
+  rules: readonly RuleRef[],
+  approvals: readonly { readonly rule: RuleRef }[] = [],
+): Decision['rules'] {
+  const asking = approvals.map(({ rule }) => rule);
+  const others = rules.filter(({ id }) => !asking.some((rule) => rule.id === id));
+  return [...asking, ...others].map(({ id, file, line, grant }) =>
+    grant === undefined ? { file, id, line } : { file, grant, id, line },
+  );
+}
+
+/** What people gave as reasons; with a name where there are several people. */
+function reasonsOf(votes: ApprovalStanding['votes']): string | undefined {
+  const given = votes.flatMap(({ by, reason }) => (reason ? [{ name: by.name, reason }] : []));
+  const [first] = given;
+  if (first === undefined) return undefined;
+  return votes.length === 1
+    ? first.reason
+    : given.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+}
+
+export interface SessionAuditOptions {
+  readonly session: string;
+  readonly recording: GatewayRecording;
+  readonly index: Pick<SessionIndex, 'event'>;
+  readonly prompts: Pick<SessionPrompts, 'current'>;
+  readonly log: Log;
+}
+
+/** What happens in one session: of its streams, and of itself. */
+export class SessionAudit implements AuditSink {
+  readonly #options: SessionAuditOptions;
+  #control: Pick<SessionControl, 'sendEvidence'> | undefined;
+
+  constructor(options: SessionAuditOptions) {
+    this.#options = options;
+  }
+
+  get prompt(): string | undefined {
+    return this.#options.prompts.current?.id;
+  }
+
+  get record(): Durable {
+    return this.#options.recording;
+  }
+
+  event(event: RecordingEvent): void {
+    const { recording, index, session, log } = this.#options;
+    recording.event(event);
+    index.event(session, event);
+    if (event.type === 'decision' && event.effect === 'refuse') {
+      const { stream, code, rules } = event;
+      log.info('statement.refused', { stream, code, rule: rules[0]?.id });
+    }
+  }
+
+  /** Lines are written from now on. */
+  attach(control: Pick<SessionControl, 'sendEvidence'>): void {
+    this.#control = control;
+  }
+
+  /** It is in the recording before the other side has it; nothing before there is one. */
+  evidence(line: EvidenceLine): void {
+    this.#control?.sendEvidence(this.#options.recording.evidence(line));
+  }
+}

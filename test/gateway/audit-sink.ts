@@ -1,0 +1,12 @@
+/** A session that only listens to what its streams tell. */
+import type { AuditSink } from '../../src/gateway/sessions/audit.ts';
+
+export function auditSink(listening: Partial<AuditSink> = {}): AuditSink {
+  return {
+    prompt: undefined,
+    event: () => undefined,
+    evidence: () => undefined,
+    record: { write: () => undefined, whenWritten: (forward) => queueMicrotask(forward) },
+    ...listening,
+  };
+}
