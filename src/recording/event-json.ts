@@ -14,12 +14,14 @@ const TEXTS = new WeakMap<object, string>();
 export function eventJson(event: RecordingEvent): string {
   switch (event.type) {
     case 'decision':
-      return hasIntegers(event.at, event.statement, event.stream)
+      return hasIntegers(event.at, event.statement, event.stream) &&
+        hasIntegers(event.facts ?? 0, 0, 0)
         ? decisionJson(event)
         : canonicalJson(event);
     case 'result':
       return hasIntegers(event.at, event.statement, event.stream) &&
-        hasIntegers(event.maskedValues, event.rows, 0)
+        hasIntegers(event.maskedValues, event.rows, event.bytes ?? 0) &&
+        hasIntegers(event.us ?? 0, 0, 0)
         ? resultJson(event)
         : canonicalJson(event);
     default:
@@ -34,7 +36,8 @@ function decisionJson(event: Decision): string {
     `${event.columnsComputed === undefined ? '' : `,"columnsComputed":${kept(event.columnsComputed)}`}` +
     `,"columnsMasked":${kept(event.columnsMasked)}` +
     `${event.comments === undefined ? '' : `,"comments":${canonicalJson(event.comments)}`}` +
-    `,"effect":"${event.effect}"${optional('message', event.message)}` +
+    `,"effect":"${event.effect}"${optionalNumber('facts', event.facts)}` +
+    `${optional('message', event.message)}` +
     `${event.outputsMasked === undefined ? '' : `,"outputsMasked":${kept(event.outputsMasked)}`}` +
     `,"policyCommit":${commitText(event.policyCommit)}${optional('prompt', event.prompt)}` +
     `,"relations":${kept(event.relations)},"rules":${kept(event.rules)}` +
@@ -45,10 +48,13 @@ function decisionJson(event: Decision): string {
 
 function resultJson(event: Result): string {
   return (
-    `{"at":${event.at},"detected":${detectedText(event.detected)}` +
+    `{"at":${event.at}${optionalNumber('bytes', event.bytes)}` +
+    `,"detected":${detectedText(event.detected)}` +
     `,"maskedValues":${event.maskedValues},"rows":${event.rows}` +
+    `${event.seen === undefined ? '' : `,"seen":${detectedText(event.seen)}`}` +
     `${optional('sqlState', event.sqlState)},"statement":${event.statement}` +
-    `,"stream":${event.stream}${optional('tag', event.tag)},"type":"result"}`
+    `,"stream":${event.stream}${optional('tag', event.tag)},"type":"result"` +
+    `${optionalNumber('us', event.us)}}`
   );
 }
 
@@ -62,6 +68,7 @@ type Written =
       | 'columnsMasked'
       | 'comments'
       | 'effect'
+      | 'facts'
       | 'message'
       | 'outputsMasked'
       | 'policyCommit'
@@ -76,14 +83,17 @@ type Written =
   | Exclude<
       keyof Result,
       | 'at'
+      | 'bytes'
       | 'detected'
       | 'maskedValues'
       | 'rows'
+      | 'seen'
       | 'sqlState'
       | 'statement'
       | 'stream'
       | 'tag'
       | 'type'
+      | 'us'
     >;
 const UNWRITTEN: [Written] extends [never] ? undefined : never = undefined;
 void UNWRITTEN;
@@ -118,6 +128,10 @@ function kept(list: readonly unknown[]): string {
 
 function optional(name: string, value: string | undefined): string {
   return value === undefined ? '' : `,"${name}":${canonicalJson(value)}`;
+}
+
+function optionalNumber(name: string, value: number | undefined): string {
+  return value === undefined ? '' : `,"${name}":${value}`;
 }
 
 function hasIntegers(one: number, other: number, third: number): boolean {

@@ -73,6 +73,31 @@ export const END_REASONS = [
 export type EndReason = (typeof END_REASONS)[number];
 
 /**
+ * What a statement shows, uses and writes: the same each time that it runs. Columns are
+ * `schema.relation.column` of tables, whatever view or function they came through; lists of an act on
+ * a server are paths.
+ */
+export interface StatementFacts {
+  /** Of one that was refused: what it would have read, shown or written. */
+  readonly asked: readonly string[];
+  /** What its outputs show unmasked. It was returned where the result has bytes. */
+  readonly clear: readonly string[];
+  /** The statement without constants, as a keyed digest of this gateway; absent: it is not known. */
+  readonly fingerprint?: string;
+  /** What can not be told from the statement. Then it is not known to be nothing. */
+  readonly unknown: readonly ('returned' | 'used' | 'written')[];
+  /** Read, and not shown in clear: by conditions, joins, an order, or what is written. */
+  readonly used: readonly string[];
+  /** `schema.relation.*`: rows as a whole. */
+  readonly written: readonly string[];
+  /** The relations of these. */
+  readonly writes: readonly string[];
+}
+
+/** Of one stream; the next one takes the place of the oldest. */
+export const FACTS_PER_STREAM = 256;
+
+/**
  * Facts that only the gateway knows, in the order in which they happened. `at` ties an event to
  * the byte of the up stream where its message starts. Encrypted like the data.
  */
@@ -125,6 +150,13 @@ export type RecordingEvent =
       readonly down: number;
       readonly reason: string;
     }
+  /** Decisions of the stream name them by `facts`, from now on, until others take that place. */
+  | ({
+      readonly type: 'facts';
+      readonly stream: number;
+      /** Below FACTS_PER_STREAM. */
+      readonly facts: number;
+    } & StatementFacts)
   | {
       readonly type: 'decision';
       readonly stream: number;
@@ -134,6 +166,8 @@ export type RecordingEvent =
       readonly statement: number;
       /** `fail`: no decision of the policy. SQL that does not parse, or a name that does not exist. */
       readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
+      /** The place of the `facts` that hold for it; absent: nothing is known of it. */
+      readonly facts?: number | undefined;
       readonly verbs: readonly string[];
       readonly relations: readonly string[];
       /** Masked columns that it filtered by or computed with, as their masks let it. */
@@ -162,9 +196,15 @@ export type RecordingEvent =
       readonly at: number;
       readonly statement: number;
       readonly rows: number;
+      /** Of the rows or data that went to the client, as messages; of an act what came of it. */
+      readonly bytes?: number | undefined;
       readonly maskedValues: number;
-      /** Detector hits by class, e.g. {card: 3}. */
+      /** Detector hits by class that were taken out, e.g. {card: 3}. */
       readonly detected: Readonly<Record<string, number>>;
+      /** The same of those that went to the client in clear; absent: nobody looked. */
+      readonly seen?: Readonly<Record<string, number>> | undefined;
+      /** From when it was sent to the target to the end of its answer, microseconds. */
+      readonly us?: number | undefined;
       readonly tag: string | undefined;
       readonly sqlState: string | undefined;
     }

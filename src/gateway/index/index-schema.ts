@@ -397,4 +397,46 @@ export const MIGRATIONS: readonly string[] = [
   -- The same as refresh_families_by_person.
   DROP INDEX refresh_families_by_principal;
   `,
+  `
+  -- What statements showed, used and wrote, by column. SQLite cannot change a CHECK, so the table is made
+  -- anew, without one (touched-lists.ts has the kinds).
+  CREATE TABLE next_touched_facts (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    touched INTEGER NOT NULL REFERENCES touched (id) ON DELETE CASCADE,
+    extra TEXT,
+    PRIMARY KEY (kind, name, touched)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO next_touched_facts SELECT kind, name, touched, extra FROM touched_facts;
+  DROP TABLE touched_facts;
+  ALTER TABLE next_touched_facts RENAME TO touched_facts;
+  CREATE INDEX touched_facts_by_touched ON touched_facts (touched);
+
+  -- Keyed digest of the statement without its constants.
+  ALTER TABLE statements ADD COLUMN fingerprint TEXT;
+  -- Of what was returned; NULL: no end of it is known.
+  ALTER TABLE statements ADD COLUMN bytes INTEGER;
+  -- Microseconds, of all its results together; how many there were; when the last one ended that came
+  -- of another message than the decision: a prepared statement runs for as long as its session.
+  ALTER TABLE statements ADD COLUMN us INTEGER;
+  ALTER TABLE statements ADD COLUMN results INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE statements ADD COLUMN last_ms INTEGER;
+  -- The request that it waited for.
+  ALTER TABLE statements ADD COLUMN approval TEXT;
+  CREATE INDEX statements_by_what ON statements (touched, time_ms, session);
+  -- Values of the class that went to the client; count has those that were taken out.
+  ALTER TABLE statement_classes ADD COLUMN clear INTEGER NOT NULL DEFAULT 0;
+
+  -- Kept until then (NULL: as long as the recording), held beyond that for this reason, keys erased.
+  ALTER TABLE sessions ADD COLUMN keep_until_ms INTEGER;
+  ALTER TABLE sessions ADD COLUMN hold TEXT;
+  ALTER TABLE sessions ADD COLUMN erased_ms INTEGER;
+  -- What belongs to a session: its login, and the requests that were made in it.
+  CREATE INDEX sessions_by_login ON sessions (family);
+  CREATE INDEX approvals_by_session ON approvals (session) WHERE session IS NOT NULL;
+  `,
+  `
+  -- Nobody asks for it since there is statements_by_what.
+  DROP INDEX statements_by_touched;
+  `,
 ];

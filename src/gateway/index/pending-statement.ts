@@ -1,17 +1,32 @@
 /** Decisions and results of statements on their way into the index. */
-import type { RecordingEvent } from '../../recording/types.ts';
+import type { RecordingEvent, StatementFacts } from '../../recording/types.ts';
 
 export type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 export type Result = Extract<RecordingEvent, { type: 'result' }>;
 
 export interface Pending {
   readonly session: string;
+  /** Of the decision, or of a result that came in a later lot. */
   readonly timeMs: number;
   readonly decision: Decision | undefined;
+  /** Those that the decision names. */
+  readonly facts: StatementFacts | undefined;
+  /** The request that what the message at `at` does waits for. */
+  readonly held: Held | undefined;
+  /** Of a result that came in the same lot. */
+  resultMs: number;
   /** The decision before it on its connection, where that was pending and had no result. */
   readonly last: Decision | undefined;
   /** A portal that is executed in parts reports each part. */
   result: Result | undefined;
+  /** The request that it waited for. */
+  approval: string | undefined;
+}
+
+export interface Held {
+  readonly stream: number;
+  readonly at: number;
+  readonly request: string;
 }
 
 export interface KnownSession {

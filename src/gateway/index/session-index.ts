@@ -125,6 +125,7 @@ export class SessionIndex {
    */
   async end(id: string, end: SessionEnd): Promise<void> {
     this.#unwritten.set(id, end);
+    this.#statementIndex.sessionEnded(id);
     await this.#statementIndex.flush().catch(this.#onFault);
     await this.#writeEnds();
   }

@@ -27,6 +27,7 @@ import {
   type Result,
 } from './pending-statement.ts';
 import { secondDecisions } from './second-decisions.ts';
+import { StreamFacts } from './stream-facts.ts';
 import { factCount, MAX_FACTS, TouchedLists } from './touched-lists.ts';
 
 /** Rows wait at most this long, or until there are this many. */
@@ -60,6 +61,7 @@ export class StatementIndex {
   #undone = new Map<string, Pending>();
   readonly #sessions = new Map<string, KnownSession>();
   readonly #touched: TouchedLists;
+  readonly #streams = new StreamFacts();
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
   /** The lots that are being written; one after the other. */
@@ -78,12 +80,28 @@ export class StatementIndex {
     this.#onFault = onFault;
     this.#doesActs = doesActs;
   }
-  /** Decisions and results of statements; other events are not indexed. */
+
+  /** Decisions and results of statements, with what they name; other events are not indexed. */
   event(session: string, event: RecordingEvent): void {
-    if (event.type !== 'decision' && event.type !== 'result') {
-      return;
+    switch (event.type) {
+      case 'decision':
+        this.#addDecision(session, event);
+        break;
+      case 'result':
+        this.#addResult(session, event);
+        break;
+      case 'approval.held': {
+        const { stream, at, request } = event;
+        this.#streams.hold(session, { stream, at, request });
+        this.#push(session, { held: { stream, at, request } });
+        break;
+      }
+      case 'facts':
+        this.#streams.learn(session, event);
+        return;
+      default:
+        return;
     }
-    this.#add(session, event);
     if (this.#pending.length >= FLUSH_AT_EVENTS) {
       this.#nextTurn ??= setImmediate(() => this.#flushGuarded());
     } else {
@@ -99,6 +117,15 @@ export class StatementIndex {
     // Whoever comes later waits for it, and is not told of its fault.
     this.#writing = written.catch(() => undefined);
     await written;
+  }
+
+  /** Nothing more comes of it. */
+  streamEnded(session: string, stream: number): void {
+    this.#streams.streamEnded(session, stream);
+  }
+
+  sessionEnded(session: string): void {
+    this.#streams.sessionEnded(session);
   }
 
   #stopTimers(): void {
@@ -120,7 +147,7 @@ export class StatementIndex {
   async #writeLot(): Promise<void> {
     const [first] = this.#pending;
     try {
-      if (first?.decision !== undefined && !(await this.#touched.isReady(first.decision))) return;
+      if (first?.decision !== undefined && !(await this.#touched.isReady(first))) return;
     } catch (error) {
       this.#takeLot();
       throw error;
@@ -160,29 +187,41 @@ export class StatementIndex {
     return lot;
   }
 
-  #add(session: string, event: Decision | Result): void {
-    const key = placeOf(session, event);
-    if (event.type === 'result') {
-      const before = this.#undone.get(key);
-      if (before !== undefined) {
-        // Mostly both come in one batch, and are one row then.
-        before.result = event;
-        this.#undone.delete(key);
-        return;
-      }
-    }
-    const isDecision = event.type === 'decision';
-    const decision = isDecision ? event : undefined;
-    const result = isDecision ? undefined : event;
+  #addDecision(session: string, decision: Decision): void {
     // Now: by the time of the flush a result that came behind it is in the same entry.
-    const before = { stream: event.stream, statement: event.statement - 1 };
+    const before = { stream: decision.stream, statement: decision.statement - 1 };
     const last = this.#undone.get(placeOf(session, before))?.decision;
-    const entry: Pending = { session, timeMs: this.#clock(), decision, last, result };
-    this.#pending.push(entry);
-    this.#added += 1;
-    if (isDecision) {
-      this.#undone.set(key, entry);
+    const facts = this.#streams.of(session, decision);
+    const entry = this.#push(session, { decision, facts, last });
+    this.#undone.set(placeOf(session, decision), entry);
+  }
+
+  #addResult(session: string, result: Result): void {
+    const key = placeOf(session, result);
+    const before = this.#undone.get(key);
+    if (before === undefined) {
+      this.#push(session, { result });
+      return;
     }
+    // Mostly both come in one batch, and are one row then.
+    before.result = result;
+    before.resultMs = this.#clock();
+    before.approval ??= this.#streams.requestAt(session, result);
+    this.#undone.delete(key);
+  }
+
+  #push(
+    session: string,
+    { decision, facts, last, result, held }: Partial<Omit<Pending, 'session' | 'timeMs'>>,
+  ): Pending {
+    const timeMs = this.#clock();
+    const event = decision ?? result ?? held;
+    const approval = event && this.#streams.requestAt(session, event);
+    const entry = { session, timeMs, decision, facts, last, result, held, approval };
+    const pending: Pending = { ...entry, resultMs: timeMs };
+    this.#pending.push(pending);
+    this.#added += 1;
+    return pending;
   }
 
   /** @throws SomeWereThere, where that matters and `add` does not say which */
@@ -202,14 +241,15 @@ export class StatementIndex {
     const touched = yield* this.#touched.find(known);
     const seconds = yield* secondDecisions(known);
     const ids = yield* this.#insertDecisions(known, seconds, touched, add);
-    const classes = new Map<string, readonly [string, number, number]>();
+    const classes = new Map<string, ClassRow>();
     for (const { entry, session } of known) {
-      const { decision, result } = entry;
+      const { decision, result, held } = entry;
+      if (held !== undefined) yield* change(HELD, { session: session.number, ...held });
       const batch = batches.get(entry.session);
       if (batch === undefined) continue;
       let id: number | 'new' | undefined;
       if (decision === undefined) {
-        id = result && (yield* addResult(session.number, result));
+        id = result && (yield* addResult(session.number, result, entry));
       } else {
         id = ids === 'all new' ? 'new' : ids.get(placeOf(session.number, decision));
         if (id !== undefined) {
@@ -221,8 +261,10 @@ export class StatementIndex {
       batch.maskedValues += result.maskedValues;
       if (id === 'new') continue;
       for (const [name, count] of Object.entries(result.detected)) {
-        const key = `${id} ${name}`;
-        classes.set(key, [name, id, count + (classes.get(key)?.[2] ?? 0)]);
+        countClass(classes, { id, name, count, clear: 0 });
+      }
+      for (const [name, clear] of Object.entries(result.seen ?? {})) {
+        countClass(classes, { id, name, count: 0, clear });
       }
     }
     yield* addAll(ADD_CLASSES, [...classes.values()]);
@@ -252,8 +294,9 @@ export class StatementIndex {
   ): Work<ReadonlyMap<string, number> | 'all new'> {
     const rows: SqlValue[][] = [];
     for (const { entry, session } of lot) {
-      const { decision, result, timeMs } = entry;
+      const { decision, facts, result, timeMs, resultMs, approval } = entry;
       if (decision === undefined) continue;
+      const isLater = result !== undefined && result.at !== decision.at;
       rows.push([
         session.number,
         decision.stream,
@@ -265,12 +308,18 @@ export class StatementIndex {
         nullable(decision.code),
         decision.policyCommit,
         nullable(decision.prompt),
-        this.#touched.idOf(decision, touched),
+        this.#touched.idOf(entry, touched),
         nullable(result?.rows),
         nullable(result?.maskedValues),
         nullable(storable(result?.tag)),
         nullable(result?.sqlState),
         seconds.has(decision) ? 1 : 0,
+        nullable(facts?.fingerprint),
+        nullable(result?.bytes),
+        nullable(result?.us),
+        result === undefined ? 0 : 1,
+        isLater ? resultMs : null,
+        nullable(approval),
       ]);
     }
     if (!add.hasRows) {
@@ -301,14 +350,38 @@ class SomeWereThere extends Error {}
 function hasClasses(result: Result | undefined): boolean {
   if (result === undefined) return false;
   for (const _ in result.detected) return true;
+  for (const _ in result.seen) return true;
   return false;
 }
 
+type ClassRow = readonly [name: string, statement: number, count: number, clear: number];
+
+function countClass(
+  classes: Map<string, ClassRow>,
+  add: {
+    readonly id: number;
+    readonly name: string;
+    readonly count: number;
+    readonly clear: number;
+  },
+): void {
+  const key = `${add.id} ${add.name}`;
+  const [, , count, clear] = classes.get(key) ?? [add.name, add.id, 0, 0];
+  classes.set(key, [add.name, add.id, count + add.count, clear + add.clear]);
+}
+
 /** Of a statement that was decided in an earlier lot. @returns its id */
-function* addResult(session: number, result: Result): Work<number | undefined> {
-  const { stream, statement, rows, maskedValues, tag, sqlState } = result;
+function* addResult(
+  session: number,
+  result: Result,
+  { timeMs, approval }: Pending,
+): Work<number | undefined> {
+  const { at, stream, statement, rows, maskedValues, bytes, us, tag, sqlState } = result;
   const [row] = yield* all(RESULT, {
-    ...{ session, stream, statement, rows, maskedValues },
+    ...{ session, stream, statement, rows, maskedValues, at, timeMs },
+    bytes: nullable(bytes),
+    us: nullable(us),
+    approval: nullable(approval),
     tag: nullable(storable(tag)),
     sqlState: nullable(sqlState),
   });
@@ -320,7 +393,8 @@ const DECISION_COLUMNS: Parameters<typeof bulk>[1] = {
   ...{ session: 'bigint', stream: 'bigint', statement: 'bigint', at: 'bigint', time_ms: 'bigint' },
   ...{ effect: 'text', verb: 'text', code: 'text', policy_commit: 'text', prompt: 'text' },
   ...{ touched: 'bigint', rows: 'bigint', masked_values: 'bigint', tag: 'text' },
-  ...{ sql_state: 'text', of_the_last: 'bigint' },
+  ...{ sql_state: 'text', of_the_last: 'bigint', fingerprint: 'text', bytes: 'bigint' },
+  ...{ us: 'bigint', results: 'bigint', last_ms: 'bigint', approval: 'text' },
 };
 const ADD_DECISIONS = bulk('statements', DECISION_COLUMNS, 'ON CONFLICT DO NOTHING');
 const ADD_DECISIONS_WITH_IDS = bulk(
@@ -330,15 +404,24 @@ const ADD_DECISIONS_WITH_IDS = bulk(
 );
 const ADD_CLASSES = bulk(
   'statement_classes',
-  { class: 'text', statement: 'bigint', count: 'bigint' },
+  { class: 'text', statement: 'bigint', count: 'bigint', clear: 'bigint' },
   `ON CONFLICT (class, statement)
-   DO UPDATE SET count = statement_classes.count + excluded.count`,
+   DO UPDATE SET count = statement_classes.count + excluded.count,
+     clear = statement_classes.clear + excluded.clear`,
 );
 // A portal that is executed in parts reports each part.
 const RESULT = sql(
   `UPDATE statements SET rows = coalesce(rows, 0) + $rows,
-     masked_values = coalesce(masked_values, 0) + $maskedValues, tag = $tag, sql_state = $sqlState
+     masked_values = coalesce(masked_values, 0) + $maskedValues, tag = $tag, sql_state = $sqlState,
+     bytes = coalesce(bytes + CAST($bytes AS BIGINT), $bytes, bytes),
+     us = coalesce(us + CAST($us AS BIGINT), $us, us), results = results + 1,
+     last_ms = CASE WHEN at = $at THEN last_ms ELSE $timeMs END,
+     approval = coalesce($approval, approval)
    WHERE session = $session AND stream = $stream AND statement = $statement RETURNING id`,
+);
+const HELD = sql(
+  `UPDATE statements SET approval = $request
+   WHERE session = $session AND stream = $stream AND at = $at AND approval IS NULL`,
 );
 const COUNT = sql(
   `UPDATE sessions SET statements = statements + $statements, denied = denied + $denied,

@@ -3,6 +3,7 @@
  * each combination is kept once, and is known by the lists of the verdict that it came with.
  */
 import { hash } from 'node:crypto';
+import type { StatementFacts } from '../../recording/types.ts';
 import {
   addAll,
   bulk,
@@ -24,6 +25,8 @@ const MAX_KNOWN = 10_000;
 /** In the place of a digest, as long as not all that it stands for is written. */
 const UNFINISHED = '~unfinished';
 
+type Entry = Pick<Pending, 'facts'> & { readonly decision: Decision };
+
 type Fact = readonly [kind: string, name: string, extra: string | null];
 
 /** A large list of what is touched, of which a part is written. */
@@ -41,7 +44,7 @@ export class TouchedLists {
   /** The same by identity: decisions of one verdict share their lists. */
   readonly #byRules = new WeakMap<
     Decision['rules'],
-    { readonly decision: Decision; readonly id: number }
+    { readonly entry: Entry; readonly id: number }
   >();
   #staged: Staged | undefined;
 
@@ -53,10 +56,10 @@ export class TouchedLists {
    * Large lists are written in parts, one for each call.
    * @returns whether a lot can be written that has them
    */
-  async isReady(decision: Decision): Promise<boolean> {
-    if (countOf(decision) <= MAX_FACTS) return true;
+  async isReady({ decision, facts }: Pending): Promise<boolean> {
+    if (decision === undefined || countOf({ decision, facts }) <= MAX_FACTS) return true;
     try {
-      return await this.#isStored(decision);
+      return await this.#isStored({ decision, facts });
     } catch (error) {
       this.#staged = undefined;
       throw error;
@@ -64,15 +67,15 @@ export class TouchedLists {
   }
 
   /** Writes the next part of what it touches. @returns whether all of it is there. */
-  async #isStored(decision: Decision): Promise<boolean> {
-    const all = listsOf(decision);
+  async #isStored(entry: Entry): Promise<boolean> {
+    const all = listsOf(entry);
     if (this.#ids.has(all)) return true;
     const digest = digestOf(all);
     const before = this.#staged?.all === all ? this.#staged : undefined;
     if (before === undefined && (await this.#store.get(TOUCHED, { digest })) !== undefined) {
       return true;
     }
-    const facts = before?.facts ?? factsOf(decision);
+    const facts = before?.facts ?? factsOf(entry);
     const at = before?.at ?? 0;
     const to = Math.min(at + MAX_FACTS, facts.length);
     const id = await this.#store.transaction(function* () {
@@ -91,15 +94,14 @@ export class TouchedLists {
   /** Adds those of the lot that are not there. @returns the ids of all that are not known yet */
   *find(lot: readonly Known[]): Work<ReadonlyMap<string, number>> {
     const found = new Map<string, number>();
-    const missing = new Map<string, { readonly all: string; readonly decision: Decision }>();
-    for (const {
-      entry: { decision },
-    } of lot) {
-      if (decision === undefined || this.#known(decision) !== undefined) continue;
-      const all = listsOf(decision);
+    const missing = new Map<string, { readonly all: string; readonly entry: Entry }>();
+    for (const { entry: pending } of lot) {
+      const entry = decided(pending);
+      if (entry === undefined || this.#known(entry) !== undefined) continue;
+      const all = listsOf(entry);
       const id = this.#ids.get(all);
       if (id !== undefined) found.set(all, id);
-      else missing.set(digestOf(all), { all, decision });
+      else missing.set(digestOf(all), { all, entry });
     }
     if (missing.size === 0) return found;
     // In one order, so that two who add the same do not wait for each other.
@@ -110,12 +112,12 @@ export class TouchedLists {
     );
     const ids = new Map(added.map((row) => [text(row['digest']), integer(row['id'])]));
     const facts: (readonly [string, string, number, string | null])[] = [];
-    for (const [digest, { all, decision }] of missing) {
+    for (const [digest, { all, entry }] of missing) {
       const fresh = ids.get(digest);
       const id = fresh ?? integer((yield* get(TOUCHED, { digest }))?.['id']);
       found.set(all, id);
       if (fresh === undefined) continue;
-      for (const [kind, name, extra] of factsOf(decision)) facts.push([kind, name, id, extra]);
+      for (const [kind, name, extra] of factsOf(entry)) facts.push([kind, name, id, extra]);
     }
     yield* addAll(ADD_FACTS, facts);
     return found;
@@ -128,29 +130,47 @@ export class TouchedLists {
   }
 
   /** @param found of the lot */
-  idOf(decision: Decision, found: ReadonlyMap<string, number>): number {
-    const known = this.#known(decision);
+  idOf(pending: Pending, found: ReadonlyMap<string, number>): number {
+    const entry = decided(pending);
+    if (entry === undefined) throw new TypeError('a result by itself touches nothing');
+    const known = this.#known(entry);
     if (known !== undefined) return known;
-    const all = listsOf(decision);
+    const all = listsOf(entry);
     const id = found.get(all);
     if (id === undefined) throw new Error('what a statement touches was not written');
     // Not what this lot adds, which may not be kept.
-    if (this.#ids.has(all)) this.#byRules.set(decision.rules, { decision, id });
+    if (this.#ids.has(all)) this.#byRules.set(entry.decision.rules, { entry, id });
     return id;
   }
 
-  #known(decision: Decision): number | undefined {
-    const same = this.#byRules.get(decision.rules);
-    return same !== undefined && hasSameLists(same.decision, decision) ? same.id : undefined;
+  #known(entry: Entry): number | undefined {
+    const same = this.#byRules.get(entry.decision.rules);
+    return same !== undefined && hasSameLists(same.entry, entry) ? same.id : undefined;
   }
 }
 
-export function factCount({ decision }: Pending): number {
-  return decision === undefined ? 0 : countOf(decision);
+function decided({ decision, facts }: Pending): Entry | undefined {
+  return decision && { decision, facts };
 }
 
-function countOf({ verbs, relations, columnsMasked, rules }: Decision): number {
-  return verbs.length + relations.length + columnsMasked.length + rules.length;
+export function factCount(pending: Pending): number {
+  const entry = decided(pending);
+  return entry === undefined ? 0 : countOf(entry);
+}
+
+function countOf({ decision, facts }: Entry): number {
+  const { verbs, relations, columnsMasked, rules } = decision;
+  const own = verbs.length + relations.length + columnsMasked.length + rules.length;
+  return facts === undefined ? own : own + sum(Object.values(namesOf(facts)));
+}
+
+function sum(lists: readonly (readonly string[])[]): number {
+  return lists.reduce((count, list) => count + list.length, 0);
+}
+
+/** By the kind of fact. */
+function namesOf({ asked, clear, unknown, used, written, writes }: StatementFacts) {
+  return { asked, clear, unknown, used, written, write: writes };
 }
 
 /** @returns the row that facts are added to until all are there */
@@ -165,24 +185,36 @@ function digestOf(all: string): string {
   return hash('sha256', all, 'base64url');
 }
 
-function listsOf({ verbs, relations, columnsMasked, rules }: Decision): string {
-  return JSON.stringify([verbs, relations, columnsMasked, rules]);
+function listsOf({ decision, facts }: Entry): string {
+  const { verbs, relations, columnsMasked, rules } = decision;
+  const own = [verbs, relations, columnsMasked, rules];
+  return JSON.stringify(facts === undefined ? own : [...own, namesOf(facts)]);
 }
 
 /** As they are written. */
-function factsOf({ verbs, relations, columnsMasked, rules }: Decision): readonly Fact[] {
-  const named = Object.entries({ verb: verbs, relation: relations, masked: columnsMasked });
+function factsOf({ decision, facts }: Entry): readonly Fact[] {
+  const { verbs, relations, columnsMasked, rules } = decision;
+  const named = Object.entries({
+    ...{ verb: verbs, relation: relations, masked: columnsMasked },
+    ...(facts && namesOf(facts)),
+  });
   return [
     ...named.flatMap(([kind, names]) => names.map((name): Fact => [kind, storable(name), null])),
     ...rules.map(({ id, file, line }): Fact => ['rule', storable(id), storable(`${file}:${line}`)]),
   ];
 }
 
-function hasSameLists(one: Decision, other: Decision): boolean {
+function hasSameLists({ decision: a, facts: x }: Entry, { decision: b, facts: y }: Entry): boolean {
   return (
-    one.verbs === other.verbs &&
-    one.relations === other.relations &&
-    one.columnsMasked === other.columnsMasked
+    a.verbs === b.verbs &&
+    a.relations === b.relations &&
+    a.columnsMasked === b.columnsMasked &&
+    x?.asked === y?.asked &&
+    x?.clear === y?.clear &&
+    x?.unknown === y?.unknown &&
+    x?.used === y?.used &&
+    x?.written === y?.written &&
+    x?.writes === y?.writes
   );
 }
 

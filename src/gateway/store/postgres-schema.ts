@@ -257,6 +257,31 @@ const FIRST = `
   CREATE INDEX blocks_by_time ON blocks (created_ms);
 `;
 
+/** As in index-schema.ts: columns, and what belongs to a session. */
+const FACTS_OF_STATEMENTS = `
+  ALTER TABLE touched_facts DROP CONSTRAINT touched_facts_kind_check;
+  ALTER TABLE statements
+    ADD COLUMN fingerprint TEXT,
+    ADD COLUMN bytes bigint,
+    ADD COLUMN us bigint,
+    ADD COLUMN results bigint NOT NULL DEFAULT 0,
+    ADD COLUMN last_ms bigint,
+    ADD COLUMN approval TEXT;
+  CREATE INDEX statements_by_what ON statements (touched, time_ms, session);
+  ALTER TABLE statement_classes ADD COLUMN clear bigint NOT NULL DEFAULT 0;
+  ALTER TABLE sessions
+    ADD COLUMN keep_until_ms bigint,
+    ADD COLUMN hold TEXT,
+    ADD COLUMN erased_ms bigint;
+  CREATE INDEX sessions_by_login ON sessions (family);
+  CREATE INDEX approvals_by_session ON approvals (session) WHERE session IS NOT NULL;
+`;
+
+const collated = (sql: string): string => sql.replace(/\bTEXT\b/g, 'text COLLATE "C"');
+
 export const POSTGRES_MIGRATIONS: readonly Migration[] = [
-  { sql: FIRST.replace(/\bTEXT\b/g, 'text COLLATE "C"') },
+  { sql: collated(FIRST) },
+  { sql: collated(FACTS_OF_STATEMENTS) },
+  // The version before asks for it, and finds what it wants without.
+  { sql: 'DROP INDEX statements_by_touched' },
 ];

@@ -3,6 +3,7 @@
 import { makesRelationsOnly } from './change-scope.ts';
 import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
+import { normalForm } from './normal-form.ts';
 import { outputOf } from './output-column.ts';
 import { settingEffect } from './settings-table.ts';
 import { StatementFacts, TooComplex } from './statement-facts.ts';
@@ -130,7 +131,7 @@ function analyseOne(
     ? { ...done.protocol, changes: 'relations' as const }
     : done.protocol;
   const analysis = facts.result(done.verb, outputs, protocol, range);
-  return isTooLarge ? { ...analysis, isTooLarge } : analysis;
+  return isTooLarge ? { ...analysis, isTooLarge } : { ...analysis, form: normalForm(node) };
 }
 
 function withQuery(analysis: StatementAnalysis, range: TextRange | undefined): StatementAnalysis {

@@ -562,6 +562,8 @@ export interface StatementAnalysis {
   readonly opaque: readonly Opaque[];
   /** It was not looked at to its end. */
   readonly isTooLarge?: boolean;
+  /** Digest of what it has in common with others that differ in constants: normal-form.ts. */
+  readonly form?: string;
   readonly protocol: ProtocolEffect;
   /** Byte range of this statement in the text. */
   readonly start: number;

@@ -1,0 +1,129 @@
+/**
+ * What goes on record of the columns of a statement: shown, used, written. Made once per verdict, from the
+ * lineage that masks rest on, so what it says was shown is what a mask would have had to hide. Whether
+ * anything was returned is not in the statement: the bytes of its result say so.
+ */
+import { createHmac, hkdfSync } from 'node:crypto';
+import type { StatementFacts } from '../../../recording/types.ts';
+import type { Secret } from '../../../secret.ts';
+import type {
+  AllowedStatement,
+  ColumnFact,
+  OutputColumn,
+  OutputMask,
+  RelationFact,
+  StatementAnalysis,
+} from '../policy/types.ts';
+
+type Unknown = StatementFacts['unknown'];
+
+const NOTHING: readonly string[] = [];
+const EVERYTHING: Unknown = ['returned', 'used', 'written'];
+/** Of base64url: 96 bits. */
+const FINGERPRINT_LENGTH = 16;
+
+/** Nobody has looked into it: a passthrough grant. */
+export const NOTHING_KNOWN: StatementFacts = {
+  asked: NOTHING,
+  clear: NOTHING,
+  unknown: EVERYTHING,
+  used: NOTHING,
+  written: NOTHING,
+  writes: NOTHING,
+};
+
+/** @param maskKey of the gateway: two gateways give other fingerprints. */
+export function columnsOf(allowed: AllowedStatement, maskKey: Secret<Uint8Array>): StatementFacts {
+  const { analysis, masks = [], computed = [], lookups = [] } = allowed;
+  const clear = new Set<string>();
+  const masked = new Set<string>();
+  for (const [index, output] of (analysis.outputs ?? []).entries()) {
+    const mask = masks[index];
+    for (const name of names(mask?.columns ?? [])) masked.add(name);
+    for (const name of names(shownBy(output, mask))) clear.add(name);
+  }
+  const used = new Set(names(analysis.columnsRead).filter((n) => !clear.has(n) && !masked.has(n)));
+  for (const name of names(computed)) used.add(name);
+  for (const { columns } of lookups) for (const name of names(columns)) used.add(name);
+  return {
+    asked: NOTHING,
+    clear: [...clear],
+    ...fingerprint(analysis, maskKey),
+    unknown: unknownOf(analysis),
+    used: [...used],
+    ...written(analysis),
+  };
+}
+
+/** Of one that was refused: nothing was shown, and all that it would have read was asked for. */
+export function columnsAsked(
+  analysis: StatementAnalysis,
+  maskKey: Secret<Uint8Array>,
+): StatementFacts {
+  const outputs = (analysis.outputs ?? []).flatMap((output) => shownBy(output, undefined));
+  const asked = names([...outputs, ...analysis.columnsRead, ...analysis.columnsWritten]);
+  return {
+    asked: [...new Set(asked)],
+    clear: NOTHING,
+    ...fingerprint(analysis, maskKey),
+    unknown: analysis.opaque.length === 0 ? [] : EVERYTHING,
+    used: NOTHING,
+    written: NOTHING,
+    writes: NOTHING,
+  };
+}
+
+/**
+ * A condition that compares a column with what is shown shows it, too. Of a document that is masked
+ * inside, what no mask names; else a masked output shows nothing of whatever it was made of.
+ */
+function shownBy(output: OutputColumn, mask: OutputMask | undefined): readonly ColumnFact[] {
+  const reaching = [...output.sources, ...(output.tied ?? [])];
+  if (mask === undefined) return reaching;
+  if (mask.document === undefined) return [];
+  const hidden = new Set(names(mask.columns));
+  return reaching.filter((column) => !hidden.has(columnName(column)));
+}
+
+/** Rows that go or come as a whole have no columns of their own to name: `schema.relation.*`. */
+function written(analysis: StatementAnalysis): Pick<StatementFacts, 'written' | 'writes'> {
+  const { writes, writesIndirectly = [], columnsWritten } = analysis;
+  const relations = new Set([...writes, ...writesIndirectly].map(relationName));
+  const named = new Set(columnsWritten.map(relationName));
+  const whole = [...relations].filter((name) => !named.has(name)).map((name) => `${name}.*`);
+  return { written: [...new Set(names(columnsWritten)), ...whole], writes: [...relations] };
+}
+
+/** An auditor must not take silence for proof: what the statement does not tell is said. */
+function unknownOf({ opaque, isTooLarge, protocol, serverAccess }: StatementAnalysis): Unknown {
+  if (opaque.length > 0 || isTooLarge === true || serverAccess.length > 0) return EVERYTHING;
+  return protocol.runsUserCode ? ['used', 'written'] : [];
+}
+
+const KEYS = new WeakMap<Secret<Uint8Array>, Uint8Array>();
+
+function fingerprint(
+  { form }: StatementAnalysis,
+  maskKey: Secret<Uint8Array>,
+): Pick<StatementFacts, 'fingerprint'> {
+  if (form === undefined) return {};
+  let key = KEYS.get(maskKey);
+  if (key === undefined) {
+    key = new Uint8Array(hkdfSync('sha256', maskKey.expose(), '', 'hoop/fingerprint/v1', 32));
+    KEYS.set(maskKey, key);
+  }
+  const digest = createHmac('sha256', key).update(form).digest('base64url');
+  return { fingerprint: digest.slice(0, FINGERPRINT_LENGTH) };
+}
+
+function names(columns: readonly ColumnFact[]): readonly string[] {
+  return columns.map(columnName);
+}
+
+export function columnName({ schema, name, column }: ColumnFact): string {
+  return `${schema}.${name}.${column}`;
+}
+
+function relationName({ schema, name }: Pick<RelationFact, 'schema' | 'name'>): string {
+  return `${schema}.${name}`;
+}
