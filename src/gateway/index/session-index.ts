@@ -179,6 +179,11 @@ export class SessionIndex {
     this.#statementIndex.event(session, event);
   }
 
+  /** Nothing more comes of it. */
+  streamEnded(session: string, stream: number): void {
+    this.#statementIndex.streamEnded(session, stream);
+  }
+
   /** Nobody waits for it. What cannot be written is reported: the recording has the same. */
   #write(sql: Sql, values: SqlValues): void {
     const written = this.#later.then(() => this.#store.change(sql, values));

@@ -146,7 +146,10 @@ export class LiveSession {
       onWaiting: () => this.#limits.waiting(),
       onTerminal: () => options.index.terminal(options.id),
       onRecordingFault: (error) => this.#recordingFailed(error),
-      onClosed: (totals) => this.#tell({ type: 'streamEnd', ...totals }),
+      onClosed: (totals) => {
+        options.index.streamEnded(options.id, totals.stream);
+        this.#tell({ type: 'streamEnd', ...totals });
+      },
     });
     this.#agreement = new CutAgreement({
       streams: () => this.#streams.numbers,
