@@ -18,7 +18,7 @@ import { eventRecordLength, SEGMENT_RECORD_LENGTH } from './events-member.ts';
 import { type FrameHeader, openFrame, segmentKey } from './frame.ts';
 import { eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { decodeGroup } from './group-body.ts';
-import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { HeadChain } from './head-chain.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
 import { readSegment, type SegmentPart } from './read-segment.ts';
@@ -137,9 +137,7 @@ class Scan {
   #end: EndBody | undefined;
   #segments = 0;
   #frames = 0;
-  #head: Uint8Array = NO_HEAD;
-  /** After the last frame, whatever segment has begun since. */
-  #lastHead: Uint8Array = NO_HEAD;
+  readonly #chain = new HeadChain();
   #startedMs = 0;
   #lastMs = 0;
   #closedMs = 0;
@@ -170,8 +168,7 @@ class Scan {
         key = segmentKey(this.#options.dataKey, number, part.bytes);
         this.#segments = number;
         this.#startedMs ||= segment.startMs;
-        this.#head = firstHead(part.bytes);
-        this.#lastHead = number === 1 ? this.#head : this.#lastHead;
+        this.#chain.startSegment(part.bytes);
         this.#eventBytes += SEGMENT_RECORD_LENGTH;
       } else if (part.type === 'frame' && segment !== undefined && key !== undefined) {
         const body = await openOrTorn(key, number, part);
@@ -180,8 +177,7 @@ class Scan {
           return;
         }
         this.#frame(segment, part.header, body, part.position);
-        this.#head = nextHead(this.#head, part.bytes);
-        this.#lastHead = this.#head;
+        this.#chain.add(part.bytes);
         const turn = this.#mayTakeTurn(part.bytes.length);
         if (turn !== undefined) await turn;
       } else if (part.type === 'torn') {
@@ -223,8 +219,8 @@ class Scan {
       startedMs: this.#startedMs,
       segments: this.#segments,
       frames: this.#frames,
-      head: this.#head,
-      point: { head: this.#lastHead, frames: this.#frames },
+      head: this.#chain.head,
+      point: { head: this.#chain.lastHead, frames: this.#frames },
       index: this.#index,
       offsets: this.#offsets,
       cuts: this.#cuts,
@@ -245,7 +241,7 @@ class Scan {
     if (header.session !== this.#options.session) {
       throw new FormatError(`segment ${number} belongs to another recording`);
     }
-    if (header.segment !== number || Buffer.compare(header.previousHead, this.#head) !== 0) {
+    if (header.segment !== number || Buffer.compare(header.previousHead, this.#chain.head) !== 0) {
       throw new FormatError(`segment ${number} does not follow the one before it`);
     }
   }
@@ -305,7 +301,7 @@ class Scan {
       throw new FormatError(`the cut in frame ${header.seq} was not agreed on`);
     }
     const signed = pointOf(cut.type === 'agreed' ? cut.ack : cut.cut);
-    if (signed.frames !== header.seq || !sameBytes(signed.head, this.#lastHead)) {
+    if (signed.frames !== header.seq || !sameBytes(signed.head, this.#chain.lastHead)) {
       throw new FormatError(`the cut in frame ${header.seq} was signed for another place`);
     }
     this.#cuts.push(cut);

@@ -17,7 +17,7 @@ import { HoopError } from '../errors.ts';
 import { freeNow } from '../passing-buffers.ts';
 import { type FrameType, frameCipher, type SealedFrame, sealFrame, segmentKey } from './frame.ts';
 import { type Committed, eventKeyOf, FrameDigests } from './frame-digest.ts';
-import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { type ChainEnd, HeadChain } from './head-chain.ts';
 import {
   encodeSegmentHeader,
   SEGMENT_HEADER_LENGTH,
@@ -54,13 +54,7 @@ export interface SegmentWriterOptions {
   readonly session: string;
   readonly dataKey: Uint8Array;
   /** Where an earlier writer of the same recording stopped; absent: a new recording. */
-  readonly after?: {
-    readonly segment: number;
-    readonly seq: number;
-    readonly head: Uint8Array;
-    /** After its last frame. */
-    readonly lastHead: Uint8Array;
-  };
+  readonly after?: ChainEnd & { readonly segment: number; readonly seq: number };
   /** Called once, with the error that ends this recording. */
   readonly onFailure: (error: HoopError) => void;
   /** Called when a sync begins: what has been appended when it returns … */
@@ -91,9 +85,7 @@ export class SegmentWriter {
   #position = 0;
   #seq: number;
   #syncedFrames: number;
-  #head: Uint8Array;
-  /** After the last frame, whatever segment has begun since. */
-  #lastHead: Uint8Array;
+  readonly #chain: HeadChain;
   readonly #digests: FrameDigests;
   /** For the next frame of this segment. */
   #cipher: CipherGCM | undefined;
@@ -110,11 +102,9 @@ export class SegmentWriter {
     this.#segment = options.after?.segment ?? 0;
     this.#seq = options.after?.seq ?? 0;
     this.#syncedFrames = this.#seq;
-    this.#head = options.after?.head ?? NO_HEAD;
+    this.#chain = new HeadChain(options.after);
     this.#digests = new FrameDigests(eventKeyOf(options.dataKey));
     this.#startSegment();
-    // Of a new recording nothing stands before the first frame but the segment's header.
-    this.#lastHead = options.after?.lastHead ?? this.#head;
   }
 
   /** A frame that is neither data nor events. @throws as `append` */
@@ -122,7 +112,7 @@ export class SegmentWriter {
     this.assertOpen();
     // Also where the frame begins a segment: its header comes behind this point.
     const bytes =
-      typeof body === 'function' ? body({ head: this.#lastHead, frames: this.#seq }) : body;
+      typeof body === 'function' ? body({ head: this.#chain.lastHead, frames: this.#seq }) : body;
     this.append(type, [bytes], [{ type, body: bytes }]);
   }
 
@@ -142,8 +132,7 @@ export class SegmentWriter {
     const frame = this.#seal(key, { type, seq, timeUs }, body, records);
     const position = this.#position;
     this.#write(frame.parts, frame.length);
-    this.#head = nextHead(this.#head, frame.header);
-    this.#lastHead = this.#head;
+    this.#chain.add(frame.header);
     for (const part of frame.parts) {
       freeNow(part);
     }
@@ -235,7 +224,7 @@ export class SegmentWriter {
       session,
       segment,
       salt: randomBytes(SEGMENT_SALT_LENGTH),
-      previousHead: this.#head,
+      previousHead: this.#chain.head,
       startMs,
     });
     try {
@@ -255,7 +244,7 @@ export class SegmentWriter {
     this.#startUs = this.#system.monotonicUs();
     this.#directoryDirty = true;
     this.#write([header], SEGMENT_HEADER_LENGTH);
-    this.#head = firstHead(header);
+    this.#chain.startSegment(header);
   }
 
   #write(parts: readonly Uint8Array[], length: number): void {

@@ -12,7 +12,7 @@ import { sameBytes, toBase64 } from './encoding.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
 import type { FrameHeader } from './frame.ts';
 import { type Committed, FrameDigests } from './frame-digest.ts';
-import { firstHead, NO_HEAD, nextHead } from './head-chain.ts';
+import { HeadChain } from './head-chain.ts';
 import type { ManifestCut } from './manifest.ts';
 import { EndBodyShape, RecoveredBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
@@ -67,9 +67,7 @@ class FrameWalk {
   readonly #digests: FrameDigests | undefined;
   readonly #places: VerifiedPlaces;
   #segment: SegmentHeader | undefined;
-  #head: Uint8Array = NO_HEAD;
-  /** After the last frame, whatever segment has begun since. */
-  #lastHead: Uint8Array = NO_HEAD;
+  readonly #chain = new HeadChain();
   #lastUs = 0;
   #cuts = 0;
   #maskedValues = 0;
@@ -106,11 +104,10 @@ class FrameWalk {
     }
     this.#lastUs = header.timeUs;
     if (header.type === 'cut') {
-      this.points.push({ head: this.#lastHead, frames: header.seq });
+      this.points.push({ head: this.#chain.lastHead, frames: header.seq });
     }
     this.#checkDigest(record);
-    this.#head = nextHead(this.#head, record.headerBytes);
-    this.#lastHead = this.#head;
+    this.#chain.add(record.headerBytes);
     this.frames += 1;
     this.#takeBody(record);
   }
@@ -121,12 +118,12 @@ class FrameWalk {
     if (this.frames !== manifest.gatewayFrames) {
       throw new FormatError(`${this.frames} of ${manifest.gatewayFrames} events are there`);
     }
-    if (!sameBytes(this.#head, manifest.gatewayHead)) {
+    if (!sameBytes(this.#chain.head, manifest.gatewayHead)) {
       throw new FormatError('the events do not give the head that was signed');
     }
     if (manifest.interim) {
       // Its tail is in the manifest alone, signed for where the recording stands.
-      this.points.push({ head: this.#lastHead, frames: this.frames });
+      this.points.push({ head: this.#chain.lastHead, frames: this.frames });
     }
     if (this.withheld > 0) {
       return;
@@ -150,7 +147,7 @@ class FrameWalk {
     if (
       header.session !== session ||
       header.segment !== number ||
-      !sameBytes(header.previousHead, this.#head)
+      !sameBytes(header.previousHead, this.#chain.head)
     ) {
       throw new FormatError(`segment ${number} does not follow the one before it`);
     }
@@ -158,8 +155,7 @@ class FrameWalk {
       throw new FormatError('the recording began at another time than the manifest says');
     }
     this.#segment = header;
-    this.#head = firstHead(bytes);
-    this.#lastHead = number === 1 ? this.#head : this.#lastHead;
+    this.#chain.startSegment(bytes);
     this.#lastUs = 0;
   }
 

@@ -4,7 +4,7 @@
  * Run it when the format changes, and only then: who changes one of these files changes what
  * recordings mean.
  */
-import { createCipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createCipheriv, createHash, hkdfSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -72,15 +72,11 @@ const SEQ = 4_294_967_298;
 const C = 'hoop/frame/v2\0';
 
 const place = Buffer.concat([number(3, 4), number(1, 1), number(65_536, 8)]);
-const dataDigest = sha256(C, number(1, 1), place, number(5, 4));
+const placeWithLength = Buffer.concat([place, number(5, 4)]);
 const event = Buffer.from('{"type":"cancel"}');
-
-function eventDigest(type: number, index: number, body: Buffer): Buffer {
-  const salt = createHmac('sha256', eventKey)
-    .update(Buffer.concat([Buffer.from('hoop/event-salt/v2\0'), number(SEQ, 8), number(index, 4)]))
-    .digest();
-  return sha256(C, number(type, 1), salt, body);
-}
+const counter = Buffer.concat([number(0, 8), number(2 * SEQ, 8)]);
+const salt = createCipheriv('aes-256-ctr', eventKey, counter).update(fill(0, 32));
+const events = sha256('hoop/events/v2\0', salt, number(event.length, 4), event);
 
 function frame(type: Field, digest: Buffer, body: Buffer, notes: readonly [string, string]) {
   const before: readonly Field[] = [
@@ -106,7 +102,7 @@ function frame(type: Field, digest: Buffer, body: Buffer, notes: readonly [strin
 
 const data = frame(
   [number(1, 1), 'type DATA'],
-  dataDigest,
+  sha256(C, number(1, 1), placeWithLength),
   Buffer.concat([place, Buffer.from('hello')]),
   ['of stream 3, down, offset 65536, 5 bytes', 'stream 3, down, offset 65536, "hello"'],
 );
@@ -120,19 +116,23 @@ const groupParts: readonly Field[] = [
 ];
 const group = frame(
   [number(6, 1), 'type GROUP'],
-  sha256(C, number(6, 1), number(2, 4), eventDigest(2, 0, event), dataDigest),
+  sha256(C, number(6, 1), events, number(2, 4), number(2, 1), number(1, 1), placeWithLength),
   Buffer.concat([bytesOf(groupParts), Buffer.from('hello')]),
-  ['of the digests of both', 'EVENT {"type":"cancel"}, then DATA stream 3 down @65536 "hello"'],
+  ['of E and the place', 'EVENT {"type":"cancel"}, then DATA stream 3 down @65536 "hello"'],
 );
 write('frame-group.hex', group.fields);
-const alone = frame([number(2, 1), 'type EVENT'], eventDigest(2, 0, event), event, [
-  'of the salt for place 0, and the event',
+const alone = frame([number(2, 1), 'type EVENT'], sha256(C, number(2, 1), salt, event), event, [
+  'of the salt and the event',
   'EVENT {"type":"cancel"}',
 ]);
 write('frame-event.hex', alone.fields);
 
-const h0 = sha256('hoop/rec/v2\0', bytesOf(segmentHeader));
-write('head.hex', [[sha256(h0, data.chained), 'head after segment-header.hex and frame-data.hex']]);
+write('head.hex', [
+  [
+    sha256('hoop/rec/v2\0', bytesOf(segmentHeader), data.chained, group.chained),
+    'head after segment-header.hex, frame-data.hex and frame-group.hex',
+  ],
+]);
 write('events-segment.hex', [
   [number(1, 1), 'record: segment'],
   [bytesOf(segmentHeader), 'segment-header.hex'],

@@ -2,7 +2,7 @@
  * The byte formats, one file each: hex with a note per line, made by golden-writer.ts from
  * the words of the design note. Who changes one of them changes what recordings mean.
  */
-import { createHmac, createSecretKey } from 'node:crypto';
+import { createCipheriv, createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -41,7 +41,7 @@ import {
   encodeGroupHead,
   encodeGroupRecordHead,
 } from '../../src/recording/group-body.ts';
-import { firstHead, nextHead } from '../../src/recording/head-chain.ts';
+import { HeadChain } from '../../src/recording/head-chain.ts';
 import { openKeyring, signKeyring } from '../../src/recording/keyring.ts';
 import { decodeManifest, encodeManifest, MANIFEST_TYPE } from '../../src/recording/manifest.ts';
 import { signProof } from '../../src/recording/proof-of-possession.ts';
@@ -104,7 +104,13 @@ const ENCODED: Record<string, () => Uint8Array> = {
   'segment-header.hex': () => HEADER,
   'frame-data.hex': () => sealedOf('data', DATA),
   'frame-event.hex': () => sealedOf('event', [utf8('{"type":"cancel"}')]),
-  'head.hex': () => nextHead(firstHead(HEADER), sealedOf('data', DATA)),
+  'head.hex': () => {
+    const chain = new HeadChain();
+    chain.startSegment(HEADER);
+    chain.add(sealedOf('data', DATA));
+    chain.add(sealedOf('group', GROUP));
+    return chain.head;
+  },
   'cut-signing.hex': () =>
     cutSigningBytes(SESSION, { ...PROPOSAL, root: rootOf(PROPOSAL.root) }, PREVIOUS),
   'ack-signing.hex': () => ackBytes('ack'),
@@ -196,13 +202,18 @@ describe('golden bytes', () => {
     expect(() => decodeGroup(Buffer.concat(parts))).toThrow(FormatError);
   });
 
-  test('salts are HMACs of the place of a record', () => {
-    const message = Buffer.concat([
-      utf8('hoop/event-salt/v2\0'),
-      Buffer.from('00000001000000020000002a', 'hex'),
-    ]);
-    const right = createHmac('sha256', eventKeyOf(KEY)).update(message).digest();
-    expect(Buffer.from(DIGESTS.salt(4_294_967_298, 42), 'latin1')).toEqual(right);
+  test('the salt of a frame is two blocks of a key stream, at twice its number', () => {
+    for (const [seq, counter] of [
+      [0, '0000000000000000'],
+      [63, '000000000000007e'],
+      [64, '0000000000000080'],
+      [4_294_967_298, '0000000200000004'],
+      [Number.MAX_SAFE_INTEGER, '003ffffffffffffe'],
+    ] as const) {
+      const from = Buffer.concat([new Uint8Array(8), Buffer.from(counter, 'hex')]);
+      const cipher = createCipheriv('aes-256-ctr', eventKeyOf(KEY), from);
+      expect(Buffer.from(DIGESTS.salt(seq))).toEqual(cipher.update(new Uint8Array(32)));
+    }
   });
 
   test('the frame reads back and opens', () => {

@@ -12,7 +12,7 @@ import { EVENTS_MAGIC, readEventsMember } from '../../src/recording/events-membe
 import { encodeFrameHeader, type FrameType, TAG_LENGTH } from '../../src/recording/frame.ts';
 import { type Committed, FrameDigests } from '../../src/recording/frame-digest.ts';
 import { encodeGroupHead, encodeGroupRecordHead } from '../../src/recording/group-body.ts';
-import { firstHead, nextHead } from '../../src/recording/head-chain.ts';
+import { HeadChain } from '../../src/recording/head-chain.ts';
 import { encodeManifest, MANIFEST_TYPE, type Manifest } from '../../src/recording/manifest.ts';
 import { leafAt, openRecording } from '../../src/recording/opened-recording.ts';
 import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
@@ -137,7 +137,8 @@ function forged({ change, resign, manifest: edit, members }: Forgery): Buffer {
   change?.(frames);
   const parts: Uint8Array[] = [EVENTS_MAGIC, Uint8Array.of(1), segment];
   const cuts = contents.manifest.cuts.map((cut) => ({ ...cut }));
-  let head = firstHead(segment);
+  const chain = new HeadChain();
+  chain.startSegment(segment);
   let nextCut = 0;
   for (const [seq, { type, timeUs, parts: records, body: raw, withheld }] of frames.entries()) {
     let body = raw;
@@ -150,7 +151,10 @@ function forged({ change, resign, manifest: edit, members }: Forgery): Buffer {
       }
       const { epoch, treeSize, root } = listed;
       const point = { epoch, treeSize, root: rootOf(root), timeMs: cut.ack.timeMs };
-      const made = signAck('ack', bench.keys.gatewayKey, session, point, { head, frames: seq });
+      const made = signAck('ack', bench.keys.gatewayKey, session, point, {
+        head: chain.head,
+        frames: seq,
+      });
       const signature = resign === true ? made.signature : cut.ack.signature;
       body = encodeRecordedCut({ ...cut, ack: { ...made, signature } });
       cuts[nextCut - 1] = { ...listed, gateway: { timeMs: made.timeMs, signature } };
@@ -182,12 +186,12 @@ function forged({ change, resign, manifest: edit, members }: Forgery): Buffer {
       bodyLength: length + TAG_LENGTH,
     });
     parts.push(Uint8Array.of(withheld ? 3 : 2), header, ...(withheld ? [] : kept));
-    head = nextHead(head, header);
+    chain.add(header);
   }
   const manifest: Manifest = {
     ...contents.manifest,
     cuts,
-    gatewayHead: head,
+    gatewayHead: chain.head,
     gatewayFrames: frames.length,
   };
   const payload = encodeManifest(edit?.(manifest) ?? manifest);
