@@ -4,6 +4,7 @@
  * that one that is not read holds up no other. docs/design/0045-carriers.md.
  */
 import type { Duplex } from 'node:stream';
+import { ByteBudget } from '../byte-budget.ts';
 import { ProtocolError } from '../errors.ts';
 import {
   type CarriedItem,
@@ -24,8 +25,8 @@ import { WriteBatch } from './write-batch.ts';
 const ROOM_BYTES = 1024 * 1024;
 /** Data wait for room; answers do not, and to a peer that reads none of them there is an end. */
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
-/** Windows of all streams beyond their first, in each direction: who stands still holds no more. */
-const MORE_WINDOW_BYTES = 12 * 1024 * 1024;
+/** Windows of all streams of a session beyond their first: who stands still holds no more. */
+export const MORE_WINDOW_BYTES = 12 * 1024 * 1024;
 /** Within what comes at once: each costs more here than to whoever asks. */
 const MAX_REFUSALS_AT_ONCE = 1000;
 const MAX_STREAMS = 4096;
@@ -60,6 +61,8 @@ export interface StreamConnectionOptions {
   readonly endWithinMs: number;
   /** The gateway's end: the CLI wants a stream. */
   readonly onOpen?: (request: StreamRequest) => void;
+  /** What windows of what comes may have beyond their first, with whoever has the same budget. */
+  readonly windows?: ByteBudget;
 }
 
 export class StreamConnection {
@@ -76,12 +79,13 @@ export class StreamConnection {
   readonly #link: StreamLink;
   readonly #batch: WriteBatch;
   #refusals = 0;
-  #moreWindow = MORE_WINDOW_BYTES;
+  readonly #windows: ByteBudget;
   #isClosed = false;
   readonly #lostListeners: (() => void)[] = [];
 
-  constructor({ socket, endWithinMs, onOpen }: StreamConnectionOptions) {
+  constructor({ socket, endWithinMs, onOpen, windows }: StreamConnectionOptions) {
     this.#socket = socket;
+    this.#windows = windows ?? new ByteBudget(MORE_WINDOW_BYTES);
     this.#endWithinMs = endWithinMs;
     this.#onOpen = onOpen;
     this.#batch = new WriteBatch(socket);
@@ -185,13 +189,10 @@ export class StreamConnection {
       whenRoom: (stream) => this.#waiting.add(stream),
       borrowWindow: (bytes) => {
         // Half of what is left, so that one that comes later gets something.
-        const lent = Math.min(bytes, Math.floor(this.#moreWindow / 2));
-        this.#moreWindow -= lent;
-        return lent;
+        const lent = Math.min(bytes, Math.floor(this.#windows.left / 2));
+        return this.#windows.take(lent) ? lent : 0;
       },
-      giveWindowBack: (bytes) => {
-        this.#moreWindow += bytes;
-      },
+      giveWindowBack: (bytes) => this.#windows.give(bytes),
       forget: (stream) => {
         this.#streams.delete(stream);
       },

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ByteBudget } from '../../src/byte-budget.ts';
 import { MAX_WINDOW_BYTES, WINDOW_BYTES } from '../../src/carrier/multiplexed-stream.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
+import { MORE_WINDOW_BYTES } from '../../src/carrier/stream-connection.ts';
 import { FRAME_HEADER_BYTES, writeDataHeader } from '../../src/protocol/carrier/frames.ts';
 import { type ConnectionPair, connectionPair } from '../gateway/carrier-pair.ts';
 
@@ -113,6 +115,42 @@ describe('the window of a stream', () => {
     }
     expect(await takenUnread(pair, last)).toBeGreaterThan(2 * WINDOW_BYTES);
     expect(sum).toBeLessThan(3 * WINDOW_BYTES + 12 * MIB);
+  });
+
+  test('grows by 12 MiB at most for all connections of a session, and each leaves its part when it is lost', async () => {
+    const gateway = new ByteBudget(15 * MIB);
+    const session = new ByteBudget(MORE_WINDOW_BYTES, gateway);
+    const pairs: ConnectionPair[] = [];
+    const open: OpenPair[] = [];
+    await using stack = new AsyncDisposableStack();
+    for (let number = 0; number < 6; number += 1) {
+      const pair = stack.use(await connectionPair(10_000, session));
+      const stream = await pair.open(1);
+      await readQuickly(pair, stream.client, 32 * MIB);
+      pairs.push(pair);
+      open.push(stream);
+    }
+    expect(session.left).toBeLessThan(MIB);
+    expect(gateway.left).toBe(3 * MIB + session.left);
+    // Another session has what this one leaves of what all have.
+    const otherSession = new ByteBudget(MORE_WINDOW_BYTES, gateway);
+    const other = stack.use(await connectionPair(10_000, otherSession));
+    const late = await other.open(1);
+    await readQuickly(other, late.client, 32 * MIB);
+    expect(gateway.left).toBeLessThan(MIB);
+    expect(gateway.left).toBeGreaterThanOrEqual(0);
+    let sum = 0;
+    for (const [at, pair] of pairs.entries()) {
+      const stream = open[at];
+      sum += stream === undefined ? 0 : await takenUnread(pair, stream);
+    }
+    expect(sum).toBeGreaterThan(6 * WINDOW_BYTES + 8 * MIB);
+    expect(sum).toBeLessThan(6 * (WINDOW_BYTES + 64 * 1024) + MORE_WINDOW_BYTES);
+    for (const pair of [...pairs, other]) {
+      pair.accepted.destroy();
+    }
+    await expect.poll(() => gateway.left).toBe(15 * MIB);
+    expect(session.left).toBe(MORE_WINDOW_BYTES);
   });
 
   test('that has grown is kept to the byte', async () => {

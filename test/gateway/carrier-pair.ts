@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { ByteBudget } from '../../src/byte-budget.ts';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { StreamConnection } from '../../src/carrier/stream-connection.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
@@ -40,8 +41,14 @@ export interface ConnectionPair extends AsyncDisposable {
   open(stream: number): Promise<{ readonly client: StreamCarrier; readonly server: StreamCarrier }>;
 }
 
-/** Two ends of a connection for streams on loopback, without TLS. */
-export async function connectionPair(endWithinMs = 10_000): Promise<ConnectionPair> {
+/**
+ * Two ends of a connection for streams on loopback, without TLS.
+ * @param windows of the server's end
+ */
+export async function connectionPair(
+  endWithinMs = 10_000,
+  windows?: ByteBudget,
+): Promise<ConnectionPair> {
   const listener = createServer({ allowHalfOpen: true });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
@@ -55,6 +62,7 @@ export async function connectionPair(endWithinMs = 10_000): Promise<ConnectionPa
   const server = new StreamConnection({
     socket: accepted,
     endWithinMs,
+    ...(windows === undefined ? {} : { windows }),
     onOpen: (wanted) => {
       kinds.push(wanted.kind);
       if (pair.refusal !== undefined) {

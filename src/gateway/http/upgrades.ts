@@ -8,8 +8,13 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { ByteBudget } from '../../byte-budget.ts';
 import { RecordJoiner } from '../../carrier/record-joiner.ts';
-import { StreamConnection, type StreamRequest } from '../../carrier/stream-connection.ts';
+import {
+  MORE_WINDOW_BYTES,
+  StreamConnection,
+  type StreamRequest,
+} from '../../carrier/stream-connection.ts';
 import { encodeStreamAccept, STREAM_PROTOCOL } from '../../carrier/stream-upgrade.ts';
 import { WebSocketCarrier } from '../../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
@@ -38,6 +43,8 @@ const MAX_STREAM = 2 ** 32 - 1;
 const MAX_REFUSALS_LOGGED = 100;
 /** A client has one, and another when that has broken and nobody has noticed yet. */
 const MAX_STREAM_CONNECTIONS = 16;
+/** Windows of all sessions beyond their first. Who gets none has what short ways need. */
+const ALL_WINDOW_BYTES = 256 * 1024 * 1024;
 const ROUTE = /^\/v1\/sessions\/([^/]+)\/(control|streams)$/;
 
 /** Not a literal in the call: the published types lack closeTimeout. */
@@ -61,6 +68,9 @@ export class Upgrades {
   readonly #options: UpgradesOptions;
   readonly #server = new WebSocketServer(SERVER_OPTIONS);
   readonly #connections = new Map<StreamConnection, LiveSession>();
+  /** Of a session, however many connections it has: each would lend as much again. */
+  readonly #windows = new WeakMap<LiveSession, ByteBudget>();
+  readonly #allWindows = new ByteBudget(ALL_WINDOW_BYTES);
 
   constructor(options: UpgradesOptions) {
     this.#options = options;
@@ -145,6 +155,7 @@ export class Upgrades {
     const connection = new StreamConnection({
       socket,
       endWithinMs: CLOSE_TIMEOUT_MS,
+      windows: this.#windowsOf(session),
       onOpen: (wanted) => {
         if (!this.#open(session, wanted, refusals < MAX_REFUSALS_LOGGED)) {
           refusals += 1;
@@ -161,6 +172,15 @@ export class Upgrades {
       socket.unshift(head);
     }
     socket.on('data', (record: Buffer) => joiner.add(record));
+  }
+
+  #windowsOf(session: LiveSession): ByteBudget {
+    let windows = this.#windows.get(session);
+    if (windows === undefined) {
+      windows = new ByteBudget(MORE_WINDOW_BYTES, this.#allWindows);
+      this.#windows.set(session, windows);
+    }
+    return windows;
   }
 
   /** @returns it is open */
