@@ -331,6 +331,7 @@ export class GatewayRecording implements AsyncDisposable {
         new RecordingStopped(end.reason, 'HOOP_SESSION_ENDED', 'the session has ended'),
       );
       await this.#writer.close();
+      this.#leaves[Symbol.dispose]();
       this.#signedCuts[Symbol.dispose]();
     }
   }

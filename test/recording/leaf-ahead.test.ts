@@ -1,6 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { randomOf } from '../../conformance/fuzz/random.ts';
+import { ByteBudget } from '../../src/byte-budget.ts';
 import {
   CHUNK_BYTES,
   type ChunkPlace,
@@ -16,10 +17,14 @@ const SEED = 7;
 
 /** A stream of bytes down, cut where a test says, with what was hashed ahead. */
 class Bench {
-  readonly ahead = new LeafAhead(KEY);
+  readonly ahead: LeafAhead;
   readonly #bytes: Buffer[] = [];
   #covered: StreamOffsets = { stream: 1, up: 0, down: 0 };
   #epoch = 0;
+
+  constructor(budget?: ByteBudget) {
+    this.ahead = new LeafAhead(KEY, budget);
+  }
 
   add(length: number): void {
     const bytes = randomBytes(length);
@@ -65,10 +70,11 @@ describe('leaves hashed ahead', () => {
     bench.add(6 * CHUNK_BYTES + 9);
     expect(bench.cut(2 * CHUNK_BYTES + 5)).toEqual({ known: 2, chunks: 3 });
     bench.add(2 * CHUNK_BYTES);
-    // The open one of before goes on, whatever cut it belongs to now.
-    expect(bench.cut(8 * CHUNK_BYTES + 7)).toEqual({ known: 5, chunks: 7 });
+    // The open one of before goes on, whatever cut it belongs to now. The last bytes are few, and
+    // so are kept: they can be parted.
+    expect(bench.cut(8 * CHUNK_BYTES + 7)).toEqual({ known: 6, chunks: 7 });
     bench.add(CHUNK_BYTES);
-    expect(bench.cut(9 * CHUNK_BYTES + 9)).toEqual({ known: 1, chunks: 2 });
+    expect(bench.cut(9 * CHUNK_BYTES + 9)).toEqual({ known: 2, chunks: 2 });
   });
 
   test('are those of one cut: for another they are hashed from the file', () => {
@@ -78,6 +84,53 @@ describe('leaves hashed ahead', () => {
     expect(ahead.take(place)).toEqual(leafHash(KEY, place, [Buffer.alloc(CHUNK_BYTES)]));
     expect(ahead.take({ ...place, epoch: 4 })).toBeUndefined();
     expect(ahead.take(place)).toEqual(leafHash(KEY, place, [Buffer.alloc(CHUNK_BYTES)]));
+  });
+
+  test('of short messages are all known, wherever cuts part them while more comes', () => {
+    const bench = new Bench();
+    const random = randomOf(SEED);
+    let recorded = 0;
+    const addSome = (): void => {
+      for (let message = 0; message < 2000; message += 1) {
+        const length = 1 + random.below(300);
+        bench.add(length);
+        recorded += length;
+      }
+    };
+    for (let round = 0; round < 6; round += 1) {
+      addSome();
+      // As far as the client has come: less than what is here, by some messages.
+      const { known, chunks } = bench.cut(recorded - 1 - random.below(1000), addSome);
+      // A chunk that has ended meanwhile may be one that the cut parts.
+      expect(known).toBeGreaterThanOrEqual(chunks - 1);
+    }
+  });
+
+  test('keep no more than they may, and give all of it back', () => {
+    const whole = new ByteBudget(3 * CHUNK_BYTES);
+    const budget = new ByteBudget(2 * CHUNK_BYTES, whole);
+    const ahead = new LeafAhead(KEY, budget);
+    const place = { epoch: 0, direction: 1, offset: 0, length: 2000 } as const;
+    for (let stream = 1; stream <= 200; stream += 1) {
+      for (let message = 0; message < 20; message += 1) {
+        ahead.add(stream, 1, [Buffer.alloc(100, stream)]);
+      }
+      expect(budget.left).toBeGreaterThanOrEqual(0);
+    }
+    expect(budget.left).toBeLessThan(2048);
+    expect(whole.left).toBe(CHUNK_BYTES + budget.left);
+    const covered = Array.from({ length: 200 }, (_, at) => ({ stream: at + 1, up: 0, down: 2000 }));
+    ahead.cutAt(covered);
+    // Those that found no room are known all the same, as long as nothing parts them.
+    for (const { stream } of covered) {
+      const bytes = [Buffer.alloc(2000, stream)];
+      expect(ahead.take({ ...place, stream })).toEqual(leafHash(KEY, { ...place, stream }, bytes));
+    }
+    expect(budget.left).toBe(2 * CHUNK_BYTES);
+    expect(whole.left).toBe(3 * CHUNK_BYTES);
+    ahead.add(1, 1, [Buffer.alloc(5000)]);
+    ahead[Symbol.dispose]();
+    expect(whole.left).toBe(3 * CHUNK_BYTES);
   });
 
   test('are right for cuts at the steps of bulk, although more has come already', () => {
