@@ -62,6 +62,7 @@ export class TargetRelay {
   #passing = 0;
   #turnEnd: NodeJS.Immediate | undefined;
   readonly #turns: ReadTurns;
+  readonly #fullRead: number;
   #stopping: (() => void) | undefined;
   #isStopped = false;
 
@@ -80,7 +81,8 @@ export class TargetRelay {
       run: (bytes) => side.run(bytes),
       maxWholeLength: maxMessageBytes,
     });
-    const { socket } = state.target;
+    const { socket, tls } = state.target;
+    this.#fullRead = tls ? FULL_RECORD : FULL_READ;
     this.#turns = new ReadTurns(socket, TURN_MS);
     socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));
     const closed = (): void => {
@@ -120,7 +122,7 @@ export class TargetRelay {
       }
       if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
       // A full read: there is likely more in this turn, and what follows costs per piece.
-      const isFull = chunk.length >= FULL_READ && this.#state.toClient.length < LARGEST_PIECE;
+      const isFull = chunk.length >= this.#fullRead && this.#state.toClient.length < LARGEST_PIECE;
       if (!isFull || this.#isStopped) this.#flush();
       else this.#turnEnd ??= setImmediate(() => this.#flush());
     } catch (error) {
@@ -155,7 +157,9 @@ export class TargetRelay {
 }
 
 const HEADER_LENGTH = 5;
-/** What Node reads from a socket at once. */
-const FULL_READ = 64 * 1024;
+/** What a read of somebody who sends much may be cut to (`read-arena.ts`). */
+const FULL_READ = 40 * 1024;
+/** What PostgreSQL sends at once, and so makes one record of TLS: PQ_SEND_BUFFER_SIZE. */
+const FULL_RECORD = 8 * 1024;
 /** Pieces of so much are not made larger. */
 const LARGEST_PIECE = 192 * 1024;

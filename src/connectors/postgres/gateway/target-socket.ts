@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { networkText } from '../../../gateway/targets/network-text.ts';
+import { ReadArena } from '../../../gateway/targets/read-arena.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
 import { encodeSSLRequest } from '../protocol/request-codes.ts';
@@ -42,13 +43,19 @@ const ALPN = 'postgresql';
 export async function openTargetSocket(options: OpenTargetSocketOptions): Promise<TargetSocket> {
   const { host, encryption, signal } = options;
   signal.throwIfAborted();
-  const socket = connectTcp({
+  const arena = new ReadArena();
+  const socket: Socket = connectTcp({
     host: options.address ?? host.host,
     port: host.port,
     noDelay: true,
     // A target that is gone without a word (a firewall that forgot us) must be noticed while idle.
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
+    // Given to the stream as Node would: who reads it, and whether it is paused, is as ever.
+    onread: {
+      buffer: arena.buffer,
+      callback: (length) => socket.push(arena.taken(length)),
+    },
   });
   try {
     await connected(socket, options);

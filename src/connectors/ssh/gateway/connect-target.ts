@@ -8,11 +8,11 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { ConnectConfig } from 'ssh2';
 import { type ErrorCode, HoopError } from '../../../errors.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
+import { ReadArena } from '../../../gateway/targets/read-arena.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { ssh2 } from '../../../ssh2.ts';
 import { onAbort } from '../../../until.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';
-import { ReadArena } from './read-arena.ts';
 import { declineGlobalRequests } from './ssh2-protocol.ts';
 import type { SshCredential, SshTarget, SshTargetLogin } from './types.ts';
 
