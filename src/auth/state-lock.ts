@@ -2,7 +2,7 @@
  * One process at a time. The lock is SQLite's on an empty database: the kernel lets go of it when
  * its holder dies, however that happens, so there is no stale lock file to judge by its age.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -43,6 +43,43 @@ export async function withStateLock<T>(
   } finally {
     database.close();
   }
+}
+
+/**
+ * Holds the lock at `path`, which is made, until it is disposed of or this process ends: by it others
+ * see that this one lives, also from another namespace of processes, where its number says nothing.
+ * @throws HoopError HOOP_LOCAL_STATE when another process has it
+ */
+export function holdLock(path: string): Disposable {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, 'a', 0o600));
+  const database = openDatabase(path);
+  // Else there is a file beside it, which whoever is killed leaves behind.
+  database.exec('PRAGMA journal_mode = MEMORY');
+  if (!tryLock(database)) {
+    database.close();
+    throw new HoopError('HOOP_LOCAL_STATE', `another hoop process holds "${path}"`);
+  }
+  return { [Symbol.dispose]: () => database.close() };
+}
+
+/** Whether some process holds it, this one too. What is not there, or is no lock, nobody holds. */
+export function isHeld(path: string): boolean {
+  if (!existsSync(path)) return false;
+  let database: DatabaseSync | undefined;
+  try {
+    database = openDatabase(path);
+    return !tryLock(database);
+  } catch {
+    return false;
+  } finally {
+    database?.close();
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const { DatabaseSync: Database } = process.getBuiltinModule('node:sqlite');
+  return new Database(path, { timeout: 0 });
 }
 
 function tryLock(database: DatabaseSync): boolean {

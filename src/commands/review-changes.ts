@@ -6,9 +6,10 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
 import { isBelow } from '../run/fence/is-below.ts';
-import type { Change } from '../run/later/later-changes.ts';
+import type { AfterRun, Change } from '../run/later/later-changes.ts';
 import { EarlierChanges, type RunChanges } from '../run/later/owed-changes.ts';
 import { canPutBack, putBack, removeEmpty } from '../run/later/put-back.ts';
 import { stateAt } from '../run/later/watched-files.ts';
@@ -48,50 +49,91 @@ export async function reviewRun(
   owed: Pick<RunChanges, 'after' | 'settle'>,
   options: ReviewOptions,
 ): Promise<void> {
-  const { changes, notLookedAt } = owed.after();
-  const outcomes = await decide(io, changes, 'the run', options);
+  const decided = await decide(io, owed.after(), 'the run', options);
   try {
-    owed.settle(stillOpen(outcomes));
+    owed.settle(stillOpen(decided));
   } finally {
     // Also on a full disk: what was restored, and where what stood there is now.
-    tell(io, outcomes, options, notLookedAt);
+    tell(io, decided, options);
   }
 }
 
-/** Before a run: what earlier ones here have left, killed or with nobody to ask. */
-export async function reviewEarlier(io: Io, options: ReviewOptions): Promise<void> {
+/**
+ * Before a run: what earlier ones here have left, killed or with nobody to ask.
+ * @returns what nobody has decided about
+ */
+export async function reviewEarlier(io: Io, options: ReviewOptions): Promise<AfterRun> {
   const earlier = EarlierChanges.in(options.home, io.cwd);
-  const { changes, notLookedAt, wasKilled } = earlier;
-  const who = wasKilled ? 'a fenced run here that was killed' : 'an earlier fenced run here';
-  const outcomes = await decide(io, changes, who, options);
+  const who = earlier.wasKilled
+    ? 'a fenced run here that was killed'
+    : 'an earlier fenced run here';
+  const decided = await decide(io, earlier, who, options);
+  const open = stillOpen(decided);
   try {
-    earlier.settle(stillOpen(outcomes));
+    earlier.settle(open);
   } finally {
-    tell(io, outcomes, options, notLookedAt, `${who}: `);
+    tell(io, decided, options, `${who}: `);
   }
+  return open;
 }
 
-function stillOpen(outcomes: readonly Outcome[]): readonly Change[] {
-  return outcomes
-    .filter(({ done }) => done === 'undecided' || done === 'not restored')
-    .map(({ change }) => change);
+/** @throws HoopError HOOP_CHANGES_OWED: what was left would have all rights in a run without a fence */
+export function requireDecided({ changes, notLookedAt }: AfterRun): void {
+  const [first = ''] = [...changes.map(({ path }) => path), ...notLookedAt];
+  const count = changes.length + notLookedAt.length;
+  if (count === 0) return;
+  const more = count === 1 ? '' : ` and ${count - 1} more`;
+  throw new HoopError(
+    'HOOP_CHANGES_OWED',
+    'what an earlier fenced run here has changed is still to be decided',
+    {
+      detail: plain(
+        `Programs would use it by themselves, and without a fence nothing keeps them in: ${first}${more}.`,
+      ),
+      hint: 'Look at it, then say --keep-changes or --restore-changes; `hoop run` on a terminal asks. With --fence the run can start.',
+    },
+  );
+}
+
+interface Decided {
+  readonly outcomes: readonly Outcome[];
+  readonly notLookedAt: readonly string[];
+  /** A person has looked there. */
+  readonly isSeen: boolean;
+}
+
+function stillOpen({ outcomes, notLookedAt, isSeen }: Decided): AfterRun {
+  return {
+    changes: outcomes
+      .filter(({ done }) => done === 'undecided' || done === 'not restored')
+      .map(({ change }) => change),
+    notLookedAt: isSeen ? [] : notLookedAt,
+  };
 }
 
 async function decide(
   io: Io,
-  changes: readonly Change[],
+  { changes, notLookedAt }: AfterRun,
   during: string,
   { flags, home, run }: ReviewOptions,
-): Promise<readonly Outcome[]> {
-  if (changes.length === 0) return [];
-  if (flags.keepChanges) return changes.map((change) => ({ change, done: 'kept' }));
+): Promise<Decided> {
+  const all = (done: 'kept' | 'undecided'): readonly Outcome[] =>
+    changes.map((change) => ({ change, done }));
+  if (flags.keepChanges) return { outcomes: all('kept'), notLookedAt, isSeen: true };
   const aside = asideOf({ home, run });
-  if (flags.restoreChanges) return inOrder(changes).map((change) => restore(change, aside));
+  if (flags.restoreChanges) {
+    const outcomes = inOrder(changes).map((change) => restore(change, aside));
+    return { outcomes, notLookedAt, isSeen: false };
+  }
   const canAsk = io.stdin.isTTY && io.stderr.isTTY && !io.quiet && flags.json !== true;
-  if (!canAsk) return changes.map((change) => ({ change, done: 'undecided' }));
-  const files = plural(changes.length, 'file');
-  io.note(`${files} that other programs use by themselves later changed during ${during}:`);
-  return new Dialog(io, aside).ask(inOrder(changes));
+  if (!canAsk || changes.length + notLookedAt.length === 0) {
+    return { outcomes: all('undecided'), notLookedAt, isSeen: false };
+  }
+  if (changes.length > 0) {
+    const files = plural(changes.length, 'file');
+    io.note(`${files} that other programs use by themselves later changed during ${during}:`);
+  }
+  return new Dialog(io, aside).ask(inOrder(changes), notLookedAt);
 }
 
 /** Links first: what is behind one can be put back only when it is gone. */
@@ -130,7 +172,7 @@ class Dialog {
   }
 
   /** Who leaves (Ctrl-C, Ctrl-D) is asked by the next run. */
-  async ask(changes: readonly Change[]): Promise<readonly Outcome[]> {
+  async ask(changes: readonly Change[], notLookedAt: readonly string[]): Promise<Decided> {
     const outcomes: Outcome[] = [];
     let hasLeft = false;
     using lines = new Lines(this.#io);
@@ -142,7 +184,14 @@ class Dialog {
       hasLeft ||= outcome === undefined;
       outcomes.push(outcome ?? { change, done: 'undecided' });
     }
-    return outcomes;
+    const isSeen = notLookedAt.length > 0 && !hasLeft && (await this.#seen(notLookedAt, lines));
+    return { outcomes, notLookedAt, isSeen };
+  }
+
+  async #seen(notLookedAt: readonly string[], lines: Lines): Promise<boolean> {
+    this.#io.note(plain(`${notLookedWords(notLookedAt)}. Look there yourself`));
+    const answer = await lines.answer('hoop: seen (k), or asked again by the next run (Enter)? ');
+    return answer?.trim().toLowerCase() === 'k';
   }
 
   async #one(first: Change, number: string, lines: Lines): Promise<Outcome | undefined> {
@@ -228,9 +277,8 @@ class Lines implements Disposable {
 
 function tell(
   io: Io,
-  outcomes: readonly Outcome[],
+  { outcomes, notLookedAt, isSeen }: Decided,
   { flags, home, run }: ReviewOptions,
-  notLookedAt: readonly string[],
   who = '',
 ): void {
   if (outcomes.length === 0 && notLookedAt.length === 0) return;
@@ -273,18 +321,18 @@ function tell(
       io.note(plain(`${one.change.path} is not restored: ${one.why}. Look at it`));
     }
   }
-  if (notLookedAt.length > 0) {
-    const first = notLookedAt[0] ?? '';
+  if (notLookedAt.length > 0 && !isSeen) {
     io.note(
       plain(
-        `${who}not looked at for files that run later: ${directoriesWords(notLookedAt.length)}, ${first} the first. Look there yourself: no later run asks about them`,
+        `${who}${notLookedWords(notLookedAt)}. Look there yourself: the next \`hoop run\` here says it again, until you have said --keep-changes`,
       ),
     );
   }
 }
 
-function directoriesWords(count: number): string {
-  return count === 1 ? 'one directory' : `${count} directories`;
+function notLookedWords(notLookedAt: readonly string[]): string {
+  const count = notLookedAt.length === 1 ? 'one place' : `${notLookedAt.length} places`;
+  return `not looked at for files that run later: ${count}, ${notLookedAt[0] ?? ''} the first`;
 }
 
 /** Below it files have the paths that they had. */

@@ -195,13 +195,17 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
   }
 }
 
-/** What earlier runs here have left to decide: `hoop run` without a fence would start it. */
+/**
+ * What earlier runs here have left to decide: `hoop run` without a fence would start it.
+ * @throws HoopError HOOP_CHANGES_OWED
+ */
 async function reviewEarlier(io: Io, home: Home, request: RunRequest): Promise<void> {
   if (request.printEnv || request.briefingOnly) return;
   // Most of the time there is nothing, and what would read it is not loaded.
   if (entriesOf(join(home.state, 'changes')).length === 0) return;
   const review = await import('./review-changes.ts');
-  await review.reviewEarlier(io, { flags: request, home, run: 'earlier' });
+  const open = await review.reviewEarlier(io, { flags: request, home, run: 'earlier' });
+  if (!request.fence) review.requireDecided(open);
 }
 
 async function reviewRun(

@@ -41,7 +41,7 @@ const claude = () => readFileSync(join(project, 'CLAUDE.md'), 'utf8');
 const mcp = () => join(project, 'app/.mcp.json');
 
 function start(script: string, ...flags: readonly string[]) {
-  const words = ['run', '--target', 'prod-db', '--fence', ...flags, '--', 'sh', '-c', script];
+  const words = ['run', '--target', 'prod-db', ...flags, '--', 'sh', '-c', script];
   return spawn(process.execPath, [LAUNCHER, ...words], {
     cwd: project,
     env: childEnvironment({ home: bench.home('engineer') }),
@@ -49,7 +49,11 @@ function start(script: string, ...flags: readonly string[]) {
   });
 }
 
-async function fenced(script: string, ...flags: readonly string[]) {
+function fenced(script: string, ...flags: readonly string[]) {
+  return plain(script, '--fence', ...flags);
+}
+
+async function plain(script: string, ...flags: readonly string[]) {
   const child = start(script, ...flags);
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -126,6 +130,21 @@ test('without a terminal it is told, and the next run here asks, without a fence
   expect(claude()).toBe('be kind\n');
 });
 
+test('without a terminal nothing starts here without a fence until somebody has decided', async () => {
+  await fenced(EVIL);
+  const refused = await plain('touch started');
+  expect(refused.exitCode).toBe(255);
+  expect(refused.stderr).toContain('is still to be decided');
+  expect(refused.stderr).toContain('--keep-changes');
+  expect(existsSync(join(project, 'started'))).toBe(false);
+  // In a fence what was left has no rights.
+  expect((await fenced('touch inside')).exitCode).toBe(0);
+  expect((await plain('touch started', '--keep-changes')).exitCode).toBe(0);
+  expect((await plain('touch again')).exitCode).toBe(0);
+  expect(existsSync(join(project, 'again'))).toBe(true);
+  expect(owed()).toEqual([]);
+});
+
 test('who leaves the question is asked again', async () => {
   const { type, sees, ended } = await shell();
   type(`hoop run --target prod-db --fence -- sh -c '${EVIL}'\n`);
@@ -142,7 +161,7 @@ test('who leaves the question is asked again', async () => {
 });
 
 test('of a hoop that was killed the next run says it', async () => {
-  const child = start(`${EVIL}; echo ready; exec sleep 3600`);
+  const child = start(`${EVIL}; echo ready; exec sleep 3600`, '--fence');
   await once(child.stdout, 'data');
   child.kill('SIGKILL');
   await once(child, 'exit');

@@ -94,7 +94,7 @@ export function beforeRun(watch: Watch, most: number = MAX_DIRECTORIES.before): 
 
 export interface AfterRun {
   readonly changes: readonly Change[];
-  /** Places that were not looked at, or not all of them. */
+  /** Places that were not looked at, or not all of them: a person has to. */
   readonly notLookedAt: readonly string[];
 }
 

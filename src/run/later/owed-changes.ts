@@ -3,12 +3,13 @@
  * While a run goes on its file holds what stood there before, so that a killed hoop loses nothing;
  * afterwards, when nobody could be asked, what was changed. The next run in the directory asks.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { holdLock, isHeld } from '../../auth/state-lock.ts';
 import { type Home, isMissing, writeFileAtomic } from '../../home.ts';
 import { isBelow } from '../fence/is-below.ts';
-import { isSame, withoutContent } from './file-state.ts';
+import { hasStrangeName, isSame, statOf, withoutContent } from './file-state.ts';
 import { type AfterRun, afterRun, BeforeRun, beforeRun, Change } from './later-changes.ts';
 import { stateAt, type Watch } from './watched-files.ts';
 
@@ -16,16 +17,19 @@ const Owed = z.object({
   v: z.literal(1),
   /** Working directory of the run. */
   root: z.string(),
-  /** Process of the hoop that will ask (see `markOf`); absent: nobody does. */
-  owner: z.string().optional(),
+  /** Of a run that goes on, as long as its lock is held, or whose hoop was killed. */
   before: BeforeRun.optional(),
   changes: z.array(Change).optional(),
+  /** Places that nobody has looked at, for whoever shall. */
+  notLookedAt: z.array(z.string()).optional(),
 });
 type Owed = z.infer<typeof Owed>;
 
 type State = Pick<Home, 'state'>;
 
 const DIRECTORY = 'changes';
+/** A run can make any number of places; whoever looks at these sees what the others are. */
+const MAX_NOT_LOOKED_AT = 1000;
 
 /** What one run owes. */
 export class RunChanges {
@@ -33,6 +37,7 @@ export class RunChanges {
   readonly #file: string;
   readonly #root: string;
   readonly #before: BeforeRun;
+  readonly #lock: Disposable;
 
   /** Before anything runs inside. @param root its working directory */
   static begin(home: State, run: string, root: string, watch: Watch): RunChanges {
@@ -44,8 +49,8 @@ export class RunChanges {
     this.#file = file;
     this.#root = root;
     this.#before = beforeRun(watch);
-    mkdirSync(join(home.state, DIRECTORY), { recursive: true, mode: 0o700 });
-    write(file, { v: 1, root, owner: markOf(process.pid), before: this.#before });
+    this.#lock = holdLock(lockOf(file));
+    write(file, { v: 1, root, before: this.#before });
   }
 
   /** When nothing of the run is left that could write. */
@@ -53,24 +58,30 @@ export class RunChanges {
     return afterRun(this.#before);
   }
 
-  /** @param undecided is asked about by the next run here, with what earlier ones have left so */
-  settle(undecided: readonly Change[]): void {
-    if (undecided.length === 0) {
+  /** What is open is asked about by the next run here, with what earlier ones have left so. */
+  settle(open: AfterRun): void {
+    if (isNothing(open)) {
       rmSync(this.#file, { force: true });
-      return;
+    } else {
+      const earlier = EarlierChanges.of(this.#home, (root) => root === this.#root);
+      // Nobody is between the two: whoever finds the file finds what stands in it.
+      write(this.#file, {
+        v: 1,
+        root: this.#root,
+        changes: merged([...earlier.changes, ...open.changes]),
+        notLookedAt: [...new Set([...earlier.notLookedAt, ...open.notLookedAt])],
+      });
+      earlier.forget();
     }
-    const earlier = EarlierChanges.of(this.#home, (root) => root === this.#root);
-    const all = merged([...earlier.changes, ...undecided]);
-    // Nobody is between the two: whoever finds the file finds what stands in it.
-    write(this.#file, { v: 1, root: this.#root, changes: all });
-    earlier.forget();
+    this.#lock[Symbol.dispose]();
+    rmSync(lockOf(this.#file), { force: true });
   }
 }
 
 /** What earlier runs in a directory have left to decide, as it stands now. */
 export class EarlierChanges {
   readonly changes: readonly Change[];
-  /** Places of killed runs that were not looked at, or not all of them. */
+  /** Places that were not looked at, or not all of them, and are there. */
   readonly notLookedAt: readonly string[];
   readonly wasKilled: boolean;
   readonly #files: readonly string[];
@@ -82,7 +93,9 @@ export class EarlierChanges {
   }
 
   static of(home: State, isMeant: (root: string) => boolean): EarlierChanges {
-    const found = read(home).filter(({ owed }) => isMeant(owed.root) && !isThere(owed.owner));
+    const found = read(home).filter(
+      ({ file, owed }) => isMeant(owed.root) && !(owed.before && isHeld(lockOf(file))),
+    );
     return new EarlierChanges(found);
   }
 
@@ -92,54 +105,58 @@ export class EarlierChanges {
     this.wasKilled = found.some(({ owed }) => owed.before !== undefined);
     const looked = found.map(({ owed }) => lookAgain(owed));
     const all = looked.flatMap(({ changes }) => changes);
-    this.notLookedAt = looked.flatMap(({ notLookedAt }) => notLookedAt);
+    const notLookedAt = new Set(looked.flatMap((one) => one.notLookedAt));
+    this.notLookedAt = [...notLookedAt].filter((path) => hasStrangeName(path) || statOf(path));
     this.changes = merged(all).filter(({ before, after }) =>
       before === undefined ? after.kind !== 'absent' : !isSame(before, after),
     );
   }
 
-  /** What is decided is asked no more. */
-  settle(undecided: readonly Change[]): void {
+  /** What is decided is asked no more. @param open what is not */
+  settle(open: AfterRun): void {
     const [first, ...others] = this.#files;
     if (first === undefined || this.#root === undefined) return;
-    if (undecided.length === 0) {
+    if (isNothing(open)) {
       this.forget();
     } else {
-      write(first, { v: 1, root: this.#root, changes: [...undecided] });
-      for (const one of others) rmSync(one, { force: true });
+      const { changes, notLookedAt } = open;
+      write(first, {
+        v: 1,
+        root: this.#root,
+        changes: [...changes],
+        notLookedAt: [...notLookedAt],
+      });
+      rmSync(lockOf(first), { force: true });
+      for (const one of others) forget(one);
     }
   }
 
   forget(): void {
-    for (const file of this.#files) rmSync(file, { force: true });
+    for (const file of this.#files) forget(file);
   }
 }
 
+function forget(file: string): void {
+  rmSync(file, { force: true });
+  rmSync(lockOf(file), { force: true });
+}
+
+function lockOf(file: string): string {
+  return file.replace(/\.json$/, '.lock');
+}
+
+function isNothing({ changes, notLookedAt }: AfterRun): boolean {
+  return changes.length === 0 && notLookedAt.length === 0;
+}
+
 /** At all of a run that was killed, otherwise at what it has left to decide. */
-function lookAgain({ before, changes = [] }: Owed): AfterRun {
+function lookAgain({ before, changes = [], notLookedAt = [] }: Owed): AfterRun {
   if (before !== undefined) return afterRun(before);
   const now = (change: Change): Change => ({
     ...change,
     after: stateAt(change.place, change.path),
   });
-  return { changes: changes.map(now), notLookedAt: [] };
-}
-
-/** A process as no other is called, on this machine and after a restart of it. */
-function markOf(pid: number): string | undefined {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    // Behind the name, which may hold anything: the state, and 19 fields later when it started.
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    const isOver = /^[ZX]/.test(fields[0] ?? 'X');
-    return isOver ? undefined : `${pid} ${boot} ${fields[19]}`;
-  } catch {
-    return undefined;
-  }
-}
-
-function isThere(owner: string | undefined): boolean {
-  return owner !== undefined && markOf(Number(owner.split(' ')[0])) === owner;
+  return { changes: changes.map(now), notLookedAt };
 }
 
 /** What stood there first, and stands there last. */
@@ -157,7 +174,12 @@ function write(file: string, owed: Owed): void {
     ...change,
     after: withoutContent(change.after),
   }));
-  const text = JSON.stringify({ ...owed, ...(changes === undefined ? {} : { changes }) });
+  const notLookedAt = owed.notLookedAt?.slice(0, MAX_NOT_LOOKED_AT);
+  const text = JSON.stringify({
+    ...owed,
+    ...(changes === undefined ? {} : { changes }),
+    ...(notLookedAt === undefined ? {} : { notLookedAt }),
+  });
   writeFileAtomic(file, `${text}\n`);
 }
 

@@ -30,7 +30,7 @@ import { type GitValue, newEffort, type Setting, settingsFrom } from './git-sett
 import { namedAnywhere, namedByGit } from './named-by-git.ts';
 
 /** Directories of the project, those nearest first. After the run more: it may have made some. */
-export const MAX_DIRECTORIES = { before: 5000, after: 20_000 } as const;
+export const MAX_DIRECTORIES = { before: 5000, after: 200_000 } as const;
 /** In one directory that is watched as a whole. */
 const MAX_IN_DIRECTORY = 5000;
 /** In directories that an agent keeps. */

@@ -1,17 +1,27 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeRun } from '../../../src/run/later/later-changes.ts';
 import { EarlierChanges, RunChanges } from '../../../src/run/later/owed-changes.ts';
+import type { Watch } from '../../../src/run/later/watched-files.ts';
+import { waitFor } from '../../wait-for.ts';
+
+const LOCK = fileURLToPath(new URL('../../../src/auth/state-lock.ts', import.meta.url));
 
 let root: string;
 let project: string;
@@ -26,7 +36,11 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function begin(run: string): RunChanges {
-  return RunChanges.begin(home, run, project, {
+  return RunChanges.begin(home, run, project, watched());
+}
+
+function watched(): Watch {
+  return {
     places: [project],
     projects: [project],
     repositories: [],
@@ -35,23 +49,22 @@ function begin(run: string): RunChanges {
     paths: [],
     patterns: [],
     kept: [],
-  });
+  };
 }
 
-/** As if hoop had been killed: its process is not there any more. */
+/** As a hoop that was killed leaves it: the kernel lets go of its lock. */
 function killed(run: string): void {
-  const file = join(home.state, 'changes', `${run}.json`);
-  const owed = JSON.parse(readFileSync(file, 'utf8'));
-  // Its number is another one's by now.
-  writeFileSync(file, JSON.stringify({ ...owed, owner: owed.owner.replace(/\d+$/, '1') }));
+  const copy = join(home.state, 'changes', `${run}.copy`);
+  copyFileSync(join(home.state, 'changes', `${run}.lock`), copy);
+  renameSync(copy, join(home.state, 'changes', `${run}.lock`));
 }
 
 const paths = ({ changes }: EarlierChanges) => changes.map(({ path }) => path);
 
 test('a run that changes nothing leaves nothing', () => {
   const run = begin('one');
-  expect(readdirSync(join(home.state, 'changes'))).toEqual(['one.json']);
-  run.settle(run.after().changes);
+  expect(readdirSync(join(home.state, 'changes'))).toEqual(['one.json', 'one.lock']);
+  run.settle(run.after());
   expect(readdirSync(join(home.state, 'changes'))).toEqual([]);
 });
 
@@ -81,6 +94,42 @@ test('a run that goes on owes nothing yet', () => {
   expect(paths(EarlierChanges.in(home, project))).toEqual([]);
 });
 
+test('a run of another namespace of processes goes on, whatever its number is here', async () => {
+  const hold = `import { holdLock } from ${JSON.stringify(LOCK)};
+    globalThis.held = holdLock(${JSON.stringify(join(home.state, 'changes', 'one.lock'))});
+    console.log('held'); setInterval(() => {}, 1000);`;
+  begin('one').settle({ changes: [], notLookedAt: [join(project, 'sub')] });
+  const file = join(home.state, 'changes', 'one.json');
+  const { root, v } = JSON.parse(readFileSync(file, 'utf8'));
+  const before = beforeRun(watched());
+  writeFileSync(file, JSON.stringify({ v, root, before }));
+  writeFileSync(join(project, 'CLAUDE.md'), 'evil');
+  const words = ['--unshare-pid', '--dev-bind', '/', '/', '--die-with-parent', process.execPath];
+  const other = spawn('bwrap', [...words, '--input-type=module', '-e', hold], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(other.stdout, 'data');
+  expect(paths(EarlierChanges.in(home, project))).toEqual([]);
+  const exit = once(other, 'exit');
+  other.kill('SIGKILL');
+  await exit;
+  await waitFor(() => {
+    expect(paths(EarlierChanges.in(home, project))).toEqual([join(project, 'CLAUDE.md')]);
+  });
+});
+
+test('what was not looked at is owed as long as it is there', () => {
+  const owed = begin('one');
+  owed.settle({ changes: [], notLookedAt: [join(project, 'sub'), join(project, 'gone')] });
+  const earlier = EarlierChanges.in(home, project);
+  expect(earlier.notLookedAt).toEqual([join(project, 'sub')]);
+  const next = begin('two');
+  next.settle({ changes: [], notLookedAt: [join(root, 'project')] });
+  expect(EarlierChanges.in(home, project).notLookedAt).toEqual([join(project, 'sub'), project]);
+  EarlierChanges.in(home, project).settle({ changes: [], notLookedAt: [] });
+  expect(readdirSync(join(home.state, 'changes'))).toEqual([]);
+});
+
 test('what nobody was asked about waits, with what stood there before the first of several runs', () => {
   for (const [run, text] of [
     ['one', 'second'],
@@ -88,21 +137,21 @@ test('what nobody was asked about waits, with what stood there before the first 
   ] as const) {
     const owed = begin(run);
     writeFileSync(join(project, 'CLAUDE.md'), text);
-    owed.settle(owed.after().changes);
+    owed.settle(owed.after());
   }
   expect(readdirSync(join(home.state, 'changes'))).toEqual(['two.json']);
   const earlier = EarlierChanges.in(home, project);
   const [change] = earlier.changes;
   expect(change?.before).toMatchObject({ content: Buffer.from('first').toString('base64') });
   expect(change?.after).toMatchObject({ content: Buffer.from('third').toString('base64') });
-  earlier.settle([]);
+  earlier.settle({ changes: [], notLookedAt: [] });
   expect(readdirSync(join(home.state, 'changes'))).toEqual([]);
 });
 
 test('what the person has put back by hand is not asked about', () => {
   const owed = begin('one');
   writeFileSync(join(project, 'CLAUDE.md'), 'evil');
-  owed.settle(owed.after().changes);
+  owed.settle(owed.after());
   writeFileSync(join(project, 'CLAUDE.md'), 'first');
   expect(paths(EarlierChanges.in(home, project))).toEqual([]);
 });
@@ -111,6 +160,6 @@ test('a damaged file asks for nothing, and stays', () => {
   mkdirSync(join(home.state, 'changes'), { recursive: true });
   const file = join(home.state, 'changes', 'x.json');
   writeFileSync(file, '{');
-  EarlierChanges.in(home, project).settle([]);
+  EarlierChanges.in(home, project).settle({ changes: [], notLookedAt: [] });
   expect(existsSync(file)).toBe(true);
 });
