@@ -73,7 +73,9 @@ export function encodeBind(message: Omit<Bind, 'type'>, text: TextCodec = UTF8):
 function readFormats(reader: MessageReader): FormatCode[] {
   const count = reader.u16();
   reader.expect(count, 2);
-  return Array.from({ length: count }, () => reader.i16());
+  const formats: FormatCode[] = [];
+  for (let nth = 0; nth < count; nth += 1) formats.push(reader.i16());
+  return formats;
 }
 
 function writeFormats(writer: MessageWriter, formats: readonly FormatCode[]): void {

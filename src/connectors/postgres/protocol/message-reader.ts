@@ -35,7 +35,9 @@ export class MessageReader extends FieldReader {
   cstring(text: TextCodec): string {
     const start = this.at;
     this.skipString();
-    return text.decode(this.body.subarray(start, this.at - 1));
+    const end = this.at - 1;
+    // Most names are empty.
+    return start === end ? '' : text.decode(this.body.subarray(start, end));
   }
 
   skipString(): void {

@@ -250,5 +250,6 @@ function readLength(bytes: Uint8Array, at: number): number {
 }
 
 function message(bytes: Uint8Array): ScannedItem {
-  return { kind: 'message', type: bytes[0] ?? 0, body: bytes.subarray(HEADER_LENGTH), bytes };
+  const body = bytes.length === HEADER_LENGTH ? EMPTY : bytes.subarray(HEADER_LENGTH);
+  return { kind: 'message', type: bytes[0] ?? 0, body, bytes };
 }

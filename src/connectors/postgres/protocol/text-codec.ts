@@ -18,9 +18,25 @@ export interface TextCodec {
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const utf8Encoder = new TextEncoder();
 
+/** Longest text that is put together here: a call of a decoder costs more than so many characters. */
+const MAX_SHORT = 12;
+
+/** @returns undefined for what is not short, or has another character than those of ASCII. */
+function shortAscii(bytes: Uint8Array): string | undefined {
+  if (bytes.length > MAX_SHORT) return undefined;
+  let text = '';
+  for (const byte of bytes) {
+    if (byte > 0x7f) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
 /** Strict UTF-8: refuses overlong forms, surrogates and truncated sequences. */
 export const UTF8: TextCodec = {
   decode(bytes) {
+    const short = shortAscii(bytes);
+    if (short !== undefined) return short;
     try {
       return utf8Decoder.decode(bytes);
     } catch (cause) {
@@ -38,6 +54,8 @@ export const UTF8: TextCodec = {
 /** One character per byte, U+0000 to U+00FF: loses nothing, for text that is only handed on. */
 export const BYTES: TextCodec = {
   decode(bytes) {
+    const short = shortAscii(bytes);
+    if (short !== undefined) return short;
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   },
   encode(text) {
