@@ -1,7 +1,4 @@
-/**
- * How many rows people may change in a day. `spend` answers at once, since the target's answers, of which
- * a count is one, are dealt with in the order in which they come.
- */
+/** How many rows people may change in a day. */
 import type { DayReceipt, DayUse, Spender } from '../index/day-budget.ts';
 
 export interface ChangedRowsBudget {
@@ -9,5 +6,5 @@ export interface ChangedRowsBudget {
    * Asked when a statement is counted, before anything that could commit it is sent.
    * @throws where it cannot be written down: then it must not be committed.
    */
-  spend(person: Spender, target: string, use: DayUse): DayReceipt;
+  spend(person: Spender, target: string, use: DayUse): Promise<DayReceipt>;
 }

@@ -1,4 +1,4 @@
-/** Changed rows by person, target and day, in the gateway's index. */
+/** Changed rows by person, target and day, in the gateway's store. */
 import {
   DayBudget,
   type DayBudgetOptions,
@@ -6,26 +6,20 @@ import {
   type DayUse,
   type Spender,
 } from '../index/day-budget.ts';
-import type { SqliteStore } from '../store/sqlite-store.ts';
 import type { ChangedRowsBudget } from './changed-rows-budget.ts';
-
-export interface StoredChangedRowsOptions extends DayBudgetOptions {
-  /** The one in this process: the engine cannot wait for another. */
-  readonly store: SqliteStore;
-}
 
 export class StoredChangedRowsBudget implements ChangedRowsBudget {
   readonly #days: DayBudget;
-  readonly #store: SqliteStore;
+  readonly #store: DayBudgetOptions['store'];
 
-  constructor(options: StoredChangedRowsOptions) {
+  constructor(options: DayBudgetOptions) {
     this.#days = new DayBudget('changed_rows', options);
     this.#store = options.store;
   }
 
-  spend(person: Spender, target: string, use: DayUse): DayReceipt {
+  async spend(person: Spender, target: string, use: DayUse): Promise<DayReceipt> {
     try {
-      return this.#store.transactionNow(() => this.#days.spend(person, target, use));
+      return await this.#store.transaction(() => this.#days.spend(person, target, use));
     } catch (error) {
       return this.#days.failed(target, error);
     }

@@ -29,11 +29,6 @@ export class SqliteStore implements Store {
   }
 
   async transaction<T>(work: () => Work<T>): Promise<T> {
-    return this.transactionNow(work);
-  }
-
-  /** For who cannot wait; PostgreSQL has nothing like it. */
-  transactionNow<T>(work: () => Work<T>): T {
     try {
       this.#database.exec('BEGIN IMMEDIATE');
       const steps = work();
@@ -62,7 +57,7 @@ export class SqliteStore implements Store {
   }
 
   async checkWritable(): Promise<void> {
-    this.transactionNow(probe);
+    await this.transaction(probe);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -153,7 +153,7 @@ export class CountedExecutes {
       runEnded(this.#state, trial.run, { sqlState: SQL_STATE.transactionRollback });
       return;
     }
-    const answer = trials.released(trial, maxRows);
+    const answer = await trials.released(trial, maxRows);
     if (answer !== undefined) toClient.push(answer);
     await toClient.flush();
   }

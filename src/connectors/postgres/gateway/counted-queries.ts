@@ -161,7 +161,7 @@ export class CountedQueries {
         trials.decided(trial);
         runEnded(this.#state, trial.run, { sqlState: SQL_STATE.transactionRollback });
       } else {
-        const answer = trials.released(trial, 0);
+        const answer = await trials.released(trial, 0);
         if (answer !== undefined) toClient.push(answer);
       }
     }

@@ -105,6 +105,8 @@ interface Waiter {
 export class PendingQueue {
   #entries: Entry[] = [];
   #head = 0;
+  /** The answer to a message that is no longer in line is not dealt with yet. */
+  #keepsAnswer = false;
   #waiters: Waiter[] = [];
   readonly #ended: AbortSignal;
 
@@ -112,8 +114,9 @@ export class PendingQueue {
     this.#ended = ended;
   }
 
+  /** Messages whose answers are not there, or not dealt with. */
   get length(): number {
-    return this.#entries.length - this.#head;
+    return this.#entries.length - this.#head + (this.#keepsAnswer ? 1 : 0);
   }
 
   get head(): Entry | undefined {
@@ -121,7 +124,7 @@ export class PendingQueue {
   }
 
   get last(): Entry | undefined {
-    return this.length === 0 ? undefined : this.#entries.at(-1);
+    return this.#head === this.#entries.length ? undefined : this.#entries.at(-1);
   }
 
   /** The first of those without an answer that fits. */
@@ -159,6 +162,18 @@ export class PendingQueue {
   remove(entry: Entry): void {
     const at = this.#entries.indexOf(entry, this.#head);
     if (at !== -1) this.#entries.splice(at, 1);
+  }
+
+  /**
+   * What has come has to wait: until then whoever waits for all answers waits for it, too.
+   * @returns to be called once it is dealt with
+   */
+  keepAnswer(): () => void {
+    this.#keepsAnswer = true;
+    return () => {
+      this.#keepsAnswer = false;
+      this.notify();
+    };
   }
 
   /** Amortised: what is in front of the head is dropped when it is the larger part. */

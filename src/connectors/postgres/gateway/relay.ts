@@ -65,10 +65,16 @@ export class TargetRelay {
   readonly #fullRead: number;
   #stopping: (() => void) | undefined;
   #isStopped = false;
+  /** What has come is not dealt with: an answer of the target waits for the gateway's store. */
+  #isWaiting = false;
+  /** The target has closed behind it. */
+  #closesBehind = false;
+  readonly #side: TargetSide;
 
   constructor(state: StreamState) {
     this.#state = state;
     const side = new TargetSide(state);
+    this.#side = side;
     const { maxMessageBytes } = state.options.target;
     this.#scanner = new MessageScanner({
       decide: (type, bodyLength) => {
@@ -84,11 +90,8 @@ export class TargetRelay {
     const { socket, tls } = state.target;
     this.#fullRead = tls ? FULL_RECORD : FULL_READ;
     this.#turns = new ReadTurns(socket, TURN_MS);
-    socket.on('data', (chunk: Uint8Array) => this.#relay(chunk, side));
-    const closed = (): void => {
-      this.#flush();
-      this.#closed.resolve();
-    };
+    socket.on('data', (chunk: Uint8Array) => this.#relay(chunk));
+    const closed = (): void => this.#targetClosed();
     socket.on('end', closed).on('close', closed);
   }
 
@@ -110,24 +113,58 @@ export class TargetRelay {
     return promise;
   }
 
-  #relay(chunk: Uint8Array, side: TargetSide): void {
+  #relay(chunk: Uint8Array): void {
     if (this.#isStopped) return;
     try {
       this.#turns.chunk();
       this.#scanner.feed(chunk);
-      for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
-        if (item.kind === 'pass') this.#passing -= item.bytes.length;
-        else if (this.#stopping !== undefined) break;
-        side.handle(item);
-      }
-      if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
-      // A full read: there is likely more in this turn, and what follows costs per piece.
-      const isFull = chunk.length >= this.#fullRead && this.#state.toClient.length < LARGEST_PIECE;
-      if (!isFull || this.#isStopped) this.#flush();
-      else this.#turnEnd ??= setImmediate(() => this.#flush());
+      this.#handle(chunk);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** What is left of the chunk. */
+  #handle(chunk: Uint8Array): void {
+    const { trials } = this.#state;
+    for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
+      if (item.kind === 'pass') this.#passing -= item.bytes.length;
+      else if (this.#stopping !== undefined) break;
+      this.#side.handle(item);
+      if (trials.waiting !== undefined) {
+        this.#waitFor(trials.waiting, chunk);
+        return;
+      }
+    }
+    if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
+    // A full read: there is likely more in this turn, and what follows costs per piece.
+    const isFull = chunk.length >= this.#fullRead && this.#state.toClient.length < LARGEST_PIECE;
+    if (!isFull || this.#isStopped) this.#flush();
+    else this.#turnEnd ??= setImmediate(() => this.#flush());
+  }
+
+  /** Nothing is read meanwhile, so what the target sends next waits in the kernel. */
+  #waitFor(answered: Promise<void>, chunk: Uint8Array): void {
+    this.#isWaiting = true;
+    const goOn = this.#turns.pause();
+    this.#flush();
+    answered
+      .then(() => {
+        this.#isWaiting = false;
+        if (!this.#isStopped) this.#handle(chunk);
+        goOn();
+        if (this.#closesBehind) this.#targetClosed();
+      })
+      .catch((error: unknown) => this.#fail(error));
+  }
+
+  #targetClosed(): void {
+    if (this.#isWaiting) {
+      this.#closesBehind = true;
+      return;
+    }
+    this.#flush();
+    this.#closed.resolve();
   }
 
   #flush(): void {

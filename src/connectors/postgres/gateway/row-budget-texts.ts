@@ -53,6 +53,14 @@ export function notCountable(allowed: AllowedStatement, changes: RowChanges): Sq
   });
 }
 
+export function changedMeanwhile(allowed: AllowedStatement): SqlRefusal {
+  return limitReached({
+    message: `${describeStatement(allowed.analysis)} was rolled back: what this session may do changed while its rows were counted`,
+    detail: 'Its rows are used of the day.',
+    hint: 'Send it again.',
+  });
+}
+
 export function notStored(allowed: AllowedStatement): SqlRefusal {
   return limitReached({
     message: `${describeStatement(allowed.analysis)} was rolled back: its rows cannot be written down now`,

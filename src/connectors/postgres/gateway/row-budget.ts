@@ -4,10 +4,17 @@
  * the day stays used, whatever becomes of the transaction.
  */
 
+import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import { decideRows, type RowDecision } from '../policy/decide-rows.ts';
 import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
-import { dayUsedUp, notCountable, notStored, transactionUsedUp } from './row-budget-texts.ts';
+import {
+  changedMeanwhile,
+  dayUsedUp,
+  notCountable,
+  notStored,
+  transactionUsedUp,
+} from './row-budget-texts.ts';
 import type { PostgresStreamOptions } from './types.ts';
 
 type Options = Pick<PostgresStreamOptions, 'grant' | 'changedRows' | 'principal' | 'target'>;
@@ -37,15 +44,16 @@ export class RowBudget {
   }
 
   /**
-   * Called in the order in which statements are counted, once for each.
+   * Called in the order in which statements are counted, once for each, and not again before the
+   * answer is there.
    * @param isApproved somebody let it run: it uses up what is left, and is not refused.
-   * @returns why it must not be committed
+   * @returns why it must not be committed; a promise only where a day is limited
    */
   spend(
     allowed: AllowedStatement,
     changes: RowChanges,
     isApproved: boolean,
-  ): SqlRefusal | undefined {
+  ): SqlRefusal | undefined | Promise<SqlRefusal | undefined> {
     const { limits } = this.#options.grant();
     const { changedRowsPerTransaction: perTransaction, changedRowsPerDay: perDay } = limits;
     if (perTransaction === undefined && perDay === undefined) return undefined;
@@ -60,10 +68,9 @@ export class RowBudget {
         left: Math.max(0, perTransaction - this.#inTransaction),
       });
     }
-    const refusal =
-      perDay === undefined ? undefined : this.#spendDay(allowed, changes, perDay, isApproved);
-    if (refusal === undefined) this.#inTransaction = sum;
-    return refusal;
+    if (perDay !== undefined) return this.#spendDay(allowed, changes, perDay, isApproved);
+    this.#inTransaction = sum;
+    return undefined;
   }
 
   /** What comes now is in another one. */
@@ -71,20 +78,26 @@ export class RowBudget {
     this.#inTransaction = 0;
   }
 
-  #spendDay(
+  async #spendDay(
     allowed: AllowedStatement,
     changes: Extract<RowChanges, { counted: 'trial' }>,
     limit: number,
     isApproved: boolean,
-  ): SqlRefusal | undefined {
-    const { changedRows, principal, target } = this.#options;
+  ): Promise<SqlRefusal | undefined> {
+    const { changedRows, principal, target, grant } = this.#options;
+    const { generation } = grant();
+    let receipt: DayReceipt;
     try {
       const use = { amount: changes.rows, limit, isApproved };
-      const receipt = changedRows.spend(principal, target.name, use);
-      return receipt.type === 'spent' ? undefined : dayUsedUp(allowed, changes, limit, receipt);
+      receipt = await changedRows.spend(principal, target.name, use);
     } catch {
       // The budget has told the operator.
       return notStored(allowed);
     }
+    if (receipt.type === 'exhausted') return dayUsedUp(allowed, changes, limit, receipt);
+    // The limits that it was held against are those of before.
+    if (grant().generation !== generation) return changedMeanwhile(allowed);
+    this.#inTransaction += changes.rows;
+    return undefined;
   }
 }

@@ -5,6 +5,7 @@
 
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import { onAbort } from '../../../until.ts';
+import type { RowDecision } from '../policy/decide-rows.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { askCounters } from './ask-counters.ts';
@@ -13,10 +14,12 @@ import { runEnded } from './confirmations.ts';
 import type { CountedQuery, EndedRun } from './counted-query.ts';
 import { createDenial, deniedExecute } from './denial.ts';
 import type { CountedExecution, ExecuteEntry } from './pending-queue.ts';
+import type { RowBudget } from './row-budget.ts';
 import { countOverdue, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
 import type { Run } from './run.ts';
 import { tellWithheld } from './statement-audit.ts';
+import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
 import { toErrorResponse } from './to-error-response.ts';
 
@@ -44,6 +47,11 @@ export class RowTrials {
   reader: ChunkReader | undefined;
   /** What is to be done when the client has sent the last data of a COPY that is counted. */
   afterCopy: (() => Promise<void>) | undefined;
+  /**
+   * What a count is asked about that the gateway's store must answer. The target's answers behind it
+   * wait until this resolves, so that they are dealt with in the order in which they came.
+   */
+  waiting: Promise<void> | undefined;
 
   constructor(state: StreamState) {
     this.#state = state;
@@ -183,45 +191,84 @@ export class RowTrials {
 
   /**
    * Its count is known.
-   * @returns what the client gets.
+   * @returns what the client gets, unless that has to wait
    */
   #counted(trial: RowTrial, maxRows: number): Uint8Array | undefined {
     const { changes } = trial;
     const decision = trial.decide(changes);
-    const unseen = { run: trial.run, tag: trial.tag ?? '', rows: NOTHING, end: NOTHING };
     // Something before it was above its limit, and what fails its transaction is in line.
-    if (!this.#open.has(trial)) return this.#ran(unseen, trial.query);
+    if (!this.#open.has(trial)) return this.#ranUnseen(trial);
+    if (decision.effect !== 'allow') return this.#exceeds(trial, changes, decision);
+    const refusal = this.#spend(trial, changes);
+    if (!(refusal instanceof Promise)) return this.#spent(trial, maxRows, refusal);
+    this.#wait(refusal, trial, maxRows);
+    return undefined;
+  }
+
+  /** It stays open meanwhile, so nothing that could commit it is sent. */
+  #wait(refusal: Promise<SqlRefusal | undefined>, trial: RowTrial, maxRows: number): void {
+    const state = this.#state;
+    const release = state.queue.keepAnswer();
+    this.waiting = refusal
+      .then((known) => {
+        // Nobody is told of it any more, and the target rolls it back.
+        if (state.ended.signal.aborted) return;
+        const answer = this.#spent(trial, maxRows, known);
+        if (answer !== undefined) state.toClient.push(answer);
+      })
+      .finally(() => {
+        this.waiting = undefined;
+        release();
+      });
+  }
+
+  /** What it uses up is used up. @param refusal why it must not be committed */
+  #spent(
+    trial: RowTrial,
+    maxRows: number,
+    refusal: SqlRefusal | undefined,
+  ): Uint8Array | undefined {
+    if (!this.#open.delete(trial)) return this.#ranUnseen(trial);
+    if (!this.#state.withholding) return this.#handOut(trial, maxRows, refusal);
+    // The client has an error already; what is above its limit must not be committed either.
+    if (refusal !== undefined) this.#fail(trial);
+    return this.#ranUnseen(trial);
+  }
+
+  #exceeds(
+    trial: RowTrial,
+    changes: RowChanges,
+    decision: Exclude<RowDecision, { effect: 'allow' }>,
+  ): Uint8Array | undefined {
     if (this.#state.withholding) {
       this.#open.delete(trial);
-      // The client has an error already; what is above its limit must not be committed either.
-      const isAbove = decision.effect !== 'allow' || this.#spend(trial, changes) !== undefined;
-      if (isAbove) this.#fail(trial);
-      return this.#ran(unseen, trial.query);
+      this.#fail(trial);
+      return this.#ranUnseen(trial);
     }
-    if (decision.effect !== 'hold' || !trial.isApprovable) this.#open.delete(trial);
-    switch (decision.effect) {
-      case 'allow':
-        return this.#handOut(trial, maxRows, this.#spend(trial, changes));
-      case 'hold':
-        if (!trial.isApprovable) return this.#refuse(trial, onlyAlone(trial.allowed, changes));
-        trial.exceeded = changes;
-        return undefined;
-      case 'refuse':
-        return this.#refuse(trial, decision.refusal);
+    if (decision.effect === 'hold' && trial.isApprovable) {
+      trial.exceeded = changes;
+      return undefined;
     }
+    this.#open.delete(trial);
+    const refusal =
+      decision.effect === 'refuse' ? decision.refusal : onlyAlone(trial.allowed, changes);
+    return this.#refuse(trial, refusal);
   }
 
   /**
    * Somebody has let it go on where it stands, above its limit.
    * @returns what the client gets of it.
+   * @throws StreamEnded
    */
-  released(trial: RowTrial, maxRows: number): Uint8Array | undefined {
+  async released(trial: RowTrial, maxRows: number): Promise<Uint8Array | undefined> {
+    const { rowBudget, ended } = this.#state;
+    const refusal = await rowBudget.spend(trial.allowed, trial.changes, true);
+    if (ended.signal.aborted) throw new StreamEnded('the stream is over');
     this.decided(trial);
-    const refusal = this.#state.rowBudget.spend(trial.allowed, trial.changes, true);
     return this.#handOut(trial, maxRows, refusal);
   }
 
-  #spend({ allowed, isReleased }: RowTrial, changes: RowChanges): SqlRefusal | undefined {
+  #spend({ allowed, isReleased }: RowTrial, changes: RowChanges): ReturnType<RowBudget['spend']> {
     return this.#state.rowBudget.spend(allowed, changes, isReleased);
   }
 
@@ -233,6 +280,10 @@ export class RowTrials {
     if (refusal !== undefined) return this.#refuse(trial, refusal);
     const ended = { run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) };
     return this.#ran(ended, trial.query);
+  }
+
+  #ranUnseen({ run, tag = '', query }: RowTrial): Uint8Array | undefined {
+    return this.#ran({ run, tag, rows: NOTHING, end: NOTHING }, query);
   }
 
   #ran(ended: EndedRun, query: CountedQuery | undefined): Uint8Array | undefined {

@@ -166,9 +166,7 @@ const noLookups: LookupBudget = {
 };
 
 const noChangedRows: ChangedRowsBudget = {
-  spend: () => {
-    throw new Error('no day limits changed rows in this test');
-  },
+  spend: () => Promise.reject(new Error('no day limits changed rows in this test')),
 };
 
 const noApprovals: StatementApprovals = {
