@@ -21,7 +21,7 @@ try {
     const bytes = randomBytes(PIECE);
     for (let done = 0; done < GIGABYTE; done += PIECE) {
       recording.data(1, 1, [bytes]);
-      recording.flush();
+      recording.turns.flush();
     }
   });
   await measured(bench, '100,000 short statements', STATEMENTS, (recording) => {
@@ -32,7 +32,7 @@ try {
     for (let statement = 1; statement <= STATEMENTS; statement += 1) {
       const at = (statement - 1) * query.length;
       recording.data(1, 0, [query]);
-      recording.event({
+      recording.writer.event({
         type: 'decision',
         stream: 1,
         at,
@@ -44,8 +44,8 @@ try {
         message: undefined,
         policyCommit: 'a'.repeat(40),
       });
-      recording.flush();
-      recording.event({
+      recording.turns.flush();
+      recording.writer.event({
         type: 'result',
         stream: 1,
         at,
@@ -57,7 +57,7 @@ try {
         sqlState: undefined,
       });
       recording.data(1, 1, [rows]);
-      recording.flush();
+      recording.turns.flush();
     }
   });
 } finally {

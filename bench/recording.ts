@@ -42,7 +42,7 @@ async function append(
   const start = performance.now();
   for (let index = 0; index < count; index += 1) {
     pair[side].data(1, 1, [bytes]);
-    pair[side].flush();
+    pair[side].turns.flush();
   }
   const ms = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);

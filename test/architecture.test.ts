@@ -200,7 +200,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'src/recording/',
-    mayImport: ['src/api/'],
+    mayImport: ['src/api/', 'src/carrier/stream-carrier.ts'],
     because: 'evidence is written and checked by the same code on both sides and offline',
     forbidden: 'src/tunnel/session-end.ts',
   },

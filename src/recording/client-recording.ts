@@ -28,6 +28,7 @@ import {
 } from './types.ts';
 import { UncoveredOffsets } from './uncovered-offsets.ts';
 import { WitnessWriter } from './witness-writer.ts';
+import type { WrittenTurns } from './written-turns.ts';
 
 /** A cut is proposed when a stream has passed a multiple of CUT_STEP_BYTES, and with it is at least this … */
 const ALIGNED_CUT_BYTES = CUT_STEP_BYTES / 2;
@@ -127,6 +128,7 @@ export class ClientRecording implements AsyncDisposable {
     this.#writer = new WitnessWriter({
       journal: made.journal,
       saltKey: createSecretKey(options.saltKey),
+      stopped: this.#stop.signal,
       onForwardFailed: (error) => this.#stop.abort(stoppedByForward(error)),
     });
     this.#proposer = new CutProposer({
@@ -156,8 +158,7 @@ export class ClientRecording implements AsyncDisposable {
   }
 
   /**
-   * Up: when it is sent. Down: when it arrives. What depends on it goes on by `whenWritten` or
-   * after `flush`.
+   * Up: when it is sent. Down: when it arrives. What depends on it goes on by `turns`.
    * @throws RecordingStopped once the session must end
    */
   data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
@@ -172,25 +173,9 @@ export class ClientRecording implements AsyncDisposable {
     this.#watch();
   }
 
-  /**
-   * Calls back when write(2) of everything before has returned, at the latest at the end of this
-   * turn of the event loop; not at all when the session must end.
-   */
-  whenWritten(forward: () => void): void {
-    if (!this.#stop.signal.aborted) {
-      this.#writer.whenWritten(forward);
-    }
-  }
-
-  /**
-   * write(2) of everything before has returned when this returns.
-   * @throws RecordingStopped, HoopError HOOP_RECORDING_WRITE: nothing may go on any more
-   */
-  flush(): void {
-    this.#stop.signal.throwIfAborted();
-    this.#writer.flush();
-    // What waited for it may have stopped the session.
-    this.#stop.signal.throwIfAborted();
+  /** How what depends on the record goes on. */
+  get turns(): WrittenTurns {
+    return this.#writer.turns;
   }
 
   /** Nothing has arrived or is known to be recorded that is not in a cut both have signed. */
@@ -344,7 +329,7 @@ export class ClientRecording implements AsyncDisposable {
 
   async #propose(streams: readonly StreamOffsets[]): Promise<void> {
     try {
-      this.#writer.flush();
+      this.turns.goOn();
       const pending = this.#proposer.propose(streams, this.#system.nowMs());
       const { proposal, leaves } = pending;
       this.#writer.propose(encodeRecordedCut({ type: 'proposed', proposal }), streams, leaves);

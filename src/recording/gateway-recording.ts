@@ -1,10 +1,8 @@
 /**
  * The gateway's record of one live session: the authoritative one.
  *
- *     data(), event()   what happens, in order
- *     whenWritten()     forwards what depends on it once it is written
- *     write()           it is written: for what cannot wait for the end of the turn
- *     flush()           and what waited for it has gone on: for what ends
+ *     data(), writer    what happens, in order
+ *     turns             when it is written, and what then goes on
  *     onRecorded        what is on disk: the client may put it into a cut
  *     acceptCut()       the client's cut is checked against the files and countersigned
  *     backpressure()    too much is not agreed yet: neither leg may go on
@@ -46,10 +44,10 @@ import {
   type Direction,
   type EndReason,
   type EvidenceLine,
-  type RecordingEvent,
   type StreamOffsets,
   UP,
 } from './types.ts';
+import type { WrittenTurns } from './written-turns.ts';
 
 export { newRecordingKeys } from './recording-keys.ts';
 
@@ -81,6 +79,8 @@ export interface GatewayRecordingOptions {
 export class GatewayRecording implements AsyncDisposable {
   readonly session: string;
   readonly directory: string;
+  /** Where events go. */
+  readonly writer: Pick<SessionWriter, 'event' | 'offsets' | 'sync'>;
   readonly #writer: SessionWriter;
   readonly #system: RecordingSystem;
   readonly #countersigner: CutCountersigner;
@@ -125,10 +125,12 @@ export class GatewayRecording implements AsyncDisposable {
       session,
       dataKey: keys.dataKey,
       system: this.#system,
+      stopped: this.#stop.signal,
       onFailure: (error) => this.#halt(stoppedByWrite(error)),
       onForwardFailed: (error) => this.#halt(stoppedByForward(error)),
       onRecorded: (streams) => this.#onRecorded(streams.map(({ stream, up }) => ({ stream, up }))),
     });
+    this.writer = this.#writer;
     this.#signedCuts = new SignedCuts(directory);
     this.#countersigner = new CutCountersigner({
       session,
@@ -150,8 +152,13 @@ export class GatewayRecording implements AsyncDisposable {
     return { upBytes, downBytes, epochs: this.#countersigner.ledger.epoch };
   }
 
+  /** How what depends on the record goes on. */
+  get turns(): WrittenTurns {
+    return this.#writer.turns;
+  }
+
   /**
-   * Appends; what depends on it is forwarded by `whenWritten` or after `flush`.
+   * Appends; what depends on it is forwarded by `turns`.
    * @param parts one behind the other; they must not change until then
    * @throws RecordingStopped once the session must end
    */
@@ -165,43 +172,11 @@ export class GatewayRecording implements AsyncDisposable {
     this.#watchLag();
   }
 
-  /**
-   * Calls back when write(2) of everything before has returned, at the latest at the end of this
-   * turn of the event loop; not at all when the session must end.
-   */
-  whenWritten(forward: () => void): void {
-    if (!this.#stop.signal.aborted) {
-      this.#writer.whenWritten(forward);
-    }
-  }
-
-  /**
-   * write(2) of all data and events before has returned when this returns.
-   * @throws RecordingStopped, HoopError HOOP_RECORDING_WRITE: nothing may be forwarded any more
-   */
-  flush(): void {
-    this.#stop.signal.throwIfAborted();
-    this.#writer.flush();
-    // What waited for it may have stopped the session.
-    this.#stop.signal.throwIfAborted();
-  }
-
-  /** As `flush`, but what waited goes on later: for whoever is in the middle of something. */
-  write(): void {
-    this.#stop.signal.throwIfAborted();
-    this.#writer.write();
-  }
-
-  /** As `data`. @throws HoopError HOOP_RECORDING_WRITE */
-  event(event: RecordingEvent): void {
-    this.#writer.event(event);
-  }
-
   /** Records the line on stream 0. @returns the bytes to send, as one binary control message. */
   evidence(line: EvidenceLine): Uint8Array {
     const bytes = utf8(`${JSON.stringify(line)}\n`);
     this.data(CONTROL_STREAM, 1, [bytes]);
-    this.write();
+    this.turns.write();
     return bytes;
   }
 
@@ -228,20 +203,11 @@ export class GatewayRecording implements AsyncDisposable {
 
   /** How far a cut can cover a stream. */
   confirmable(stream: number): StreamOffsets {
-    return this.#lost.confirmable(this.offsets(stream));
-  }
-
-  offsets(stream: number): StreamOffsets {
-    return this.#writer.offsets(stream);
+    return this.#lost.confirmable(this.#writer.offsets(stream));
   }
 
   onRecorded(listener: (streams: { stream: number; up: number }[]) => void): void {
     this.#onRecorded = listener;
-  }
-
-  /** Resolves when all that was written before the call is on disk. */
-  synced(): Promise<void> {
-    return this.#writer.sync();
   }
 
   /**

@@ -50,6 +50,7 @@ interface Unsettled {
 export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'onSynced'> & {
   /** The streams whose recorded offsets moved with this sync. */
   readonly onRecorded: (streams: readonly StreamOffsets[]) => void;
+  readonly stopped: TurnWriter['stopped'];
   readonly onForwardFailed: TurnWriter['onForwardFailed'];
   /** Hashes what has been written, in order; a reader of the files needs none. */
   readonly leaves: LeafAhead;
@@ -57,15 +58,15 @@ export type SessionWriterOptions = Omit<SegmentWriterOptions, 'onSyncStart' | 'o
 
 /**
  * What one turn of the event loop leaves, of all streams, is put into one frame: `data` and `event`
- * only collect. What is written then goes on: `whenWritten` has it forwarded at the end of the turn,
- * `flush` is for whoever cannot wait for that.
+ * only collect, and no callback of others runs in them. `turns` says when what depends on it goes on.
  */
 export class SessionWriter {
   readonly #writer: SegmentWriter;
   readonly #leaves: LeafAhead;
   readonly #waiting = new WaitingRecords();
   #unsettled: Unsettled[] = [];
-  readonly #turns: WrittenTurns;
+  /** How what depends on the record goes on. */
+  readonly turns: WrittenTurns;
   #openStreams = 0;
   readonly #streams = new Map<number, StreamState>([[CONTROL_STREAM, newStream()]]);
   readonly #index = new DataIndex();
@@ -76,18 +77,19 @@ export class SessionWriter {
 
   constructor(options: SessionWriterOptions) {
     this.#leaves = options.leaves;
-    this.#turns = new WrittenTurns({
+    this.turns = new WrittenTurns({
       isEmpty: () => this.#waiting.isEmpty,
       write: () => this.#writeWaiting(),
       assertOpen: () => this.#writer.assertOpen(),
       isShared: () => this.#openStreams > 1,
       settle: () => this.settle(),
+      stopped: options.stopped,
       onForwardFailed: options.onForwardFailed,
     });
     this.#writer = new SegmentWriter({
       ...options,
       onSyncStart: () => {
-        this.flush();
+        this.turns.goOn();
         this.#syncing = [...this.#moved].map((stream) => this.#writtenOf(stream));
         this.#moved = new Set();
       },
@@ -137,7 +139,7 @@ export class SessionWriter {
     state.open = false;
     this.#openStreams -= 1;
     // Its last bytes may still wait: hashed behind the close, they would begin the stream anew.
-    this.whenWritten(() => {
+    this.turns.afterWrite(() => {
       this.settle();
       this.#leaves.close(stream);
     });
@@ -162,7 +164,7 @@ export class SessionWriter {
       return;
     }
     // What waits goes on later: whoever records may be in the middle of sending what this is.
-    this.write();
+    this.turns.writeNow();
     const few = parts.length > MAX_PARTS ? [Buffer.concat(parts, length)] : parts;
     if (length <= MAX_DATA_LENGTH) {
       this.#dataFrame(stream, state, direction, few);
@@ -180,31 +182,8 @@ export class SessionWriter {
   }
 
   append(type: 'cut' | 'end', body: FrameBody): void {
-    this.flush();
+    this.turns.goOn();
     this.#writer.appendOther(type, body);
-  }
-
-  /** See `WrittenTurns`; here, and in `data` and `event`, no other's callback runs. */
-  whenWritten(forward: () => void): void {
-    this.#turns.whenWritten(forward);
-  }
-
-  /**
-   * write(2) of everything before has returned when this returns; what waited for it goes on later.
-   * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
-   */
-  write(): void {
-    this.#turns.write();
-    this.settle();
-  }
-
-  /**
-   * write(2) of everything before has returned when this returns, and what waited for it has gone on.
-   * @throws HoopError HOOP_RECORDING_WRITE, then and for ever after
-   */
-  flush(): void {
-    this.#turns.goOn();
-    this.settle();
   }
 
   /**
@@ -225,17 +204,18 @@ export class SessionWriter {
     this.#writer.settle();
   }
 
+  /** Resolves when all that was recorded before the call is on disk. */
   sync(): Promise<void> {
-    this.flush();
+    this.turns.goOn();
     return this.#writer.sync();
   }
 
   async close(): Promise<void> {
-    this.#turns.stop();
+    this.turns.stop();
     try {
       // What goes on may record more.
       do {
-        this.flush();
+        this.turns.goOn();
       } while (!this.#waiting.isEmpty);
     } catch {
       // Reported to onFailure; what can be closed is closed.
@@ -258,9 +238,9 @@ export class SessionWriter {
 
   #collected(): void {
     if (this.#waiting.bytes > MAX_WAITING_BYTES) {
-      this.write();
+      this.turns.writeNow();
     }
-    this.#turns.goOnAtTurnEnd();
+    this.turns.goOnAtTurnEnd();
   }
 
   #writeWaiting(): void {

@@ -18,25 +18,28 @@ interface StreamState {
 export interface WitnessWriterOptions {
   readonly journal: ClientJournal;
   readonly saltKey: KeyObject;
+  readonly stopped: TurnWriter['stopped'];
   readonly onForwardFailed: TurnWriter['onForwardFailed'];
 }
 
 export class WitnessWriter {
   readonly #journal: ClientJournal;
   readonly #leaves: RunningLeaves;
-  readonly #turns: WrittenTurns;
+  /** How what depends on the record goes on. */
+  readonly turns: WrittenTurns;
   readonly #streams = new Map<number, StreamState>([[CONTROL_STREAM, newStream()]]);
   #openStreams = 0;
 
-  constructor({ journal, saltKey, onForwardFailed }: WitnessWriterOptions) {
+  constructor({ journal, saltKey, stopped, onForwardFailed }: WitnessWriterOptions) {
     this.#journal = journal;
     this.#leaves = new RunningLeaves(saltKey);
-    this.#turns = new WrittenTurns({
+    this.turns = new WrittenTurns({
       isEmpty: () => !this.#leaves.hasMoved,
       write: () => this.#journal.leaves(this.#leaves.points(this.#journal.epoch)),
       assertOpen: () => this.#journal.assertOpen(),
       isShared: () => this.#openStreams > 1,
       settle: () => undefined,
+      stopped,
       onForwardFailed,
     });
   }
@@ -81,18 +84,8 @@ export class WitnessWriter {
       state.down += length;
     }
     this.#leaves.add(stream, direction, parts);
-    this.#turns.goOnAtTurnEnd();
+    this.turns.goOnAtTurnEnd();
     return length;
-  }
-
-  /** See `WrittenTurns`. */
-  whenWritten(forward: () => void): void {
-    this.#turns.whenWritten(forward);
-  }
-
-  /** write(2) of everything before has returned, and what waited for it has gone on. */
-  flush(): void {
-    this.#turns.goOn();
   }
 
   leaves(places: readonly ChunkPlace[]): Uint8Array {
@@ -116,7 +109,7 @@ export class WitnessWriter {
   }
 
   sync(): Promise<void> {
-    this.flush();
+    this.turns.goOn();
     return this.#journal.sync();
   }
 
@@ -127,11 +120,11 @@ export class WitnessWriter {
 
   /** Does not throw: what failed has been reported. What is in memory stays there. */
   async close(): Promise<void> {
-    this.#turns.stop();
+    this.turns.stop();
     try {
       // What goes on may record more.
       do {
-        this.flush();
+        this.turns.goOn();
       } while (this.#leaves.hasMoved);
     } catch {
       // Reported to the journal's owner; what can be closed is closed.

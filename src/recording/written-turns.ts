@@ -24,6 +24,8 @@ export interface TurnWriter {
   readonly write: () => void;
   /** Throws when a write or sync has failed. */
   readonly assertOpen: () => unknown;
+  /** Aborted when the session must end: nothing goes on any more. */
+  readonly stopped: AbortSignal;
   /** Whether there may be another stream that shares what a turn writes. */
   readonly isShared: () => boolean;
   /** What nobody waits for; after the end of a turn, when what was written has gone on. */
@@ -49,12 +51,37 @@ export class WrittenTurns implements Durable {
   /**
    * Calls back, in the order of the calls, when write(2) of everything before has returned: at the
    * end of this turn of the event loop, or at the next `goOn`; at once where nothing waits, or no
-   * other stream is open that could share the write. Never, when it cannot be written, nor behind one
-   * that threw. No other's callback runs here: under somebody who is in the middle of sending it
-   * would send in between.
+   * other stream is open that could share the write. Never, when it cannot be written or the session
+   * must end, nor behind one that threw. No other's callback runs here: under somebody who is in the
+   * middle of sending it would send in between.
    * @param forward what it throws is for `onForwardFailed`: here it would meet another stream, or nobody
    */
   whenWritten(forward: () => void): void {
+    if (!this.#writer.stopped.aborted) {
+      this.afterWrite(forward);
+    }
+  }
+
+  /** @throws also the reason why the session must end */
+  write(): void {
+    this.#writer.stopped.throwIfAborted();
+    this.writeNow();
+  }
+
+  /**
+   * As `write`, and what waited for it has gone on when this returns: for what ends.
+   * @throws as `write`
+   */
+  flush(): void {
+    const { stopped } = this.#writer;
+    stopped.throwIfAborted();
+    this.goOn();
+    // What waited for it may have stopped the session.
+    stopped.throwIfAborted();
+  }
+
+  /** As `whenWritten`, also when the session must end: for the recorder itself. */
+  afterWrite(forward: () => void): void {
     if (this.#hasFailedToForward) {
       return;
     }
@@ -79,8 +106,25 @@ export class WrittenTurns implements Durable {
     });
   }
 
-  /** Writes what was collected; what waits for it goes on later. Throws as `write` of the writer. */
-  write(): void {
+  /** As `write`, also when the session must end. Throws as `write` of the writer. */
+  writeNow(): void {
+    this.#writeOut();
+    this.#writer.settle();
+  }
+
+  /** As `flush`, also when the session must end. */
+  goOn(): void {
+    this.#goOn();
+    this.#writer.settle();
+  }
+
+  /** Nothing happens at the end of this turn any more. */
+  stop(): void {
+    clearImmediate(this.#turnEnd);
+    this.#turnEnd = undefined;
+  }
+
+  #writeOut(): void {
     if (this.#writer.isEmpty()) {
       return;
     }
@@ -91,24 +135,17 @@ export class WrittenTurns implements Durable {
     this.#whenWritten = forwards;
   }
 
-  /** Writes what was collected, and what waited for it has gone on when this returns. */
-  goOn(): void {
-    this.write();
+  #goOn(): void {
+    this.#writeOut();
     // Called by what goes on: the loop below goes on with what this has written, in its order.
     while (!this.#isForwarding && this.#whenWritten.length > 0 && this.#writer.isEmpty()) {
       this.#forwardAll();
     }
   }
 
-  /** Nothing happens at the end of this turn any more. */
-  stop(): void {
-    clearImmediate(this.#turnEnd);
-    this.#turnEnd = undefined;
-  }
-
   #goOnQuietly(): void {
     try {
-      this.goOn();
+      this.#goOn();
     } catch {
       // The writer has reported it, which ends the session.
     }

@@ -21,7 +21,9 @@ import { untilAborted } from '../until.ts';
 const TEXT_BUDGET_BYTES = MAX_CLIENT_EVIDENCE_BYTES / 2;
 
 export interface ClientPromptsOptions {
-  readonly recording: Pick<ClientRecording, 'data' | 'flush'>;
+  readonly recording: Pick<ClientRecording, 'data'> & {
+    readonly turns: Pick<ClientRecording['turns'], 'flush'>;
+  };
   /** Of the policy: what they find is taken out before a prompt is recorded here or sent. */
   readonly detectors: readonly string[];
   /** One binary message on the control channel. @returns false: nothing can be said any more. */
@@ -99,7 +101,7 @@ export class ClientPrompts {
   #sendLine(bytes: Buffer): Sent {
     const { recording, send } = this.#options;
     recording.data(CONTROL_STREAM, UP, [bytes]);
-    recording.flush();
+    recording.turns.flush();
     this.#up += bytes.length;
     this.#spent += EVIDENCE_MESSAGE_BYTES + bytes.length;
     const sent: Sent = { end: this.#up, recorded: Promise.withResolvers() };

@@ -1,35 +1,25 @@
 /**
- * One stream of the session as the local port sees it: a Duplex over its carrier. What is written
- * is recorded before it is sent, what is read before the local client gets it, each together with
- * what else the turn of the event loop brings.
+ * One stream of the session as the local port sees it. What is read from it is in the record before
+ * the local client gets it.
  */
-import { Duplex } from 'node:stream';
-import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../carrier/stream-carrier.ts';
+import { END_CODE, isOrderlyEnd } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import { bytesPassed } from '../passing-buffers.ts';
-import { type Direction, DOWN, UP } from '../recording/types.ts';
+import {
+  type Done,
+  RecordedStream,
+  type RecordedStreamOptions,
+  type StreamRecording,
+  stoppedBy,
+} from '../recording/recorded-stream.ts';
+import { DOWN, UP } from '../recording/types.ts';
 
-/** What the stream needs of the client's side of the recording. */
-export interface ClientStreamRecording {
-  /** Throws when the journal cannot be written any more. */
-  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void;
-  /** write(2) of everything before has returned when this returns. Throws as `data`. */
-  flush(): void;
-  /** Calls back when it has returned, at the end of this turn of the event loop or before. */
-  whenWritten(forward: () => void): void;
-}
-
-export interface ClientStreamOptions {
-  readonly carrier: StreamCarrier;
-  readonly stream: number;
-  readonly recording: ClientStreamRecording;
+export interface ClientStreamOptions extends RecordedStreamOptions<StreamRecording> {
   /** Why the tunnel broke, when the session knows. */
   readonly reason: () => HoopError | undefined;
 }
 
-const READ_BUFFER_BYTES = 512 * 1024;
-/** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
-const SEND_BUFFER_BYTES = 256 * 1024;
+const BUFFERS = { readBytes: 512 * 1024, sendBytes: 256 * 1024 };
 /** The gateway closes a stream with messages above 1 MiB. */
 const MAX_MESSAGE_BYTES = 512 * 1024;
 
@@ -38,21 +28,12 @@ const LEAST_IN_PARTS = 16 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
-type Done = (error?: Error | null) => void;
-
-export class ClientStream extends Duplex {
-  readonly #options: ClientStreamOptions;
-  /** Bytes up that leave, and bytes down that are given on, when they are recorded. */
-  #unwritten = 0;
-  #unread = 0;
+export class ClientStream extends RecordedStream<StreamRecording> {
+  readonly #reason: ClientStreamOptions['reason'];
 
   constructor(options: ClientStreamOptions) {
-    super({
-      readableHighWaterMark: READ_BUFFER_BYTES,
-      writableHighWaterMark: SEND_BUFFER_BYTES,
-      allowHalfOpen: true,
-    });
-    this.#options = options;
+    super(options, UP, BUFFERS);
+    this.#reason = options.reason;
     options.carrier
       .on('data', (bytes) => this.#received(bytes))
       .on('unsupported', () =>
@@ -62,20 +43,20 @@ export class ClientStream extends Duplex {
   }
 
   override _read(): void {
-    this.#options.carrier.resume();
+    this.carrier.resume();
   }
 
   /** The local client does not read, and so nothing is read from the gateway. */
   get isStanding(): boolean {
-    return this.#options.carrier.isPaused;
+    return this.carrier.isPaused;
   }
 
   /** The local client has closed its half and still reads. `end` has to follow some time. */
   halfClose(): void {
     // As a write of nothing, it comes after all that was written before.
     this.write(NOTHING, () => {
-      this.#flush();
-      this.#guarded(() => this.#options.carrier.halfClose());
+      this.#flushNow();
+      this.guarded(() => this.carrier.halfClose());
     });
   }
 
@@ -88,10 +69,10 @@ export class ClientStream extends Duplex {
       for (let at = 0; at < chunk.length; at += MAX_MESSAGE_BYTES) {
         const isLast = at + MAX_MESSAGE_BYTES >= chunk.length;
         const part = chunk.subarray(at, at + MAX_MESSAGE_BYTES);
-        this.#send([part], part.length, isLast ? done : undefined);
+        this.#sendOpen([part], part.length, isLast ? done : undefined);
       }
     } catch (error) {
-      done(error instanceof Error ? error : new Error('the recording stopped'));
+      done(stoppedBy(error));
     }
   }
 
@@ -103,46 +84,32 @@ export class ClientStream extends Duplex {
       return;
     }
     try {
-      this.#send(parts, length, done);
+      this.#sendOpen(parts, length, done);
     } catch (error) {
-      done(error instanceof Error ? error : new Error('the recording stopped'));
+      done(stoppedBy(error));
     }
   }
 
-  /** @param done called when more may come: at once, or when the carrier has caught up. */
-  #send(parts: readonly Buffer[], length: number, done: Done | undefined): void {
-    const { carrier, recording, stream } = this.#options;
-    if (!carrier.isOpen) {
+  #sendOpen(parts: readonly Buffer[], length: number, done: Done | undefined): void {
+    if (this.carrier.isOpen) {
+      this.send(parts, length, done);
+    } else {
       // The gateway has closed, or the connection broke: `#closed` is about to tell which. As with
       // a server that has closed, what comes too late for it is lost, and not an error by itself.
-      done?.();
-      return;
-    }
-    recording.data(stream, UP, parts);
-    bytesPassed(length);
-    this.#unwritten += length;
-    const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
-    recording.whenWritten(() => {
-      this.#unwritten -= length;
-      this.#guarded(() =>
-        carrier.send(parts, hasRoom ? undefined : (error) => done?.(error ?? null)),
-      );
-    });
-    if (hasRoom) {
       done?.();
     }
   }
 
   /** No more from us; what the gateway still sends comes until it closes as well. */
-  override _final(done: (error?: Error | null) => void): void {
-    this.#flush();
-    this.#options.carrier.end(END_CODE.normal);
+  override _final(done: Done): void {
+    this.#flushNow();
+    this.carrier.end(END_CODE.normal);
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    const { carrier } = this.#options;
-    this.#flush();
+    const { carrier } = this;
+    this.#flushNow();
     carrier.end(END_CODE.normal);
     // Paused, it would never see the answer to its end.
     carrier.resume();
@@ -150,18 +117,18 @@ export class ClientStream extends Duplex {
   }
 
   #received(data: Buffer): void {
-    const { carrier, recording, stream } = this.#options;
+    const { carrier, recording } = this;
     try {
-      recording.data(stream, DOWN, [data]);
+      recording.data(this.stream, DOWN, [data]);
     } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
+      this.destroy(stoppedBy(error));
       return;
     }
     bytesPassed(data.length);
-    this.#unread += data.length;
-    recording.whenWritten(() => {
-      this.#unread -= data.length;
-      this.#guarded(() => {
+    this.unwritten += data.length;
+    recording.turns.whenWritten(() => {
+      this.unwritten -= data.length;
+      this.guarded(() => {
         if (!this.destroyed && !this.push(data)) {
           carrier.pause();
         }
@@ -169,31 +136,16 @@ export class ClientStream extends Duplex {
     });
   }
 
-  /** A fault of ours, where nobody could catch it, ends this stream: not the session, nor the process. */
-  #guarded(step: () => void): void {
+  #flushNow(): void {
     try {
-      step();
-    } catch (cause) {
-      this.destroy(
-        new HoopError('HOOP_INTERNAL', 'what was recorded could not be passed on', { cause }),
-      );
-    }
-  }
-
-  /** What waits for the recording goes on now; what cannot be recorded does not. */
-  #flush(): void {
-    if (this.#unwritten + this.#unread === 0) {
-      return;
-    }
-    try {
-      this.#options.recording.flush();
+      this.flush();
     } catch (error) {
-      this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
+      this.destroy(stoppedBy(error));
     }
   }
 
   #closed(code: number): void {
-    this.#flush();
+    this.#flushNow();
     if (this.destroyed) {
       return;
     }
@@ -207,7 +159,7 @@ export class ClientStream extends Duplex {
 
   #broken(): HoopError {
     return (
-      this.#options.reason() ??
+      this.#reason() ??
       new HoopError('HOOP_UNREACHABLE', 'the connection to the gateway was lost', {
         hint: 'Start the session again with `hoop connect`.',
       })

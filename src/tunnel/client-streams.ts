@@ -11,7 +11,7 @@ import { ClientStream } from './client-stream.ts';
 export interface ClientStreamsOptions {
   readonly recording: Pick<
     ClientRecording,
-    'openStream' | 'data' | 'flush' | 'whenWritten' | 'closeStream' | 'stopped' | 'isCaughtUp'
+    'openStream' | 'data' | 'turns' | 'closeStream' | 'stopped' | 'isCaughtUp'
   >;
   readonly openCarrier: (
     stream: number,

@@ -337,7 +337,7 @@ export class ClientSession {
     try {
       this.#recording?.data(CONTROL_STREAM, 1, [bytes]);
       // What is shown is on disk: a crash right after must not make it hearsay.
-      this.#recording?.flush();
+      this.#recording?.turns.flush();
     } catch (error) {
       // `stopped` has said so already, or the session is over; why it ends is worth showing still.
       if (!(error instanceof HoopError)) {

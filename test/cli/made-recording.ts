@@ -98,7 +98,7 @@ export async function makeRecording(
     }
   };
   gateway.onRecorded((streams) => client.recorded(streams));
-  gateway.event({
+  gateway.writer.event({
     type: 'session.open',
     session,
     principal: { issuer: 'https://idp.example', sub: '42', name: 'eve@example.com' },
@@ -126,7 +126,7 @@ export async function makeRecording(
     } else if (item.event.type === 'stream.open') {
       kinds.set(item.event.stream, item.event.kind);
     } else if (item.event.type !== 'stream.close') {
-      gateway.event(item.event);
+      gateway.writer.event(item.event);
     }
   }
   for (const stream of open) {

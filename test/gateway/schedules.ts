@@ -265,7 +265,7 @@ export class ScheduledSession {
       }
       await turn();
       await this.#answering;
-      await this.#pair.gateway.synced();
+      await this.#pair.gateway.writer.sync();
       if (ticks > 0) {
         ticks -= 1;
         this.#tick(STEP_MS);

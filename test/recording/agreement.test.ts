@@ -88,7 +88,7 @@ describe('agreement', () => {
     pair.openStream(1);
     pair.up(1, randomBytes(1000));
     pair.down(1, randomBytes(70_000));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     // Gone: the gateway still records an answer, the client still a question.
     pair.connected = false;
     pair.gateway.data(1, 1, [randomBytes(5_000)]);
@@ -181,7 +181,7 @@ describe('agreement', () => {
     const pair = await SessionPair.open(bench);
     pair.openStream(1);
     pair.up(1, randomBytes(10));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     // The cut arrives, the answer does not.
     const outcome = await pair.gateway.acceptCut(await pair.nextCut());
     expect(outcome.type).toBe('ack');

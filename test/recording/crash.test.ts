@@ -120,13 +120,13 @@ async function abandoned(bench: RecordingBench, cutFirst: boolean): Promise<Sess
   pair.openStream(1);
   pair.up(1, randomBytes(100));
   pair.down(1, randomBytes(90_000));
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   if (cutFirst) {
     await pair.client.finish(new AbortController().signal);
   }
   pair.connected = false;
   pair.down(1, randomBytes(5_000));
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   await pair.client.close();
   return pair;
 }

@@ -17,7 +17,7 @@ while (code === undefined && written < 10_000_000) {
   const bytes = randomBytes(Number(piece));
   try {
     pair.gateway.data(1, 1, [bytes]);
-    pair.gateway.whenWritten(() => {
+    pair.gateway.turns.whenWritten(() => {
       forwarded += bytes.length;
     });
     written += bytes.length;

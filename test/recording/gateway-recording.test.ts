@@ -292,12 +292,12 @@ test('a cut is signed for where it stands, whatever is recorded while it is answ
     const gateway = cell.pair?.gateway;
     const tell = () => {
       recorded += 1;
-      gateway?.event({ type: 'cancel', stream: 1, forStream: undefined });
+      gateway?.writer.event({ type: 'cancel', stream: 1, forStream: undefined });
     };
     // One waits when the cut is written, and what goes on with that records another.
     if (gateway?.stopped.aborted === false && recorded < 20) {
       tell();
-      gateway.whenWritten(tell);
+      gateway.turns.whenWritten(tell);
     }
   };
   const pair = await SessionPair.open(bench, { gatewaySystem: { ...realSystem, syncData } });
@@ -307,7 +307,7 @@ test('a cut is signed for where it stands, whatever is recorded while it is answ
   for (let round = 0; round < 3; round += 1) {
     pair.up(1, randomBytes(10));
     pair.down(2, randomBytes(100));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     await pair.client.finish(new AbortController().signal);
   }
   expect(recorded).toBeGreaterThan(6);
@@ -343,8 +343,12 @@ describe('a disk that fails', () => {
     isBroken = false;
     expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'recording_failed' });
     expect(() => pair.gateway.data(1, 1, [randomBytes(1)])).toThrow(RecordingStopped);
-    expect(() => pair.gateway.event({ type: 'cancel', stream: 1, forStream: undefined })).toThrow();
-    await expect(pair.gateway.synced()).rejects.toMatchObject({ code: 'HOOP_RECORDING_WRITE' });
+    expect(() =>
+      pair.gateway.writer.event({ type: 'cancel', stream: 1, forStream: undefined }),
+    ).toThrow();
+    await expect(pair.gateway.writer.sync()).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_WRITE',
+    });
     await closeBoth(pair, 'recording_failed');
     // What had been written is not lost for that: recovery settles it.
     const transport = await pair.transport();

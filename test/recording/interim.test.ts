@@ -25,7 +25,7 @@ async function lostSession(): Promise<SessionPair> {
   pair.openStream(1);
   pair.up(1, Buffer.from('SELECT 1'));
   pair.down(1, randomBytes(70_000));
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   await pair.client.finish(new AbortController().signal);
   pair.connected = false;
   pair.up(1, Buffer.from('SELECT secret'));

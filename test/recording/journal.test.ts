@@ -60,12 +60,12 @@ describe('kill -9 of the client alone', () => {
           pair.client.data(stream, 1, [bytes]);
           at.came += bytes.length;
           const { came } = at;
-          pair.client.whenWritten(() => {
+          pair.client.turns.whenWritten(() => {
             at.handedOn = came;
           });
           const question = randomBytes(1 + Math.floor(random() * 500));
           pair.client.data(stream, 0, [question]);
-          pair.client.whenWritten(() => {
+          pair.client.turns.whenWritten(() => {
             // Only now is it sent.
             pair.gateway.data(stream, 0, [question]);
             at.up += question.length;
@@ -73,10 +73,10 @@ describe('kill -9 of the client alone', () => {
         }
         await (pair.gateway.backpressure() ?? new Promise((resolve) => setImmediate(resolve)));
         if (random() < 0.1) {
-          await pair.gateway.synced();
+          await pair.gateway.writer.sync();
         }
       }
-      pair.client.flush();
+      pair.client.turns.flush();
       const handedOn = structuredClone(down);
       const spools = asItIs(pair, 'killed');
       await pair.gateway.close({ reason: 'client_lost' });
@@ -103,11 +103,11 @@ describe('kill -9 of the client alone', () => {
     pair.up(1, Buffer.from('SELECT 1;'));
     const piece = Buffer.from('SELECT 2 FROM what_was_in_flight;');
     pair.client.data(1, 0, [piece]);
-    pair.client.flush();
+    pair.client.turns.flush();
     // Of the last piece a part has arrived.
     pair.gateway.data(1, 0, [piece.subarray(0, 7)]);
-    pair.gateway.flush();
-    await pair.gateway.synced();
+    pair.gateway.turns.flush();
+    await pair.gateway.writer.sync();
     const spools = asItIs(pair, 'killed');
     await pair.gateway.close({ reason: 'client_lost' });
     const transport = await pair.transport();
@@ -124,7 +124,7 @@ describe('kill -9 of the client alone', () => {
     pair.openStream(1);
     const piece = Buffer.from('SELECT 2 FROM what_was_in_flight;');
     pair.client.data(1, 0, [piece]);
-    pair.client.flush();
+    pair.client.turns.flush();
     pair.gateway.data(1, 0, [piece.subarray(0, 7)]);
     await pair.gateway.close({ reason: 'partition' });
     await pair.client.close();
@@ -164,14 +164,14 @@ describe('a gateway whose files were cut off', () => {
     const pair = await SessionPair.open(bench);
     pair.openStream(1);
     pair.down(1, randomBytes(1000));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     await pair.client.finish(signal());
     pair.connected = false;
     for (let piece = 0; piece < 4; piece += 1) {
       pair.up(1, randomBytes(10));
       pair.down(1, randomBytes(600));
     }
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     const file = join(pair.gateway.directory, segmentName(1));
     truncateSync(file, statSync(file).size - 50);
     return { pair, spools: asItIs(pair, 'killed') };
@@ -197,9 +197,9 @@ describe('a gateway whose files were cut off', () => {
     const pair = await SessionPair.open(bench);
     pair.openStream(1);
     pair.up(1, randomBytes(10));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     pair.up(1, randomBytes(600));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     pair.connected = false;
     const file = join(pair.gateway.directory, segmentName(1));
     truncateSync(file, statSync(file).size - 50);
@@ -219,7 +219,7 @@ describe('a gateway whose files were cut off', () => {
     pair.down(1, randomBytes(10));
     pair.down(1, randomBytes(600));
     await pair.nextCut();
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     const file = join(pair.gateway.directory, segmentName(1));
     truncateSync(file, statSync(file).size - 50);
     const spools = asItIs(pair, 'killed');
@@ -325,7 +325,7 @@ describe('a journal', () => {
     for (let cut = 0; cut < 2; cut += 1) {
       pair.up(1, Buffer.from(`SELECT ${cut}`));
       pair.down(1, randomBytes(3 * CHUNK_BYTES + 11));
-      await pair.gateway.synced();
+      await pair.gateway.writer.sync();
       await pair.client.finish(signal());
     }
     pair.down(1, randomBytes(100));

@@ -32,12 +32,12 @@ beforeAll(async () => {
   pair.openStream(1);
   for (let round = 0; round < 3; round += 1) {
     pair.up(1, Buffer.from(`SELECT ${round}`));
-    pair.gateway.event({ type: 'dispute', epoch: round, ours: 'truth', theirs: 'x' });
+    pair.gateway.writer.event({ type: 'dispute', epoch: round, ours: 'truth', theirs: 'x' });
     pair.down(1, randomBytes(1_000));
-    await pair.gateway.synced();
+    await pair.gateway.writer.sync();
     await pair.client.finish(new AbortController().signal);
   }
-  pair.gateway.event({ type: 'dispute', epoch: 3, ours: 'truth', theirs: 'x' });
+  pair.gateway.writer.event({ type: 'dispute', epoch: 3, ours: 'truth', theirs: 'x' });
   await pair.gateway.close({ reason: 'client_lost' });
   await pair.client.close();
   const ended = await bench.ended(pair.session);

@@ -19,6 +19,7 @@ test('a group of many records is decrypted once, and not for each of them again'
     dataKey,
     leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),
+    stopped: new AbortController().signal,
     onForwardFailed: (error) => expect.unreachable(String(error)),
     onRecorded: () => undefined,
   });

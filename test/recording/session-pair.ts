@@ -161,16 +161,16 @@ export class SessionPair {
 
   up(stream: number, bytes: Uint8Array): void {
     this.client.data(stream, 0, [bytes]);
-    this.client.flush();
+    this.client.turns.flush();
     this.gateway.data(stream, 0, [bytes]);
-    this.gateway.flush();
+    this.gateway.turns.flush();
   }
 
   down(stream: number, bytes: Uint8Array): void {
     this.gateway.data(stream, 1, [bytes]);
-    this.gateway.flush();
+    this.gateway.turns.flush();
     this.client.data(stream, 1, [bytes]);
-    this.client.flush();
+    this.client.turns.flush();
   }
 
   /** An orderly end on both sides. */
@@ -195,8 +195,8 @@ export class SessionPair {
       this.#cutListener = resolve;
     });
     // What the gateway has on disk reaches the client here, since the pair is disconnected.
-    await this.gateway.synced();
-    this.client.recorded([{ stream: 1, up: this.gateway.offsets(1).up }]);
+    await this.gateway.writer.sync();
+    this.client.recorded([{ stream: 1, up: this.gateway.writer.offsets(1).up }]);
     const abort = new AbortController();
     const finished = this.client.finish(abort.signal);
     const cut = await proposed;

@@ -33,6 +33,7 @@ async function openWriter(changes: Partial<SessionWriterOptions> = {}) {
     dataKey: randomBytes(32),
     leaves: new LeafAhead(createSecretKey(randomBytes(32))),
     onFailure: (error) => expect.unreachable(error.message),
+    stopped: new AbortController().signal,
     onForwardFailed: (error) => expect.unreachable(String(error)),
     onRecorded: () => undefined,
     ...changes,
@@ -119,7 +120,7 @@ test('what only waits when a sync begins is not told as recorded by it', async (
   }
   writer.data(2, 0, [randomBytes(10)]);
   // What goes on when that is written brings more.
-  writer.whenWritten(() => writer.data(2, 0, [randomBytes(1000)]));
+  writer.turns.whenWritten(() => writer.data(2, 0, [randomBytes(1000)]));
   expect(await told.promise).toBe(10);
   await writer.close();
   await rm(directory, { recursive: true });
@@ -151,7 +152,7 @@ test('what goes on at the end and records more is written, too', async () => {
   writer.openStream(1, 'postgres');
   writer.openStream(2, 'postgres');
   writer.data(1, 0, [randomBytes(10)]);
-  writer.whenWritten(() => writer.data(1, 1, [randomBytes(20)]));
+  writer.turns.whenWritten(() => writer.data(1, 1, [randomBytes(20)]));
   await writer.close();
   expect([writer.upBytes, writer.downBytes]).toEqual([10, 20]);
   await rm(directory, { recursive: true });
@@ -166,7 +167,7 @@ test('what does not fit into a frame ends the recording: no gap, and nothing goe
   writer.openStream(2, 'postgres');
   writer.data(1, 0, [randomBytes(100)]);
   const forwarded: string[] = [];
-  writer.whenWritten(() => forwarded.push('waited'));
+  writer.turns.whenWritten(() => forwarded.push('waited'));
   const message = 'x'.repeat(2 << 20);
   expect(() => writer.event({ type: 'session.close', reason: 'closed', message })).toThrow(
     'the recording cannot be written',
@@ -205,7 +206,7 @@ test('what goes on waits for the end of the turn when streams can share it, and 
   const forwarded: number[] = [];
   const say = (stream: number): void => {
     writer.data(stream, 0, [randomBytes(100)]);
-    writer.whenWritten(() => forwarded.push(stream));
+    writer.turns.whenWritten(() => forwarded.push(stream));
   };
   writer.openStream(1, 'postgres');
   say(1);
@@ -231,7 +232,7 @@ test('what waits goes on behind whoever records, and not in the middle of it', a
     writer.data(stream, 1, [randomBytes(length)]);
     // Who sends has its bytes in the record now, and not on their way: others' must wait.
     expect(forwarded).toHaveLength(before);
-    writer.whenWritten(() => forwarded.push(name));
+    writer.turns.whenWritten(() => forwarded.push(name));
     expect(forwarded.slice(before)).toEqual([]);
   };
   writer.openStream(1, 'ssh');
@@ -259,8 +260,8 @@ test('write has written what waits, and leaves it to go on later', async () => {
   writer.openStream(2, 'ssh');
   const forwarded: number[] = [];
   writer.data(1, 0, [randomBytes(10)]);
-  writer.whenWritten(() => forwarded.push(1));
-  writer.write();
+  writer.turns.whenWritten(() => forwarded.push(1));
+  writer.turns.write();
   expect(writer.upBytes).toBe(10);
   expect(forwarded).toEqual([]);
   await setImmediate();
@@ -272,13 +273,14 @@ test('write has written what waits, and leaves it to go on later', async () => {
 test('what throws when it goes on is told once, nothing goes on behind it, and the rest is still written', async () => {
   const failures: unknown[] = [];
   const { writer, directory } = await openWriter({
+    stopped: new AbortController().signal,
     onForwardFailed: (error) => failures.push(error),
   });
   const forwarded: number[] = [];
   const fault = new TypeError('a fault of ours');
   const say = (stream: number, forward: () => void): void => {
     writer.data(stream, 0, [randomBytes(100)]);
-    writer.whenWritten(forward);
+    writer.turns.whenWritten(forward);
   };
   for (const stream of [1, 2, 3]) {
     writer.openStream(stream, 'postgres');
@@ -303,15 +305,16 @@ test('what throws when it goes on is told once, nothing goes on behind it, and t
 test('what throws where it need not wait is told, too, and not thrown at who recorded it', async () => {
   const failures: unknown[] = [];
   const { writer, directory } = await openWriter({
+    stopped: new AbortController().signal,
     onForwardFailed: (error) => failures.push(error),
   });
   const fault = new TypeError('a fault of ours');
   writer.openStream(1, 'postgres');
   writer.data(1, 0, [randomBytes(100_000)]);
-  writer.whenWritten(() => {
+  writer.turns.whenWritten(() => {
     throw fault;
   });
-  writer.whenWritten(() => expect.unreachable('nothing goes on behind it'));
+  writer.turns.whenWritten(() => expect.unreachable('nothing goes on behind it'));
   expect(failures).toEqual([fault]);
   await writer.close();
   await rm(directory, { recursive: true });

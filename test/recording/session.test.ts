@@ -14,7 +14,7 @@ test('a session that ends in order is verified from its bundle', async () => {
   const pair = await SessionPair.open(bench);
   pair.openStream(1);
   pair.up(1, Buffer.from('SELECT 1'));
-  pair.gateway.event({
+  pair.gateway.writer.event({
     type: 'result',
     stream: 1,
     at: 0,
@@ -66,15 +66,15 @@ test('a write of a byte each piece is one frame, and reads back whole', async ()
   await using bench = await RecordingBench.create();
   const pair = await SessionPair.open(bench);
   pair.openStream(1);
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   // Beyond what a call takes as arguments.
   const sent = Buffer.alloc(200_000, 'byte for byte ');
   const pieces = Array.from(sent, (_, at) => sent.subarray(at, at + 1));
   for (const recording of [pair.client, pair.gateway]) {
     recording.data(1, 0, pieces);
-    recording.flush();
+    recording.turns.flush();
   }
-  expect(pair.gateway.offsets(1)).toEqual({ stream: 1, up: sent.length, down: 0 });
+  expect(pair.gateway.writer.offsets(1)).toEqual({ stream: 1, up: sent.length, down: 0 });
   pair.client.closeStream(1);
   pair.gateway.closeStream(1, 'closed');
   await pair.end();
@@ -101,7 +101,7 @@ test('what several streams leave in one turn is one frame, is agreed on, and rea
   for (const stream of streams) {
     pair.openStream(stream);
   }
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   const forwarded: string[] = [];
   const said = (stream: number, turn: number): string => `stream ${stream}, turn ${turn};`;
   for (let turn = 0; turn < 40; turn += 1) {
@@ -111,7 +111,7 @@ test('what several streams leave in one turn is one frame, is agreed on, and rea
       pair.gateway.data(stream, 0, [bytes]);
       pair.gateway.data(stream, 1, [bytes]);
       pair.client.data(stream, 1, [bytes]);
-      pair.gateway.whenWritten(() => forwarded.push(said(stream, turn)));
+      pair.gateway.turns.whenWritten(() => forwarded.push(said(stream, turn)));
     }
     // Nothing goes on before it is written, and then all of it in order.
     expect(forwarded).toHaveLength(turn * streams.length);
@@ -158,12 +158,12 @@ test.each(['gateway', 'client'] as const)(
     }
     const recording = pair[side];
     recording.data(1, 0, [Buffer.from('lost on its way')]);
-    recording.whenWritten(() => {
+    recording.turns.whenWritten(() => {
       throw new TypeError('a fault of ours');
     });
     recording.data(2, 0, [Buffer.from('behind it')]);
-    recording.whenWritten(() => expect.unreachable('nothing goes on behind it'));
-    expect(() => recording.flush()).toThrow('what was recorded could not be passed on');
+    recording.turns.whenWritten(() => expect.unreachable('nothing goes on behind it'));
+    expect(() => recording.turns.flush()).toThrow('what was recorded could not be passed on');
     expect(recording.stopped.reason).toMatchObject({
       endReason: 'recording_failed',
       code: 'HOOP_INTERNAL',

@@ -31,7 +31,7 @@ async function shortenedSession(): Promise<SessionPair> {
   pair.openStream(1);
   pair.up(1, Buffer.from('SELECT 1'));
   pair.down(1, randomBytes(1000));
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   await pair.client.finish(new AbortController().signal);
   pair.connected = false;
   pair.client.data(1, 1, [Buffer.from('what the gateway says it never sent')]);
@@ -62,7 +62,7 @@ test('an upload after a break sends a cut, a seal and a manifest, and none of th
   pair.openStream(1);
   pair.up(1, Buffer.from('SELECT 1'));
   pair.down(1, randomBytes(2 << 20));
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   pair.connected = false;
   // On its way when the connection broke: the gateway never saw it.
   pair.client.data(1, 0, [Buffer.from('SELECT 2')]);
@@ -100,7 +100,7 @@ test('a sealed recording says the same again and takes no cut', async () => {
   const pair = await SessionPair.open(bench);
   pair.openStream(1);
   pair.down(1, randomBytes(1000));
-  await pair.gateway.synced();
+  await pair.gateway.writer.sync();
   await pair.client.close();
   await pair.gateway.close({ reason: 'client_lost' });
   const ended = await bench.ended(pair.session);

@@ -46,7 +46,7 @@ async function recordedBundle(session: SessionPair): Promise<Buffer> {
     session.up(1, Buffer.from(`SELECT ${round}`));
     session.down(1, randomBytes(70_000));
     session.down(2, randomBytes(10));
-    await session.gateway.synced();
+    await session.gateway.writer.sync();
     await cutNow(session);
   }
   session.client.closeStream(1);
@@ -450,7 +450,7 @@ test('a clock that jumped forward during the session is a warning, not tampering
   });
   session.openStream(1);
   session.up(1, Buffer.from('SELECT 1'));
-  await session.gateway.synced();
+  await session.gateway.writer.sync();
   jumpedMs = 3_600_000;
   await session.end();
   const transport = await session.transport();

@@ -17,7 +17,7 @@ function opened(isOpen = true, detectors: readonly string[] = []) {
     detectors,
     recording: {
       data: () => order.push('data'),
-      flush: () => order.push('flush'),
+      turns: { flush: () => order.push('flush') },
     },
     send: (bytes) => {
       order.push('send');

@@ -3,7 +3,8 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { HoopError } from '../../src/errors.ts';
-import { ClientStream, type ClientStreamRecording } from '../../src/tunnel/client-stream.ts';
+import type { StreamRecording } from '../../src/recording/recorded-stream.ts';
+import { ClientStream } from '../../src/tunnel/client-stream.ts';
 import { CARRIERS, carrierPair } from '../gateway/carrier-pair.ts';
 
 /** More than this is written at once, as the recording does. */
@@ -19,7 +20,7 @@ function open(carrier: StreamCarrier, options: { fails?: boolean; reason?: HoopE
   const recorded: [Buffer[], Buffer[]] = [[], []];
   const waiting: (() => void)[] = [];
   let lastLength = 0;
-  const recording: ClientStreamRecording = {
+  const recording: StreamRecording = {
     data: (_stream, direction, parts) => {
       if (options.fails) {
         throw new Error('disk full');
@@ -28,28 +29,30 @@ function open(carrier: StreamCarrier, options: { fails?: boolean; reason?: HoopE
       recorded[direction].push(bytes);
       lastLength = bytes.length;
       if (bytes.length > COLLECTED_BYTES) {
-        recording.flush();
+        recording.turns.flush();
       }
     },
-    flush: () => {
-      for (const forward of waiting.splice(0)) {
-        forward();
-      }
-    },
-    // Small data not before the end of the turn, so that who does not wait is found out.
-    whenWritten: (forward) => {
-      if (waiting.length === 0 && lastLength > COLLECTED_BYTES) {
-        forward();
-        return;
-      }
-      waiting.push(forward);
-      setImmediate(() => recording.flush());
+    turns: {
+      flush: () => {
+        for (const forward of waiting.splice(0)) {
+          forward();
+        }
+      },
+      // Small data not before the end of the turn, so that who does not wait is found out.
+      whenWritten: (forward) => {
+        if (waiting.length === 0 && lastLength > COLLECTED_BYTES) {
+          forward();
+          return;
+        }
+        waiting.push(forward);
+        setImmediate(() => recording.turns.flush());
+      },
     },
   };
   const stream = new ClientStream({ carrier, stream: 1, recording, reason: () => options.reason });
   stream.on('error', () => undefined);
   const text = (direction: 0 | 1): string => Buffer.concat(recorded[direction]).toString();
-  return { stream, up: () => text(0), down: () => text(1), flush: () => recording.flush() };
+  return { stream, up: () => text(0), down: () => text(1), flush: () => recording.turns.flush() };
 }
 
 describe.each(CARRIERS)('the client’s end of a stream over %s', (kind) => {

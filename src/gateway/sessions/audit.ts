@@ -311,12 +311,12 @@ export class SessionAudit implements AuditSink {
   }
 
   get record(): Durable {
-    return this.#options.recording;
+    return this.#options.recording.turns;
   }
 
   event(event: RecordingEvent): void {
     const { recording, index, session, log } = this.#options;
-    recording.event(event);
+    recording.writer.event(event);
     index.event(session, event);
     if (event.type === 'decision' && event.effect === 'refuse') {
       const { stream, code, rules } = event;

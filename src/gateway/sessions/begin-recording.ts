@@ -134,7 +134,7 @@ async function writeOpening(
   { id, recording, expiresMs }: BegunRecording,
 ): Promise<void> {
   const { principal, family } = who;
-  recording.event({
+  recording.writer.event({
     type: 'session.open',
     session: id,
     principal: { issuer: principal.issuer, sub: principal.sub, name: principal.name },
@@ -165,7 +165,7 @@ async function writeOpening(
     const known = access.seen(temporary);
     if (known !== undefined) {
       const event = accessEvent('given', known, accessGivenText(known));
-      recording.event(event);
+      recording.writer.event(event);
       index.event(id, event);
     }
   }

@@ -95,7 +95,7 @@ export class SessionStory {
     recording.data(CONTROL_STREAM, 0, [bytes]);
     if (prompts.received(bytes)) {
       // The client waits for `recorded` before it lets anything run under it.
-      recording.synced().catch(onFault);
+      recording.writer.sync().catch(onFault);
     }
     return true;
   }

@@ -10,10 +10,10 @@ import { errorFields, type Log } from '../base/log.ts';
 import type { ConnectorSession, SessionContext } from '../connector.ts';
 import { type AuditSink, StreamAudit } from './audit.ts';
 import { SessionTerminal } from './session-terminal.ts';
-import { type StreamRecording, TunnelStream } from './tunnel-stream.ts';
+import { type TunnelRecording, TunnelStream } from './tunnel-stream.ts';
 
 /** What the streams need of the session's recording. */
-interface StreamsRecording extends StreamRecording {
+interface StreamsRecording extends TunnelRecording {
   openStream(stream: number, kind: StreamKind): void;
   closeStream(stream: number, reason: string): StreamOffsets;
 }

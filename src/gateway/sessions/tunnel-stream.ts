@@ -1,49 +1,39 @@
 /**
- * One stream of a session as the engine sees it: a Duplex over its carrier, with the recording in
- * between. What is read has been given to the recording, and whoever forwards it waits until it is
- * written; what is written here leaves when it is recorded, with what else the turn leaves.
+ * One stream of a session as the engine sees it. What is read has been given to the recording, and
+ * whoever forwards it waits until it is written.
  */
-import { Duplex } from 'node:stream';
-import { END_CODE, isOrderlyEnd, type StreamCarrier } from '../../carrier/stream-carrier.ts';
+import { END_CODE, isOrderlyEnd } from '../../carrier/stream-carrier.ts';
 import { unshared } from '../../carrier/unshared.ts';
 import { bytesPassed } from '../../passing-buffers.ts';
-import { type Direction, DOWN, UP } from '../../recording/types.ts';
+import {
+  type Done,
+  RecordedStream,
+  type RecordedStreamOptions,
+  type StreamRecording,
+  stoppedBy,
+} from '../../recording/recorded-stream.ts';
+import { DOWN, UP } from '../../recording/types.ts';
 
 /** What the stream needs of the session's recording. */
-export interface StreamRecording {
-  /** Throws once the recording has stopped. */
-  data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void;
-  /** write(2) of everything before has returned when this returns. Throws as `data`. */
-  flush(): void;
-  /** Calls back when it has returned, at the end of this turn of the event loop or before. */
-  whenWritten(forward: () => void): void;
+export interface TunnelRecording extends StreamRecording {
   /** Defined while too much is not agreed yet: neither leg may go on until it resolves. */
   backpressure(): Promise<void> | undefined;
 }
 
-export interface TunnelStreamOptions {
-  readonly carrier: StreamCarrier;
-  readonly stream: number;
-  readonly recording: StreamRecording;
+export interface TunnelStreamOptions extends RecordedStreamOptions<TunnelRecording> {
   /** A byte came from the client. */
   readonly onActivity: () => void;
   /** The recording refused bytes: the session cannot go on. */
   readonly onRecordingFault: (error: unknown) => void;
 }
 
-type Done = (error?: Error | null) => void;
-
-/** Bytes handed to the carrier and not sent yet, from which on a write waits for it. */
-const SEND_BUFFER_BYTES = 512 * 1024;
-const READ_BUFFER_BYTES = 256 * 1024;
+const BUFFERS = { readBytes: 256 * 1024, sendBytes: 512 * 1024 };
 /** Pieces that wait for the engine; more wait in the carrier, which joins what is small. */
 const MAX_PIECES = 64;
 
-export class TunnelStream extends Duplex {
+export class TunnelStream extends RecordedStream<TunnelRecording> {
   readonly #options: TunnelStreamOptions;
   readonly #left = new AbortController();
-  /** Bytes that leave when they are recorded. */
-  #unwritten = 0;
   #paused = false;
   #held = false;
   /** Pushed since the engine last had taken all. */
@@ -52,18 +42,13 @@ export class TunnelStream extends Duplex {
   #finished = false;
 
   constructor(options: TunnelStreamOptions) {
-    super({
-      readableHighWaterMark: READ_BUFFER_BYTES,
-      writableHighWaterMark: SEND_BUFFER_BYTES,
-      // The engine ends its side by itself; the tunnel has no half-open state of its own.
-      allowHalfOpen: true,
-    });
+    super(options, DOWN, BUFFERS);
     this.#options = options;
     options.carrier
       .on('data', (bytes) => this.#received(bytes))
       .on('halfClose', () => this.#halfClosed())
       .on('unsupported', () => this.#refuse())
-      .on('ending', () => this.#flush())
+      .on('ending', () => this.#flushNow())
       .on('close', (code) => this.#closed(code));
   }
 
@@ -75,7 +60,7 @@ export class TunnelStream extends Duplex {
   override _read(): void {
     if (this.#paused && !this.#held && this.#pieces < MAX_PIECES) {
       this.#paused = false;
-      this.#options.carrier.resume();
+      this.carrier.resume();
     }
   }
 
@@ -100,7 +85,7 @@ export class TunnelStream extends Duplex {
     );
   }
 
-  override _final(done: (error?: Error | null) => void): void {
+  override _final(done: Done): void {
     this.#finished = true;
     this.#endCarrier(END_CODE.normal);
     done();
@@ -114,61 +99,37 @@ export class TunnelStream extends Duplex {
   }
 
   #sendAgreed(parts: readonly Buffer[], done: Done): void {
-    const waiting = this.#options.recording.backpressure();
+    const waiting = this.recording.backpressure();
     if (waiting === undefined) {
       this.#send(parts, done);
     } else {
-      waiting
-        .then(() => this.#send(parts, done), done)
-        .catch((error: unknown) => this.#failed(error));
+      waiting.then(() => this.guarded(() => this.#send(parts, done)), done);
     }
   }
 
   #send(parts: readonly Buffer[], done: Done): void {
-    const { carrier, recording, stream } = this.#options;
-    if (!carrier.isOpen) {
+    if (!this.carrier.isOpen) {
       done(new Error('the tunnel stream is closed'));
       return;
     }
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
     try {
-      recording.data(stream, DOWN, parts);
+      this.send(parts, length, done);
     } catch (error) {
       this.#options.onRecordingFault(error);
-      done(error instanceof Error ? error : new Error('the recording stopped'));
-      return;
+      done(stoppedBy(error));
     }
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    bytesPassed(length);
-    this.#unwritten += length;
-    const hasRoom = carrier.unsentBytes + this.#unwritten < SEND_BUFFER_BYTES;
-    recording.whenWritten(() => {
-      this.#unwritten -= length;
-      try {
-        carrier.send(parts, hasRoom ? undefined : (error) => done(error ?? null));
-      } catch (error) {
-        // What other streams wait for goes on behind this, and must not be lost with it.
-        this.#failed(error);
-      }
-    });
-    if (hasRoom) {
-      done();
-    }
-  }
-
-  /** A fault of ours, where nobody could catch it, ends this stream, and not the process. */
-  #failed(error: unknown): void {
-    this.destroy(error instanceof Error ? error : new Error('the tunnel failed'));
   }
 
   #refuse(): void {
-    this.#options.carrier.end(END_CODE.unsupportedData);
+    this.carrier.end(END_CODE.unsupportedData);
     this.destroy(new Error('the client sent a text message on a data stream'));
   }
 
   #received(data: Buffer): void {
-    const { recording, stream } = this.#options;
+    const { recording } = this;
     try {
-      recording.data(stream, UP, [data]);
+      recording.data(this.stream, UP, [data]);
     } catch (error) {
       this.#options.onRecordingFault(error);
       return;
@@ -176,12 +137,8 @@ export class TunnelStream extends Duplex {
     bytesPassed(data.length);
     this.#options.onActivity();
     if (!this.destroyed && !this.#finished) {
-      try {
-        this.#give(data);
-      } catch (error) {
-        // Other streams come on the same connection, and behind this on the same chunk of it.
-        this.#failed(error);
-      }
+      // Other streams come on the same connection, and behind this on the same chunk of it.
+      this.guarded(() => this.#give(data));
     }
     const waiting = recording.backpressure();
     if (waiting !== undefined && !this.#held) {
@@ -194,7 +151,7 @@ export class TunnelStream extends Duplex {
     this.#pieces = this.readableLength === 0 ? 0 : this.#pieces + 1;
     if (!hasRoom || this.#pieces >= MAX_PIECES) {
       this.#paused = true;
-      this.#options.carrier.pause();
+      this.carrier.pause();
     }
   }
 
@@ -207,17 +164,17 @@ export class TunnelStream extends Duplex {
   #hold(waiting: Promise<void>): void {
     this.#held = true;
     this.#paused = true;
-    this.#options.carrier.pause();
+    this.carrier.pause();
     const release = (): void => {
       this.#held = false;
       // The engine may still be behind; then its next read resumes.
-      if (this.destroyed || this.readableLength < READ_BUFFER_BYTES) {
+      if (this.destroyed || this.readableLength < BUFFERS.readBytes) {
         this._read();
       }
     };
     waiting.then(release, (error: unknown) => {
       release();
-      this.destroy(error instanceof Error ? error : new Error('the recording stopped'));
+      this.destroy(stoppedBy(error));
     });
   }
 
@@ -241,21 +198,18 @@ export class TunnelStream extends Duplex {
     }
   }
 
-  /** What the record says was sent is sent. */
-  #flush(): void {
-    if (this.#unwritten > 0) {
-      try {
-        this.#options.recording.flush();
-      } catch (error) {
-        // What is not recorded does not leave; the peer is told all the same.
-        this.#options.onRecordingFault(error);
-      }
+  #flushNow(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      // What is not recorded does not leave; the peer is told all the same.
+      this.#options.onRecordingFault(error);
     }
   }
 
   #endCarrier(code: number): void {
-    const { carrier } = this.#options;
-    this.#flush();
+    const { carrier } = this;
+    this.#flushNow();
     carrier.end(code);
     if (!carrier.isClosed) {
       // Paused, it would never see the answer to its end.

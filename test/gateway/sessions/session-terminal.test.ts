@@ -74,7 +74,7 @@ test('too much of it ends it, and the session goes on', async () => {
   const piece = Buffer.alloc(512 * 1024, 'x');
   while (stream.carrier.isOpen) {
     session.recording.data(1, 0, [piece]);
-    session.recording.flush();
+    session.recording.turns.flush();
     await new Promise<void>((resolve) => {
       stream.carrier.send([piece], () => resolve());
     });

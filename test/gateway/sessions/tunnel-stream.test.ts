@@ -13,6 +13,8 @@ import type { Direction } from '../../../src/recording/types.ts';
 import { CARRIERS, carrierPair, connectionPair } from '../carrier-pair.ts';
 import { webSocketPair } from '../web-socket-pair.ts';
 
+const NOT_PASSED_ON = { code: 'HOOP_INTERNAL', cause: { message: 'a fault of ours' } };
+
 /** Keeps what a recording is told, in order; holds the legs while `gate` is set. */
 class TestRecording {
   readonly chunks: [Uint8Array[], Uint8Array[]] = [[], []];
@@ -45,6 +47,10 @@ class TestRecording {
         this.flush();
       }
     });
+  }
+
+  get turns(): Pick<TestRecording, 'flush' | 'whenWritten'> {
+    return this;
   }
 
   backpressure(): Promise<void> | undefined {
@@ -270,7 +276,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     recording.whenWritten(resolve);
     expect(() => recording.flush()).not.toThrow();
     await wentOn;
-    expect(await failed).toMatchObject([{ message: 'a fault of ours' }]);
+    expect(await failed).toMatchObject([NOT_PASSED_ON]);
     expect(send).toHaveBeenCalledOnce();
   });
 
@@ -282,7 +288,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
       throw new Error('a fault of ours');
     });
     pair.client.send([Buffer.from('up')]);
-    expect(await failed).toMatchObject([{ message: 'a fault of ours' }]);
+    expect(await failed).toMatchObject([NOT_PASSED_ON]);
     expect(recording.up).toBe('up');
   });
 
