@@ -358,10 +358,21 @@ export class Approvals implements Disposable {
     return () => this.#left(id, waiter);
   }
 
+  /** Whoever waits for it has gone. Does not throw: what cannot be withdrawn now runs out. */
+  async leave({ id, diesWithConnection }: ApprovalRecord, outcome: string): Promise<void> {
+    try {
+      if (diesWithConnection) await this.end(id, 'withdrawn', outcome);
+    } catch (error) {
+      this.#leaveFailed(error);
+    }
+  }
+
   #left(id: string, waiter: Waiter): void {
-    this.#leave(id, waiter).catch((error: unknown) =>
-      this.#options.log.error('approval.leave_failed', errorFields(error)),
-    );
+    this.#leave(id, waiter).catch((error: unknown) => this.#leaveFailed(error));
+  }
+
+  #leaveFailed(error: unknown): void {
+    this.#options.log.error('approval.leave_failed', errorFields(error));
   }
 
   async #leave(id: string, waiter: Waiter): Promise<void> {

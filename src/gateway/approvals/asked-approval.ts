@@ -49,7 +49,7 @@ export interface AskedApproval {
   isUsed(): Promise<boolean>;
   /** Without effect once it has ended. */
   end(state: 'withdrawn' | 'void', outcome: string): Promise<void>;
-  /** Whoever waits has gone: it is withdrawn, or kept. */
+  /** Whoever waits has gone: it is withdrawn, or kept. Does not throw; what failed is in the log. */
   leave(outcome: string): Promise<void>;
 }
 
@@ -89,11 +89,8 @@ export async function askedApproval(
     isUsed: () => approvals.isUsed(record.id),
     end: (state, outcome) => approvals.end(record.id, state, outcome),
     async leave(outcome) {
-      try {
-        if (record.diesWithConnection) await approvals.end(record.id, 'withdrawn', outcome);
-      } finally {
-        stop();
-      }
+      await approvals.leave(record, outcome);
+      stop();
     },
   };
 }

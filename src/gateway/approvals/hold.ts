@@ -11,7 +11,7 @@
 import { HoopError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
-import type { StreamAudit } from '../sessions/audit.ts';
+import { type HeldEnd, RecordingFailed, type StreamAudit } from '../sessions/audit.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
 import {
   changed,
@@ -59,6 +59,8 @@ export type HoldOutcome<Now, Asked extends AskedApproval = AskedApproval> =
   | { readonly type: 'refused again' }
   | { readonly type: 'withdrawn' };
 
+const FAILED = 'the connection has failed';
+
 interface Stop {
   /** A phrase. */
   readonly why: string;
@@ -70,6 +72,8 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
   readonly #options: HoldOptions<Ask, Now, Asked>;
   readonly #stopped = Promise.withResolvers<Stop>();
   #stop: Stop | undefined;
+  /** What became of it is on record. */
+  #hasEnded = false;
 
   constructor(options: HoldOptions<Ask, Now, Asked>) {
     this.#options = options;
@@ -139,8 +143,11 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
       if (standing.state !== 'approved') return this.#refuse(ask, asked, standing);
       return await this.#release(ask, asked);
     } catch (error) {
-      // What has failed first is told; what nobody waits for runs out.
-      await asked.leave('the connection has failed').catch(() => undefined);
+      await asked.leave(FAILED);
+      // The store may be away; the record says all the same that it did not happen.
+      if (!this.#hasEnded && !(error instanceof RecordingFailed)) {
+        this.#ended(asked, asked.isKept ? 'kept' : 'withdrawn', FAILED);
+      }
       throw error;
     } finally {
       waited?.();
@@ -160,12 +167,12 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
   }
 
   #refuse(ask: Ask, asked: Asked, standing: ApprovalStanding): HoldOutcome<Now, Asked> {
-    const { at, audit, words } = this.#options;
+    const { words } = this.#options;
     const { state, votes } = standing;
     const outcome =
       state === 'denied' || state === 'expired' || state === 'withdrawn' ? state : 'void';
     const reason = votes.findLast(({ decision }) => decision === 'deny')?.reason;
-    audit.holdEnded(at, asked.id, { votes, outcome, message: standing.outcome ?? reason });
+    this.#told(asked, { votes, outcome, message: standing.outcome ?? reason });
     // Who asked may withdraw it with `hoop approvals`, too.
     if (state === 'withdrawn') return { type: 'withdrawn' };
     return refused(notApproved(ask, words(ask), asked, standing));
@@ -173,7 +180,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
 
   /** Decides again; when it is the very same, uses the approval up. */
   async #release(ask: Ask, asked: Asked): Promise<HoldOutcome<Now, Asked>> {
-    const { at, audit, words } = this.#options;
+    const { words } = this.#options;
     const latest = await this.#reconsider(ask, asked);
     if ('type' in latest) return latest;
     const generation = this.#options.generation();
@@ -181,7 +188,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     if (used !== undefined) {
       const lost = this.#lost(ask, asked, generation);
       if (lost !== undefined) return lost;
-      audit.holdEnded(at, asked.id, { votes: used.votes, outcome: 'released' });
+      this.#told(asked, { votes: used.votes, outcome: 'released' });
       return { type: 'released', now: latest.now, asked };
     }
     if (await asked.isUsed()) {
@@ -232,10 +239,15 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     this.#ended(asked, 'void', why);
   }
 
-  #ended({ id }: Asked, outcome: ApprovalOutcome, message: string): void {
+  #ended(asked: Asked, outcome: ApprovalOutcome, message: string): void {
+    this.#told(asked, { votes: [], outcome, message });
+    this.#options.audit.write();
+  }
+
+  #told({ id }: Asked, end: HeldEnd): void {
     const { at, audit } = this.#options;
-    audit.holdEnded(at, id, { votes: [], outcome, message });
-    audit.write();
+    this.#hasEnded = true;
+    audit.holdEnded(at, id, end);
   }
 }
 

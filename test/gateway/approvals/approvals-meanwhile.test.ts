@@ -49,16 +49,18 @@ const storesOf = testStores();
 let stores: TestStores;
 let store: InterruptedStore;
 let approvals: Approvals;
+let logged: ReturnType<typeof collectLog>;
 
 describe.each(DRIVERS)('in %s', (driver) => {
   beforeEach(async () => {
     stores = await storesOf(driver);
     store = interruptedStore(await stores.open());
+    logged = collectLog();
     approvals = await Approvals.open({
       store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
       isAgent: () => false,
       isBlocked: () => false,
-      log: collectLog().log,
+      log: logged.log,
       clock: () => NOW_MS,
     });
     await approvals.handle('statement', { needs: ({ needs }) => needs });
@@ -73,6 +75,14 @@ describe.each(DRIVERS)('in %s', (driver) => {
   const fail = async (): Promise<void> => {
     throw new Error('the store is away');
   };
+
+  test('who leaves while the store is away is in the operator’s log, and the request runs out', async () => {
+    const made = await approvals.create({ ...REQUEST, run: undefined, diesWithConnection: true });
+    store.before(MOVE, fail);
+    await approvals.leave(made, 'the client left');
+    expect(logged.text()).toContain('approval.leave_failed');
+    expect(await stateOf(made.id)).toBe('waiting');
+  });
 
   test.each([
     ['the run is over', () => approvals.endOfRun('r1', 'the run has ended'), 'withdrawn'],

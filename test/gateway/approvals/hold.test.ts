@@ -8,6 +8,7 @@ import type {
 import { Hold, type HoldOptions } from '../../../src/gateway/approvals/hold.ts';
 import { HOLD_MANNER } from '../../../src/gateway/approvals/hold-texts.ts';
 import type { HeldAsk } from '../../../src/gateway/approvals/session-approvals.ts';
+import { RecordingFailed } from '../../../src/gateway/sessions/audit.ts';
 import type { ApprovalDemand } from '../../../src/policy/types.ts';
 
 interface Ask extends HeldAsk {
@@ -158,6 +159,28 @@ test('nothing is released that somebody left, or a commit changed, while its app
   );
   expect(await one.pass(ASK)).toEqual({ type: 'withdrawn' });
   expect(log).not.toContain('released');
+});
+
+test.each([
+  [false, 'withdrawn'],
+  [true, 'kept'],
+])(
+  'what cannot be used up because the store is away has an end on record (kept: %s)',
+  async (isKept, end) => {
+    decided.resolve(APPROVED);
+    const away = new HoopError('HOOP_STORE_UNAVAILABLE', 'the store does not answer');
+    const failing = asked({ isKept, use: () => Promise.reject(away) });
+    await expect(hold({}, failing).pass(ASK)).rejects.toBe(away);
+    expect(log.slice(2)).toEqual(['leave', end]);
+  },
+);
+
+test('what cannot be recorded is not told to the record once more', async () => {
+  const failed = new RecordingFailed(new Error('no space'));
+  const again = () => Promise.reject(failed);
+  decided.resolve(APPROVED);
+  await expect(hold({ again }).pass(ASK)).rejects.toBe(failed);
+  expect(log.slice(2)).toEqual(['leave']);
 });
 
 test('what was approved before for less is asked for anew', async () => {
