@@ -164,8 +164,19 @@ describe.skipIf(!hasSshfs)('sshfs (skipped without sshfs or /dev/fuse)', () => {
     const mount = join(place, 'mount');
     mkdirSync(remote);
     mkdirSync(mount);
-    await run('sshfs', ['-F', config, `web-1:${remote}`, mount]);
+    // In the foreground: in the background nobody would read what it and its ssh say.
+    const sshfs = spawn('sshfs', ['-f', '-F', config, `web-1:${remote}`, mount], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    sshfs.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const gone = once(sshfs, 'close');
+    const isMounted = () => readFileSync('/proc/self/mounts', 'utf8').includes(` ${mount} `);
     try {
+      await expect.poll(() => isMounted() || sshfs.exitCode !== null).toBe(true);
+      expect(isMounted()).toBe(true);
       const script = [
         'echo one >x; mkdir d; mv x d/y; cat d/y; echo two >>d/y; wc -l <d/y',
         'truncate -s 3 d/y; ln -s d/y l; cat l; echo',
@@ -177,9 +188,13 @@ describe.skipIf(!hasSshfs)('sshfs (skipped without sshfs or /dev/fuse)', () => {
       expect(stdout).toBe(`one\n2\none\nrefused\n${sum.stdout}`);
       expect(existsSync(join(remote, 'd'))).toBe(false);
       await run('fusermount3', ['-u', mount]);
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      throw new Error(`${words}\nsshfs, status ${sshfs.exitCode}, said: ${said}`, { cause: error });
     } finally {
       // Not mounted any more, or what failed above is the error to show.
       await run('fusermount3', ['-u', '-z', mount]).catch(() => undefined);
+      await gone;
     }
   });
 });

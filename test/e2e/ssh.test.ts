@@ -236,9 +236,13 @@ describe.skipIf(!hasServer)('hoop connect', () => {
 });
 
 describe.skipIf(!hasServer)('hoop ssh-config', () => {
-  test('plain ssh opens a session; those that start at once share it', async () => {
-    const config = join(place, 'ssh_config');
+  let config: string;
+  beforeAll(async () => {
+    config = join(place, 'ssh_config');
     writeFileSync(config, (await hoop('ssh-config')).stdout);
+  });
+
+  test('plain ssh opens a session; those that start at once share it', async () => {
     const before = (await servers.bench.sessions('engineer')).length;
     const all = await Promise.all(
       [1, 2, 3].map((i) =>
@@ -253,7 +257,6 @@ describe.skipIf(!hasServer)('hoop ssh-config', () => {
   });
 
   test('who joins a session and asks for what is refused is told so', async () => {
-    const config = join(place, 'ssh_config');
     const first = spawn('ssh', ['-F', config, 'web-1', 'echo up; cat'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -270,7 +273,6 @@ describe.skipIf(!hasServer)('hoop ssh-config', () => {
   });
 
   test('who waits for the end of its output does not wait for the upload', async () => {
-    const config = join(place, 'ssh_config');
     const ran = await promisify(execFile)('sh', [
       '-c',
       `ssh -F ${config} web-1 'echo x' 2>&1 | cat`,

@@ -1,18 +1,20 @@
 /**
  * Connections from when they are accepted until their TLS handshake begins. The socket of TLS and the
  * handshake cost the main thread a millisecond or more each, and the system hands over some five
- * hundred connections in one turn: so those that say nothing get none, and of those that have spoken
- * a few begin in each turn, in order, and everybody else goes on in between.
+ * hundred connections in one turn: so those that say nothing, or half of their first message, get
+ * none, and of those that have said all of it a few begin in each turn, in order, and everybody else
+ * goes on in between.
  *
- * Who is silent holds a place. One address has a number of them, and there is a number for all; who
- * needs a place takes that of the oldest, since an honest client speaks as soon as it is connected.
+ * Who has not said it holds a place. One address has a number of them, and there is a number for all;
+ * who needs a place takes that of the oldest, since an honest client speaks as soon as it is connected.
  */
 import type { Socket } from 'node:net';
+import { missingOfHello } from './client-hello.ts';
 
 export interface FirstBytesOptions {
   /** The handshake. */
   readonly begin: (socket: Socket) => void;
-  /** Milliseconds for the first byte. */
+  /** Milliseconds for the first message. */
   readonly timeoutMs: number;
   /** How many handshakes one turn began; for tests. */
   readonly onTurn?: ((begun: number) => void) | undefined;
@@ -52,6 +54,7 @@ export class FirstBytes {
     makeRoom(this.#silent, MAX_SILENT);
     this.#silent.add(silent);
     this.#byAddress.set(silent.address, ofAddress.add(silent));
+    const first = new FirstMessage(socket);
     const onEnd = (): void => {
       socket.off('readable', onReadable).off('close', onEnd);
       clearTimeout(timer);
@@ -61,10 +64,11 @@ export class FirstBytes {
       if (isLast) this.#byAddress.delete(silent.address);
     };
     const onReadable = (): void => {
+      const hello = first.look();
+      if (hello === 'half') return;
       onEnd();
-      // Readable is also what has ended.
-      if (socket.readableLength === 0) socket.destroy();
-      else this.#queue(socket);
+      if (hello === 'whole') this.#queue(socket);
+      else socket.destroy();
     };
     const timer = setTimeout(() => socket.destroy(), this.#options.timeoutMs);
     socket.on('readable', onReadable).on('close', onEnd);
@@ -86,6 +90,33 @@ export class FirstBytes {
     }
     this.#turn = this.#spoken.length > 0 ? setImmediate(() => this.#beginSome()) : undefined;
     this.#options.onTurn?.(begun);
+  }
+}
+
+/** Looks whether the first message is there, and leaves it to be read. */
+class FirstMessage {
+  readonly #socket: Socket;
+  /** Less says nothing new. What is read and given back is announced anew, so that is done for more alone. */
+  #wanted = 1;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** @returns 'none': nothing comes that could be one */
+  look(): 'whole' | 'half' | 'none' {
+    for (;;) {
+      // When there is less, it is not touched.
+      const bytes: Buffer | null = this.#socket.read(this.#wanted);
+      // Without any it was the end that came.
+      if (bytes === null) return this.#socket.readableLength > 0 ? 'half' : 'none';
+      if (bytes.length < this.#wanted) return 'none';
+      this.#socket.unshift(bytes);
+      const missing = missingOfHello(bytes);
+      if (missing === undefined) return 'none';
+      if (missing === 0) return 'whole';
+      this.#wanted += missing;
+    }
   }
 }
 
