@@ -74,6 +74,8 @@ export interface GatewayRecordingOptions {
   /** The session certificate's text; kept beside the segments. */
   readonly certificate: string;
   readonly system?: RecordingSystem;
+  /** Awaited before anything is signed; rejects where this process may not (any more). */
+  readonly mayCountersign?: () => Promise<void>;
 }
 
 export class GatewayRecording implements AsyncDisposable {
@@ -83,6 +85,7 @@ export class GatewayRecording implements AsyncDisposable {
   readonly writer: Pick<SessionWriter, 'event' | 'offsets' | 'sync'>;
   readonly #writer: SessionWriter;
   readonly #system: RecordingSystem;
+  readonly #mayCountersign: () => Promise<void>;
   readonly #countersigner: CutCountersigner;
   readonly #leaves: LeafAhead;
   readonly #signedCuts: SignedCuts;
@@ -117,6 +120,7 @@ export class GatewayRecording implements AsyncDisposable {
     this.session = session;
     this.directory = directory;
     this.#system = options.system ?? realSystem;
+    this.#mayCountersign = options.mayCountersign ?? (async () => undefined);
     this.#budget = new SmallCutBudget(this.#system.nowMs());
     this.#leaves = new LeafAhead(createSecretKey(keys.saltKey));
     this.#writer = new SessionWriter({
@@ -282,7 +286,12 @@ export class GatewayRecording implements AsyncDisposable {
     try {
       const { reason, message } = end;
       this.#writer.event({ type: 'session.close', reason, message });
-      if (this.#coversEverything()) {
+      // What another process may have taken over stays open: its owner's next start closes it.
+      const mayClose = await this.#mayCountersign().then(
+        () => true,
+        () => false,
+      );
+      if (mayClose && this.#coversEverything()) {
         this.#writer.append('end', endBody(reason, endedMs));
       }
       await this.#writer.sync();
@@ -319,6 +328,7 @@ export class GatewayRecording implements AsyncDisposable {
     if (check.type !== 'agreed') {
       return this.#dispute(check, cut);
     }
+    await this.#mayCountersign();
     const upBytes = this.#countersigner.upBytesOf(cut);
     const agreed = this.#appendCut(check);
     await this.#writer.sync();

@@ -58,6 +58,8 @@ export interface NewApproval {
 
 export interface ApprovalRecord extends Omit<NewApproval, 'waitsSeconds' | 'details' | 'checkNew'> {
   readonly id: string;
+  /** Id of the node at which it was made: whoever waits for it waits there. */
+  readonly node: string;
   readonly state: ApprovalState;
   readonly createdMs: number;
   readonly waitsUntilMs: number;

@@ -71,6 +71,7 @@ export class ApprovalStore {
     const { requester } = record;
     yield* change(INSERT, {
       id: record.id,
+      node: record.node,
       kind: record.kind,
       state: record.state,
       issuer: requester.issuer,
@@ -198,6 +199,7 @@ function recordOf(row: Row, votes: readonly Row[]): ApprovalRecord {
     row[name] === null ? undefined : integer(row[name]);
   return {
     id: text(row['id']),
+    node: text(row['node']),
     kind: Kind.parse(row['kind']),
     state: State.parse(row['state']),
     requester: partyOf(row),
@@ -271,16 +273,16 @@ function voteOf(row: Row): Vote {
   };
 }
 
-const RECORD = `id, kind, state, issuer, sub, name, subject, verified_email, login_key, agent, requested_for, target, reason, session, run,
+const RECORD = `id, node, kind, state, issuer, sub, name, subject, verified_email, login_key, agent, requested_for, target, reason, session, run,
   dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms, usable_seconds,
   usable_until_ms, ended_ms, outcome`;
 const OPEN = "state IN ('waiting', 'approved')";
 
 const INSERT = sql(
-  `INSERT INTO approvals (id, kind, state, issuer, sub, name, subject, verified_email, login_key,
+  `INSERT INTO approvals (id, node, kind, state, issuer, sub, name, subject, verified_email, login_key,
      agent, requested_for, target, reason, session, run, dies_with_connection, needs, policy_commit,
      binding, created_ms, waits_until_ms, usable_seconds, details)
-   VALUES ($id, $kind, $state, $issuer, $sub, $name, $subject, $verifiedEmail, $loginKey, $agent,
+   VALUES ($id, $node, $kind, $state, $issuer, $sub, $name, $subject, $verifiedEmail, $loginKey, $agent,
      $requestedFor, $target, $reason, $session, $run, $diesWithConnection, $needs, $policyCommit,
      $binding, $createdMs, $waitsUntilMs, $usableSeconds, $details)`,
 );

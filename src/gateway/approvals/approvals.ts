@@ -45,6 +45,8 @@ export interface Waiter {
 }
 
 export interface ApprovalsOptions extends CountedVotesOptions {
+  /** Id of the node that this is: what others hold is theirs. */
+  readonly node: string;
   readonly log: Log;
   /** Wall clock, ms. */
   readonly clock: () => number;
@@ -76,11 +78,11 @@ export class Approvals implements Disposable {
     this.#votes = new CountedVotes(options);
   }
 
-  /** Withdraws what a stopped gateway has left behind. */
+  /** Withdraws what this node has left behind when it stopped. */
   static async open(options: ApprovalsOptions): Promise<Approvals> {
     const approvals = new Approvals(options);
     for (const record of await options.store.run(() => options.store.open())) {
-      if (record.diesWithConnection) {
+      if (record.diesWithConnection && record.node === options.node) {
         await approvals.#move(record, {
           state: 'withdrawn',
           outcome: 'the gateway was restarted',
@@ -103,12 +105,13 @@ export class Approvals implements Disposable {
 
   /** @throws HoopError HOOP_LIMIT; what `checkNew` throws */
   async create(request: NewApproval): Promise<ApprovalRecord> {
-    const { store, clock, log } = this.#options;
+    const { store, clock, log, node } = this.#options;
     const { waitsSeconds, details, checkNew, ...rest } = request;
     const nowMs = clock();
     const record: ApprovalRecord = {
       ...rest,
       id: shortId(),
+      node,
       state: 'waiting',
       reason: rest.reason === undefined ? undefined : plainText(rest.reason, MAX_TEXT),
       createdMs: nowMs,
@@ -326,7 +329,8 @@ export class Approvals implements Disposable {
     judge: (record: ApprovalRecord, details: unknown) => 'keep' | 'decide again' | 'void',
   ): Promise<void> {
     for (const record of await this.#open()) {
-      if (record.kind !== kind) continue;
+      // Whoever waits for it waits at its node, which hears of the commit as well.
+      if (record.kind !== kind || record.node !== this.#options.node) continue;
       const judgement = judge(record, await this.details(record.id));
       if (judgement === 'keep') continue;
       const waiting = this.#waiting.get(record.id) ?? [];

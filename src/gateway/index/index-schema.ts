@@ -439,4 +439,41 @@ export const MIGRATIONS: readonly string[] = [
   -- Nobody asks for it since there is statements_by_what.
   DROP INDEX statements_by_touched;
   `,
+  `
+  -- Who a session or a request belongs to: the id of a data directory, and its term, which rises with
+  -- each start. '': from before there were nodes.
+  CREATE TABLE nodes (
+    id TEXT PRIMARY KEY,
+    term INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('live', 'stopped', 'taken over')),
+    -- By the store's clock.
+    lease_until_ms INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    url TEXT,
+    version TEXT NOT NULL,
+    taken_by TEXT
+  ) STRICT;
+  ALTER TABLE sessions ADD COLUMN node TEXT NOT NULL DEFAULT '';
+  ALTER TABLE sessions ADD COLUMN term INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE approvals ADD COLUMN node TEXT NOT NULL DEFAULT '';
+  -- What a node asks another one to do.
+  CREATE TABLE node_commands (
+    session TEXT PRIMARY KEY,
+    node TEXT NOT NULL,
+    end_reason TEXT NOT NULL,
+    end_message TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT;
+  -- The newest commit of each policy branch that a node has verified: it only moves forward.
+  CREATE TABLE policy_heads (
+    branch TEXT PRIMARY KEY,
+    commit_id TEXT NOT NULL,
+    since_ms INTEGER NOT NULL
+  ) STRICT;
+  -- How often each kind of thing was changed, for other nodes; this store has none.
+  CREATE TABLE change_counts (
+    topic TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

@@ -1,8 +1,10 @@
 /** Sessions and statements in the index. */
 import type { SessionSummary } from '../../api/sessions.ts';
+import { HoopError } from '../../errors.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { EndReason, RecordingEvent } from '../../recording/types.ts';
+import type { NodeOwner } from '../nodes/node-owner.ts';
 import {
   integer,
   nullable,
@@ -52,6 +54,9 @@ export interface IndexedSession {
   readonly summary: SessionSummary;
   readonly issuer: string;
   readonly sub: string;
+  /** The login that opened it. */
+  readonly family: string;
+  readonly owner: NodeOwner;
   readonly endedMs: number | undefined;
 }
 
@@ -68,6 +73,7 @@ export interface SessionQuery {
 
 export class SessionIndex {
   readonly #store: Store;
+  readonly #owner: NodeOwner;
   readonly #statementIndex: StatementIndex;
   readonly #clock: () => number;
   readonly #onFault: (error: unknown) => void;
@@ -76,15 +82,20 @@ export class SessionIndex {
   /** What nobody waits for, one after the other. */
   #later: Promise<void> = Promise.resolve();
 
-  /** @param doesActs whether what is done on targets of a kind are acts, and no statements. */
+  /**
+   * @param owner whose sessions are begun and ended here; others are only read
+   * @param doesActs whether what is done on targets of a kind are acts, and no statements.
+   */
   constructor(
     store: Store,
+    owner: NodeOwner,
     clock: () => number,
     onFault: (error: unknown) => void,
     doesActs: (kind: string) => boolean,
   ) {
     this.#onFault = onFault;
     this.#store = store;
+    this.#owner = owner;
     this.#clock = clock;
     this.#statementIndex = new StatementIndex(store, clock, onFault, doesActs);
   }
@@ -115,6 +126,8 @@ export class SessionIndex {
       clientVersion: storable(session.clientVersion),
       startedMs: session.startedMs,
       expiresMs: session.expiresMs,
+      node: this.#owner.id,
+      term: this.#owner.term,
     });
   }
 
@@ -140,6 +153,8 @@ export class SessionIndex {
         upBytes: end.upBytes,
         downBytes: end.downBytes,
         state: end.reason === 'disputed' ? 'disputed' : 'ended',
+        node: this.#owner.id,
+        term: this.#owner.term,
       });
       this.#unwritten.delete(id);
     }
@@ -160,10 +175,10 @@ export class SessionIndex {
     await this.#store.change(SIGNED_ALONE, { id, manifestSha256 });
   }
 
-  /** Sessions without a manifest that ended before `endedBeforeMs`, and all disputed ones. */
+  /** This node's sessions without a manifest that ended before `endedBeforeMs`, and all disputed ones. */
   async withoutManifest(endedBeforeMs: number): Promise<string[]> {
-    return (await this.#store.all(WITHOUT_MANIFEST, { endedBeforeMs })).map((row) =>
-      text(row['id']),
+    return (await this.#store.all(WITHOUT_MANIFEST, { endedBeforeMs, node: this.#owner.id })).map(
+      (row) => text(row['id']),
     );
   }
 
@@ -233,6 +248,22 @@ export class SessionIndex {
     return rows.map((row) => text(row['name']));
   }
 
+  /**
+   * To be awaited before a recording is signed or closed: it is this node's, in no later term than
+   * this. One that is not in the index, where a crash came first, is whose directory has it.
+   * @throws HOOP_OTHER_NODE
+   */
+  async claim(id: string): Promise<void> {
+    const { id: node, term } = this.#owner;
+    if ((await this.#store.change(CLAIM, { id, node, term })) === 1) return;
+    const row = await this.#store.get(OWNER, { id });
+    if (row === undefined) return;
+    throw new HoopError('HOOP_OTHER_NODE', 'another gateway has the recording of this session', {
+      detail: `It is kept by node ${text(row['node'])}${atUrl(optionalText(row['url']))}.`,
+      hint: 'Ask the gateway that the session was opened at.',
+    });
+  }
+
   /** How often each kind of act was decided about; undefined when there was none. */
   async acts(id: string): Promise<Readonly<Record<string, number>> | undefined> {
     const rows = await this.#store.all(ACTS, { id });
@@ -241,24 +272,31 @@ export class SessionIndex {
       : Object.fromEntries(rows.map((row) => [text(row['verb']), integer(row['count'])]));
   }
 
-  /** Ids of sessions that have not ended, oldest first. At start: those that a crash cut off. */
+  /** Ids of this node's sessions that have not ended, oldest first. At start: those that a crash cut off. */
   async live(): Promise<string[]> {
-    return (await this.#store.all(LIVE)).map((row) => text(row['id']));
+    return (await this.#store.all(LIVE, { node: this.#owner.id })).map((row) => text(row['id']));
   }
 }
 
 const START = sql(
   `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, subject,
      verified_email, family, reason, agent, agent_itself, requester, run, parent_run, program,
-     policy_commit, recording, client_version, started_ms, expires_ms)
+     policy_commit, recording, client_version, started_ms, expires_ms, node, term)
    VALUES ($id, 'live', $target, $kind, $principalKind, $issuer, $sub, $name, $subject,
      $verifiedEmail, $family, $reason, $agent, $agentItself, $requester, $run, $parentRun, $program,
-     $policyCommit, $recording, $clientVersion, $startedMs, $expiresMs)`,
+     $policyCommit, $recording, $clientVersion, $startedMs, $expiresMs, $node, $term)`,
 );
 const END = sql(
   `UPDATE sessions SET ended_ms = $endedMs, end_reason = $reason, end_message = $message,
      up_bytes = $upBytes, down_bytes = $downBytes, state = $state
-   WHERE id = $id AND state = 'live'`,
+   WHERE id = $id AND state = 'live' AND node = $node AND term <= $term`,
+);
+const CLAIM = sql(
+  'UPDATE sessions SET term = $term WHERE id = $id AND node = $node AND term <= $term',
+);
+const OWNER = sql(
+  `SELECT node, url FROM sessions LEFT JOIN nodes ON nodes.id = sessions.node
+   WHERE sessions.id = $id`,
 );
 const TERMINAL = sql('UPDATE sessions SET terminal = 1 WHERE id = $id');
 const UPLOADED = sql(
@@ -268,7 +306,7 @@ const UPLOADED = sql(
 );
 const SIGNED_ALONE = sql('UPDATE sessions SET manifest_sha256 = $manifestSha256 WHERE id = $id');
 const WITHOUT_MANIFEST = sql(
-  `SELECT id FROM sessions WHERE manifest_sha256 IS NULL
+  `SELECT id FROM sessions WHERE manifest_sha256 IS NULL AND node = $node
      AND (state = 'disputed' OR (state = 'ended' AND ended_ms < $endedBeforeMs))`,
 );
 const LOOKUPS = sql('UPDATE sessions SET lookups = lookups + $candidates WHERE id = $session');
@@ -300,7 +338,9 @@ const GRANTS_OF_LIST = sql(
   `SELECT session, temporary_grant FROM session_grants
    WHERE session IN (SELECT id ${LISTED}) ORDER BY since_ms`,
 );
-const LIVE = sql("SELECT id FROM sessions WHERE state = 'live' ORDER BY started_ms");
+const LIVE = sql(
+  "SELECT id FROM sessions WHERE state = 'live' AND node = $node ORDER BY started_ms",
+);
 
 function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
   const endedMs = row['ended_ms'] === null ? undefined : integer(row['ended_ms']);
@@ -308,6 +348,8 @@ function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
   return {
     issuer: text(row['issuer']),
     sub: text(row['sub']),
+    family: text(row['family']),
+    owner: { id: text(row['node']), term: integer(row['term']) },
     endedMs,
     summary: {
       id: text(row['id']),
@@ -340,6 +382,10 @@ function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
         : { grants: grants.map((grant) => text(grant['temporary_grant'])) }),
     },
   };
+}
+
+function atUrl(url: string | undefined): string {
+  return url === undefined ? '' : ` (${url})`;
 }
 
 function defined<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {

@@ -25,6 +25,8 @@ export interface BeginRecordingOptions {
   readonly index: SessionIndex;
   readonly access: Pick<AccessGrants, 'seen'>;
   readonly keys: GatewayKeys;
+  /** Rejects where this node may not sign (any more). */
+  readonly requireLease: () => Promise<void>;
   /** Wall clock, ms. */
   readonly nowMs: number;
 }
@@ -77,6 +79,7 @@ export async function beginRecording(
     clientKey,
     gatewayKey: keys.gatewayKey,
     certificate,
+    mayCountersign: options.requireLease,
   });
   const begun = { id, recording, certificate, saltKey, expiresMs };
   try {

@@ -13,6 +13,8 @@ import type { SessionIndex } from '../index/session-index.ts';
 
 export interface EndedRecordingsOptions {
   readonly store: RecordingStore;
+  /** Rejects where this node may not sign (any more). */
+  readonly requireLease: () => Promise<void>;
   /** That of now; recordings whose certificate names an older one are signed with that one. */
   readonly gatewayKey: () => SigningKey;
   readonly index: SessionIndex;
@@ -40,9 +42,12 @@ export class EndedRecordings {
   /**
    * Only for sessions that have ended. All who are at it at one time work with one object, since
    * each appends to the files: none is let go while somebody uses it.
-   * @throws HOOP_RECORDING_LOST, HOOP_RECORDING_DAMAGED
+   * @throws HOOP_OTHER_NODE, HOOP_NODE_LOST, HOOP_RECORDING_LOST, HOOP_RECORDING_DAMAGED
    */
   async use<T>(session: string, work: (recording: EndedRecording) => Promise<T> | T): Promise<T> {
+    // What follows signs, or closes: only what this node has recorded, while it is that node.
+    await this.#options.index.claim(session);
+    await this.#options.requireLease();
     const entry = this.#entry(session);
     entry.users += 1;
     try {
@@ -85,7 +90,7 @@ export class EndedRecordings {
     return signed;
   }
 
-  /** At start, before anything else: closes what a crash has left open. */
+  /** At start, before anything else: closes what a crash of this node has left open. */
   async recover(): Promise<void> {
     const { store, index } = this.#options;
     const unfinished = (await listRecordings(store))

@@ -36,6 +36,8 @@ export interface SessionsOptions {
   /** Those of now: they are renewed while the gateway runs. */
   readonly keys: () => GatewayKeys;
   readonly store: RecordingStore;
+  /** @throws HOOP_NODE_LOST; what the store says */
+  readonly requireLease: () => Promise<void>;
   readonly index: SessionIndex;
   readonly nonces: SessionNonces;
   readonly connectors: Connectors;
@@ -196,6 +198,14 @@ export class Sessions {
     }
   }
 
+  /** This node was taken over: what it did from now on would be signed by nobody. */
+  endForLostLease(): void {
+    this.#isClosing = true;
+    for (const session of this.#live.values()) {
+      this.#endLater(session, 'gateway_crash', 'the gateway was taken over by another one');
+    }
+  }
+
   /** Before the disk is full: afterwards their last cuts and ends could not be written. */
   endForWantOfRoom(): void {
     for (const session of this.#live.values()) {
@@ -226,10 +236,12 @@ export class Sessions {
   ): Promise<SessionReply> {
     const { who, request, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
-    const { store, index, clock, log, access, policy, approvals, connectors } = this.#options;
+    const { store, index, clock, log, access, policy, approvals, connectors, requireLease } =
+      this.#options;
+    await requireLease();
     const { principal, family } = who;
     const begun = await beginRecording(
-      { store, index, access, keys: this.#options.keys(), nowMs: clock() },
+      { store, index, access, requireLease, keys: this.#options.keys(), nowMs: clock() },
       { ...start, reason },
     );
     const { id, recording } = begun;

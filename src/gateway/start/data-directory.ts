@@ -6,6 +6,9 @@ import { HoopError } from '../../errors.ts';
 import { isMissing } from '../../home.ts';
 import { seenApproversPath } from '../approvals/seen-approvers-file.ts';
 import type { GatewayConfig } from '../base/config.ts';
+import { FileIsLocked, lockFile } from '../base/file-lock.ts';
+
+const LOCK_WAIT_MS = 2000;
 
 export interface DataDirectory {
   readonly path: string;
@@ -60,6 +63,23 @@ export async function checkDataDirectory(path: string): Promise<string> {
   }
   await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
   return path;
+}
+
+/**
+ * One process at a time, whatever store it has. A gateway that is just stopping gives it back in time.
+ * @throws HOOP_LOCAL_STATE
+ */
+export function lockDataDirectory(path: string, waitMs = LOCK_WAIT_MS): Disposable {
+  try {
+    return lockFile(join(path, 'lock'), waitMs);
+  } catch (cause) {
+    if (!(cause instanceof FileIsLocked)) throw cause;
+    throw new HoopError('HOOP_LOCAL_STATE', `cannot use the data directory "${path}"`, {
+      detail: 'Another gateway uses this data directory.',
+      hint: 'Stop it first, or give this one another dataDir.',
+      cause,
+    });
+  }
 }
 
 function requirePrivate(path: string, { mode }: Stats): void {

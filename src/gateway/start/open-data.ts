@@ -9,9 +9,12 @@ import { doesActs } from '../connectors.ts';
 import { CurrentKeys } from '../identity/current-keys.ts';
 import { IndexStore } from '../index/index-store.ts';
 import { SessionIndex } from '../index/session-index.ts';
+import { nodePlace, openNodeId } from '../nodes/node-id.ts';
+import { NodeLease, type NodeLeaseOptions } from '../nodes/node-lease.ts';
+import { NodeStore } from '../nodes/node-store.ts';
 import { EndedRecordings } from '../sessions/ended-recordings.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
-import { openDataDirectory } from './data-directory.ts';
+import { lockDataDirectory, openDataDirectory } from './data-directory.ts';
 import { openGatewaySecrets } from './gateway-secrets.ts';
 
 /** What every stage is given. */
@@ -21,17 +24,19 @@ export interface Opening {
   /** Wall clock, ms. */
   readonly clock: () => number;
   readonly log: Log;
+  /** Of hoop. */
+  readonly version: string;
   /** Closes what was opened in reverse order, also when a later step fails. */
   readonly opened: AsyncDisposableStack;
 }
 
 /** What a crash left is recovered. @throws HOOP_CONFIG */
 export async function openData(
-  { config, env, clock, log, opened }: Opening,
+  { config, env, clock, log, version, opened }: Opening,
   sources: readonly GatewaySource[],
 ) {
   const directory = await openDataDirectory(config);
-  // First, because it holds the lock on the directory.
+  opened.use(lockDataDirectory(directory.path));
   const database = opened.use(IndexStore.open(directory.index));
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
@@ -41,8 +46,13 @@ export async function openData(
     gatewayKey: keys.get().gatewayKey.privateKey,
     isNew: directory.isNew,
   });
+  const nodes = new NodeStore(database.store);
+  const node = await openNode({ version, nodes, log }, directory.path);
+  opened.use(node);
+  if (!database.store.isShared) await nodes.adopt(node.owner);
   const index = new SessionIndex(
     database.store,
+    node.owner,
     clock,
     (error) => log.error('index.write_failed', errorFields(error)),
     doesActs(sources),
@@ -51,6 +61,7 @@ export async function openData(
   const store = opened.use(await openRecordingStore(directory.path, directory.keys));
   const ended = new EndedRecordings({
     store,
+    requireLease: () => node.require(),
     gatewayKey: () => keys.get().gatewayKey,
     index,
     uploadWithinSeconds: config.recording.uploadWithinSeconds,
@@ -71,10 +82,23 @@ export async function openData(
     keys,
     secrets,
     index,
+    node,
+    nodes,
     store,
     ended,
     signOverdue,
   };
+}
+
+/** Before anything that was left behind is looked at: from here on it is this process that it belongs to. */
+async function openNode(
+  options: Pick<NodeLeaseOptions, 'version' | 'nodes' | 'log'>,
+  directory: string,
+): Promise<NodeLease> {
+  const id = openNodeId(directory);
+  const node = await NodeLease.begin({ ...options, id, place: nodePlace(directory) });
+  options.log.info('node.begun', { node: id, term: node.owner.term });
+  return node;
 }
 
 export type GatewayData = Awaited<ReturnType<typeof openData>>;

@@ -16,7 +16,7 @@ import type { GatewayData, Opening } from './open-data.ts';
 
 export async function openPolicy(
   { config, env, clock, log, opened }: Opening,
-  { directory, database, allowedSigners, secrets }: GatewayData,
+  { directory, database, allowedSigners, secrets, node }: GatewayData,
   sources: readonly GatewaySource[],
   signal: AbortSignal,
 ) {
@@ -55,6 +55,7 @@ export async function openPolicy(
   followPolicy(({ policy }) => access.policyChanged(policy));
   const approvals = opened.use(
     await Approvals.open({
+      node: node.owner.id,
       store: new ApprovalStore(store, new SealedJson(secrets.approvals)),
       isAgent: (someone) => policy.isAgent(someone),
       isBlocked: (someone, target) => blocks.find(someone, target) !== undefined,

@@ -20,10 +20,11 @@ export function openSessions(
   },
 ): Sessions {
   const { identity } = parts;
-  return new Sessions({
+  const sessions = new Sessions({
     ...inForce,
     ...parts,
     keys: () => data.keys.get(),
+    requireLease: () => data.node.require(),
     store: data.store,
     index: data.index,
     log,
@@ -33,6 +34,8 @@ export function openSessions(
     // A disputed session is signed at once, by the gateway alone.
     onEnded: data.signOverdue,
   });
+  data.node.lost.addEventListener('abort', () => sessions.endForLostLease(), { once: true });
+  return sessions;
 }
 
 export function openRoom(

@@ -60,7 +60,8 @@ export async function startGateway(
   await using opened = new AsyncDisposableStack();
   const stop = () => stopping.abort(new HoopError('HOOP_SESSION_ENDED', 'the gateway stops'));
   opened.defer(stop);
-  const opening: Opening = { config, env, clock, log, opened };
+  const { version } = options;
+  const opening: Opening = { config, env, clock, log, version, opened };
 
   const data = await openData(opening, options.connectors);
   const inForce = await openPolicy(opening, data, options.connectors, signal);
@@ -103,6 +104,7 @@ export async function startGateway(
       : { headersTimeoutMs: options.headersTimeoutMs }),
   });
   const url = listeningUrl(config, server);
+  data.node.url = config.publicUrl ?? url;
   origins = config.publicUrl === undefined ? [url] : [config.publicUrl, url];
 
   const polling = policy

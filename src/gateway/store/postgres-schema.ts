@@ -277,6 +277,41 @@ const FACTS_OF_STATEMENTS = `
   CREATE INDEX approvals_by_session ON approvals (session) WHERE session IS NOT NULL;
 `;
 
+/** As in index-schema.ts; besides, how often each kind of thing was changed, for other nodes. */
+const NODES = `
+  CREATE TABLE nodes (
+    id TEXT PRIMARY KEY,
+    term bigint NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('live', 'stopped', 'taken over')),
+    lease_until_ms bigint NOT NULL,
+    place TEXT NOT NULL,
+    url TEXT,
+    version TEXT NOT NULL,
+    taken_by TEXT
+  );
+  ALTER TABLE sessions ADD COLUMN node TEXT NOT NULL DEFAULT '';
+  ALTER TABLE sessions ADD COLUMN term bigint NOT NULL DEFAULT 0;
+  ALTER TABLE approvals ADD COLUMN node TEXT NOT NULL DEFAULT '';
+  CREATE TABLE node_commands (
+    session TEXT PRIMARY KEY,
+    node TEXT NOT NULL,
+    end_reason TEXT NOT NULL,
+    end_message TEXT NOT NULL,
+    created_ms bigint NOT NULL
+  );
+  CREATE TABLE policy_heads (
+    branch TEXT PRIMARY KEY,
+    commit_id TEXT NOT NULL,
+    since_ms bigint NOT NULL
+  );
+  CREATE TABLE change_counts (
+    topic TEXT PRIMARY KEY,
+    count bigint NOT NULL
+  );
+  INSERT INTO change_counts VALUES
+    ('approvals', 0), ('blocks', 0), ('commands', 0), ('grants', 0), ('logins', 0), ('policy', 0);
+`;
+
 const collated = (sql: string): string => sql.replace(/\bTEXT\b/g, 'text COLLATE "C"');
 
 export const POSTGRES_MIGRATIONS: readonly Migration[] = [
@@ -284,4 +319,5 @@ export const POSTGRES_MIGRATIONS: readonly Migration[] = [
   { sql: collated(FACTS_OF_STATEMENTS) },
   // The version before asks for it, and finds what it wants without.
   { sql: 'DROP INDEX statements_by_touched' },
+  { sql: collated(NODES) },
 ];

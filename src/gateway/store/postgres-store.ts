@@ -45,6 +45,7 @@ const TYPES: NonNullable<pg.ClientConfig['types']> = {
 } as NonNullable<pg.ClientConfig['types']>;
 
 export class PostgresStore implements Store {
+  readonly isShared = true;
   readonly #pool: pg.Pool;
   readonly #prepared = new WeakSet<pg.PoolClient>();
   readonly #names = new Map<object, string>();

@@ -20,6 +20,7 @@ import {
 const NO_ROWS: readonly Row[] = [];
 
 export class SqliteStore implements Store {
+  readonly isShared = false;
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<Sql | BulkSql, StatementSync>();
 

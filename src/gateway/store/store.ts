@@ -48,6 +48,8 @@ export interface StepResult {
 export type Work<T> = Generator<Step, T, StepResult>;
 
 export interface Store extends AsyncDisposable {
+  /** Other processes may use it at the same time. */
+  readonly isShared: boolean;
   /**
    * All or nothing; durable when it resolves. It may have been begun more than once. A step that fails
    * ends it.

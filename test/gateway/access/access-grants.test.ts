@@ -193,6 +193,7 @@ function flaky(store: Store): Store & { isBroken: boolean } {
     ...{ transaction: store.transaction.bind(store) },
     checkWritable: store.checkWritable.bind(store),
     isBroken: false,
+    isShared: store.isShared,
     async change(...asked: Parameters<Store['change']>) {
       if (broken.isBroken) throw new Error('it is broken');
       return store.change(...asked);

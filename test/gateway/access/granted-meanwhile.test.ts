@@ -51,6 +51,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
     const { log } = collectLog();
     const clock = () => 1_700_000_000_000;
     approvals = await Approvals.open({
+      node: 'node',
       store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
       isAgent: () => false,
       isBlocked: () => isBlocked,

@@ -57,6 +57,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
     store = interruptedStore(await stores.open());
     logged = collectLog();
     approvals = await Approvals.open({
+      node: 'node',
       store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
       isAgent: () => false,
       isBlocked: () => false,

@@ -88,6 +88,7 @@ async function openOn(handle: Store): Promise<Approvals> {
   const isAgent = ({ sub }: { sub: string }) => agents.has(sub);
   const isBlocked = ({ sub }: { sub: string }, target: string) => blocked.get(sub) === target;
   const opened = await Approvals.open({
+    node: 'node',
     store: kept,
     isAgent,
     isBlocked,

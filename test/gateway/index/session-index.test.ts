@@ -41,6 +41,7 @@ async function open(): Promise<void> {
   store = await stores.open();
   index = new SessionIndex(
     store,
+    { id: 'node', term: 1 },
     () => now,
     (error) => faults.push(error),
     (kind) => kind === 'ssh',
@@ -570,6 +571,7 @@ describe('an index in SQLite', () => {
     store = opened.store;
     index = new SessionIndex(
       store,
+      { id: 'node', term: 1 },
       () => now,
       (error) => faults.push(error),
       (kind) => kind === 'ssh',

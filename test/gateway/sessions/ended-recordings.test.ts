@@ -14,9 +14,11 @@ test('a recording that is being worked with is not opened a second time, however
   using store = IndexStore.open(join(bench.directory, 'index.sqlite'));
   const ended = new EndedRecordings({
     store: bench.store,
+    requireLease: async () => undefined,
     gatewayKey: () => bench.keys.gatewayKey,
     index: new SessionIndex(
       store.store,
+      { id: 'node', term: 1 },
       Date.now,
       () => undefined,
       () => false,

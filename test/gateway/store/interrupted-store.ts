@@ -15,6 +15,7 @@ export function interruptedStore(store: Store): InterruptedStore {
     await happens();
   };
   return {
+    isShared: store.isShared,
     before(statement, happens) {
       next = { statement, happens };
     },

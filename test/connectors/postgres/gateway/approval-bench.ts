@@ -63,7 +63,7 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
   const start = async (): Promise<Approvals> => {
     const store = new ApprovalStore(index.store, new SealedJson(new Secret(new Uint8Array(32))));
     const none = { isAgent: () => false, isBlocked: () => false };
-    approvals = await Approvals.open({ store, ...none, log, clock: Date.now });
+    approvals = await Approvals.open({ node: 'node', store, ...none, log, clock: Date.now });
     await approvals.handle('statement', { needs: ({ needs }) => needs });
     return approvals;
   };

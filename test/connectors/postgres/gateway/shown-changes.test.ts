@@ -43,6 +43,7 @@ beforeEach(async () => {
     new SealedJson(new Secret(new Uint8Array(32).fill(7))),
   );
   approvals = await Approvals.open({
+    node: 'node',
     store,
     isAgent: () => false,
     isBlocked: () => false,

@@ -88,6 +88,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
       new SealedJson(new Secret(new Uint8Array(32).fill(7))),
     );
     approvals = await Approvals.open({
+      node: 'node',
       store,
       isAgent: () => false,
       isBlocked: () => false,

@@ -1,0 +1,141 @@
+/**
+ * That this process, and no other, is its node now. The lease is renewed every five seconds; who has
+ * not renewed it in fifteen may have been taken over, and asks the store before it signs anything.
+ * Somebody else's term is the end of this one, for good.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { HoopError } from '../../errors.ts';
+import { errorFields, type Log } from '../base/log.ts';
+import type { NodeOwner } from './node-owner.ts';
+import { LEASE_MS, type NodeStore } from './node-store.ts';
+
+const RENEW_EVERY_MS = 5000;
+const LOOK_AGAIN_MS = 500;
+
+export interface NodeLeaseOptions {
+  readonly id: string;
+  /** See nodePlace. */
+  readonly place: string;
+  readonly version: string;
+  readonly nodes: NodeStore;
+  readonly log: Log;
+}
+
+export class NodeLease implements AsyncDisposable {
+  readonly owner: NodeOwner;
+  readonly #options: NodeLeaseOptions;
+  readonly #timer: NodeJS.Timeout;
+  readonly #lost = new AbortController();
+  /** By performance.now() and by the wall clock: one stands still while a machine sleeps, the other may be set. */
+  #until: { readonly monotonic: number; readonly wall: number };
+  #renewing: Promise<void> | undefined;
+  #url: string | undefined;
+
+  private constructor(
+    options: NodeLeaseOptions,
+    term: number,
+    until: { readonly monotonic: number; readonly wall: number },
+  ) {
+    this.#options = options;
+    this.owner = { id: options.id, term };
+    this.#until = until;
+    this.#timer = setInterval(() => void this.#renew().catch(() => undefined), RENEW_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  /**
+   * Begins the node's next term. Where a process at another place has the lease it is waited for until
+   * that is over: a container that is started anew has another name.
+   * @throws HOOP_LOCAL_STATE: it is renewed, so that process lives
+   */
+  static async begin(options: NodeLeaseOptions, signal?: AbortSignal): Promise<NodeLease> {
+    const { id, place, version, nodes } = options;
+    let left = LEASE_MS + 1;
+    for (;;) {
+      const until = leaseFromNow();
+      const begun = await nodes.begin(id, place, version);
+      if (begun.type === 'begun') return new NodeLease(options, begun.term, until);
+      if (begun.row.leaseLeftMs > left) throw livesElsewhere();
+      left = begun.row.leaseLeftMs;
+      await delay(LOOK_AGAIN_MS, undefined, signal && { signal });
+    }
+  }
+
+  /** Aborted when the term is over because somebody else has begun another. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** What others may tell people: where this node is. */
+  set url(url: string) {
+    this.#url = url;
+    void this.#renew().catch(() => undefined);
+  }
+
+  /**
+   * To be awaited right before something is signed, or closed for good.
+   * @throws HOOP_NODE_LOST: this node has been taken over; what the store says: it is not known
+   */
+  async require(): Promise<void> {
+    if (this.#lost.signal.aborted) throw lostLease();
+    if (this.#isOver()) await this.#renew();
+    if (this.#lost.signal.aborted) throw lostLease();
+  }
+
+  /** Its sessions have ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    const { nodes, log } = this.#options;
+    // What is left for others to see is that the lease runs out.
+    await nodes
+      .stop(this.owner)
+      .catch((error: unknown) => log.warn('node.stop_failed', errorFields(error)));
+  }
+
+  #isOver(): boolean {
+    return performance.now() >= this.#until.monotonic || Date.now() >= this.#until.wall;
+  }
+
+  #renew(): Promise<void> {
+    this.#renewing ??= this.#renewNow().finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  async #renewNow(): Promise<void> {
+    const { nodes, log } = this.#options;
+    const until = leaseFromNow();
+    try {
+      if (await nodes.renew(this.owner, this.#url)) {
+        this.#until = until;
+        return;
+      }
+    } catch (error) {
+      log.warn('node.renew_failed', errorFields(error));
+      throw error;
+    }
+    clearInterval(this.#timer);
+    if (this.#lost.signal.aborted) return;
+    log.error('node.lost', { node: this.owner.id, term: this.owner.term });
+    this.#lost.abort(lostLease());
+  }
+}
+
+/** Counted from before the store is asked: it never lasts longer here than there. */
+function leaseFromNow(): { readonly monotonic: number; readonly wall: number } {
+  return { monotonic: performance.now() + LEASE_MS, wall: Date.now() + LEASE_MS };
+}
+
+function lostLease(): HoopError {
+  return new HoopError('HOOP_NODE_LOST', 'this gateway was taken over, or started once more', {
+    hint: 'Its sessions have ended; connect again.',
+  });
+}
+
+function livesElsewhere(): HoopError {
+  return new HoopError('HOOP_LOCAL_STATE', 'another gateway serves as this node', {
+    detail: 'Its data directory is a copy of this one, or this one is its copy.',
+    hint: 'A gateway beside another one has a data directory of its own. Remove node-id from the copy before its first start, and what it has under rec.',
+  });
+}

@@ -1,0 +1,183 @@
+/**
+ * Nodes in the store: one row for each data directory that has ever served from it. A lease is a time
+ * by the store's clock, which all nodes share.
+ */
+import {
+  all,
+  change,
+  get,
+  integer,
+  optionalText,
+  type Row,
+  type Sql,
+  type Store,
+  sql,
+  text,
+  type Work,
+} from '../store/store.ts';
+import type { NodeOwner } from './node-owner.ts';
+
+export const LEASE_MS = 15_000;
+
+export interface NodeRow extends NodeOwner {
+  /** stopped: it ended by itself, and has left nothing behind. */
+  readonly state: 'live' | 'stopped' | 'taken over';
+  /** By the store's clock, ms; 0 and less: its lease is over. */
+  readonly leaseLeftMs: number;
+  /** See nodePlace. */
+  readonly place: string;
+  readonly url: string | undefined;
+  readonly takenBy: string | undefined;
+}
+
+export type Begun =
+  | { readonly type: 'begun'; readonly term: number }
+  /** Another process has the lease of this id. */
+  | { readonly type: 'lives'; readonly row: NodeRow };
+
+/** The methods that are generators are steps of transactions. */
+export class NodeStore {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /**
+   * The next term of a node: the one before it is over with that, whoever still runs in it.
+   * @param place where the data directory is, which the caller has to itself: a lease that was taken
+   *   there died with its process
+   */
+  begin(id: string, place: string, version: string): Promise<Begun> {
+    return this.#store.transaction(function* (): Work<Begun> {
+      yield* change(ADD, { id, place, version });
+      const row = nodeRow(yield* get(FIND_LOCKED, { id }));
+      if (row === undefined) throw new TypeError('the row of this node is not there');
+      if (row.state === 'live' && row.leaseLeftMs > 0 && row.place !== place) {
+        return { type: 'lives', row };
+      }
+      const term = row.term + 1;
+      const values = { id, before: row.term, term, place, version, leaseMs: LEASE_MS };
+      const begun = yield* change(BEGIN, values);
+      if (begun !== 1) throw new TypeError('the term of this node has changed under its lock');
+      return { type: 'begun', term };
+    });
+  }
+
+  /** @returns false: the term is over, for good */
+  async renew({ id, term }: NodeOwner, url?: string): Promise<boolean> {
+    const values = { id, term, leaseMs: LEASE_MS, url: url ?? null };
+    return (await this.#store.change(RENEW, values)) === 1;
+  }
+
+  /** It has ended its sessions, and needs no lease any more. */
+  async stop({ id, term }: NodeOwner): Promise<void> {
+    await this.#store.change(STOP, { id, term });
+  }
+
+  async list(): Promise<readonly NodeRow[]> {
+    return (await this.#store.all(LIST)).map((row) => requireRow(row));
+  }
+
+  async find(id: string): Promise<NodeRow | undefined> {
+    return nodeRow(await this.#store.get(FIND, { id }));
+  }
+
+  /** Rows of before there were nodes are of the only one that a store in one file has. */
+  async adopt({ id, term }: NodeOwner): Promise<void> {
+    await this.#store.transaction(function* () {
+      yield* change(ADOPT_SESSIONS, { id, term });
+      yield* change(ADOPT_APPROVALS, { id });
+    });
+  }
+
+  /**
+   * Ends what a node has left behind that will not come back: its live sessions and what it held. If it
+   * does come back, it begins another term, and its recordings are there again.
+   * @param by id of the node that does it; requests that outlive a connection are its from then on
+   * @returns undefined: there is no such node; its row, where it lives or was taken over before
+   */
+  takeOver(id: string, by: string): Promise<NodeRow | TakenOver | undefined> {
+    return this.#store.transaction(function* (): Work<NodeRow | TakenOver | undefined> {
+      const row = nodeRow(yield* get(FIND_LOCKED, { id }));
+      if (row === undefined || row.state === 'taken over') return row;
+      if (row.state === 'live' && row.leaseLeftMs > 0) return row;
+      yield* change(TAKE_OVER, { id, term: row.term + 1, by });
+      const sessions = yield* all(END_SESSIONS, { id });
+      const requests = yield* change(WITHDRAW, { id });
+      yield* change(MOVE_REQUESTS, { id, by });
+      return { type: 'taken over', term: row.term + 1, sessions: sessions.length, requests };
+    });
+  }
+}
+
+export interface TakenOver {
+  readonly type: 'taken over';
+  readonly term: number;
+  readonly sessions: number;
+  readonly requests: number;
+}
+
+/** Milliseconds since 1970 by the store's clock. */
+const SQLITE_NOW = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+const POSTGRES_NOW = 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)';
+const timed = (text: string, lock = ''): Sql =>
+  sql(text.replaceAll('{now}', SQLITE_NOW), text.replaceAll('{now}', POSTGRES_NOW) + lock);
+
+const ROW = `id, term, state, lease_until_ms - {now} AS lease_left_ms, place, url, taken_by`;
+const ADD = sql(
+  `INSERT INTO nodes (id, term, state, lease_until_ms, place, version)
+   VALUES ($id, 0, 'stopped', 0, $place, $version) ON CONFLICT (id) DO NOTHING`,
+);
+const FIND = timed(`SELECT ${ROW} FROM nodes WHERE id = $id`);
+const LIST = timed(`SELECT ${ROW} FROM nodes ORDER BY id`);
+const FIND_LOCKED = timed(`SELECT ${ROW} FROM nodes WHERE id = $id`, ' FOR UPDATE');
+const BEGIN = timed(
+  `UPDATE nodes SET term = $term, state = 'live', lease_until_ms = {now} + $leaseMs,
+     place = $place, version = $version, url = NULL, taken_by = NULL
+   WHERE id = $id AND term = $before`,
+);
+const RENEW = timed(
+  `UPDATE nodes SET lease_until_ms = {now} + $leaseMs, url = coalesce(CAST($url AS TEXT), url)
+   WHERE id = $id AND term = $term AND state = 'live'`,
+);
+const STOP = sql(
+  `UPDATE nodes SET state = 'stopped', lease_until_ms = 0
+   WHERE id = $id AND term = $term AND state = 'live'`,
+);
+const ADOPT_SESSIONS = sql("UPDATE sessions SET node = $id, term = $term WHERE node = ''");
+const ADOPT_APPROVALS = sql("UPDATE approvals SET node = $id WHERE node = ''");
+const TAKE_OVER = sql(
+  `UPDATE nodes SET term = $term, state = 'taken over', lease_until_ms = 0, taken_by = $by
+   WHERE id = $id`,
+);
+const END_SESSIONS = timed(
+  `UPDATE sessions SET state = 'ended', ended_ms = {now}, end_reason = 'gateway_crash', term = term + 1,
+     end_message = 'the node that had the session was taken over'
+   WHERE node = $id AND state = 'live' RETURNING id`,
+);
+const WITHDRAW = timed(
+  `UPDATE approvals SET state = 'withdrawn', ended_ms = {now},
+     outcome = 'the node that held it was taken over'
+   WHERE node = $id AND dies_with_connection = 1 AND state IN ('waiting', 'approved')`,
+);
+const MOVE_REQUESTS = sql(
+  `UPDATE approvals SET node = $by WHERE node = $id AND state IN ('waiting', 'approved')`,
+);
+
+function nodeRow(row: Row | undefined): NodeRow | undefined {
+  return row && requireRow(row);
+}
+
+function requireRow(row: Row): NodeRow {
+  return {
+    id: text(row['id']),
+    term: integer(row['term']),
+    // The table's CHECK allows these three and nothing else.
+    state: text(row['state']) as NodeRow['state'],
+    leaseLeftMs: integer(row['lease_left_ms']),
+    place: text(row['place']),
+    url: optionalText(row['url']),
+    takenBy: optionalText(row['taken_by']),
+  };
+}

@@ -1,0 +1,159 @@
+/** Nodes on one store, on each driver: terms, leases, who may take over, what they hear of each other. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
+import { NodeLease } from '../../../src/gateway/nodes/node-lease.ts';
+import { LEASE_MS, NodeStore } from '../../../src/gateway/nodes/node-store.ts';
+import { type Store, sql } from '../../../src/gateway/store/store.ts';
+import { waitFor } from '../../wait-for.ts';
+import { collectLog } from '../collect-log.ts';
+import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
+
+const A = '00000000-0000-4000-8000-00000000000a';
+const B = '00000000-0000-4000-8000-00000000000b';
+const HERE = 'here:1:2';
+/** What fifteen seconds do, without them. */
+const RUN_OUT = sql('UPDATE nodes SET lease_until_ms = 1 WHERE id = $id');
+
+const storesOf = testStores();
+let stores: TestStores;
+let store: Store;
+/** Of another process. */
+let elsewhere: Store;
+let nodes: NodeStore;
+
+describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
+  beforeEach(async () => {
+    stores = await storesOf(driver);
+    store = await stores.open();
+    elsewhere = await stores.open();
+    nodes = new NodeStore(store);
+  });
+  afterEach(() => stores[Symbol.asyncDispose]());
+
+  const begin = (id = A, place = HERE, of = store) =>
+    NodeLease.begin({ id, place, version: '0', nodes: new NodeStore(of), log: collectLog().log });
+
+  test('each start is another term, and the one before it may do nothing any more', async () => {
+    await using first = await begin();
+    await using second = await begin(A, HERE, elsewhere);
+    expect([first.owner, second.owner]).toEqual([
+      { id: A, term: 1 },
+      { id: A, term: 2 },
+    ]);
+    expect(await nodes.renew(first.owner)).toBe(false);
+    expect(await nodes.renew(second.owner)).toBe(true);
+    // A process that stops does not end the term of the next.
+    await nodes.stop(first.owner);
+    expect(await nodes.find(A)).toMatchObject({ term: 2, state: 'live' });
+  });
+
+  test('of two that start at once in one place each has a term of its own', async () => {
+    const begun = await Promise.all(
+      Array.from({ length: 8 }, (_, index) =>
+        new NodeStore(index % 2 === 0 ? store : elsewhere).begin(A, HERE, '0'),
+      ),
+    );
+    const terms = begun.map((one) => (one.type === 'begun' ? one.term : 0));
+    expect(terms.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test('a copy of a data directory does not take the lease of a node that lives', async () => {
+    await using lease = await begin();
+    const copy = begin(A, 'there:1:2', elsewhere);
+    // It waits for the lease to run out, and sees that it is renewed instead.
+    const beat = setInterval(() => void nodes.renew(lease.owner), 50);
+    await expect(copy).rejects.toMatchObject({ code: 'HOOP_LOCAL_STATE' });
+    clearInterval(beat);
+    // Once it has run out, or its process has ended by itself, the place may be another.
+    await store.change(RUN_OUT, { id: A });
+    expect(await nodes.begin(A, 'there:1:2', '0')).toEqual({ type: 'begun', term: 2 });
+    await nodes.stop({ id: A, term: 2 });
+    expect(await nodes.begin(A, HERE, '0')).toEqual({ type: 'begun', term: 3 });
+  });
+
+  test('who is taken over hears of it before it signs anything', async () => {
+    await using lease = await begin();
+    await using _ = await begin(B, 'there:1:2', elsewhere);
+    await lease.require();
+    expect(await nodes.takeOver(A, B)).toMatchObject({ state: 'live' });
+    await store.change(RUN_OUT, { id: A });
+    // Its lease has run out, and nobody has taken it over: it goes on.
+    expect(await nodes.renew(lease.owner)).toBe(true);
+    await store.change(RUN_OUT, { id: A });
+    expect(await nodes.takeOver(A, B)).toMatchObject({ type: 'taken over', term: 2 });
+    lease.url = 'https://a';
+    await waitFor(() => expect(lease.lost.aborted).toBe(true));
+    await expect(lease.require()).rejects.toMatchObject({ code: 'HOOP_NODE_LOST' });
+    expect(await nodes.find(A)).toMatchObject({ state: 'taken over', takenBy: B });
+    // Twice is once; a node that nobody knows is none.
+    expect(await nodes.takeOver(A, B)).toMatchObject({ state: 'taken over' });
+    expect(await nodes.takeOver('none', B)).toBeUndefined();
+    // And when it comes back it is another term.
+    expect(await nodes.begin(A, HERE, '0')).toEqual({ type: 'begun', term: 3 });
+  });
+
+  test('a takeover ends the live sessions of that node alone, and its own late end changes nothing', async () => {
+    await using a = await begin();
+    await using b = await begin(B, 'there:1:2', elsewhere);
+    const indexOf = (of: Store, lease: NodeLease) =>
+      new SessionIndex(
+        of,
+        lease.owner,
+        Date.now,
+        () => undefined,
+        () => false,
+      );
+    const [indexA, indexB] = [indexOf(store, a), indexOf(elsewhere, b)];
+    await indexA.start(session('a1'));
+    await indexB.start(session('b1'));
+    expect([await indexA.live(), await indexB.live()]).toEqual([['a1'], ['b1']]);
+    await expect(indexB.claim('a1')).rejects.toMatchObject({ code: 'HOOP_OTHER_NODE' });
+    await indexA.claim('a1');
+    await store.change(RUN_OUT, { id: A });
+    expect(await nodes.takeOver(A, B)).toMatchObject({ sessions: 1 });
+    await expect(indexA.claim('a1')).rejects.toMatchObject({ code: 'HOOP_OTHER_NODE' });
+    const end = { endedMs: 5, message: 'late', upBytes: 0, downBytes: 0 };
+    await indexA.end('a1', { ...end, reason: 'closed' });
+    expect((await indexB.find('a1'))?.summary).toMatchObject({ endReason: 'gateway_crash' });
+    expect((await indexB.find('b1'))?.summary).toMatchObject({ state: 'live' });
+    // What nobody has signed yet is signed where it lies.
+    expect(await indexB.withoutManifest(Number.MAX_SAFE_INTEGER)).toEqual([]);
+    await using again = await begin();
+    expect(await indexOf(store, again).withoutManifest(Number.MAX_SAFE_INTEGER)).toEqual(['a1']);
+    await indexOf(store, again).claim('a1');
+  });
+
+  test('a lease is of the clock of the store', async () => {
+    await using _ = await begin();
+    const left = (await nodes.find(A))?.leaseLeftMs ?? 0;
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(LEASE_MS);
+  });
+});
+
+function session(id: string): Parameters<SessionIndex['start']>[0] {
+  return {
+    id,
+    target: 't',
+    kind: 'postgres',
+    principal: {
+      kind: 'person',
+      issuer: 'i',
+      sub: 's',
+      name: 'n',
+      email: undefined,
+      groups: [],
+      roles: [],
+    },
+    family: 'f',
+    run: undefined,
+    parentRun: undefined,
+    program: undefined,
+    reason: undefined,
+    policyCommit: 'c',
+    recording: 'full',
+    clientVersion: '0',
+    startedMs: 1,
+    expiresMs: 2,
+  };
+}
