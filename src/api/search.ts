@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { isSessionId } from '../session-id.ts';
 import { API_VERSION } from './http.ts';
-import { Requester } from './login.ts';
+import { SESSION_OF } from './sessions.ts';
 
 export const SEARCH_PATH = '/v1/search';
 
@@ -49,12 +49,7 @@ const Excerpt = z.object({
 
 export const SearchHit = z.object({
   session: z.string().refine(isSessionId),
-  target: z.string(),
-  principal: z.string(),
-  agent: z.string().optional(),
-  isAgent: z.literal(true).optional(),
-  requester: Requester.optional(),
-  run: z.string().optional(),
+  ...SESSION_OF,
   /** CONNECTION.STATEMENT, as `hoop sessions why` takes it; absent: it was never decided. */
   statement: z.string().optional(),
   /** In the replay of the session; only when its recording was read. */

@@ -71,9 +71,8 @@ export const EndSessionReply = z.object({
 });
 export type EndSessionReply = z.infer<typeof EndSessionReply>;
 
-export const SessionSummary = z.object({
-  /** Clients name files after it. */
-  id: z.string().refine(isSessionId),
+/** Whose a session is, and on what. */
+export const SESSION_OF = {
   target: z.string(),
   principal: z.string(),
   /** Name of the agent that acted for the principal. */
@@ -83,6 +82,12 @@ export const SessionSummary = z.object({
   requester: Requester.optional(),
   /** The run that opened it. */
   run: z.string().optional(),
+};
+
+export const SessionSummary = z.object({
+  /** Clients name files after it. */
+  id: z.string().refine(isSessionId),
+  ...SESSION_OF,
   /** The run that that one was started in. */
   parentRun: z.string().optional(),
   /** Name of the run's program, without arguments, as the client says. */

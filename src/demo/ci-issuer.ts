@@ -5,8 +5,9 @@
  */
 import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { loopbackServer } from './loopback-server.ts';
 
 export interface CiIssuer extends AsyncDisposable {
   readonly issuer: string;
@@ -30,14 +31,7 @@ export async function startCiIssuer(options: { readonly port?: number } = {}): P
   const kid = randomBytes(8).toString('hex');
   const jwk = { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' };
   const secret = randomBytes(32).toString('base64url');
-  const server = createServer();
-  server.listen(options.port ?? 0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') {
-    throw new TypeError('a TCP server has an address with a port');
-  }
-  const issuer = `http://127.0.0.1:${address.port}`;
+  const { server, url: issuer } = await loopbackServer(options.port);
   const runId = String(Date.now());
 
   const mint = (audience: string): Promise<string> =>

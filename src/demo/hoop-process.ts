@@ -6,6 +6,7 @@ import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { HoopError } from '../errors.ts';
+import { onAbort, untilAborted } from '../until.ts';
 import type { Watchdog } from './watchdog.ts';
 
 /** `bin/hoop.js` of this package. */
@@ -53,25 +54,18 @@ export async function runHoop(
     env: childEnvironment(options),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const stop = (): void => {
-    child.kill('SIGTERM');
+  using _ = options.signal && onAbort(options.signal, () => child.kill('SIGTERM'));
+  let output = '';
+  const append = (text: string): void => {
+    options.onOutput?.(text);
+    if (output.length < MAX_OUTPUT_CHARACTERS) {
+      output += text;
+    }
   };
-  options.signal?.addEventListener('abort', stop, { once: true });
-  try {
-    let output = '';
-    const append = (text: string): void => {
-      options.onOutput?.(text);
-      if (output.length < MAX_OUTPUT_CHARACTERS) {
-        output += text;
-      }
-    };
-    const stdout = collect(child.stdout, append);
-    const stderr = collect(child.stderr, append, options.onStderr);
-    const exitCode = await exited(child);
-    return { exitCode, stdout: await stdout, stderr: await stderr, output };
-  } finally {
-    options.signal?.removeEventListener('abort', stop);
-  }
+  const stdout = collect(child.stdout, append);
+  const stderr = collect(child.stderr, append, options.onStderr);
+  const exitCode = await exited(child);
+  return { exitCode, stdout: await stdout, stderr: await stderr, output };
 }
 
 export interface HoopService extends AsyncDisposable {
@@ -142,10 +136,9 @@ export async function startHoop(
         ),
       ),
     );
-    options.signal?.addEventListener('abort', () => reject(options.signal?.reason), { once: true });
   });
   try {
-    const line = await ready;
+    const line = await (options.signal ? untilAborted(ready, options.signal) : ready);
     return {
       processId: child.pid ?? 0,
       ready: line,

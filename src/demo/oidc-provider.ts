@@ -10,7 +10,7 @@
  */
 import { createHash, generateKeyPair, randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { promisify } from 'node:util';
 import type { Provider } from 'oidc-provider';
 import { browserPageHeaders } from '../auth/browser-page.ts';
@@ -18,6 +18,7 @@ import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
 import { devicePages } from './device-pages.ts';
 import { renderLoginPage, renderProblemPage } from './login-page.ts';
+import { loopbackServer } from './loopback-server.ts';
 import { createOidcStorage } from './oidc-storage.ts';
 import { PEER_PACKAGES } from './peer-packages.ts';
 
@@ -91,14 +92,7 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
   }));
   const signingKey = await generateSigningKey();
 
-  const server = createServer();
-  server.listen(options.port ?? 0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') {
-    throw new TypeError('a TCP server has an address with a port');
-  }
-  const issuer = `http://127.0.0.1:${address.port}`;
+  const { server, url: issuer } = await loopbackServer(options.port);
 
   const provider = new Provider(
     issuer,

@@ -271,16 +271,8 @@ interface Cancel {
 }
 
 /** A temporary grant became part of what the session may do, or ended. */
-interface AccessChange {
-  readonly type: 'access';
+interface AccessChange extends Extract<RecordingEvent, { type: 'access' }> {
   readonly timeMs: number;
-  readonly change: 'given' | 'ended';
-  readonly grant: string;
-  readonly policy: string;
-  readonly expiresMs: number;
-  readonly reason: string;
-  readonly approvedBy: readonly string[];
-  readonly message: string;
 }
 
 /** From here on another prompt is in force. Both sides have signed that the client has said it, no more. */

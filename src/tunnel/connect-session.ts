@@ -22,7 +22,7 @@ import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM, type EvidenceLine } from '../recording/types.ts';
 import type { LiveWitness } from '../recording/upload-session.ts';
-import { withinTime } from '../until.ts';
+import { onAbort, withinTime } from '../until.ts';
 import { limitYoungGeneration } from '../young-generation.ts';
 import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
@@ -188,9 +188,7 @@ export class ClientSession {
       proposeCut: (cut) => this.#control?.send({ type: 'cut', cut }),
     });
     this.#recording = recording;
-    recording.stopped.addEventListener('abort', () => this.#recordingStopped(recording), {
-      once: true,
-    });
+    onAbort(recording.stopped, () => this.#recordingStopped(recording));
     const socket = await openWebSocket(open.client, PATHS.control(this.id), signal);
     this.#control = new ControlChannel(socket, {
       onMessage: (message) => this.#received(message),

@@ -17,6 +17,7 @@ import {
   typeReason,
   wholeArrived,
 } from './approvals-state.ts';
+import { everyTick } from './every-tick.ts';
 import type { TerminalLike } from './filtered-output.ts';
 import { type ScreenKey, type ScreenSize, showScreen } from './screen.ts';
 import { type Style, styleFor } from './style.ts';
@@ -87,8 +88,7 @@ class ApprovalsView {
   start(redraw: () => void, signal: AbortSignal): void {
     this.#redraw = redraw;
     this.#signal = signal;
-    const timer = setInterval(redraw, TICK_MS);
-    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    everyTick(signal, TICK_MS, redraw);
     void follow(this.#feed, signal, (step) => this.#change(step));
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Statement } from '../replay/timeline.ts';
 import { isPlayable } from './act-lines.ts';
+import { everyTick } from './every-tick.ts';
 import type { TerminalLike } from './filtered-output.ts';
 import type { Frame } from './frame.ts';
 import { replayFrame } from './replay-frame.ts';
@@ -73,16 +74,12 @@ export async function showReplay(
     return false;
   };
   const start = (redraw: () => void, signal: AbortSignal): void => {
-    let before = performance.now();
-    const timer = setInterval(() => {
-      const now = performance.now();
+    everyTick(signal, TICK_MS, (elapsedMs) => {
       if (state.playing) {
-        state = tick(model, state, now - before);
+        state = tick(model, state, elapsedMs);
         redraw();
       }
-      before = now;
-    }, TICK_MS);
-    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    });
   };
   await showScreen({ draw, press, start }, options);
   return chosen;

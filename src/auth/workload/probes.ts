@@ -8,6 +8,7 @@ import { access, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
+import { onAbort } from '../../until.ts';
 
 /**
  * A metadata service is on the same host: whoever has not answered by now is not there. Only asked
@@ -251,7 +252,7 @@ async function runProgram(
         maxBuffer: MAX_TEXT_BYTES,
       },
       (error, stdout) => {
-        signal.removeEventListener('abort', end);
+        watch[Symbol.dispose]();
         if (signal.aborted) {
           reject(signal.reason);
         } else if (isErrno(error, ['ENOENT', 'EACCES', 'ENOTDIR'])) {
@@ -262,7 +263,7 @@ async function runProgram(
         }
       },
     );
-    signal.addEventListener('abort', end, { once: true });
+    const watch = onAbort(signal, end);
     child.stdin?.end();
   });
 }

@@ -25,6 +25,7 @@ import type { PromptLine } from '../../recording/prompt.ts';
 import { RecordingStopped } from '../../recording/recording-stopped.ts';
 import type { CutProposal, EndReason } from '../../recording/types.ts';
 import type { StreamKind } from '../../stream-kinds.ts';
+import { onAbort } from '../../until.ts';
 import { type AccessGrant, accessEndText } from '../access/access-grants.ts';
 import { plainText } from '../approvals/plain-text.ts';
 import { errorFields, type Log } from '../base/log.ts';
@@ -165,7 +166,7 @@ export class LiveSession {
     );
     this.#limits.check();
     recording.onRecorded((streams) => this.#tell({ type: 'recorded', streams }));
-    recording.stopped.addEventListener('abort', () => this.#recordingStopped(), { once: true });
+    onAbort(recording.stopped, () => this.#recordingStopped());
   }
 
   /** The prompt in force. */

@@ -5,6 +5,7 @@ import type { GrantedTarget } from '../../policy/principal-grant.ts';
 import type { Grant } from '../../policy/types.ts';
 import { CONTROL_STREAM, type StreamOffsets } from '../../recording/types.ts';
 import { type StreamKind, TERMINAL_STREAM } from '../../stream-kinds.ts';
+import { onAbort } from '../../until.ts';
 import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { ConnectorSession, SessionContext } from '../connector.ts';
@@ -135,8 +136,6 @@ export class SessionStreams {
     // reject it while nobody waits, which ends the process.
     const { promise: carrierClosed, resolve } = Promise.withResolvers<void>();
     carrier.once('close', () => resolve());
-    const terminate = (): void => carrier.terminate();
-    cutOff.addEventListener('abort', terminate, { once: true });
     const client = new TunnelStream({
       carrier,
       stream,
@@ -145,6 +144,7 @@ export class SessionStreams {
       onActivity: kind === TERMINAL_STREAM ? () => undefined : onActivity,
       onRecordingFault,
     });
+    using _ = onAbort(cutOff, () => carrier.terminate());
     // The engine hears of it too; this listener stays when the engine has gone.
     client.on('error', (error) => log.debug('stream.broken', { stream, ...errorFields(error) }));
     let reason = 'failed';
@@ -161,10 +161,9 @@ export class SessionStreams {
     } finally {
       client.destroy();
       if (cutOff.aborted || (kind === TERMINAL_STREAM && this.#terminal.isFull)) {
-        terminate();
+        carrier.terminate();
       }
       await carrierClosed;
-      cutOff.removeEventListener('abort', terminate);
       this.#ended(stream, reason);
     }
   }

@@ -1,5 +1,6 @@
 /** Plays a track on a terminal: space pauses, arrows seek, q leaves. */
 import type { TerminalTrack } from '../../replay/track.ts';
+import { everyTick } from '../every-tick.ts';
 import type { TerminalLike } from '../filtered-output.ts';
 import { type ScreenKey, type ScreenSize, showScreen } from '../screen.ts';
 import { styleFor } from '../style.ts';
@@ -45,17 +46,13 @@ export async function playTrack(track: TerminalTrack, options: PlayerOptions): P
     return false;
   };
   const start = (redraw: () => void, signal: AbortSignal): void => {
-    let before = performance.now();
-    const timer = setInterval(() => {
-      const now = performance.now();
+    everyTick(signal, TICK_MS, (elapsedMs) => {
       if (state.playing) {
-        state = tickPlayer(length, state, now - before);
+        state = tickPlayer(length, state, elapsedMs);
         playback.seek(state.timeMs);
         redraw();
       }
-      before = now;
-    }, TICK_MS);
-    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    });
   };
   await showScreen({ draw, press, start }, options);
 }

@@ -9,6 +9,7 @@
  * A refused credential ends it at once: on every host it would count as a failed login.
  */
 import { HoopError, ProtocolError } from '../../../errors.ts';
+import { firstReached } from '../../../gateway/targets/first-reached.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { SessionAttributes } from '../policy/target.ts';
@@ -39,24 +40,13 @@ export async function logInToHost(options: LogInToHostOptions): Promise<LoggedIn
   const { hosts, sessionAttributes } = target;
   const passes: readonly Wanted[] =
     sessionAttributes === 'prefer-standby' ? ['standby', 'any'] : [sessionAttributes];
-  let failures: HoopError[] = [];
-  for (const wanted of passes) {
-    failures = [];
-    for (const host of hosts) {
-      try {
-        return await logInTo(host, wanted, options);
-      } catch (error) {
-        if (!(error instanceof HoopError) || !mayTryNext(error)) throw error;
-        failures.push(error);
-      }
-    }
-  }
-  const [only] = failures;
-  if (only !== undefined && failures.length === 1) throw only;
-  throw new HoopError('HOOP_TARGET_UNREACHABLE', `cannot reach target "${target.name}"`, {
-    detail: failures.map(({ detail }) => detail).join(' '),
-    cause: new AggregateError(failures),
-  });
+  const attempts = passes.flatMap((wanted) => hosts.map((host) => ({ host, wanted })));
+  return firstReached(
+    target,
+    attempts,
+    ({ host, wanted }) => logInTo(host, wanted, options),
+    mayTryNext,
+  );
 }
 
 function mayTryNext(error: HoopError): boolean {

@@ -231,7 +231,8 @@ export class ChannelFlow {
   }
 
   /** The client has closed: nobody takes data any more. */
-  dropDown(): void {
+  drop(): void {
+    this.dropUp();
     this.#down = this.#down.filter(({ type }) => type === 'close');
     this.#flushDown();
   }

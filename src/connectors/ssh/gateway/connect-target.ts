@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { ConnectConfig } from 'ssh2';
 import { type ErrorCode, HoopError } from '../../../errors.ts';
+import { firstReached } from '../../../gateway/targets/first-reached.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import { ReadArena } from '../../../gateway/targets/read-arena.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
@@ -56,21 +57,12 @@ const MESSAGES = {
 export async function connectSshTarget(options: ConnectTargetOptions): Promise<TargetConnection> {
   const { target, login } = options;
   const credential = await login.credential();
-  const failures: HoopError[] = [];
-  for (const host of target.hosts) {
-    try {
-      return await connectHost(host, credential, options);
-    } catch (error) {
-      if (!(error instanceof HoopError) || error.code !== 'HOOP_TARGET_UNREACHABLE') throw error;
-      failures.push(error);
-    }
-  }
-  const [only] = failures;
-  if (only !== undefined && failures.length === 1) throw only;
-  throw new HoopError('HOOP_TARGET_UNREACHABLE', `cannot reach target "${target.name}"`, {
-    detail: failures.map(({ detail }) => detail).join(' '),
-    cause: new AggregateError(failures),
-  });
+  return firstReached(
+    target,
+    target.hosts,
+    (host) => connectHost(host, credential, options),
+    ({ code }) => code === 'HOOP_TARGET_UNREACHABLE',
+  );
 }
 
 async function connectHost(

@@ -97,8 +97,7 @@ export class ForwardChannel implements StreamChannel {
 
   close(): void {
     this.#hasClosed = true;
-    this.#flow.dropUp();
-    this.#flow.dropDown();
+    this.#flow.drop();
     this.#target?.close();
     this.#mayBeOver();
   }

@@ -183,8 +183,7 @@ export class SessionChannel implements StreamChannel {
     this.#hold?.withdraw('the client closed the channel');
     this.#sftp?.end('the client closed the channel');
     this.#early.clear();
-    this.#flow.dropUp();
-    this.#flow.dropDown();
+    this.#flow.drop();
     this.#target?.close();
     this.#mayBeOver();
   }
