@@ -30,6 +30,13 @@ export interface Redaction {
   readonly detectors: readonly DetectorName[];
 }
 
+/**
+ * Characters of one report that the detectors look through: some milliseconds. The server puts a whole
+ * value into its words, of 16 MB as well (`invalid input syntax for type integer: "…"`), and looking
+ * through that held everybody else up for half a second.
+ */
+const MAX_LOOKED_THROUGH = 128 * 1024;
+
 /** Fields that nothing but the server sets: severity, SQLSTATE, places in the text and in its source. */
 const SERVER_FIELDS = new Set(['S', 'V', 'C', 'P', 'F', 'L', 'R']);
 /** Names of objects, which a RAISE can set to anything. */
@@ -76,8 +83,8 @@ export function redactNotification(
   if (detectors.length === 0) return undefined;
   const { processId, channel, payload } = decodeNotificationResponse(body, BYTES);
   const names = new Set(detectors);
-  const cleanChannel = clean(channel, names);
-  const cleanPayload = clean(payload, names);
+  const cleanChannel = clean(channel, names, MAX_LOOKED_THROUGH);
+  const cleanPayload = clean(payload, names, MAX_LOOKED_THROUGH);
   if (cleanChannel === undefined && cleanPayload === undefined) return undefined;
   return encodeNotificationResponse(
     { processId, channel: cleanChannel ?? channel, payload: cleanPayload ?? payload },
@@ -94,8 +101,10 @@ function redactFields(
   const result = new Map<string, string>();
   const kept = redaction.values ? keptFields(fields, redaction, what) : fields;
   let changed = kept !== fields;
+  let room = MAX_LOOKED_THROUGH;
   for (const [field, text] of kept) {
-    const cleaned = detectors.size > 0 ? clean(text, detectors) : undefined;
+    const cleaned = detectors.size > 0 ? clean(text, detectors, room) : undefined;
+    if (text.length <= room) room -= text.length;
     changed ||= cleaned !== undefined;
     result.set(field, cleaned ?? text);
   }
@@ -144,8 +153,18 @@ const KEY_CHECKS: ReadonlyMap<string, string> = new Map([
 const HINT =
   'The statement depends on masked columns, or on code of the database that could read them. The SQLSTATE says what kind of error it is.';
 
-/** @param text one character per byte, as the codec BYTES reads it. */
-function clean(text: string, detectors: ReadonlySet<DetectorName>): string | undefined {
+/**
+ * @param text one character per byte, as the codec BYTES reads it.
+ * @param room what is longer is withheld: nobody knows what is in it.
+ */
+function clean(
+  text: string,
+  detectors: ReadonlySet<DetectorName>,
+  room: number,
+): string | undefined {
+  if (text.length > room) {
+    return `text of ${text.length} bytes withheld: too long to be looked through for values`;
+  }
   const bytes = BYTES.encode(text);
   for (const codec of [UTF8, BYTES]) {
     const decoded = decodeWith(codec, bytes);
