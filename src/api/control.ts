@@ -4,6 +4,12 @@ import { StreamKind } from '../stream-kinds.ts';
 import { API_VERSION } from './http.ts';
 
 const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() });
+const Lost = z.object({
+  stream: z.number(),
+  direction: z.union([z.literal(0), z.literal(1)]),
+  from: z.number().int().nonnegative(),
+  to: z.number().int().nonnegative(),
+});
 
 export const CutProposalSchema = z.object({
   epoch: z.number().int().nonnegative(),
@@ -29,6 +35,8 @@ export const CutsReply = z.object({
   state: z.enum(['live', 'ended', 'sealed', 'complete']),
   /** Everything that the gateway has recorded, of every stream. */
   recorded: z.array(Offsets),
+  /** What it has lost and the client has sent back. */
+  lost: z.array(Lost),
   /** How many cuts both sides have signed; the next epoch. */
   agreed: z.number().int().nonnegative(),
   lastAck: CutAckSchema.optional(),
@@ -46,6 +54,7 @@ export const GatewayFacts = z.object({
   streams: z.array(
     z.object({ stream: z.number(), kind: z.union([z.literal('evidence'), StreamKind]) }),
   ),
+  lost: z.array(Lost),
   /** What was recorded after the last agreed cut: signed by the gateway alone. */
   tail: z
     .object({

@@ -23,6 +23,7 @@ export const PATHS = {
   control: (id: string) => `/v1/sessions/${id}/control`,
   streams: (id: string) => `/v1/sessions/${id}/streams`,
   cuts: (id: string) => `/v1/sessions/${id}/cuts`,
+  repair: (id: string) => `/v1/sessions/${id}/repair`,
   seal: (id: string) => `/v1/sessions/${id}/seal`,
   manifest: (id: string) => `/v1/sessions/${id}/manifest`,
   bundle: (id: string) => `/v1/sessions/${id}/bundle`,

@@ -264,6 +264,12 @@ export class GatewayClient implements AsyncDisposable {
     return this.json(CutAckSchema, { method: 'POST', path: PATHS.cuts(id), body }, signal);
   }
 
+  /** @param pieces what the gateway has lost, as `encodeRepair` makes it */
+  repair(id: string, pieces: Uint8Array, signal: AbortSignal): Promise<CutsReply> {
+    const body = { type: 'application/octet-stream', content: pieces };
+    return this.json(CutsReply, { method: 'POST', path: PATHS.repair(id), body }, signal);
+  }
+
   /** No cuts after this. */
   seal(id: string, signal: AbortSignal): Promise<SealReply> {
     return this.json(SealReply, { method: 'POST', path: PATHS.seal(id) }, signal);

@@ -2,19 +2,34 @@
 import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import type { SessionReading } from '../recording/read-session.ts';
+import { directionName, lostText } from '../recording/repair.ts';
 import { buildTimeline } from '../replay/build-timeline.ts';
 import { loadReplays } from '../replay/connector.ts';
-import type { ReplayLimits } from '../replay/replay-limits.ts';
+import { REPLAY_LIMITS, type ReplayLimits } from '../replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../replay/timeline.ts';
 import type { TerminalTrack } from '../replay/track.ts';
 
 const replays = await loadReplays(CONNECTORS);
 
-export function timelineOf(
+export function* timelineOf(
   reading: SessionReading,
-  limits?: ReplayLimits,
+  limits: ReplayLimits = REPLAY_LIMITS,
 ): Generator<TimelineEntry> {
-  return buildTimeline(reading.timeline(), replays, limits);
+  yield* buildTimeline(reading.timeline(), replays, limits);
+  // Behind the rest, and read by nothing: a client can invent them.
+  for (const { stream, direction, offset, timeMs, bytes } of reading.lost()) {
+    const range = { stream, from: offset, to: offset + bytes.length };
+    const kept = bytes.subarray(0, limits.outputLength);
+    yield {
+      type: 'lost',
+      timeMs,
+      ...range,
+      direction: directionName(direction),
+      claim: lostText({ ...range, direction }),
+      text: new TextDecoder().decode(kept),
+      more: bytes.length - kept.length,
+    };
+  }
 }
 
 /** @throws HoopError HOOP_USAGE */

@@ -41,7 +41,7 @@ export function buildManifest(input: ManifestInput): Manifest {
     gatewayFrames: facts.frames,
     owners: [{ nodeKey: certificate.gatewayKey, term: 1, fromCut: 0 }],
     log: undefined,
-    lost: [],
+    lost: facts.lost,
     clientJournalSha256: input.clientJournalSha256,
     startedMs: facts.startedMs,
     endedMs: facts.endedMs,

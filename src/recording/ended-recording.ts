@@ -11,6 +11,7 @@ import { isMissing } from '../home.ts';
 import { type Bundle, buildBundle } from './build-bundle.ts';
 import { buildManifest, type ManifestInput } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
+import { checkRepair } from './check-repair.ts';
 import { encodeRecordedCut, type GatewayCut } from './cut.ts';
 import { CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import {
@@ -46,6 +47,7 @@ import {
   recordingDirectory,
 } from './recording-store.ts';
 import { appendFrames, type FrameToAppend } from './recover-recording.ts';
+import { encodeRepairPiece } from './repair.ts';
 import { SignedCuts } from './signed-cuts.ts';
 import type { CutProposal, EndReason } from './types.ts';
 
@@ -128,6 +130,7 @@ export class EndedRecording {
       v: 1,
       state: this.#manifest === undefined ? sealed : 'complete',
       recorded: [...scan.offsets.values()].sort((a, b) => a.stream - b.stream),
+      lost: [...scan.lost],
       agreed: agreed.length,
       ...(lastAck === undefined ? {} : { lastAck }),
     };
@@ -136,6 +139,21 @@ export class EndedRecording {
   /** @throws HoopError HOOP_SESSION_ENDED when the recording is sealed */
   acceptCut(cut: CutProposal): Promise<CutOutcome> {
     return this.#serial(() => this.#acceptCut(cut));
+  }
+
+  /**
+   * What the client has sent back of the end that this gateway's disk has lost. It is kept as the
+   * client's word: no cut covers it.
+   * @param request as `encodeRepair` makes it
+   * @throws HoopError HOOP_REPAIR_REFUSED, HOOP_SESSION_ENDED when the recording is sealed
+   */
+  repair(request: Uint8Array): Promise<CutsReply> {
+    return this.#serial(async () => {
+      const { clientKey } = this.#certificate;
+      const pieces = checkRepair(request, this.#opened.scan, clientKey);
+      await this.#append(pieces.map((piece) => ['repair', encodeRepairPiece(piece)] as const));
+      return this.position();
+    });
   }
 
   /**
@@ -322,6 +340,7 @@ export class EndedRecording {
       endedMs: scan.end?.endedMs ?? this.#endedMs(),
       endReason: this.endReason,
       maskedValues: scan.events.maskedValues,
+      lost: [...scan.lost],
       streams: [
         { stream: 0, kind: 'evidence' },
         ...streams.map(([stream, kind]) => ({ stream, kind })),

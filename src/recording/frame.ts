@@ -41,7 +41,7 @@ export const FRAME_TYPES = {
   gap: 4,
   recovered: 5,
   group: 6,
-  /** Kept free for bytes that the gateway has lost and the client sends back; nothing writes it yet. */
+  /** Bytes that the gateway has lost and the client has sent back: repair.ts. */
   repair: 7,
   end: 127,
 } as const;

@@ -60,7 +60,7 @@ export interface Manifest {
   readonly owners: readonly Owner[];
   /** Where a log has the session; this version keeps none. */
   readonly log: { readonly origin: string; readonly openIndex: number } | undefined;
-  /** Kept free for what the gateway has lost and the client has sent back; empty so far. */
+  /** What the gateway has lost and the client has sent back, in order; repair.ts. */
   readonly lost: readonly LostRange[];
   /** Of the client's own record; absent when the gateway signs alone. */
   readonly clientJournalSha256: Uint8Array | undefined;

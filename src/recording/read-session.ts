@@ -11,9 +11,10 @@ import { parseCanonicalJson } from './canonical-json.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { ChunkMap, chunkPlaces } from './chunk-map.ts';
 import type { DataBody } from './data-body.ts';
-import { readEventsMember } from './events-member.ts';
+import { type EventsRecord, readEventsMember } from './events-member.ts';
 import { EvidenceLines } from './evidence-lines.ts';
 import type { Manifest } from './manifest.ts';
+import { decodeRepairPiece, type RepairPiece } from './repair.ts';
 import {
   CONTROL_STREAM,
   type Direction,
@@ -64,6 +65,8 @@ export interface SessionReading {
   readonly streams: readonly StreamReading[];
   readonly events: readonly TimedEvent[];
   readonly evidence: readonly TimedEvidence[];
+  /** What the gateway has lost and the client says it was: nothing else may rest on it. */
+  lost(): Iterable<RepairPiece>;
   /** Everything, in the order in which it was recorded; stream 0 as evidence lines. */
   timeline(): Iterable<TimelineItem>;
 }
@@ -97,6 +100,7 @@ export function readSession(source: BundleSource): SessionReading {
       })),
       events: items.filter((item) => item.type === 'event'),
       evidence: items.filter((item) => item.type === 'evidence'),
+      lost: () => reader.lost(),
       timeline: () => reader.timeline(true),
     };
   });
@@ -141,14 +145,24 @@ class SessionReader {
     }
   }
 
+  *lost(): Generator<RepairPiece> {
+    for (const record of this.#all()) {
+      if (record.type === 'frame' && record.header.type === 'repair') {
+        yield decodeRepairPiece(record.body);
+      }
+    }
+  }
+
+  #all(): Generator<EventsRecord> {
+    const { offset: base, size } = this.#member;
+    return readEventsMember(size, (offset, length) => this.#source.read(base + offset, length));
+  }
+
   *#records(
     wanted: (stream: number) => boolean,
   ): Generator<Extract<TimelineItem, { type: 'data' | 'event' }>> {
-    const { offset: base, size } = this.#member;
     let startMs = 0;
-    const read = (offset: number, length: number): Uint8Array =>
-      this.#source.read(base + offset, length);
-    for (const record of readEventsMember(size, read)) {
+    for (const record of this.#all()) {
       if (record.type === 'segment') {
         startMs = record.header.startMs;
         continue;

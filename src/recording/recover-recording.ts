@@ -46,7 +46,7 @@ export async function recoverRecording(options: ScanOptions): Promise<ScannedRec
   return await scanRecording(options);
 }
 
-export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'end', FrameBody];
+export type FrameToAppend = readonly ['event' | 'cut' | 'recovered' | 'repair' | 'end', FrameBody];
 
 /** Appends to a recording that is not being written, in a segment of its own, and syncs. */
 export async function appendFrames(

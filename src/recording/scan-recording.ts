@@ -19,12 +19,14 @@ import { type FrameHeader, openFrame, segmentKey } from './frame.ts';
 import { eventKeyOf, FrameDigests } from './frame-digest.ts';
 import { decodeGroup } from './group-body.ts';
 import { HeadChain } from './head-chain.ts';
+import type { LostRange } from './manifest.ts';
 import { type EndBody, EndBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
 import { readSegment, type SegmentPart } from './read-segment.ts';
+import { decodeRepairPiece, RepairedRanges } from './repair.ts';
 import { decodeSegmentHeader, type SegmentHeader } from './segment-header.ts';
 import { segmentName } from './segment-writer.ts';
-import type { RecordingEvent, RecordingPoint, StreamOffsets } from './types.ts';
+import { type RecordingEvent, type RecordingPoint, type StreamOffsets, UP } from './types.ts';
 
 /**
  * What is opened, checked and hashed in one turn: some ten milliseconds. A gateway does this at the
@@ -49,6 +51,10 @@ export interface ScannedRecording {
   /** Recorded bytes of each stream, by number. */
   readonly offsets: ReadonlyMap<number, StreamOffsets>;
   readonly cuts: readonly GatewaysCut[];
+  /** What the client has sent back, by place. */
+  readonly lost: readonly LostRange[];
+  /** The process that wrote it died: its disk may have lost what came last. */
+  readonly isRecovered: boolean;
   /** Of these, agreed on after the session had ended. */
   readonly lateCuts: number;
   readonly events: ScannedEvents;
@@ -131,6 +137,11 @@ class Scan {
   readonly #offsets = new Map<number, StreamOffsets>();
   readonly #cuts: GatewaysCut[] = [];
   readonly #streams = new Map<number, StreamKind>();
+  readonly #repaired = new RepairedRanges((stream, direction) => {
+    const { up, down } = this.#offsets.get(stream) ?? { up: 0, down: 0 };
+    return direction === UP ? up : down;
+  });
+  #isRecovered = false;
   #lateCuts = 0;
   #close: ScannedEvents['close'];
   #maskedValues = 0;
@@ -224,6 +235,8 @@ class Scan {
       index: this.#index,
       offsets: this.#offsets,
       cuts: this.#cuts,
+      lost: this.#repaired.ranges,
+      isRecovered: this.#isRecovered,
       lateCuts: this.#lateCuts,
       events: {
         streams: this.#streams,
@@ -260,6 +273,7 @@ class Scan {
     if (header.type === 'recovered') {
       // The process died some time after what it wrote last; later times are the recovery's.
       this.#closedMs ||= this.#lastMs;
+      this.#isRecovered = true;
     }
     this.#lastMs = this.#timeMs(segment, header);
     this.#eventBytes += eventRecordLength(header, body);
@@ -289,7 +303,8 @@ class Scan {
         this.#end = parseShape(EndBodyShape, parseCanonicalJson(body, 'an end'), 'an end');
         return;
       case 'repair':
-        throw new FormatError(`frame ${header.seq} is of a kind that is not written yet`);
+        this.#repaired.take(decodeRepairPiece(body));
+        return;
       case 'gap':
       case 'recovered':
         return;
@@ -314,6 +329,9 @@ class Scan {
   #data(segment: number, data: DataBody, position: number): void {
     const { stream, direction, offset, bytes } = data;
     const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
+    if (this.#repaired.ranges.length > 0) {
+      throw new FormatError(`stream ${stream} goes on behind a repair`);
+    }
     if (offset !== (direction === 0 ? before.up : before.down)) {
       throw new FormatError(`stream ${stream} has a gap at ${offset}`);
     }

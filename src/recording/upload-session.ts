@@ -16,8 +16,10 @@ import type { SigningKey } from './ed25519.ts';
 import { sameBytes, utf8 } from './encoding.ts';
 import type { JournalRecord } from './journal-records.ts';
 import { encodeProposed } from './journal-records.ts';
-import { decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
+import { decodeManifest, encodeManifest, type LostRange, MANIFEST_TYPE } from './manifest.ts';
 import { appendToJournal, type OpenedJournal, openJournal } from './open-journal.ts';
+import { encodeRepair, sameRanges } from './repair.ts';
+import { piecesOf, rangesToSendBack } from './send-back.ts';
 import {
   claimSpool,
   isClaimedByOther,
@@ -28,6 +30,7 @@ import {
   spoolDirectory,
   writeReceipt,
 } from './spool.ts';
+import { endsOf } from './stream-ends.ts';
 import {
   type AgreedCut,
   type CutAck,
@@ -47,12 +50,16 @@ export interface LiveWitness {
   owed(): StreamOffsets[];
   /** Of what no agreed cut covers. */
   leaves(places: readonly ChunkPlace[]): Uint8Array;
+  /** The same; views that are valid until more of it is covered. */
+  bytes(stream: number, direction: Direction, from: number, to: number): Uint8Array[];
 }
 
 /** The gateway's HTTP API, as far as this needs it. */
 export interface UploadTransport {
   position(session: string, signal: AbortSignal): Promise<CutsReply>;
   proposeCut(session: string, cut: CutProposal, signal: AbortSignal): Promise<CutAck>;
+  /** @param pieces as `encodeRepair` makes them */
+  repair(session: string, pieces: Uint8Array, signal: AbortSignal): Promise<CutsReply>;
   seal(session: string, signal: AbortSignal): Promise<SealReply>;
   putManifest(session: string, envelope: string, signal: AbortSignal): Promise<string>;
 }
@@ -75,6 +82,8 @@ export interface UploadReceipt {
   readonly cuts: number;
   /** Bytes that the gateway recorded and this side never confirmed, e.g. lost with the connection. */
   readonly hasUnconfirmedTail: boolean;
+  /** Bytes that the gateway had lost and was given back: this side's word alone. */
+  readonly sentBack: number;
 }
 
 /**
@@ -129,8 +138,12 @@ class Upload {
       throw new SpoolInUse();
     }
     const owed = [...found.owed, ...(this.#options.live?.owed() ?? [])];
-    const journal = await this.#settleCuts(found, position);
+    const journal = await this.#settleCuts(found, position, owed);
+    const lost = await this.#sendBack(position, owed);
     const { facts, keptUntilMs } = await gateway.seal(session, signal);
+    if (!sameRanges(facts.lost, lost)) {
+      throw mismatch('the gateway does not say what it was given back');
+    }
     const { ledger } = journal;
     const manifest = buildManifest({
       certificate: this.#certificate,
@@ -142,7 +155,7 @@ class Upload {
       clientJournalSha256: journal.sha256,
       interim: false,
     });
-    checkNothingIsGone(owed, manifest.streams);
+    checkNothingIsGone(owed, manifest.streams, manifest.lost);
     if (manifest.gatewayFrames <= (journal.agreed.at(-1)?.ack.frames ?? 0)) {
       throw mismatch('the gateway’s recording ends before a cut that it has signed');
     }
@@ -156,7 +169,11 @@ class Upload {
   }
 
   /** Brings both sides to the same last cut. */
-  async #settleCuts(found: OpenedJournal, position: CutsReply): Promise<OpenedJournal> {
+  async #settleCuts(
+    found: OpenedJournal,
+    position: CutsReply,
+    owed: readonly StreamOffsets[],
+  ): Promise<OpenedJournal> {
     let journal = found;
     const ours = journal.agreed.length;
     if (position.agreed < ours || position.agreed > ours + 1) {
@@ -171,8 +188,11 @@ class Upload {
       }
       journal = await this.#agree(journal, { proposal: pending, ack: position.lastAck });
     } else if (pending !== undefined && position.state === 'ended') {
-      // It would refuse it, and call that a dispute.
-      checkNothingIsGone(pending.streams, position.recorded);
+      if (isGone(pending.streams, position.recorded)) {
+        // It would refuse it, and call that a dispute. No other cut of its number is signed here.
+        this.#toSendBack(position, owed);
+        return journal;
+      }
       journal = await this.#offer(journal, pending);
     }
     if (position.state !== 'ended') {
@@ -190,6 +210,43 @@ class Upload {
       throw new SpoolInUse();
     }
     return await this.#offer(appended, proposal);
+  }
+
+  /**
+   * What the gateway's disk has lost goes back from memory, once.
+   * @returns what the manifest must say of it
+   */
+  async #sendBack(
+    position: CutsReply,
+    owed: readonly StreamOffsets[],
+  ): Promise<readonly LostRange[]> {
+    const { gateway, session, signal, live, nowMs = Date.now } = this.#options;
+    const ranges = this.#toSendBack(position, owed);
+    if (position.lost.length > 0) {
+      // An earlier answer was lost, or the process that sent it was killed.
+      return position.lost;
+    }
+    if (ranges.length === 0 || live === undefined || position.state !== 'ended') {
+      return [];
+    }
+    const pieces = piecesOf(ranges, (...place) => live.bytes(...place), {
+      key: this.#sessionKey,
+      session,
+      timeMs: nowMs(),
+    });
+    const { lost } = await gateway.repair(session, encodeRepair(pieces), signal);
+    return lost;
+  }
+
+  /** @throws HoopError HOOP_EVIDENCE_MISMATCH when what is gone cannot be sent back, or not all was taken */
+  #toSendBack(position: CutsReply, owed: readonly StreamOffsets[]): LostRange[] {
+    const { live } = this.#options;
+    const canSend = live !== undefined && position.state === 'ended';
+    const ranges = canSend ? rangesToSendBack(live.offsets(), owed, position) : [];
+    if (position.lost.length > 0 || ranges === undefined || ranges.length === 0) {
+      checkNothingIsGone(owed, position.recorded, position.lost);
+    }
+    return ranges ?? [];
   }
 
   /** What both sides have and no cut covers. */
@@ -274,10 +331,11 @@ class Upload {
 function checkNothingIsGone(
   owed: readonly StreamOffsets[],
   theirs: readonly StreamOffsets[],
+  lost: readonly LostRange[],
 ): void {
-  const recorded = new Map(theirs.map((offsets) => [offsets.stream, offsets]));
+  const ends = endsOf(theirs, lost);
   for (const { stream, up, down } of owed) {
-    const { up: theirUp, down: theirDown } = recorded.get(stream) ?? { up: 0, down: 0 };
+    const [theirUp, theirDown] = [ends(stream, UP), ends(stream, DOWN)];
     if (down > theirDown) {
       throw mismatch(
         `the gateway has recorded ${down - theirDown} bytes less of stream ${stream} than came from it`,
@@ -291,12 +349,24 @@ function checkNothingIsGone(
   }
 }
 
+function isGone(owed: readonly StreamOffsets[], theirs: readonly StreamOffsets[]): boolean {
+  const ends = endsOf(theirs);
+  return owed.some(({ stream, up, down }) => up > ends(stream, UP) || down > ends(stream, DOWN));
+}
+
 function receiptOf(envelope: string): UploadReceipt {
-  const { session, endReason, cuts } = decodeManifest(
+  const { session, endReason, cuts, lost } = decodeManifest(
     decodeEnvelope(utf8(envelope), 'the countersigned manifest'),
   );
   const agreed = cuts.filter(({ client }) => client !== undefined).length;
-  return { session, envelope, endReason, cuts: agreed, hasUnconfirmedTail: agreed < cuts.length };
+  return {
+    session,
+    envelope,
+    endReason,
+    cuts: agreed,
+    hasUnconfirmedTail: agreed < cuts.length,
+    sentBack: lost.reduce((sum, { from, to }) => sum + to - from, 0),
+  };
 }
 
 function mismatch(message: string): HoopError {

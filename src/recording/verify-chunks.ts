@@ -12,6 +12,7 @@ import { verifyEd25519 } from './ed25519.ts';
 import { sameBytes, toHex } from './encoding.ts';
 import type { ManifestCut } from './manifest.ts';
 import { CompactRange, HASH_LENGTH } from './merkle-tree.ts';
+import { lostText } from './repair.ts';
 import type { RecordingPoint, StreamOffsets } from './types.ts';
 import type { VerifyReport } from './verify-report.ts';
 
@@ -234,7 +235,7 @@ function verifyStreams({ manifest }: BundleContents, report: VerifyReport): void
   const bytes = manifest.streams.reduce((sum, { up, down }) => sum + up + down, 0);
   const text = `${counted(bytes, 'byte')} in ${counted(manifest.streams.length, 'stream')}, without gaps`;
   if (problems.length === 0 && manifest.lost.length > 0) {
-    report.add('streams', 'incomplete', 'not checked: lost bytes, as a later version lists them');
+    report.add('streams', 'incomplete', manifest.lost.map(lostText).join('; '));
     return;
   }
   report.conclude('streams', problems, text);

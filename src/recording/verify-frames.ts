@@ -11,12 +11,14 @@ import { encodeRecordedCut } from './cut.ts';
 import { sameBytes, toBase64 } from './encoding.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
 import type { FrameHeader } from './frame.ts';
-import { type Committed, FrameDigests } from './frame-digest.ts';
+import { type Committed, type DataPlace, FrameDigests } from './frame-digest.ts';
 import { HeadChain } from './head-chain.ts';
 import type { ManifestCut } from './manifest.ts';
 import { EndBodyShape, RecoveredBodyShape } from './notice-bodies.ts';
 import { parseShape } from './parse-shape.ts';
+import { decodeRepairPiece, isRepairSignedBy, RepairedRanges, sameRanges } from './repair.ts';
 import type { SegmentHeader } from './segment-header.ts';
+import { endsOf } from './stream-ends.ts';
 import type { RecordingPoint } from './types.ts';
 import { VerifiedPlaces } from './verified-places.ts';
 import type { VerifyReport } from './verify-report.ts';
@@ -52,8 +54,6 @@ export function verifyFrames(contents: BundleContents, report: VerifyReport): Re
     report.add('head chain', 'incomplete', `${withheld} of ${counted(frames, 'event')} withheld`);
   } else if (keys?.eventKey === undefined) {
     report.add('head chain', 'incomplete', 'only the chain was checked: no key for the events');
-  } else if (walk.later > 0) {
-    report.add('head chain', 'incomplete', 'not checked: frames of a later version');
   } else if (gaps > 0) {
     report.add('head chain', 'incomplete', `the gateway itself reports ${counted(gaps, 'gap')}`);
   } else {
@@ -72,18 +72,19 @@ class FrameWalk {
   #cuts = 0;
   #maskedValues = 0;
   #ended = false;
+  #isRecovered = false;
+  readonly #repaired: RepairedRanges;
   readonly points: RecordingPoint[] = [];
   frames = 0;
   withheld = 0;
   gaps = 0;
-  /** Frames that only a later version can check. */
-  later = 0;
 
   constructor(contents: BundleContents) {
     const { keys, manifest } = contents;
     this.#contents = contents;
     this.#digests = keys?.eventKey === undefined ? undefined : new FrameDigests(keys.eventKey);
     this.#places = new VerifiedPlaces(manifest);
+    this.#repaired = new RepairedRanges(endsOf(manifest.streams));
   }
 
   /** @throws FormatError that names the frame */
@@ -138,6 +139,9 @@ class FrameWalk {
     if (this.#maskedValues !== manifest.maskedValues) {
       throw new FormatError('the events count other masked values than the manifest');
     }
+    if (!sameRanges(this.#repaired.ranges, manifest.lost)) {
+      throw new FormatError('the events have other bytes of the client alone than the manifest');
+    }
     this.#places.finish();
   }
 
@@ -175,12 +179,12 @@ class FrameWalk {
   #takeBody(record: Exclude<EventsRecord, { type: 'segment' }>): void {
     switch (record.type) {
       case 'data':
-        this.#places.data({ ...record.data, length: record.length });
+        this.#data({ ...record.data, length: record.length });
         return;
       case 'group':
         for (const part of record.records) {
           if (part.type === 'data') {
-            this.#places.data({ ...part.data, length: part.length });
+            this.#data({ ...part.data, length: part.length });
           } else {
             this.#event(record.header, part.body);
           }
@@ -208,10 +212,11 @@ class FrameWalk {
         this.gaps += 1;
         return;
       case 'recovered':
+        this.#isRecovered = true;
         this.gaps += isDamaged(body) ? 1 : 0;
         return;
       case 'repair':
-        this.later += 1;
+        this.#repair(header, body);
         return;
       case 'end': {
         const end = parseShape(EndBodyShape, parseCanonicalJson(body, 'the end'), 'the end');
@@ -223,6 +228,26 @@ class FrameWalk {
         return;
       }
     }
+  }
+
+  #data(place: DataPlace): void {
+    if (this.#repaired.ranges.length > 0) {
+      throw new FormatError(`stream ${place.stream} goes on behind a repair`);
+    }
+    this.#places.data(place);
+  }
+
+  /** The client's word alone: that it is, and where, is what is checked. */
+  #repair(header: FrameHeader, body: Uint8Array): void {
+    const { manifest, certificate } = this.#contents;
+    const piece = decodeRepairPiece(body);
+    if (!this.#isRecovered && this.withheld === 0) {
+      throw new FormatError(`event ${header.seq} repairs what was not lost`);
+    }
+    if (!isRepairSignedBy(certificate.clientKey, manifest.session, piece)) {
+      throw new FormatError(`event ${header.seq} is a repair that the client has not signed`);
+    }
+    this.#repaired.take(piece);
   }
 
   #event(header: FrameHeader, body: Uint8Array): void {

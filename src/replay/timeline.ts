@@ -22,6 +22,7 @@ export type TimelineEntry =
   | Prompt
   | Evidence
   | Dispute
+  | Lost
   | Unreadable;
 
 interface SessionOpened extends Extract<RecordingEvent, { type: 'session.open' }> {
@@ -311,6 +312,23 @@ interface Dispute {
   readonly epoch: number;
   readonly ours: string;
   readonly theirs: string;
+}
+
+/** Bytes that are in no cut: the gateway lost them, and what they were is the client's word alone. */
+interface Lost {
+  readonly type: 'lost';
+  /** By the clock of the client, when it sent them back. */
+  readonly timeMs: number;
+  readonly stream: number;
+  readonly direction: 'up' | 'down';
+  readonly from: number;
+  readonly to: number;
+  /** Who says so. */
+  readonly claim: string;
+  /** How they begin, as UTF-8; not read as messages of any protocol. */
+  readonly text: string;
+  /** Bytes that `text` leaves out. */
+  readonly more: number;
 }
 
 /** A connection whose bytes are not what the protocol allows; it is not read any further. */

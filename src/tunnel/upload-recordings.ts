@@ -214,8 +214,11 @@ async function isOwn(
   }
 }
 
-function signedText({ cuts, hasUnconfirmedTail }: UploadReceipt): string {
-  return hasUnconfirmedTail
+function signedText({ cuts, hasUnconfirmedTail, sentBack }: UploadReceipt): string {
+  const signed = hasUnconfirmedTail
     ? `signed by both sides up to cut ${cuts}, then by the gateway only`
     : 'signed by both sides';
+  return sentBack === 0
+    ? signed
+    : `${signed}; ${sentBack} bytes that the gateway had lost were sent back, as this side’s word alone`;
 }

@@ -115,7 +115,7 @@ const MARK_WIDTH = 12;
 
 function listMark(entry: TimelineEntry): { text: string; tone: keyof Style } {
   if (entry.type !== 'statement') {
-    return { text: '', tone: entry.type === 'unreadable' ? 'red' : 'dim' };
+    return { text: '', tone: entry.type === 'unreadable' || entry.type === 'lost' ? 'red' : 'dim' };
   }
   const { sign, word, tone } = markOf(entry);
   return entry.outcome === 'ok' && isMasked(entry)

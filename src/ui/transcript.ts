@@ -1,7 +1,7 @@
 /** A recorded session as plain text, entry by entry: for pipes, files and `--no-tui`. */
 import { actorName } from '../policy/actor-name.ts';
 import type { TimelineEntry } from '../replay/timeline.ts';
-import { plain } from './printable.ts';
+import { plain, plainLines } from './printable.ts';
 import { promptHead, promptLines } from './prompt-lines.ts';
 import { runText } from './session-table.ts';
 import {
@@ -118,6 +118,14 @@ export function transcriptLines(entry: TimelineEntry, options: TranscriptOptions
       return isSaidElsewhere(entry) ? [] : prose(`${entry.kind}: ${plain(entry.message)}`);
     case 'dispute':
       return [line(style.red(`the two sides disagree after cut ${entry.epoch}`))];
+    case 'lost':
+      return [
+        ...prose(`${entry.claim}: ${byteCount(entry.to - entry.from)}`).map(style.red),
+        ...plainLines(entry.text)
+          .split('\n')
+          .map((text) => INDENT + text),
+        ...(entry.more > 0 ? [`${INDENT}… ${byteCount(entry.more)} more`] : []),
+      ];
     case 'unreadable': {
       const where = `connection ${entry.stream} (${entry.direction}, from byte ${entry.offset})`;
       return [line(style.red(`${where} cannot be read: ${plain(entry.message)}`))];

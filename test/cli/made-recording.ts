@@ -148,6 +148,7 @@ export async function makeRecording(
       gateway: {
         position: async () => ended.position(),
         proposeCut: () => Promise.reject(new Error('all cuts were agreed on')),
+        repair: () => Promise.reject(new Error('nothing was lost')),
         seal: () => ended.seal(),
         putManifest: (_session, envelope) => ended.countersign(envelope),
       },

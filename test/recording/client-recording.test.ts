@@ -242,6 +242,7 @@ describe('upload', () => {
     const transport = {
       position: never,
       proposeCut: never,
+      repair: never,
       seal: never,
       putManifest: never,
     };

@@ -193,7 +193,7 @@ describe('a gateway whose files were cut off', () => {
     await pair.client.close();
   });
 
-  test('nor for what it had said was on its disk, if only that is gone', async () => {
+  test('nor for what it had said was on its disk, if only that is gone and nothing can go back', async () => {
     const pair = await SessionPair.open(bench);
     pair.openStream(1);
     pair.up(1, randomBytes(10));
@@ -205,6 +205,8 @@ describe('a gateway whose files were cut off', () => {
     truncateSync(file, statSync(file).size - 50);
     await pair.client.close();
     const gateway = await pair.transport();
+    // Before that the client would send it back: repair.test.ts.
+    await gateway.ended.seal();
     const options = { directory: bench.spools, session: pair.session, gateway, signal: signal() };
     await expect(uploadSession({ ...options, live: pair.client })).rejects.toMatchObject({
       code: 'HOOP_EVIDENCE_MISMATCH',

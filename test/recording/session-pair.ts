@@ -239,6 +239,7 @@ export function transportTo(
       }
       return outcome.ack;
     },
+    repair: (_session, pieces) => ended.repair(pieces),
     seal: () => ended.seal(),
     putManifest: (_session, envelope) => ended.countersign(envelope),
   };

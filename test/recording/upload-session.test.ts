@@ -83,6 +83,7 @@ test('an upload after a break sends a cut, a seal and a manifest, and none of th
     gateway: {
       position: (id) => counted('position', undefined, gateway.position(id, signal)),
       proposeCut: (id, cut) => counted('cut', cut, gateway.proposeCut(id, cut, signal)),
+      repair: (id, pieces) => counted('repair', pieces, gateway.repair(id, pieces, signal)),
       seal: (id) => counted('seal', undefined, gateway.seal(id, signal)),
       putManifest: (id, text) => counted('manifest', text, gateway.putManifest(id, text, signal)),
     },

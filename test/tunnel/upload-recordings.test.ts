@@ -51,6 +51,7 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
       return client.position(...call);
     },
     proposeCut: client.proposeCut.bind(client),
+    repair: client.repair.bind(client),
     seal: client.seal.bind(client),
     putManifest: client.putManifest.bind(client),
   });

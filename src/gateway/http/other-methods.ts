@@ -34,6 +34,7 @@ const METHODS: readonly (readonly [string, string])[] = [
   [BLOCK_PATHS.blocks, 'GET, POST'],
   [BLOCK_PATHS.block(':id'), 'DELETE'],
   [PATHS.cuts(':id'), 'GET, POST'],
+  [PATHS.repair(':id'), 'POST'],
   [PATHS.seal(':id'), 'POST'],
   [PATHS.manifest(':id'), 'POST'],
   [PATHS.bundle(':id'), 'GET'],

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { type CutAckSchema, CutProposalSchema, type CutsReply } from '../../api/control.ts';
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
+import { MAX_REPAIR_REQUEST } from '../../recording/repair.ts';
 import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { decodeText, readBody, readJson } from '../http/http-body.ts';
 import { json, text } from '../http/http-replies.ts';
@@ -52,7 +53,13 @@ export function addRecordingRoutes(
     alsoRuns(async (c, who) => {
       const { id } = (await sessionOf(c, who, 'own')).summary;
       if (sessions.find(id)?.isEnding === false) {
-        const live: CutsReply = { v: API_VERSION, state: 'live', recorded: [], agreed: 0 };
+        const live: CutsReply = {
+          v: API_VERSION,
+          state: 'live',
+          recorded: [],
+          lost: [],
+          agreed: 0,
+        };
         return json(live);
       }
       return json(await ended.use(await endedOf(c, who), (recording) => recording.position()));
@@ -70,6 +77,16 @@ export function addRecordingRoutes(
         });
       }
       return json(outcome.ack satisfies z.infer<typeof CutAckSchema>);
+    }),
+  );
+  app.post(
+    PATHS.repair(':id'),
+    alsoRuns(async (c, who) => {
+      const pieces = await readBody(c.req.raw, MAX_REPAIR_REQUEST);
+      const id = await endedOf(c, who);
+      const reply = await ended.use(id, (recording) => recording.repair(pieces));
+      c.get('log').warn('session.repaired', { session: id, bytes: pieces.length });
+      return json(reply);
     }),
   );
   app.post(

@@ -88,6 +88,7 @@ describe('without a login', () => {
     ['POST', PATHS.end(NO_SESSION)],
     ['GET', PATHS.cuts(NO_SESSION)],
     ['POST', PATHS.cuts(NO_SESSION)],
+    ['POST', PATHS.repair(NO_SESSION)],
     ['POST', PATHS.seal(NO_SESSION)],
     ['POST', PATHS.manifest(NO_SESSION)],
     ['GET', PATHS.bundle(NO_SESSION)],
