@@ -31,7 +31,7 @@ function fields(message: string, detail: string): ReadonlyMap<string, string> {
   ]);
 }
 
-function redacted(message: string, detail: string): readonly [string?, string?] | undefined {
+function redacted(message: string, detail: string): readonly (string | undefined)[] | undefined {
   const body = encodeErrorResponse({ fields: fields(message, detail) }, BYTES).subarray(HEADER);
   const bytes = redactError(body, DETECTING);
   if (bytes === undefined) return undefined;
