@@ -68,7 +68,9 @@ interface Options {
 /** `hoop run -- COMMAND` in the project of the person, in the fence unless it says otherwise. */
 async function run(command: readonly string[], options: Options = {}): Promise<HoopRun> {
   const { fence = true, flags = [], variables = {}, cwd = project, input } = options;
-  const args = ['run', '--target', 'prod-db', ...(fence ? ['--fence'] : []), ...flags];
+  // What other tests have changed in the project would keep a run without a fence from starting.
+  const around = fence ? '--fence' : '--keep-changes';
+  const args = ['run', '--target', 'prod-db', around, ...flags];
   const child = spawn(process.execPath, [LAUNCHER, ...args, '--', ...command], {
     cwd,
     env: {
