@@ -149,6 +149,11 @@ export class PolicyRepo {
     };
   }
 
+  /** Whether `commit` is known here, and is `ancestor` or comes after it. */
+  follows(commit: string, ancestor: string, signal: AbortSignal): Promise<boolean> {
+    return this.#inTurn(() => this.#clone.follows(commit, ancestor, signal));
+  }
+
   async #consider(tip: string, signal: AbortSignal): Promise<void> {
     if (tip === this.#inForce?.commit) {
       return;

@@ -36,6 +36,8 @@ export interface GatewayBenchOptions {
   readonly connectors?: GatewayOptions['connectors'];
   readonly searchWorker?: URL;
   readonly startWithoutPolicy?: boolean;
+  /** Absent: the file in its data directory. */
+  readonly store?: GatewayOptions['store'];
 }
 
 export interface GatewayBench extends AsyncDisposable {
@@ -171,6 +173,7 @@ ${options.config ?? ''}`;
         version: '0.0.0-test',
         clock: () => Date.now() + clock.offsetMs,
         freePercent: () => disk.freePercent,
+        ...(options.store === undefined ? {} : { store: options.store }),
         ...(options.headersTimeoutMs === undefined
           ? {}
           : { headersTimeoutMs: options.headersTimeoutMs }),

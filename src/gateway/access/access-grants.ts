@@ -15,7 +15,19 @@ import type { Principal, TemporaryGrant } from '../../policy/types.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { utcTime } from '../base/utc-time.ts';
-import { integer, nullable, optionalText, type Store, sql, text } from '../store/store.ts';
+import { tellNodes } from '../nodes/node-changes.ts';
+import {
+  change,
+  integer,
+  nullable,
+  optionalText,
+  type Sql,
+  type SqlValues,
+  type Store,
+  sql,
+  text,
+  type Work,
+} from '../store/store.ts';
 
 export type AccessEnd = 'expired' | 'revoked' | 'policy';
 
@@ -95,7 +107,7 @@ export class AccessGrants implements Disposable {
    */
   async give(grant: Omit<AccessGrant, 'ended'>): Promise<void> {
     const { holder } = grant;
-    const added = await this.#options.store.change(INSERT, {
+    const added = await this.#change(INSERT, {
       id: grant.id,
       policy: grant.policy,
       definition: grant.definition,
@@ -123,6 +135,35 @@ export class AccessGrants implements Disposable {
     });
     this.#tell(given);
     this.endDue();
+  }
+
+  /** Another node has given something, or ended it. */
+  async heard(): Promise<void> {
+    const before = [...this.#live.keys()];
+    const given = (await this.#options.store.all(LIVE)).map(accessGrant);
+    for (const grant of given) {
+      // What ended here a moment ago may not be in the store yet.
+      if (this.#seen.has(grant.id)) continue;
+      this.#keep(grant);
+      this.#tell(grant);
+    }
+    const ids = new Set(given.map(({ id }) => id));
+    for (const id of before) {
+      const row = ids.has(id) ? undefined : await this.#options.store.get(FIND, { id });
+      const ended = row && accessGrant(row);
+      if (ended?.ended === undefined || !this.#live.delete(id)) continue;
+      this.#see(ended);
+      this.#tell(ended);
+    }
+    this.endDue();
+  }
+
+  #change(sql: Sql, values: SqlValues): Promise<number> {
+    return this.#options.store.transaction(function* (): Work<number> {
+      const changed = yield* change(sql, values);
+      if (changed > 0) yield* tellNodes('grants');
+      return changed;
+    });
   }
 
   /** Those that hold now for this person on this target. */
@@ -260,7 +301,7 @@ export class AccessGrants implements Disposable {
     this.#isWriting = true;
     for (const [id, { ms, how, by }] of this.#unwritten) {
       try {
-        await this.#options.store.change(END, { id, ms, how, by: nullable(by) });
+        await this.#change(END, { id, ms, how, by: nullable(by) });
         this.#unwritten.delete(id);
       } catch (error) {
         this.#options.log.error('index.write_failed', errorFields(error));

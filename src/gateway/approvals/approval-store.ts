@@ -4,6 +4,7 @@ import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../api/a
 import type { Identified } from '../../policy/match.ts';
 import { LoginClaims } from '../identity/login-claims.ts';
 import type { PersonMarks } from '../identity/same-person.ts';
+import { tellNodes } from '../nodes/node-changes.ts';
 import {
   all,
   change,
@@ -93,6 +94,7 @@ export class ApprovalStore {
       usableSeconds: record.usableSeconds,
       details: this.#sealed.seal(details, record.id),
     });
+    yield* tellNodes('approvals');
   }
 
   *find(id: string): Work<ApprovalRecord | undefined> {
@@ -116,6 +118,7 @@ export class ApprovalStore {
 
   *setDetails(id: string, details: unknown): Work<void> {
     yield* change(SET_DETAILS, { id, details: this.#sealed.seal(details, id) });
+    yield* tellNodes('approvals');
   }
 
   *open(): Work<ApprovalRecord[]> {
@@ -154,6 +157,7 @@ export class ApprovalStore {
       reason: nullable(reason),
       atMs,
     });
+    yield* tellNodes('approvals');
   }
 
   /** @returns whether it was in `from` until now. */
@@ -167,6 +171,7 @@ export class ApprovalStore {
       endedMs: nullable(endedMs),
       outcome: nullable(outcome),
     });
+    if (moved === 1) yield* tellNodes('approvals');
     return moved === 1;
   }
 

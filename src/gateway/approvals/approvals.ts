@@ -390,6 +390,16 @@ export class Approvals implements Disposable {
     if (record?.state === 'approved') this.#waiting.get(id)?.at(-1)?.decided(record);
   }
 
+  /** Another node has changed something: whoever waits here is told what was decided there. */
+  async heard(): Promise<void> {
+    this.changes.happened();
+    for (const id of [...this.#waiting.keys()]) {
+      const record = await this.find(id);
+      if (record !== undefined && record.state !== 'waiting') this.#tellWaiting(record);
+    }
+    await this.#sweepLater();
+  }
+
   /** What a run has asked for, and waits or can be used. */
   async openOfRun(run: string): Promise<readonly ApprovalRecord[]> {
     return (await this.#open()).filter((record) => record.run === run);
@@ -464,11 +474,16 @@ export class Approvals implements Disposable {
     const { log } = this.#options;
     log.info('approval.state', { approval: now.id, state: now.state, outcome: now.outcome });
     this.changes.happened();
+    this.#tellWaiting(now);
+    await this.#tellHandler(now);
+    await this.#sweepLater();
+  }
+
+  /** More than once is as once: they wait for the first word. */
+  #tellWaiting(now: ApprovalRecord): void {
     const waiting = this.#waiting.get(now.id) ?? [];
     if (!isOpen(now)) this.#waiting.delete(now.id);
     for (const { decided } of isOpen(now) ? waiting.slice(-1) : waiting) decided(now);
-    await this.#tellHandler(now);
-    await this.#sweepLater();
   }
 
   async #tellHandler(record: ApprovalRecord): Promise<void> {

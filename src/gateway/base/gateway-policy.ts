@@ -125,6 +125,11 @@ export class GatewayPolicy {
     return this.#repo.createBundle(signal);
   }
 
+  /** Whether `commit` is known here, and is `ancestor` or comes after it. */
+  follows(commit: string, ancestor: string, signal: AbortSignal): Promise<boolean> {
+    return this.#repo.follows(commit, ancestor, signal);
+  }
+
   /** undefined: no such target, or nothing on it for this principal; one cannot tell which. */
   grant(principal: Principal, targetName: string): GrantedTarget | undefined {
     const { policy, commit } = this.inForce();

@@ -1,6 +1,17 @@
 /** Blocks in the gateway's store; durable when a promise resolves. */
 import * as z from 'zod';
-import { integer, nullable, optionalText, type Store, sql, text } from '../store/store.ts';
+import { tellNodes } from '../nodes/node-changes.ts';
+import {
+  change,
+  integer,
+  nullable,
+  optionalText,
+  type SqlValues,
+  type Store,
+  sql,
+  text,
+  type Work,
+} from '../store/store.ts';
 import type { Block } from './block.ts';
 
 const MAX_LISTED = 500;
@@ -22,7 +33,7 @@ export class BlockStore {
   }
 
   async add(block: Block): Promise<void> {
-    await this.#store.change(INSERT, {
+    const values: SqlValues = {
       id: block.id,
       kind: block.kind,
       who: block.who,
@@ -34,12 +45,20 @@ export class BlockStore {
       byName: block.by.name,
       createdMs: block.createdMs,
       expiresMs: nullable(block.expiresMs),
+    };
+    await this.#store.transaction(function* () {
+      yield* change(INSERT, values);
+      yield* tellNodes('blocks');
     });
   }
 
   /** @returns false: somebody else has lifted it. */
   async lift(id: string, { ms, by }: NonNullable<Block['lifted']>): Promise<boolean> {
-    return (await this.#store.change(LIFT, { id, ms, by })) === 1;
+    return this.#store.transaction(function* (): Work<boolean> {
+      const isLifted = (yield* change(LIFT, { id, ms, by })) === 1;
+      if (isLifted) yield* tellNodes('blocks');
+      return isLifted;
+    });
   }
 
   /** Not lifted, and not over at that time. */

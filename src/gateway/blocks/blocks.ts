@@ -120,6 +120,22 @@ export class Blocks {
     }
   }
 
+  /**
+   * Another node has blocked somebody, or lifted a block.
+   * @returns those that hold now and were not known here
+   */
+  async heard(): Promise<readonly Block[]> {
+    // Of these, all but the unkept were in the store before it is read: who is missing there is over.
+    const before = [...this.#active.keys()].filter((id) => !this.#unkept.has(id));
+    const known = new Set(this.#active.keys());
+    const active = await this.#store.active(this.#options.clock());
+    const ids = new Set(active.map(({ id }) => id));
+    for (const id of before) if (!ids.has(id)) this.#active.delete(id);
+    const added = active.filter(({ id }) => !known.has(id) && !this.#active.has(id));
+    for (const block of added) this.#active.set(block.id, block);
+    return added;
+  }
+
   /** @throws HOOP_ACCESS_DENIED, HOOP_APPROVAL_UNKNOWN, HOOP_APPROVAL_ENDED */
   async lift(by: Principal, id: string): Promise<Block> {
     requireApprover(by);

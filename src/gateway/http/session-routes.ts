@@ -100,19 +100,19 @@ export function addSessionRoutes(
   app.post(
     PATHS.end(':id'),
     alsoRuns(async (c, who) => {
-      const { id } = (await sessionOf(c, who, 'end')).summary;
+      const found = await sessionOf(c, who, 'end');
       const { reason, login } = await readJson(c.req.raw, EndSessionRequest, MAX_REQUEST_BYTES);
       await identity.requireLive(who);
       if (login === true && who.run !== undefined) {
         throw runRefused('end logins');
       }
-      const ended = await sessions.endBy(id, who, {
+      const ended = await sessions.endBy(found, who, {
         ...(reason === undefined ? {} : { reason }),
         ...(login === undefined ? {} : { login }),
       });
       const { endReason, logins } = ended;
       const by = who.principal.name;
-      c.get('log').info('session.ended_by', { session: id, by, endReason, logins });
+      c.get('log').info('session.ended_by', { session: found.summary.id, by, endReason, logins });
       return json(ended);
     }),
   );

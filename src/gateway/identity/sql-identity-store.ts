@@ -1,4 +1,5 @@
 /** Logins and used tokens in the gateway's store. Every write is durable when its promise resolves. */
+import { tellNodes } from '../nodes/node-changes.ts';
 import {
   all,
   change,
@@ -92,12 +93,15 @@ export class SqlIdentityStore implements IdentityStore {
       const id = text(found['id']);
       yield* change(EXTEND_FAMILY, { id, claims, expiresMs: Math.floor(expiresAtMs), nowMs });
       const row = yield* get(READ_FAMILY, { id });
+      yield* tellNodes('logins');
       return row && familyOf(row);
     });
   }
 
   async confirmFamily(id: string, claims: string): Promise<void> {
-    await this.#store.change(CONFIRM_FAMILY, { id, claims });
+    await this.#store.transaction(function* () {
+      if ((yield* change(CONFIRM_FAMILY, { id, claims })) > 0) yield* tellNodes('logins');
+    });
   }
 
   revokeFamilies(which: RevokedLogins, why?: string): Promise<readonly string[]> {
@@ -144,7 +148,10 @@ function* revokeAll(revoke: Sql, values: SqlValues): Work<readonly string[]> {
   const ended: string[] = [];
   for (;;) {
     const rows = yield* all(revoke, values);
-    if (rows.length === 0) return ended;
+    if (rows.length === 0) {
+      if (ended.length > 0) yield* tellNodes('logins');
+      return ended;
+    }
     ended.push(...rows.map((row) => text(row['id'])));
   }
 }

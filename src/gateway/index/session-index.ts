@@ -6,6 +6,7 @@ import type { Principal } from '../../policy/types.ts';
 import type { EndReason, RecordingEvent } from '../../recording/types.ts';
 import type { NodeOwner } from '../nodes/node-owner.ts';
 import {
+  change,
   integer,
   nullable,
   optionalText,
@@ -46,6 +47,13 @@ export interface SessionEnd {
   readonly downBytes: number;
 }
 
+/** When it was recorded, ms since 1970. */
+export interface RecordedEvent {
+  readonly timeMs: number;
+  readonly event: RecordingEvent;
+}
+
+const REBUILT_AT_ONCE = 500;
 /** In the details of one session. */
 const MAX_COLUMNS = 200;
 
@@ -56,6 +64,8 @@ export interface IndexedSession {
   readonly sub: string;
   /** The login that opened it. */
   readonly family: string;
+  /** The login that that one was made from, where it is that of a run. */
+  readonly login: string | undefined;
   readonly owner: NodeOwner;
   readonly endedMs: number | undefined;
 }
@@ -77,6 +87,7 @@ export class SessionIndex {
   readonly #statementIndex: StatementIndex;
   readonly #clock: () => number;
   readonly #onFault: (error: unknown) => void;
+  readonly #doesActs: (kind: string) => boolean;
   /** Ends that could not be written, e.g. to a full disk. While that is so no session begins, so they are few. */
   readonly #unwritten = new Map<string, SessionEnd>();
   /** What nobody waits for, one after the other. */
@@ -94,6 +105,7 @@ export class SessionIndex {
     doesActs: (kind: string) => boolean,
   ) {
     this.#onFault = onFault;
+    this.#doesActs = doesActs;
     this.#store = store;
     this.#owner = owner;
     this.#clock = clock;
@@ -199,6 +211,32 @@ export class SessionIndex {
     this.#statementIndex.streamEnded(session, stream);
   }
 
+  /**
+   * What a process that died had not written yet: the statements of a session anew, from its recording.
+   * @param events of the whole recording, in order
+   * @throws what the store says, or who reads the recording
+   */
+  async rebuild(id: string, events: AsyncIterable<RecordedEvent>): Promise<void> {
+    await this.#store.transaction(function* () {
+      yield* change(FORGET_STATEMENTS, { id });
+      yield* change(FORGET_COUNTS, { id });
+    });
+    let timeMs = 0;
+    const clock = (): number => timeMs;
+    const statements = new StatementIndex(this.#store, clock, this.#onFault, this.#doesActs);
+    let count = 0;
+    for await (const { event, timeMs: atMs } of events) {
+      timeMs = Math.round(atMs);
+      if (event.type === 'lookups') {
+        await this.#store.change(LOOKUPS, { session: id, candidates: event.candidates });
+      }
+      statements.event(id, event);
+      count += 1;
+      if (count % REBUILT_AT_ONCE === 0) await statements.flush();
+    }
+    await statements.flush();
+  }
+
   /** Nobody waits for it. What cannot be written is reported: the recording has the same. */
   #write(sql: Sql, values: SqlValues): void {
     const written = this.#later.then(() => this.#store.change(sql, values));
@@ -291,6 +329,12 @@ const END = sql(
      up_bytes = $upBytes, down_bytes = $downBytes, state = $state
    WHERE id = $id AND state = 'live' AND node = $node AND term <= $term`,
 );
+const FORGET_STATEMENTS = sql(
+  'DELETE FROM statements WHERE session = (SELECT number FROM sessions WHERE id = $id)',
+);
+const FORGET_COUNTS = sql(
+  'UPDATE sessions SET statements = 0, denied = 0, masked_values = 0, lookups = 0 WHERE id = $id',
+);
 const CLAIM = sql(
   'UPDATE sessions SET term = $term WHERE id = $id AND node = $node AND term <= $term',
 );
@@ -317,7 +361,10 @@ const ACCESS = sql(
 const GRANTS = sql(
   'SELECT temporary_grant FROM session_grants WHERE session = $session ORDER BY since_ms',
 );
-const FIND = sql('SELECT * FROM sessions WHERE id = $id');
+const FIND = sql(
+  `SELECT sessions.*, (SELECT parent FROM refresh_families WHERE refresh_families.id = family) AS parent_login
+   FROM sessions WHERE id = $id`,
+);
 const ACTS = sql(
   `SELECT coalesce(verb, '?') AS verb, count(*) AS count FROM statements
    WHERE session = (SELECT number FROM sessions WHERE id = $id) GROUP BY 1 ORDER BY 1`,
@@ -349,6 +396,7 @@ function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
     issuer: text(row['issuer']),
     sub: text(row['sub']),
     family: text(row['family']),
+    login: optionalText(row['parent_login']),
     owner: { id: text(row['node']), term: integer(row['term']) },
     endedMs,
     summary: {

@@ -14,9 +14,9 @@ import { type RecordingStore, recordingDirectory } from '../../recording/recordi
 import { normalText } from '../../replay/text-match.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { Authenticated } from '../identity/identity.ts';
-import type { IndexStore } from '../index/index-store.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import { maySeeAll } from '../sessions/access.ts';
+import type { Store } from '../store/store.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './search-cursor.ts';
 import { type FoundSession, SearchIndex, type SearchScope } from './search-index.ts';
 import type { SearchJob } from './search-recording.ts';
@@ -32,7 +32,7 @@ const MAX_RECORDING_BYTES = 1024 * 1024 * 1024;
 const MAX_RECORDING_MS = 10_000;
 
 export interface SessionSearchOptions {
-  readonly database: IndexStore;
+  readonly kept: Store;
   readonly index: SessionIndex;
   readonly store: RecordingStore;
   /** See `SearchThread`. */
@@ -56,7 +56,7 @@ export class SessionSearch implements AsyncDisposable {
 
   constructor(options: SessionSearchOptions) {
     this.#options = options;
-    this.#index = new SearchIndex(options.database.store);
+    this.#index = new SearchIndex(options.kept);
     this.#thread = new SearchThread(options.searchWorker);
   }
 

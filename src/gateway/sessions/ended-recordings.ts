@@ -6,10 +6,12 @@ import { createHash } from 'node:crypto';
 import type { SigningKey } from '../../recording/ed25519.ts';
 import { EndedRecording } from '../../recording/ended-recording.ts';
 import { listRecordings } from '../../recording/list-recordings.ts';
-import type { RecordingStore } from '../../recording/recording-store.ts';
+import { readSegments } from '../../recording/read-segments.ts';
+import { loadRecordingKeys } from '../../recording/recording-keys.ts';
+import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { CONTROL_STREAM } from '../../recording/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import type { SessionIndex } from '../index/session-index.ts';
+import type { RecordedEvent, SessionIndex } from '../index/session-index.ts';
 
 export interface EndedRecordingsOptions {
   readonly store: RecordingStore;
@@ -107,6 +109,7 @@ export class EndedRecordings {
     let message = 'the gateway stopped without closing the session';
     try {
       const { recorded } = await this.use(session, (recording) => recording.position());
+      await this.#rebuild(session);
       for (const { stream, up, down } of recorded) {
         if (stream === CONTROL_STREAM) continue;
         totals = { upBytes: totals.upBytes + up, downBytes: totals.downBytes + down };
@@ -117,6 +120,26 @@ export class EndedRecordings {
       log.error('session.recovery_failed', { session, ...errorFields(error) });
     }
     await index.end(session, { endedMs: clock(), reason: 'gateway_crash', message, ...totals });
+  }
+
+  /** Its last statements were in memory alone. The recording counts; without this a list says less. */
+  async #rebuild(session: string): Promise<void> {
+    const { index, log } = this.#options;
+    await index
+      .rebuild(session, this.#events(session))
+      .catch((error: unknown) =>
+        log.error('index.rebuild_failed', { session, ...errorFields(error) }),
+      );
+  }
+
+  async *#events(session: string): AsyncGenerator<RecordedEvent> {
+    const { store } = this.#options;
+    const { dataKey } = loadRecordingKeys(store.keysDir, session);
+    const directory = recordingDirectory(store, session);
+    const all = { isLive: false, maxBytes: Number.POSITIVE_INFINITY, onCut: () => undefined };
+    for await (const items of readSegments({ directory, session, dataKey, ...all })) {
+      for (const item of items) if (item.type === 'event') yield item;
+    }
   }
 
   /** Signs alone for those whose client did not come in time, and for disputed sessions. */

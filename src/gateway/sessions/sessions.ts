@@ -19,8 +19,11 @@ import type { Blocks } from '../blocks/blocks.ts';
 import type { PreparedSession } from '../connector.ts';
 import type { Connectors } from '../connectors.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
-import type { SessionIndex } from '../index/session-index.ts';
+import type { IndexedSession, SessionIndex } from '../index/session-index.ts';
+import type { EndCommand, NodeCommands } from '../nodes/node-commands.ts';
+import type { PolicyHead } from '../nodes/policy-head.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
+import { endElsewhere } from './end-elsewhere.ts';
 import { LiveSession } from './live-session.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { isSamePrincipal, SessionPlaces } from './session-places.ts';
@@ -40,6 +43,9 @@ export interface SessionsOptions {
   readonly requireLease: () => Promise<void>;
   readonly index: SessionIndex;
   readonly nonces: SessionNonces;
+  readonly policyHead: Pick<PolicyHead, 'require'>;
+  readonly nodeId: string;
+  readonly commands: Pick<NodeCommands, 'end'>;
   readonly connectors: Connectors;
   readonly room: DiskRoom;
   readonly log: Log;
@@ -99,6 +105,7 @@ export class Sessions {
     const { nonces, policy, connectors } = this.#options;
     const clientKey = checkSessionRequest(nonces, who, request);
     this.#options.room.checkForSession();
+    await this.#options.policyHead.require();
     const release = this.#places.reserve(who, [...this.#live.values()]);
     try {
       this.#options.blocks.require(who.principal, request.target);
@@ -114,33 +121,43 @@ export class Sessions {
   /**
    * Ends one session from elsewhere, by its owner or an approver; resolves when it is closed. That
    * of a run ends with the run's login: its next statement would open another session otherwise.
-   * @throws HOOP_SESSION_ENDED when something else ends it, or has
+   * @throws HOOP_SESSION_ENDED when something else ends it, or has; HOOP_OTHER_NODE
    */
   async endBy(
-    id: string,
+    found: IndexedSession,
     who: Authenticated,
-    { reason, login }: { readonly reason?: string; readonly login?: boolean },
+    { reason, login: alsoLogin }: { readonly reason?: string; readonly login?: boolean },
   ): Promise<EndSessionReply> {
+    const { id } = found.summary;
     const session = this.#live.get(id);
-    if (session === undefined || session.isEnding) {
+    const isElsewhere = found.owner.id !== this.#options.nodeId && found.endedMs === undefined;
+    if (!isElsewhere && (session === undefined || session.isEnding)) {
       const when = session === undefined ? 'has ended' : 'is ending';
       throw new HoopError('HOOP_SESSION_ENDED', `the session ${when} already`);
     }
-    const isOwner = isSamePrincipal(session.principal, who.principal);
+    const isOwner = isSamePrincipal(found, who.principal);
     const by = isOwner ? 'its owner' : who.principal.name;
     const why = reason?.trim() ? `: ${reason.trim()}` : '';
     const endReason = isOwner ? 'closed' : 'revoked';
     const endMessage = `the hoop session was ended by ${by}${why}`;
     // First the session: that its login has ended would be its reason otherwise.
-    const ended = session.end(endReason, endMessage);
-    const isRun = session.run !== undefined && who.run === undefined;
-    const family = login === true ? session.login : isRun ? session.family : undefined;
+    const command = { session: id, reason: endReason, message: endMessage } as const;
+    const ended = session?.end(endReason, endMessage) ?? this.#endElsewhere(found, command);
+    // Whoever waits for it does so further down.
+    ended.catch(() => undefined);
+    const isRun = found.summary.run !== undefined && who.run === undefined;
+    const login = found.login ?? found.family;
+    const family = alsoLogin === true ? login : isRun ? found.family : undefined;
     const logins =
       family === undefined
         ? 0
         : await this.#options.endLogin(family, `the login was ended by ${by}${why}`);
     await ended;
     return { v: API_VERSION, session: id, endReason, endMessage, logins };
+  }
+
+  #endElsewhere(found: IndexedSession, command: EndCommand): Promise<void> {
+    return endElsewhere(this.#options, found.owner.id, command);
   }
 
   /** The live ones of a run. */
@@ -204,6 +221,17 @@ export class Sessions {
     for (const session of this.#live.values()) {
       this.#endLater(session, 'gateway_crash', 'the gateway was taken over by another one');
     }
+  }
+
+  /** Another node has ended a login, or confirmed it with other groups. */
+  loginsChanged(): void {
+    for (const session of this.#live.values()) void this.#lookAtLogin(session);
+  }
+
+  /** Somebody has ended it at another node. */
+  endAsked({ session: id, reason, message }: EndCommand): void {
+    const session = this.#live.get(id);
+    if (session !== undefined) this.#endLater(session, reason, message);
   }
 
   /** Before the disk is full: afterwards their last cuts and ends could not be written. */

@@ -32,7 +32,7 @@ export function openApi(
   const readiness = new Readiness({
     hasRoom: () => room.hasRoom,
     hasPolicy: () => policy.current() !== undefined,
-    checkWritable: () => data.database.store.checkWritable(),
+    checkWritable: () => data.kept.checkWritable(),
     log,
     clock,
   });

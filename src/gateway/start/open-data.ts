@@ -9,10 +9,13 @@ import { doesActs } from '../connectors.ts';
 import { CurrentKeys } from '../identity/current-keys.ts';
 import { IndexStore } from '../index/index-store.ts';
 import { SessionIndex } from '../index/session-index.ts';
+import { NodeChanges } from '../nodes/node-changes.ts';
+import { NodeCommands } from '../nodes/node-commands.ts';
 import { nodePlace, openNodeId } from '../nodes/node-id.ts';
 import { NodeLease, type NodeLeaseOptions } from '../nodes/node-lease.ts';
 import { NodeStore } from '../nodes/node-store.ts';
 import { EndedRecordings } from '../sessions/ended-recordings.ts';
+import type { Store } from '../store/store.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { lockDataDirectory, openDataDirectory } from './data-directory.ts';
 import { openGatewaySecrets } from './gateway-secrets.ts';
@@ -34,10 +37,12 @@ export interface Opening {
 export async function openData(
   { config, env, clock, log, version, opened }: Opening,
   sources: readonly GatewaySource[],
+  injected?: Store,
 ) {
   const directory = await openDataDirectory(config);
   opened.use(lockDataDirectory(directory.path));
   const database = opened.use(IndexStore.open(directory.index));
+  const kept: Store = injected ?? database.store;
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
@@ -46,12 +51,15 @@ export async function openData(
     gatewayKey: keys.get().gatewayKey.privateKey,
     isNew: directory.isNew,
   });
-  const nodes = new NodeStore(database.store);
+  const nodes = new NodeStore(kept);
   const node = await openNode({ version, nodes, log }, directory.path);
   opened.use(node);
-  if (!database.store.isShared) await nodes.adopt(node.owner);
+  if (!kept.isShared) await nodes.adopt(node.owner);
+  // Before anything is read of which it tells.
+  const changes = opened.use(await NodeChanges.open(kept, log));
+  const commands = new NodeCommands(kept, node.owner.id, clock);
   const index = new SessionIndex(
-    database.store,
+    kept,
     node.owner,
     clock,
     (error) => log.error('index.write_failed', errorFields(error)),
@@ -77,13 +85,15 @@ export async function openData(
   return {
     directory,
     database,
+    kept,
+    changes,
+    commands,
     credentials,
     allowedSigners,
     keys,
     secrets,
     index,
     node,
-    nodes,
     store,
     ended,
     signOverdue,

@@ -15,12 +15,12 @@ import type { OpenPolicy } from './open-policy.ts';
 /** @param origins under which clients know the gateway: known when it listens. */
 export async function openLogins(
   { clock, log }: Opening,
-  { directory, database, secrets }: GatewayData,
+  { directory, kept, secrets }: GatewayData,
   { policy, first, approvals, blocks }: OpenPolicy,
   sessions: Sessions,
   origins: () => readonly string[],
 ) {
-  const identityStore = new SqlIdentityStore(database.store);
+  const identityStore = new SqlIdentityStore(kept);
   const identity = new Identity({
     origins,
     providers: () => policy.identityProviders(),

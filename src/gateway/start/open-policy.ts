@@ -12,15 +12,15 @@ import { errorFields } from '../base/log.ts';
 import { Blocks } from '../blocks/blocks.ts';
 import type { GatewaySource } from '../connector.ts';
 import { PolicyHistory } from '../index/policy-history.ts';
+import { PolicyHead } from '../nodes/policy-head.ts';
 import type { GatewayData, Opening } from './open-data.ts';
 
 export async function openPolicy(
   { config, env, clock, log, opened }: Opening,
-  { directory, database, allowedSigners, secrets, node }: GatewayData,
+  { directory, kept: store, allowedSigners, secrets, node }: GatewayData,
   sources: readonly GatewaySource[],
   signal: AbortSignal,
 ) {
-  const { store } = database;
   const access = opened.use(await AccessGrants.open({ store, clock, log }));
   const blocks = await Blocks.open({
     store,
@@ -73,6 +73,22 @@ export async function openPolicy(
   };
   followPolicy(reconsider);
   const accessRequests = await AccessRequests.open({ policy, access, approvals, clock, log });
+  const policyHead = new PolicyHead({
+    store,
+    repository: config.policy.repository,
+    branch: config.policy.branch,
+    current: () => policy.current()?.commit,
+    follows: (commit, ancestor) => policy.follows(commit, ancestor, signal),
+    clock,
+  });
+  followPolicy(() => {
+    policyHead.isNewest().then(
+      (isNewest) => {
+        if (!isNewest) log.error('policy.behind', { commit: policy.current()?.commit });
+      },
+      (error: unknown) => log.error('policy.head_failed', errorFields(error)),
+    );
+  });
   const history = new PolicyHistory(store, clock);
   followPolicy((next) => {
     history
@@ -88,6 +104,7 @@ export async function openPolicy(
     blocks,
     approvals,
     accessRequests,
+    policyHead,
     history,
   };
 }

@@ -27,6 +27,8 @@ export function openSessions(
     requireLease: () => data.node.require(),
     store: data.store,
     index: data.index,
+    nodeId: data.node.owner.id,
+    commands: data.commands,
     log,
     clock,
     requireLogin: (who) => identity().requireLive(who),

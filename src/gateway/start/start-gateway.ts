@@ -13,6 +13,8 @@ import type { GatewaySource } from '../connector.ts';
 import { listenHttps } from '../http/https-listener.ts';
 import { Upgrades } from '../http/upgrades.ts';
 import { SessionNonces } from '../sessions/session-nonces.ts';
+import type { Store } from '../store/store.ts';
+import { hearNodes } from './hear-nodes.ts';
 import { keepHouse } from './keep-house.ts';
 import { openApi } from './open-api.ts';
 import { openConnectors } from './open-connectors.ts';
@@ -32,6 +34,8 @@ export interface GatewayOptions {
   /** Gives up starting. A started gateway is stopped with `close()`. */
   readonly signal: AbortSignal;
   readonly version: string;
+  /** Of tests: instead of what the configuration names. The caller closes it. */
+  readonly store?: Store;
   readonly clock?: () => number;
   readonly headersTimeoutMs?: number;
   /** Of the disk that holds this directory; default: what the system says. */
@@ -63,7 +67,7 @@ export async function startGateway(
   const { version } = options;
   const opening: Opening = { config, env, clock, log, version, opened };
 
-  const data = await openData(opening, options.connectors);
+  const data = await openData(opening, options.connectors, options.store);
   const inForce = await openPolicy(opening, data, options.connectors, signal);
   const { policy } = inForce;
   const room = openRoom(opening, data, options);
@@ -110,6 +114,7 @@ export async function startGateway(
   const polling = policy
     .run(stopping.signal)
     .catch((error: unknown) => log.error('policy.poll_failed', errorFields(error)));
+  hearNodes(data, inForce, sessions, log);
   const housekeeping = keepHouse({
     signOverdue: data.signOverdue,
     index: data.index,

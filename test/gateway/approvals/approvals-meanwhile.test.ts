@@ -43,7 +43,7 @@ const demand = (waits: boolean): ApprovalDemand => ({
 const COMMAND = { demands: [demand(true)], policyCommit: 'c1', stream: 1, at: 0 };
 const DEADLINE = /SELECT min\(CASE state/;
 /** What changes the state of one request begins so. */
-const MOVE = /^SELECT id, kind[\s\S]*WHERE id = \$id$|^UPDATE approvals SET state/;
+const MOVE = /^SELECT id, node, kind[\s\S]*WHERE id = \$id$|^UPDATE approvals SET state/;
 
 const storesOf = testStores();
 let stores: TestStores;
@@ -123,6 +123,46 @@ describe.each(DRIVERS)('in %s', (driver) => {
     const asked = await Promise.all([ask(), ask(), ask()]);
     expect(new Set(asked.map(({ id }) => id)).size).toBe(1);
     expect(await approvals.list(ada, { isOpen: true, limit: 9 })).toHaveLength(1);
+  });
+
+  test('who waits at one node hears of the vote at another, and a start there withdraws nothing', async () => {
+    const other = await Approvals.open({
+      node: 'other',
+      store: new ApprovalStore(
+        await stores.open(),
+        new SealedJson(new Secret(new Uint8Array(32).fill(7))),
+      ),
+      isAgent: () => false,
+      isBlocked: () => false,
+      log: collectLog().log,
+      clock: () => NOW_MS,
+    });
+    await other.handle('statement', { needs: ({ needs }) => needs });
+    const { id } = await approvals.create({ ...REQUEST, run: undefined, diesWithConnection: true });
+    const decided: string[] = [];
+    approvals.wait(id, {
+      decided: ({ state }) => decided.push(state),
+      policyChanged: () => undefined,
+    });
+    const again = await Approvals.open({
+      node: 'other',
+      store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
+      isAgent: () => false,
+      isBlocked: () => false,
+      log: collectLog().log,
+      clock: () => NOW_MS,
+    });
+    again[Symbol.dispose]();
+    // A commit that there changes everything is the business of the node that holds it.
+    await other.policyChanged('statement', () => 'decide again');
+    expect(await stateOf(id)).toBe('waiting');
+    expect(await other.details(id)).toEqual({});
+    await other.decide(ada, id, { decision: 'approve' });
+    await approvals.heard();
+    expect(decided).toEqual(['approved']);
+    expect((await approvals.use(id))?.state).toBe('used');
+    expect(await other.use(id)).toBeUndefined();
+    other[Symbol.dispose]();
   });
 
   test('what was used up is released, although the next deadline cannot be read then', async () => {

@@ -120,6 +120,38 @@ describe.each(DRIVERS)('in %s', (driver) => {
   });
   afterEach(() => stores[Symbol.asyncDispose]());
 
+  test('what a process that died had not written is made anew from its recording, once', async () => {
+    await start();
+    const events: RecordingEvent[] = [
+      decision(1),
+      result(1),
+      { type: 'lookups', stream: 1, at: 10, statement: 1, candidates: 4, left: 1 },
+      decision(2, 'refuse'),
+      decision(3),
+      result(3, 5),
+    ];
+    // Two of them were written when it was killed.
+    for (const event of events.slice(0, 2)) index.event(ID, event);
+    await index.flush();
+    await open();
+    const recorded = async function* () {
+      for (const [place, event] of events.entries()) yield { event, timeMs: now + place };
+    };
+    const before = { statements: 3, denied: 1, maskedValues: 4, lookups: 4 };
+    for (const _ of ['a crash', 'a crash while it was made']) {
+      await index.rebuild(ID, recorded());
+      expect((await index.find(ID))?.summary).toMatchObject(before);
+      expect(
+        await rows('SELECT statement, effect, rows, time_ms FROM statements ORDER BY statement'),
+      ).toEqual([
+        { statement: 1, effect: 'allow', rows: 3, time_ms: now },
+        { statement: 2, effect: 'refuse', rows: null, time_ms: now + 3 },
+        { statement: 3, effect: 'allow', rows: 5, time_ms: now + 4 },
+      ]);
+    }
+    expect(await index.live()).toEqual([ID]);
+  });
+
   test('a session, its statements and its end come back as a summary', async () => {
     await start();
     index.event(ID, decision(1));

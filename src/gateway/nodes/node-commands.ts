@@ -1,0 +1,61 @@
+/** What a node asks another one to do with a session that it has: to end it. Asked twice is once. */
+import type { EndReason } from '../../recording/types.ts';
+import { all, change, type Store, sql, text, type Work } from '../store/store.ts';
+import { tellNodes } from './node-changes.ts';
+
+export interface EndCommand {
+  readonly session: string;
+  readonly reason: EndReason;
+  readonly message: string;
+}
+
+/** A session lives no longer; what nobody took by then, its node has not lived to take. */
+const KEEP_MS = 7 * 86_400_000;
+
+export class NodeCommands {
+  readonly #store: Store;
+  readonly #node: string;
+  readonly #clock: () => number;
+
+  /** @param node id of this one */
+  constructor(store: Store, node: string, clock: () => number) {
+    this.#store = store;
+    this.#node = node;
+    this.#clock = clock;
+  }
+
+  /** @param node id of whose it is */
+  async end(node: string, { session, reason, message }: EndCommand): Promise<void> {
+    const nowMs = this.#clock();
+    await this.#store.transaction(function* () {
+      yield* change(FORGET, { beforeMs: nowMs - KEEP_MS });
+      yield* change(ADD, { session, node, reason, message, nowMs });
+      yield* tellNodes('commands');
+    });
+  }
+
+  /** Those for this node; they are gone when `act` has returned for them. */
+  async take(act: (command: EndCommand) => void): Promise<void> {
+    const node = this.#node;
+    const commands = await this.#store.transaction(function* (): Work<EndCommand[]> {
+      return (yield* all(MINE, { node })).map((row) => ({
+        session: text(row['session']),
+        // Written by `end`.
+        reason: text(row['end_reason']) as EndReason,
+        message: text(row['end_message']),
+      }));
+    });
+    for (const command of commands) {
+      act(command);
+      await this.#store.change(DONE, { session: command.session });
+    }
+  }
+}
+
+const ADD = sql(
+  `INSERT INTO node_commands (session, node, end_reason, end_message, created_ms)
+   VALUES ($session, $node, $reason, $message, $nowMs) ON CONFLICT (session) DO NOTHING`,
+);
+const MINE = sql('SELECT * FROM node_commands WHERE node = $node ORDER BY created_ms');
+const DONE = sql('DELETE FROM node_commands WHERE session = $session');
+const FORGET = sql('DELETE FROM node_commands WHERE created_ms < $beforeMs');

@@ -1,0 +1,187 @@
+/** Two gateways in one PostgreSQL database, each with a data directory of its own, on one machine. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BLOCK_PATHS, BlockReply } from '../../../src/api/blocks.ts';
+import { CutsReply } from '../../../src/api/control.ts';
+import { PATHS } from '../../../src/api/http.ts';
+import { login } from '../../../src/auth/login.ts';
+import { openGateway } from '../../../src/auth/open-gateway.ts';
+import { type GatewayClient, jsonBody } from '../../../src/client/gateway-client.ts';
+import { CONNECTORS } from '../../../src/connectors/registry.ts';
+import { SEARCH_WORKER } from '../../../src/connectors/search-worker-file.ts';
+import { completeLogin } from '../../../src/demo/complete-login.ts';
+import { parseGatewayConfig } from '../../../src/gateway/base/config.ts';
+import { tellNodes } from '../../../src/gateway/nodes/node-changes.ts';
+import { NodeStore } from '../../../src/gateway/nodes/node-store.ts';
+import { type Gateway, startGateway } from '../../../src/gateway/start/start-gateway.ts';
+import { change, type Store, sql } from '../../../src/gateway/store/store.ts';
+import { locateHome } from '../../../src/home.ts';
+import { waitFor } from '../../wait-for.ts';
+import { collectLog } from '../collect-log.ts';
+import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
+import { SERVERS, type TestStores, testStores } from '../store/test-stores.ts';
+import { TestSession } from '../test-session.ts';
+
+const NODES = sql('SELECT id, state, term FROM nodes ORDER BY url');
+const SESSION = sql('SELECT state, node, end_reason, end_message FROM sessions WHERE id = $id');
+const HEADS = sql('SELECT commit_id FROM policy_heads');
+const SET_HEAD = sql('UPDATE policy_heads SET commit_id = $newest');
+const RUN_OUT = sql('UPDATE nodes SET lease_until_ms = 1 WHERE id = $node');
+
+const storesOf = testStores();
+let stores: TestStores;
+let store: Store;
+let bench: GatewayBench;
+let second: Gateway;
+
+beforeAll(async () => {
+  stores = await storesOf(SERVERS[0] ?? 'postgres');
+  store = await stores.open();
+  bench = await startGatewayBench({ store });
+  second = await startSecond();
+});
+afterAll(async () => {
+  await second.close();
+  await bench[Symbol.asyncDispose]();
+  await stores[Symbol.asyncDispose]();
+});
+
+async function startSecond(): Promise<Gateway> {
+  const text = bench
+    .configText()
+    .replace('dataDir: data\n', 'dataDir: data2\nkeysDir: data/keys\n')
+    .replace(/listen: .*/, 'listen: 127.0.0.1:0');
+  return startGateway(parseGatewayConfig(text, join(bench.directory, 'second.yaml')), {
+    connectors: CONNECTORS,
+    searchWorker: SEARCH_WORKER,
+    log: collectLog().log,
+    env: { ...process.env, PROD_DB: 'unused' },
+    signal: bench.signal,
+    version: '0.0.0-test',
+    store: await stores.open(),
+  });
+}
+
+/** Logged in at the second gateway. */
+async function clientOfSecond(name: string): Promise<GatewayClient> {
+  const env = {
+    HOOP_HOME: join(bench.directory, 'homes', `second-${name}`),
+    HOOP_TOKEN_STORE: 'file',
+  };
+  await mkdir(env.HOOP_HOME, { recursive: true, mode: 0o700 });
+  const account = bench.provider.accounts.find((other) => other.name === name);
+  if (account === undefined) throw new RangeError(`no account ${name}`);
+  await login({
+    home: locateHome(env),
+    config: { tokenStore: 'file' },
+    gateway: second.url,
+    ca: join(bench.directory, 'ca.pem'),
+    openBrowser: async (url) => {
+      await completeLogin(url, account, bench.signal);
+      return true;
+    },
+    note: () => undefined,
+    signal: bench.signal,
+  });
+  return (await openGateway({ env })).client;
+}
+
+test('have nodes of their own, and neither ends what the other has', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  expect(await store.all(NODES)).toMatchObject([{ state: 'live' }, { state: 'live' }]);
+  await second.close();
+  second = await startSecond();
+  expect(await store.get(SESSION, { id: session.id })).toMatchObject({ state: 'live' });
+  const terms = (await store.all(NODES)).map((row) => row['term']);
+  expect(terms.toSorted()).toEqual([1, 2]);
+  const dba = await clientOfSecond('dba');
+  const { sessions: listed } = await dba.sessions({ live: '1' }, bench.signal);
+  expect(listed.map(({ id }) => id)).toEqual([session.id]);
+  // Its recording lies elsewhere, and that is said.
+  const own = await clientOfSecond('engineer');
+  await expect(
+    own.json(CutsReply, { method: 'GET', path: PATHS.cuts(session.id) }, bench.signal),
+  ).rejects.toMatchObject({ code: 'HOOP_OTHER_NODE' });
+  await session.close();
+});
+
+test('a session of the one is ended at the other, with its login', async () => {
+  const session = await TestSession.open(bench, 'devin');
+  const dba = await clientOfSecond('dba');
+  const why = { reason: 'INC-1', login: true } as const;
+  const ended = dba.endSession(session.id, bench.signal, why);
+  await session.finish();
+  expect(await ended).toMatchObject({ endReason: 'revoked', logins: 1 });
+  expect(session.evidence.at(-1)).toMatchObject({
+    type: 'closing',
+    message: expect.stringMatching(/^the hoop session was ended by .+: INC-1$/),
+  });
+  await expect(TestSession.open(bench, 'devin')).rejects.toMatchObject({
+    code: 'HOOP_TOKEN_REVOKED',
+  });
+  await expect(dba.endSession(session.id, bench.signal, why)).rejects.toMatchObject({
+    code: 'HOOP_SESSION_UNKNOWN',
+  });
+});
+
+test('who is blocked at the one is out at the other, until that is lifted', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  const dba = await clientOfSecond('dba');
+  const asked = jsonBody({ v: 1, who: 'engineer', target: 'prod-db', reason: 'INC-2' });
+  const { block } = await dba.json(
+    BlockReply,
+    { method: 'POST', path: BLOCK_PATHS.blocks, body: asked },
+    bench.signal,
+  );
+  await session.finish();
+  expect(session.evidence.at(-1)).toMatchObject({ type: 'closing', reason: 'revoked' });
+  await expect(TestSession.open(bench, 'engineer')).rejects.toMatchObject({
+    code: 'HOOP_ACCESS_BLOCKED',
+  });
+  await dba.json(BlockReply, { method: 'DELETE', path: BLOCK_PATHS.block(block.id) }, bench.signal);
+  const again = await waitFor(() => TestSession.open(bench, 'engineer'));
+  await again.close();
+});
+
+test('a gateway behind the newest policy opens no sessions', async () => {
+  const { commit } = await (await bench.client('engineer')).policy(bench.signal);
+  const set = (newest: string) =>
+    store.transaction(function* () {
+      yield* change(SET_HEAD, { newest });
+      yield* tellNodes('policy');
+    });
+  await set('f'.repeat(40));
+  await waitFor(() =>
+    expect(TestSession.open(bench, 'engineer')).rejects.toMatchObject({
+      code: 'HOOP_POLICY_BEHIND',
+    }),
+  );
+  await set(commit);
+  await (await waitFor(() => TestSession.open(bench, 'engineer'))).close();
+  // And a new commit of its own moves it forward for all.
+  const next = await bench.policy.commit({ files: { 'README.md': 'x' }, message: 'next' });
+  await waitFor(async () => expect(await store.all(HEADS)).toEqual([{ commit_id: next }]));
+});
+
+test('a node that is taken over ends its sessions and opens none', async () => {
+  const session = await TestSession.open(bench, 'engineer');
+  const row = await store.get(SESSION, { id: session.id });
+  const node = String(row?.['node']);
+  const nodes = new NodeStore(store);
+  expect(await nodes.takeOver(node, 'me')).toMatchObject({ state: 'live' });
+  await waitFor(async () => {
+    // As if it stood still: its next renewal comes too late.
+    await store.change(RUN_OUT, { node });
+    expect(await nodes.takeOver(node, 'me')).toMatchObject({ state: 'taken over' });
+  });
+  await session.finish();
+  expect(await store.get(SESSION, { id: session.id })).toMatchObject({
+    state: 'ended',
+    end_message: 'the node that had the session was taken over',
+  });
+  expect(bench.log.events).toContainEqual(expect.objectContaining({ event: 'node.lost' }));
+  await expect(TestSession.open(bench, 'engineer')).rejects.toMatchObject({
+    code: 'HOOP_UNREACHABLE',
+  });
+});
