@@ -138,7 +138,7 @@ export class RunningLeaves {
     for (let done = 0; done < part.length; ) {
       const chunk = this.#growing(track);
       const room = CHUNK_BYTES - (track.at % CHUNK_BYTES);
-      const piece = part.subarray(done, done + room);
+      const piece = done === 0 && part.length <= room ? part : part.subarray(done, done + room);
       chunk.hash.update(piece);
       chunk.length += piece.length;
       track.at += piece.length;

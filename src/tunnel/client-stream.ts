@@ -4,6 +4,7 @@
  */
 import { END_CODE, isOrderlyEnd } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
+import { give } from '../flowing.ts';
 import { bytesPassed } from '../passing-buffers.ts';
 import {
   type Done,
@@ -129,7 +130,7 @@ export class ClientStream extends RecordedStream<StreamRecording> {
     recording.turns.whenWritten(() => {
       this.unwritten -= data.length;
       this.guarded(() => {
-        if (!this.destroyed && !this.push(data)) {
+        if (!this.destroyed && !give(this, data)) {
           carrier.pause();
         }
       });

@@ -4,6 +4,7 @@
  */
 import { END_CODE, isOrderlyEnd } from '../../carrier/stream-carrier.ts';
 import { unshared } from '../../carrier/unshared.ts';
+import { give } from '../../flowing.ts';
 import { bytesPassed } from '../../passing-buffers.ts';
 import {
   type Done,
@@ -147,7 +148,7 @@ export class TunnelStream extends RecordedStream<TunnelRecording> {
   }
 
   #give(data: Buffer): void {
-    const hasRoom = this.push(this.#toKeep(data));
+    const hasRoom = give(this, this.#toKeep(data));
     this.#pieces = this.readableLength === 0 ? 0 : this.#pieces + 1;
     if (!hasRoom || this.#pieces >= MAX_PIECES) {
       this.#paused = true;

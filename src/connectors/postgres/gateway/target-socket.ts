@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { give } from '../../../flowing.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import { ReadArena } from '../../../gateway/targets/read-arena.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
@@ -51,10 +52,9 @@ export async function openTargetSocket(options: OpenTargetSocketOptions): Promis
     // A target that is gone without a word (a firewall that forgot us) must be noticed while idle.
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS,
-    // Given to the stream as Node would: who reads it, and whether it is paused, is as ever.
     onread: {
       buffer: arena.buffer,
-      callback: (length) => socket.push(arena.taken(length)),
+      callback: (length) => give(socket, arena.taken(length)),
     },
   });
   try {
