@@ -1,7 +1,13 @@
+import { existsSync } from 'node:fs';
 import { HoopError } from '../errors.ts';
+import { locateHome } from '../home.ts';
+import type { BundleSource } from '../recording/bundle-source.ts';
+import { compareWithJournal, type JournalComparison } from '../recording/compare-journal.ts';
+import { spoolDirectory } from '../recording/spool.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
+import { spoolsOf } from '../tunnel/spools-of.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
+import { type Style, styleFor } from '../ui/style.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
 import { verificationLines } from '../ui/verification-lines.ts';
 import type { Io } from './io.ts';
@@ -22,14 +28,48 @@ export async function verifySession(io: Io, typed: string, flags: VerifyFlags): 
     nowMs: Date.now(),
     allowOneSided: flags.allowOneSided === true,
   });
+  const journal = journalOf(io, verification, recording.source);
   if (flags.json) {
-    io.stdout.write(`${renderJson(verification)}\n`);
+    io.stdout.write(`${renderJson({ ...verification, ...(journal ? { journal } : {}) })}\n`);
   } else {
     const style = styleFor(io.color.stdout);
     const width = terminalWidth(io.stdout, io.env);
-    io.stdout.write(`${verificationLines(verification, style, width).join('\n')}\n`);
+    const lines = verificationLines(verification, style, width);
+    io.stdout.write(`${[...lines, ...journalLines(journal, style)].join('\n')}\n`);
+  }
+  if (journal?.status === 'differs' && verification.exitStatus !== 1) {
+    throw new HoopError(
+      'HOOP_VERIFY_FAILED',
+      `recording "${recording.name}" is not what this machine has kept of the session`,
+      {
+        detail: sentence(journal.text),
+        hint: 'Keep both: the file, and the journal of the session.',
+      },
+    );
   }
   throwUnlessVerified(verification, recording.name);
+}
+
+/** Where this machine had the session, it has kept what it signed. */
+function journalOf(
+  io: Io,
+  { session }: Verification,
+  source: BundleSource,
+): JournalComparison | undefined {
+  if (session === undefined) {
+    return undefined;
+  }
+  const directory = spoolDirectory(spoolsOf(locateHome(io.env)), session);
+  return existsSync(directory) ? compareWithJournal(directory, source) : undefined;
+}
+
+function journalLines(journal: JournalComparison | undefined, style: Style): string[] {
+  if (journal === undefined) {
+    return [];
+  }
+  return [
+    journal.status === 'agrees' ? style.green(`✓ ${journal.text}`) : style.red(`✗ ${journal.text}`),
+  ];
 }
 
 /** @throws HoopError whose exit status is the verification's */

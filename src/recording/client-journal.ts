@@ -60,12 +60,22 @@ export class ClientJournal {
   private constructor(options: ClientJournalOptions) {
     const { directory, session } = options;
     this.#options = options;
-    const file = (name: string) => new AppendedFile(join(directory, name));
-    this.#journal = file(JOURNAL_FILE);
-    this.#open = [file(openFileName(0)), file(openFileName(1))];
-    this.#journal.append(journalHeader(session));
-    for (const open of this.#open) {
-      open.append(openFileHeader(session));
+    const made: AppendedFile[] = [];
+    const file = (name: string, header: Uint8Array): AppendedFile => {
+      const appended = new AppendedFile(join(directory, name));
+      made.push(appended);
+      appended.append(header);
+      return appended;
+    };
+    try {
+      const open = openFileHeader(session);
+      this.#journal = file(JOURNAL_FILE, journalHeader(session));
+      this.#open = [file(openFileName(0), open), file(openFileName(1), open)];
+    } catch (error) {
+      for (const appended of made) {
+        appended.close();
+      }
+      throw error;
     }
   }
 
@@ -172,7 +182,7 @@ export class ClientJournal {
         await file.sync(this.#options.system);
       }
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
   }
 
@@ -181,7 +191,7 @@ export class ClientJournal {
     try {
       write();
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
     this.#timer ??= setTimeout(() => {
       // Failures reach the owner through onFailure.
@@ -189,7 +199,8 @@ export class ClientJournal {
     }, SYNC_AFTER_MS);
   }
 
-  #fail(cause: unknown): HoopError {
+  /** What cannot be journalled ends the session. @returns what it has failed with, first */
+  fail(cause: unknown): HoopError {
     if (this.#failure === undefined) {
       this.#failure = cause instanceof HoopError ? cause : cannotWrite(cause);
       this.#options.onFailure(this.#failure);

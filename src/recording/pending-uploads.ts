@@ -1,8 +1,10 @@
 /** Spools that sessions have left: those that are still to be sent, and those that can go. */
 import { rm } from 'node:fs/promises';
 import { HoopError } from '../errors.ts';
+import { OldFormatError } from '../format-error.ts';
 import { readCertificateUnverified } from './certificate.ts';
 import {
+  giveUpSpool,
   hasReceipt,
   isClaimedByOther,
   isGivenUp,
@@ -47,6 +49,10 @@ export async function pendingUploads(
       // Without its files the process died making it, and nothing had been recorded yet.
       if (error.code !== 'HOOP_SESSION_UNKNOWN') {
         onBroken(session, error);
+      }
+      // It can never be sent: saying so once is enough.
+      if (error instanceof OldFormatError) {
+        giveUpSpool(spooled);
       }
     }
   }

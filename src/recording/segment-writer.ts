@@ -171,7 +171,7 @@ export class SegmentWriter {
       const digest = this.#digests.of(type, seq, records);
       return sealFrame(key, this.#segment, { type, seq, timeUs, digest }, body, cipher);
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
   }
 
@@ -206,7 +206,7 @@ export class SegmentWriter {
     try {
       await this.sync();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
     clearTimeout(this.#timer);
     await this.#syncing?.catch(() => undefined);
@@ -235,7 +235,7 @@ export class SegmentWriter {
       }
       this.#fd = fd;
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
     this.#segment = segment;
     this.#cipher = undefined;
@@ -263,7 +263,7 @@ export class SegmentWriter {
         }
       }
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
     this.#position += length;
   }
@@ -311,7 +311,7 @@ export class SegmentWriter {
       // May still append.
       this.#options.onSyncStart();
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
     const frames = this.#seq;
     const full = this.#full;
@@ -330,13 +330,14 @@ export class SegmentWriter {
         await syncDirectory(this.#options.directory);
       }
     } catch (error) {
-      throw this.#fail(error);
+      throw this.fail(error);
     }
     this.#syncedFrames = frames;
     this.#options.onSynced();
   }
 
-  #fail(cause: unknown): HoopError {
+  /** What cannot be recorded ends the recording. @returns what it has failed with, first */
+  fail(cause: unknown): HoopError {
     if (this.#failure === undefined) {
       this.#failure = cause instanceof HoopError ? cause : cannotWrite(cause);
       this.#options.onFailure(this.#failure);

@@ -80,6 +80,7 @@ export class SessionWriter {
     this.turns = new WrittenTurns({
       isEmpty: () => this.#waiting.isEmpty,
       write: () => this.#writeWaiting(),
+      onWriteFailed: (error) => this.#writer.fail(error),
       assertOpen: () => this.#writer.assertOpen(),
       isShared: () => this.#openStreams > 1,
       settle: () => this.settle(),

@@ -36,6 +36,7 @@ export class WitnessWriter {
     this.turns = new WrittenTurns({
       isEmpty: () => !this.#leaves.hasMoved,
       write: () => this.#journal.leaves(this.#leaves.points(this.#journal.epoch)),
+      onWriteFailed: (error) => this.#journal.fail(error),
       assertOpen: () => this.#journal.assertOpen(),
       isShared: () => this.#openStreams > 1,
       settle: () => undefined,

@@ -22,6 +22,11 @@ export interface TurnWriter {
   readonly isEmpty: () => boolean;
   /** write(2) of what was collected. Throws, then and for ever after, when it cannot be written. */
   readonly write: () => void;
+  /**
+   * Told what `write` has thrown, whatever it was: what was collected is missing for ever, and the
+   * session must end. More than once for one failure.
+   */
+  readonly onWriteFailed: (error: unknown) => void;
   /** Throws when a write or sync has failed. */
   readonly assertOpen: () => unknown;
   /** Aborted when the session must end: nothing goes on any more. */
@@ -131,7 +136,12 @@ export class WrittenTurns implements Durable {
     const forwards = this.#whenWritten;
     // What fails here is never written, and what waits for it never goes on.
     this.#whenWritten = [];
-    this.#writer.write();
+    try {
+      this.#writer.write();
+    } catch (error) {
+      this.#writer.onWriteFailed(error);
+      throw error;
+    }
     this.#whenWritten = forwards;
   }
 
@@ -147,7 +157,7 @@ export class WrittenTurns implements Durable {
     try {
       this.#goOn();
     } catch {
-      // The writer has reported it, which ends the session.
+      // Reported, which ends the session.
     }
   }
 

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { saveBundle } from '../client/save-bundle.ts';
 import { HoopError } from '../errors.ts';
+import { OldFormatError } from '../format-error.ts';
 import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
 import { giveUpSpool, SpoolInUse, spoolDirectory, unknownSince } from '../recording/spool.ts';
 import type { LiveWitness, UploadReceipt } from '../recording/upload-session.ts';
@@ -86,7 +87,12 @@ export async function uploadPending(options: {
   const directory = spoolsOf(open.home);
   // Each by itself: one that cannot be settled must not keep the later ones here for ever.
   const failed = (session: string, error: unknown): void => {
-    if (!signal.aborted) {
+    if (error instanceof OldFormatError) {
+      const kept = spoolDirectory(directory, session);
+      note(
+        `what an older hoop kept of the earlier session ${session} has format 1 and cannot be sent: it stays in "${kept}", where that hoop reads it; remove it when nobody needs it`,
+      );
+    } else if (!signal.aborted) {
       const reason = error instanceof Error ? error.message : 'unknown reason';
       note(
         `the recording of the earlier session ${session} is still not signed by both sides: ${reason}`,

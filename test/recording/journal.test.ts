@@ -2,8 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import {
   cpSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   truncateSync,
@@ -13,6 +15,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
 import { CHUNK_BYTES } from '../../src/recording/chunk.ts';
+import { ClientJournal } from '../../src/recording/client-journal.ts';
+import { compareWithJournal } from '../../src/recording/compare-journal.ts';
 import { decodeEnvelope } from '../../src/recording/dsse.ts';
 import { decodeManifest } from '../../src/recording/manifest.ts';
 import { openJournal } from '../../src/recording/open-journal.ts';
@@ -20,6 +24,7 @@ import { realSystem, segmentName } from '../../src/recording/segment-writer.ts';
 import { releaseSpool } from '../../src/recording/spool.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
+import { newSessionId } from '../../src/session-id.ts';
 import {
   RecordingBench,
   readBundle,
@@ -43,6 +48,125 @@ function asItIs(pair: SessionPair, name: string): string {
   releaseSpool(join(spools, pair.session));
   return spools;
 }
+
+describe('a bundle, held against what the client’s machine has kept', () => {
+  async function signed() {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.up(1, randomBytes(10));
+    pair.down(1, randomBytes(1_000));
+    await pair.end();
+    const spool = join(bench.spools, pair.session);
+    const journalOnly = join(asItIs(pair, 'journal-only'), pair.session);
+    const gateway = await pair.transport();
+    const early = await readBundle(gateway.ended);
+    await uploadSession({
+      directory: bench.spools,
+      session: pair.session,
+      gateway,
+      signal: signal(),
+    });
+    return { spool, journalOnly, gateway, early, bundle: await readBundle(gateway.ended) };
+  }
+
+  test('agrees with its receipt and with its journal', async () => {
+    const { spool, journalOnly, bundle } = await signed();
+    expect(compareWithJournal(spool, bytesSource(bundle))).toEqual({
+      status: 'agrees',
+      text: 'the receipt on this machine is of the same manifest',
+    });
+    expect(compareWithJournal(journalOnly, bytesSource(bundle))).toEqual({
+      status: 'agrees',
+      text: 'the journal on this machine has the same 2 cuts',
+    });
+  });
+
+  test('agrees with a bundle from before it has signed', async () => {
+    const { spool, journalOnly, gateway, bundle, early } = await signed();
+    for (const kept of [spool, journalOnly]) {
+      expect(compareWithJournal(kept, bytesSource(early))).toMatchObject({ status: 'agrees' });
+    }
+    expect(early.equals(bundle)).toBe(false);
+    expect(gateway.ended.position().state).toBe('complete');
+  });
+
+  test('differs where it lacks a cut, or a byte that came', async () => {
+    const pair = await SessionPair.open(bench);
+    pair.openStream(1);
+    pair.down(1, randomBytes(1_000));
+    await pair.gateway.writer.sync();
+    const before = statSync(join(pair.gateway.directory, segmentName(1))).size;
+    await pair.client.finish(signal());
+    pair.down(1, randomBytes(600));
+    await pair.client.close();
+    const spool = join(bench.spools, pair.session);
+    const other = join(bench.directory, 'backup');
+    cpSync(pair.gateway.directory, other, { recursive: true });
+    const size = statSync(join(other, segmentName(1))).size;
+    const compared: unknown[] = [];
+    for (const [length, isSigned] of [
+      [size, true],
+      [size - 50, true],
+      [before, false],
+    ] as const) {
+      rmSync(pair.gateway.directory, { recursive: true });
+      cpSync(other, pair.gateway.directory, { recursive: true });
+      truncateSync(join(pair.gateway.directory, segmentName(1)), length);
+      if (!isSigned) {
+        // Somebody who can write the gateway's disk takes the witness of the cut away as well.
+        rmSync(join(pair.gateway.directory, 'signed.cuts'));
+      }
+      const ended = await bench.ended(pair.session);
+      await ended.signAlone();
+      const bundle = await readBundle(ended);
+      compared.push(compareWithJournal(spool, bytesSource(bundle)));
+    }
+    expect(compared).toEqual([
+      { status: 'agrees', text: 'the journal on this machine has the same cut' },
+      {
+        status: 'differs',
+        text: 'the recording lacks 600 bytes of stream 1 down that the journal on this machine has',
+      },
+      {
+        status: 'differs',
+        text: 'the journal on this machine has cut 0, and the recording has not',
+      },
+    ]);
+  });
+
+  test('differs from the receipt of another manifest, and from another session', async () => {
+    const one = await signed();
+    const two = await signed();
+    expect(compareWithJournal(two.spool, bytesSource(one.bundle))).toMatchObject({
+      status: 'differs',
+      text: 'the receipt on this machine is of another manifest',
+    });
+    expect(compareWithJournal(two.journalOnly, bytesSource(one.bundle))).toMatchObject({
+      status: 'differs',
+    });
+    expect(compareWithJournal(one.spool, bytesSource(Buffer.from('no bundle')))).toBe(undefined);
+  });
+});
+
+test('a journal of which not all files can be made leaves none of them open', async () => {
+  const directory = join(bench.directory, 'half');
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'open-1'), '');
+  const session = newSessionId(Date.now(), randomBytes(16));
+  const options = { directory, session, system: realSystem, onFailure: () => undefined };
+  await expect(ClientJournal.create(options)).rejects.toMatchObject({
+    code: 'HOOP_RECORDING_WRITE',
+  });
+  const open = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(join('/proc/self/fd', fd))];
+    } catch {
+      // The one that this list was read by.
+      return [];
+    }
+  });
+  expect(open.filter((path) => path.startsWith(directory))).toEqual([]);
+});
 
 describe('kill -9 of the client alone', () => {
   for (const seed of [1, 2, 3, 4]) {

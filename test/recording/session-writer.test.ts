@@ -201,6 +201,30 @@ test('what cannot be committed to ends the recording as well', async () => {
   await rm(directory, { recursive: true });
 });
 
+test('what cannot be put into a frame at the end of a turn ends the recording, and nothing goes on', async () => {
+  const failures: string[] = [];
+  const { writer, directory } = await openWriter({ onFailure: ({ code }) => failures.push(code) });
+  writer.openStream(1, 'postgres');
+  writer.openStream(2, 'postgres');
+  await writer.sync();
+  let goneOn = 0;
+  const bytes = new Uint8Array(8);
+  writer.data(1, 0, [bytes]);
+  writer.turns.whenWritten(() => {
+    goneOn += 1;
+  });
+  // Somebody gives the memory away before it is written: nobody calls what finds that.
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  await setImmediate();
+  expect(failures).toEqual(['HOOP_RECORDING_WRITE']);
+  expect(goneOn).toBe(0);
+  expect(() => writer.event({ type: 'cancel', stream: 1, forStream: 1 })).toThrow(
+    'the recording cannot be written',
+  );
+  await writer.close();
+  await rm(directory, { recursive: true });
+});
+
 test('what goes on waits for the end of the turn when streams can share it, and else not', async () => {
   const { writer, directory } = await openWriter();
   const forwarded: number[] = [];

@@ -145,5 +145,8 @@ test('what a client of format 1 left behind is named, and nothing of it is sent'
   const told: string[] = [];
   expect(await pendingUploads(bench.spools, (_, { code }) => told.push(code))).toEqual([]);
   expect(told).toEqual(['HOOP_RECORDING_FORMAT']);
+  // Once, and not at each connect for ever.
+  expect(await pendingUploads(bench.spools, (_, { code }) => told.push(code))).toEqual([]);
+  expect(told).toEqual(['HOOP_RECORDING_FORMAT']);
   await expect(upload(pair, await bench.ended(pair.session))).rejects.toThrow('has format 1');
 });
