@@ -84,7 +84,9 @@ export interface StatementFacts {
   readonly clear: readonly string[];
   /** The statement without constants, as a keyed digest of this gateway; absent: it is not known. */
   readonly fingerprint?: string;
-  /** What can not be told from the statement. Then it is not known to be nothing. */
+  /** Detector classes that its rows are searched for; of any other nobody knows what was in them. */
+  readonly looked: readonly string[];
+  /** What cannot be told from the statement. Then it is not known to be nothing. */
   readonly unknown: readonly ('returned' | 'used' | 'written')[];
   /** Read, and not shown in clear: by conditions, joins, an order, or what is written. */
   readonly used: readonly string[];

@@ -169,8 +169,8 @@ function sum(lists: readonly (readonly string[])[]): number {
 }
 
 /** By the kind of fact. */
-function namesOf({ asked, clear, unknown, used, written, writes }: StatementFacts) {
-  return { asked, clear, unknown, used, written, write: writes };
+function namesOf({ asked, clear, looked, unknown, used, written, writes }: StatementFacts) {
+  return { asked, clear, looked, unknown, used, written, write: writes };
 }
 
 /** @returns the row that facts are added to until all are there */
@@ -211,6 +211,7 @@ function hasSameLists({ decision: a, facts: x }: Entry, { decision: b, facts: y 
     a.columnsMasked === b.columnsMasked &&
     x?.asked === y?.asked &&
     x?.clear === y?.clear &&
+    x?.looked === y?.looked &&
     x?.unknown === y?.unknown &&
     x?.used === y?.used &&
     x?.written === y?.written &&

@@ -11,7 +11,13 @@
  */
 import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
-import type { ApprovalOutcome, EvidenceLine, RecordingEvent } from '../../recording/types.ts';
+import {
+  type ApprovalOutcome,
+  type EvidenceLine,
+  FACTS_PER_STREAM,
+  type RecordingEvent,
+  type StatementFacts,
+} from '../../recording/types.ts';
 import type { Durable } from '../../recording/written-turns.ts';
 import { approversText, needsOf } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
@@ -33,13 +39,21 @@ export interface Operation
   readonly resources: Decision['relations'];
   readonly columnsMasked?: Decision['columnsMasked'] | undefined;
   readonly needsApproval?: boolean | undefined;
+  /** Absent: nothing is known. The same object for all that are alike: it is written once in a while. */
+  readonly facts?: StatementFacts | undefined;
 }
 
 /** What became of an operation. */
 export interface Outcome {
+  /** Of what came of it, as the client got it. */
+  readonly bytes?: number | undefined;
   readonly detected?: Result['detected'] | undefined;
   readonly maskedValues?: number | undefined;
   readonly rows?: number | undefined;
+  /** Detector hits by class that the client got in clear; absent: nobody looked. */
+  readonly seen?: Result['seen'];
+  /** How long it took, microseconds. */
+  readonly us?: number | undefined;
   /** "exit 0", "SELECT 3", "OK": in the protocol's words. */
   readonly tag?: string | undefined;
   readonly sqlState?: string | undefined;
@@ -88,6 +102,9 @@ export class StreamAudit implements Durable {
   readonly #grant: () => Grant;
   readonly #session: AuditSink;
   #operations = 0;
+  /** Those that a decision can name, with their place; the oldest first. */
+  readonly #facts = new Map<StatementFacts, number>();
+  #factsTold = 0;
 
   constructor(stream: number, grant: () => Grant, session: AuditSink) {
     this.stream = stream;
@@ -173,14 +190,17 @@ export class StreamAudit implements Durable {
   ended(at: number, operation: number, outcome: Outcome): void {
     this.tell({
       at,
+      bytes: outcome.bytes,
       detected: outcome.detected ?? NOTHING_DETECTED,
       maskedValues: outcome.maskedValues ?? 0,
       rows: outcome.rows ?? 0,
+      seen: outcome.seen,
       sqlState: outcome.sqlState,
       statement: operation,
       stream: this.stream,
       tag: outcome.tag,
       type: 'result',
+      us: outcome.us,
     });
   }
 
@@ -210,10 +230,13 @@ export class StreamAudit implements Durable {
   #decided(
     at: number,
     effect: Decision['effect'],
-    { columnsComputed, columnsMasked = NONE, outputsMasked, resources, rules, verbs }: Operation,
+    operation: Operation,
     refusal: Pick<Refusal, 'code' | 'message'> | undefined,
     comments: Decision['comments'],
   ): number {
+    const { columnsComputed, columnsMasked = NONE, outputsMasked } = operation;
+    const { facts, resources, rules, verbs } = operation;
+    const place = facts && this.#placeOf(facts);
     this.#operations += 1;
     this.tell({
       // In this order their canonical form is written fastest.
@@ -223,6 +246,7 @@ export class StreamAudit implements Durable {
       columnsMasked,
       comments,
       effect,
+      facts: place,
       message: refusal?.message,
       outputsMasked,
       policyCommit: this.#grant().commit,
@@ -235,6 +259,18 @@ export class StreamAudit implements Durable {
       verbs,
     });
     return this.#operations;
+  }
+
+  #placeOf(facts: StatementFacts): number {
+    const known = this.#facts.get(facts);
+    if (known !== undefined) return known;
+    const place = this.#factsTold % FACTS_PER_STREAM;
+    this.tell({ ...facts, facts: place, stream: this.stream, type: 'facts' });
+    this.#factsTold += 1;
+    const [oldest] = this.#facts.keys();
+    if (oldest !== undefined && this.#facts.size >= FACTS_PER_STREAM) this.#facts.delete(oldest);
+    this.#facts.set(facts, place);
+    return place;
   }
 
   #say(line: EvidenceLine): void {

@@ -461,7 +461,7 @@ export class ClientSide {
     const state = this.#state;
     const entry = { origin: 'client', segment: state.segment } as const;
     if (state.options.grant().passthrough) {
-      tellOpaque(state.audit, at);
+      tellOpaque(state.options, at);
       state.settings.sent({ runsUserCode: true, changesCatalog: true }, state.segment);
       state.send(bytes, { ...entry, kind: 'function-call' });
       return;

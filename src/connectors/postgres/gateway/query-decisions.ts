@@ -75,7 +75,7 @@ export class QueryDecisions {
   async #approved(text: string, at: number, first: Decided): Promise<Decided> {
     if (first.type !== 'allowed' || !needsApproval(first)) return first;
     const { decider, holds } = this.#parts;
-    const number = tellAllowed(this.#state.audit, at, first.statements, text);
+    const number = tellAllowed(this.#state.options, at, first.statements, text);
     const held = new HeldText(decider, text, first);
     const outcome = await holds.pass({ at, text, isQuery: true, again: () => held.again() });
     const { latest } = held;

@@ -38,13 +38,13 @@ export class Refusals {
   ): Denial {
     if (decided.type === 'aborted') return this.native(ABORTED);
     if (decided.type === 'cancelled') return this.native(CANCELLED);
-    tellRefused(this.#state.audit, at, decided.verdict, text);
+    tellRefused(this.#state.options, at, decided.verdict, text);
     return this.#create(decided.verdict.refusal);
   }
 
   /** Its statement was allowed, and turned out to be another one before it was sent. */
   withheld(run: Run, refusal: SqlRefusal): Denial {
-    tellWithheld(this.#state.audit, run, refusal);
+    tellWithheld(this.#state.options, run, refusal);
     return this.#create(refusal);
   }
 

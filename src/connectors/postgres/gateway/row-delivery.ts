@@ -57,7 +57,10 @@ export class RowDelivery {
         : run.masker?.rewriteRows(bytes, 0, rowsLeft(run));
     if (done === undefined) return 0;
     run.rows += done.rows;
-    for (const piece of done.pieces) this.#state.toClient.push(piece);
+    for (const piece of done.pieces) {
+      run.bytes += piece.length;
+      this.#state.toClient.push(piece);
+    }
     return done.end;
   }
 
@@ -78,7 +81,10 @@ export class RowDelivery {
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);
     run.rows += 1;
     const row = run.masker?.rewrite(message) ?? message;
-    if (run.trial === undefined) return row;
+    if (run.trial === undefined) {
+      run.bytes += row.length;
+      return row;
+    }
     run.trial.keep(row);
     return undefined;
   }
@@ -139,6 +145,7 @@ export class RowDelivery {
     }
     const rewritten = run.copy.rewrite(message);
     run.rows = run.copy.rows;
+    run.bytes += rewritten?.length ?? 0;
     if (!run.copy.isOverLimit) return rewritten;
     if (rewritten !== undefined) this.#state.toClient.push(rewritten);
     return this.#withhold(run, limitReached(this.#state.options.grant()), entry);
@@ -193,7 +200,7 @@ export class RowDelivery {
   /** The rest of the segment stays here: the client has got the error that it expects no more after. */
   #withhold(run: Run, refusal: SqlRefusal, entry: Entry | undefined): Uint8Array {
     const state = this.#state;
-    tellWithheld(state.audit, run, refusal);
+    tellWithheld(state.options, run, refusal);
     state.withholding = true;
     // The lineage was made from a catalog that is out of date.
     state.settings.catalogStale = 'all';

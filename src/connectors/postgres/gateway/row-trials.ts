@@ -173,7 +173,10 @@ export class RowTrials {
     const shown = { run, tag, rows: NOTHING, end: isShown ? bytes : NOTHING };
     if (trial === undefined) return this.#ran(shown, counted.query);
     if (isContinued === true) {
-      return this.#ran(isShown ? { ...shown, ...trial.portion(maxRows) } : shown, counted.query);
+      if (!isShown) return this.#ran(shown, counted.query);
+      const portion = trial.portion(maxRows);
+      run.bytes += portion.rows.length;
+      return this.#ran({ ...shown, ...portion }, counted.query);
     }
     trial.tag = tag;
     return trial.source.from === 'tag' ? this.#counted(trial, maxRows) : undefined;
@@ -185,7 +188,7 @@ export class RowTrials {
     const overdue = [...this.#open].find(({ isOverdue }) => isOverdue);
     if (overdue === undefined) return undefined;
     const refusal = countOverdue(overdue.allowed, this.#limitMs);
-    tellWithheld(this.#state.audit, overdue.run, refusal);
+    tellWithheld(this.#state.options, overdue.run, refusal);
     return toErrorResponse(refusal, this.#state.saying);
   }
 
@@ -278,8 +281,10 @@ export class RowTrials {
     refusal: SqlRefusal | undefined,
   ): Uint8Array | undefined {
     if (refusal !== undefined) return this.#refuse(trial, refusal);
-    const ended = { run: trial.run, tag: trial.tag ?? '', ...trial.portion(maxRows) };
-    return this.#ran(ended, trial.query);
+    const { run, query, tag = '' } = trial;
+    const portion = trial.portion(maxRows);
+    run.bytes += portion.rows.length;
+    return this.#ran({ run, tag, ...portion }, query);
   }
 
   #ranUnseen({ run, tag = '', query }: RowTrial): Uint8Array | undefined {
@@ -298,7 +303,7 @@ export class RowTrials {
    */
   #refuse(trial: RowTrial, refusal: SqlRefusal): Uint8Array {
     const state = this.#state;
-    tellWithheld(state.audit, trial.run, refusal);
+    tellWithheld(state.options, trial.run, refusal);
     runEnded(state, trial.run, { sqlState: refusal.sqlState });
     state.withholding = true;
     this.#fail(trial);

@@ -25,6 +25,10 @@ export interface Run {
   confirmed: ConfirmedCopy | undefined;
   copy: CopyRewriter | undefined;
   rows: number;
+  /** Messages of rows, or of a COPY's data, that the client gets. */
+  bytes: number;
+  /** When it was sent, or the statement before it in its Query had ended: performance.now(). */
+  startedAt: number;
   /** Its rows wait there until it is known how many it changes. */
   trial: RowTrial | undefined;
 }
@@ -48,6 +52,8 @@ export function startRun(
     confirmed: undefined,
     copy: undefined,
     rows: 0,
+    bytes: 0,
+    startedAt: performance.now(),
     trial: undefined,
   };
 }

@@ -39,8 +39,10 @@ import {
   sessionParameters,
   startupSettings,
 } from './client-startup.ts';
+import { runOf } from './confirmations.ts';
 import { cancelWithoutRight } from './lost-rights.ts';
 import { relayClient, TargetRelay } from './relay.ts';
+import { tellEnded } from './statement-audit.ts';
 import { StreamEnded } from './stream-ended.ts';
 import { StreamState } from './stream-state.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
@@ -157,6 +159,7 @@ class PostgresStream {
     this.#reader.stop();
     const state = this.#state;
     if (state !== undefined) {
+      tellCutOff(state);
       const { socket } = state.target;
       // A backend notices a lost connection only when it writes: what it still runs is stopped.
       const isBusy = state.queue.length > 0 && !socket.destroyed && !socket.readableEnded;
@@ -271,6 +274,18 @@ async function afterAnswers(state: StreamState, error: unknown): Promise<never> 
     await state.waitForTarget(() => state.queue.length === 0);
   }
   throw error;
+}
+
+/** A result that has no end: what of it went to the client did. */
+function tellCutOff({ queue, options }: StreamState): void {
+  const run = runOf(queue.head);
+  if (run === undefined || run.bytes === 0) return;
+  try {
+    tellEnded(options.audit, run, {});
+  } catch (error) {
+    // The recording has stopped: that is why the stream ends.
+    if (!(error instanceof RecordingFailed)) throw error;
+  }
 }
 
 const INTERNAL_FAULT: NativeError = {

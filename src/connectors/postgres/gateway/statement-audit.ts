@@ -1,63 +1,70 @@
 /** What is told of a statement: as what it was decided, what was withheld of it, and how it ended. */
-import {
-  type Operation,
-  type Outcome,
-  rulesOf,
-  type StreamAudit,
-} from '../../../gateway/sessions/audit.ts';
+
+import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
+import { type Operation, type Outcome, rulesOf } from '../../../gateway/sessions/audit.ts';
 import type { RuleRef } from '../../../policy/types.ts';
+import type { StatementFacts } from '../../../recording/types.ts';
 import { builtin } from '../policy/guards.ts';
 import { isMistake } from '../policy/is-mistake.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, SqlRefusal, StatementAnalysis, Verdict } from '../policy/types.ts';
 import { commentTags } from './comment-tags.ts';
 import type { Run } from './run.ts';
+import { columnName, columnsAsked, columnsOf, NOTHING_KNOWN } from './statement-columns.ts';
+import type { PostgresStreamOptions } from './types.ts';
+
+type Telling = Pick<PostgresStreamOptions, 'audit' | 'maskKey'>;
 
 /** A verdict is kept and used again for each statement of its shape. */
 const OPERATIONS = new WeakMap<AllowedStatement, Operation>();
 const EMPTY = operationOf({ rules: [] });
-const OPAQUE = operationOf({ rules: [builtin('passthrough')] });
+const OPAQUE = { ...operationOf({ rules: [builtin('passthrough')] }), facts: NOTHING_KNOWN };
+/** Facts that are alike are one object, whatever verdict they came with: they are written once. */
+const ALIKE = new Map<string, StatementFacts>();
+const MAX_ALIKE = 2000;
 
 /** One decision per statement of the text. @returns the number of the first. */
 export function tellAllowed(
-  audit: StreamAudit,
+  telling: Telling,
   at: number,
   statements: readonly AllowedStatement[],
   text: string,
 ): number {
+  const { audit } = telling;
   const [statement] = statements;
-  const operation = statement === undefined ? EMPTY : allowedOperation(statement);
+  const operation = statement === undefined ? EMPTY : allowedOperation(telling, statement);
   if (statements.length <= 1) return audit.allowed(at, operation, commentTags(text));
   const bytes = new TextBytes(text);
   const [first = 0] = statements.map((one) =>
-    audit.allowed(at, allowedOperation(one), commentTags(bytes.slice(one.analysis))),
+    audit.allowed(at, allowedOperation(telling, one), commentTags(bytes.slice(one.analysis))),
   );
   return first;
 }
 
 /** Let through without a look, by a passthrough grant. @returns its number. */
-export function tellOpaque(audit: StreamAudit, at: number, text = ''): number {
+export function tellOpaque({ audit }: Telling, at: number, text = ''): number {
   return audit.allowed(at, OPAQUE, commentTags(text));
 }
 
 export function tellRefused(
-  audit: StreamAudit,
+  telling: Telling,
   at: number,
   verdict: Verdict & { effect: 'refuse' },
   text: string,
 ): void {
+  const { audit } = telling;
   const { refusal } = verdict;
-  const operation = refusedOperation(verdict.analysis[verdict.statement], refusal);
+  const operation = refusedOperation(telling, verdict.analysis[verdict.statement], refusal);
   const comments = commentTags(text);
   if (isMistake(refusal)) audit.failed(at, operation, refusal, comments);
   else audit.refused(at, operation, refusal, comments);
 }
 
 /** A result that is withheld though its statement was allowed. */
-export function tellWithheld(audit: StreamAudit, run: Run, refusal: SqlRefusal): void {
+export function tellWithheld(telling: Telling, run: Run, refusal: SqlRefusal): void {
   const { allowed, text } = run.statement;
-  const operation = refusedOperation(allowed?.analysis, refusal);
-  audit.refused(run.at, operation, refusal, commentTags(text));
+  const operation = refusedOperation(telling, allowed?.analysis, refusal);
+  telling.audit.refused(run.at, operation, refusal, commentTags(text));
 }
 
 export function tellEnded(
@@ -65,31 +72,46 @@ export function tellEnded(
   run: Run,
   end: Pick<Outcome, 'tag' | 'sqlState'>,
 ): void {
-  const masker = run.masker ?? run.copy;
+  // What was counted and then refused or rolled back has never been handed out.
+  const isReturned = run.trial === undefined || run.bytes > 0;
+  const masker = isReturned ? (run.masker ?? run.copy) : undefined;
   const detected = masker?.detected;
   audit.ended(run.at, run.statement.number, {
+    bytes: run.bytes,
     detected: detected && Object.fromEntries(detected),
     maskedValues: masker?.maskedValues,
-    rows: run.rows,
+    rows: isReturned ? run.rows : 0,
     sqlState: end.sqlState,
     tag: end.tag,
+    us: Math.round((performance.now() - run.startedAt) * 1000),
   });
 }
 
-function allowedOperation(statement: AllowedStatement): Operation {
+function allowedOperation({ maskKey }: Telling, statement: AllowedStatement): Operation {
   let operation = OPERATIONS.get(statement);
   if (operation === undefined) {
-    operation = operationOf(statement);
+    operation = { ...operationOf(statement), facts: alike(columnsOf(statement, maskKey)) };
     OPERATIONS.set(statement, operation);
   }
   return operation;
 }
 
 function refusedOperation(
+  { maskKey }: Telling,
   analysis: StatementAnalysis | undefined,
   { rule }: SqlRefusal,
 ): Operation {
-  return operationOf({ analysis, rules: rule === undefined ? [] : [rule] });
+  const facts = analysis && alike(columnsAsked(analysis, maskKey));
+  return { ...operationOf({ analysis, rules: rule === undefined ? [] : [rule] }), facts };
+}
+
+function alike(facts: StatementFacts): StatementFacts {
+  const text = JSON.stringify(facts);
+  const known = ALIKE.get(text);
+  if (known !== undefined) return known;
+  if (ALIKE.size >= MAX_ALIKE) ALIKE.clear();
+  ALIKE.set(text, facts);
+  return facts;
 }
 
 function operationOf(decided: {
@@ -111,8 +133,4 @@ function operationOf(decided: {
     rules: rulesOf(rules, approvals),
     verbs: analysis?.verbs ?? [],
   };
-}
-
-function columnName(column: { schema: string; name: string; column: string }): string {
-  return `${column.schema}.${column.name}.${column.column}`;
 }

@@ -26,6 +26,7 @@ const FINGERPRINT_LENGTH = 16;
 export const NOTHING_KNOWN: StatementFacts = {
   asked: NOTHING,
   clear: NOTHING,
+  looked: NOTHING,
   unknown: EVERYTHING,
   used: NOTHING,
   written: NOTHING,
@@ -49,6 +50,7 @@ export function columnsOf(allowed: AllowedStatement, maskKey: Secret<Uint8Array>
     asked: NOTHING,
     clear: [...clear],
     ...fingerprint(analysis, maskKey),
+    looked: allowed.detectors,
     unknown: unknownOf(analysis),
     used: [...used],
     ...written(analysis),
@@ -66,6 +68,7 @@ export function columnsAsked(
     asked: [...new Set(asked)],
     clear: NOTHING,
     ...fingerprint(analysis, maskKey),
+    looked: NOTHING,
     unknown: analysis.opaque.length === 0 ? [] : EVERYTHING,
     used: NOTHING,
     written: NOTHING,

@@ -72,8 +72,8 @@ export function knownStatements(request: {
   const first =
     numbered ??
     (decided.type === 'opaque'
-      ? tellOpaque(state.audit, at, text)
-      : tellAllowed(state.audit, at, statements, text));
+      ? tellOpaque(state.options, at, text)
+      : tellAllowed(state.options, at, statements, text));
   const common = {
     source: text,
     parameterTypes,

@@ -53,6 +53,8 @@ export class TargetSide {
   handle(item: ScannedItem): void {
     const { toClient, queue } = this.#state;
     if (item.kind === 'pass') {
+      const run = runOf(queue.head);
+      if (run !== undefined) run.bytes += item.bytes.length;
       toClient.push(item.bytes);
       return;
     }
@@ -180,8 +182,16 @@ export class TargetSide {
       throw outOfStep(entry, 'a statement that the parser did not see');
     }
     this.#runEnded(run, end);
-    if (run.statement.basis === undefined) run.rows = 0;
-    else entry.current += 1;
+    if (run.statement.basis === undefined) {
+      // One for all statements of the text.
+      run.rows = 0;
+      run.bytes = 0;
+      run.startedAt = performance.now();
+      return;
+    }
+    entry.current += 1;
+    const next = runOf(entry);
+    if (next !== undefined) next.startedAt = performance.now();
   }
 
   #runEnded(run: Run, end: { tag?: string }): void {
