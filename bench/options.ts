@@ -22,6 +22,7 @@ export const WORKS = [
   'ssh-parallel',
   'ssh-memory',
   'ssh-link',
+  'index',
 ] as const;
 export type Work = (typeof WORKS)[number];
 

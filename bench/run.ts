@@ -17,6 +17,7 @@ import { farBulk, farStatements } from './far.ts';
 import { openFarHome, openFarLanes } from './far-lanes.ts';
 import { Figures } from './figures.ts';
 import { timeOfEmptyRun, timeToFirstRow } from './first-row.ts';
+import { indexFigures } from './index.ts';
 import { directUrl, type LaneContext, openHoop, openLanes } from './lanes.ts';
 import { memoryOfIdleConnections, memoryWhileStreaming, type Notes } from './memory.ts';
 import { type BenchOptions, parseOptions, UnknownOption, type Work } from './options.ts';
@@ -65,6 +66,14 @@ function explain(error: unknown): string {
 async function run(options: BenchOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const watchdog = stack.use(new Watchdog());
+  const index = options.works.includes('index')
+    ? await indexFigures(watchdog, interrupted.signal, say)
+    : {};
+  if (options.works.every((work) => work === 'index')) {
+    const result = { commit: commit(), options, figures: [], notes: index };
+    process.stdout.write((options.json ? renderJson : renderTable)(result));
+    return;
+  }
   const sshServer =
     findSshd() === undefined ? undefined : stack.use(await startOpensshServer({ watchdog }));
   const policy = writeBenchPolicy(sshServer?.hostKeys);
@@ -98,7 +107,7 @@ async function run(options: BenchOptions): Promise<void> {
     commit: commit(),
     options,
     figures: figures.all,
-    notes: { ...notes, ...peak, ...ssh },
+    notes: { ...notes, ...peak, ...ssh, ...index },
   };
   const render = options.json ? renderJson : options.table ? renderSummary : renderTable;
   process.stdout.write(render(result));

@@ -26,8 +26,12 @@ export const SearchRequest = z.object({
   target: z.string().max(200).optional(),
   /** Name of an agent. */
   agent: z.string().max(200).optional(),
-  /** A relation, a program, a path, a `host:port`: what the policy decided about. */
+  /** A relation, a column (`schema.table.column`), a program, a path, a `host:port`. */
   touches: z.string().max(2000).optional(),
+  /** Only what returned that column, or values of that class, in clear. Without a text. */
+  seenClear: z.boolean().optional(),
+  /** Only what returned values of this detector class, masked or in clear. Without a text. */
+  class: z.string().max(100).optional(),
   /** Milliseconds since the epoch, of the statement. */
   sinceMs: instant.optional(),
   untilMs: instant.optional(),

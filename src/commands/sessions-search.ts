@@ -23,6 +23,8 @@ export interface SearchFlags {
   readonly target?: string;
   readonly agent?: string;
   readonly touches?: string;
+  readonly class?: string;
+  readonly seenClear?: boolean;
   readonly since?: string;
   readonly until?: string;
   readonly denied?: boolean;
@@ -118,7 +120,15 @@ export function requestOf(
       `the text to search for must have 1 to ${MAX_SEARCH_TEXT} characters`,
     );
   }
-  const { user, target, agent, touches, denied } = flags;
+  const { user, target, agent, touches, denied, seenClear } = flags;
+  if (text !== undefined && (seenClear === true || flags.class !== undefined)) {
+    throw new HoopError('HOOP_USAGE', '--class and --seen-clear are for a search without a text', {
+      hint: 'They are answered by the index, which holds no text.',
+    });
+  }
+  if (seenClear === true && touches === undefined && flags.class === undefined) {
+    throw new HoopError('HOOP_USAGE', '--seen-clear needs --touches with a column, or --class');
+  }
   const sinceMs = flags.since === undefined ? undefined : instant(flags.since, '--since', nowMs);
   const untilMs = flags.until === undefined ? undefined : instant(flags.until, '--until', nowMs);
   return {
@@ -128,6 +138,8 @@ export function requestOf(
     ...(target === undefined ? {} : { target }),
     ...(agent === undefined ? {} : { agent }),
     ...(touches === undefined ? {} : { touches }),
+    ...(flags.class === undefined ? {} : { class: flags.class }),
+    ...(seenClear === true ? { seenClear } : {}),
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
     ...(denied === true ? { denied } : {}),

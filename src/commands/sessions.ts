@@ -46,7 +46,12 @@ function searchCommand(io: Io): Command {
     .option('--user <name>', 'only of this person or workload, by name or the part before the @')
     .option('--target <name>', 'only on this target')
     .option('--agent <name>', 'only what this agent did')
-    .option('--touches <name>', 'only what touched this relation, program, path or host:port')
+    .option(
+      '--touches <name>',
+      'only what touched this relation, column, program, path or host:port',
+    )
+    .option('--class <detector>', 'only what returned values of this class: card, email, ...')
+    .option('--seen-clear', 'only what returned that column, or that class, in clear')
     .option('--since <time>', 'not before: 2h ago as `2h`, a day, or a time')
     .option('--until <time>', 'not after')
     .option('--denied', 'only what was refused')

@@ -38,6 +38,8 @@ export interface ResultColumn {
 export interface ColumnMaskerOptions {
   readonly columns: readonly ResultColumn[];
   readonly detectors: ReadonlySet<DetectorName>;
+  /** What is counted in what goes out, and changes nothing. */
+  readonly observed?: ReadonlySet<DetectorName>;
   readonly hashKey: Uint8Array;
   /** Whether a type that is not built in is a plain string: citext, enums. */
   readonly isText: (typeOid: number) => boolean;
@@ -68,6 +70,7 @@ export class ColumnMasker {
   readonly #work: readonly ColumnWork[];
   readonly #options: ColumnMaskerOptions;
   readonly #detector: ValueDetector;
+  readonly #observer: ValueDetector | undefined;
   readonly #documents: readonly (JsonDocumentMasker | undefined)[];
   /** By column. */
   readonly inPlace: readonly InPlace[];
@@ -80,6 +83,8 @@ export class ColumnMasker {
   /** Values masked by a rule so far; NULLs are not counted, they stay NULL. */
   maskedValues = 0;
   readonly detected: HitCounts = new Map();
+  /** Of `observed`: what went out. */
+  readonly seen: HitCounts = new Map();
 
   constructor(options: ColumnMaskerOptions) {
     this.#options = options;
@@ -93,8 +98,10 @@ export class ColumnMasker {
       isUtf8: options.isUtf8,
       candidates: this.#candidates,
     };
+    const { observed } = options;
+    this.#observer = observed && { ...this.#detector, detectors: observed, counts: this.seen };
     this.#hash = new HashMask(options.hashKey);
-    this.#wanted = candidateBits(options.detectors);
+    this.#wanted = candidateBits(new Set([...options.detectors, ...(observed ?? [])]));
     this.#searches = options.columns.map(({ typeOid, format }) =>
       searchOf(typeOid, format, options.isText),
     );
@@ -160,9 +167,23 @@ export class ColumnMasker {
     if (work === 'pass' || column === undefined) return undefined;
     const isOwn = column.own !== undefined && Buffer.compare(column.own, value) === 0;
     if (work === 'mask' && column.mask !== undefined && !isOwn) {
-      return this.#maskedDocument(value, index) ?? this.#masked(value, column.mask, column.typeOid);
+      const document = this.#maskedDocument(value, index);
+      this.#observe(document, column);
+      return document ?? this.#masked(value, column.mask, column.typeOid);
     }
-    return valueWithoutHits(value, column.typeOid, column.format, this.#detector);
+    const { detectors } = this.#options;
+    const replaced =
+      detectors.size === 0
+        ? undefined
+        : valueWithoutHits(value, column.typeOid, column.format, this.#detector);
+    this.#observe(replaced === undefined ? value : replaced, column);
+    return replaced;
+  }
+
+  /** Counts what is in a value as it goes out. */
+  #observe(value: Uint8Array | null | undefined, { typeOid, format }: ResultColumn): void {
+    if (this.#observer === undefined || value === null || value === undefined) return;
+    valueWithoutHits(value, typeOid, format, this.#observer);
   }
 
   /** @param value undefined: it is no text. */
@@ -222,6 +243,6 @@ export class ColumnMasker {
 
 function workFor(column: ResultColumn, options: ColumnMaskerOptions): ColumnWork {
   if (column.mask !== undefined) return 'mask';
-  if (options.detectors.size === 0) return 'pass';
+  if (options.detectors.size === 0 && options.observed === undefined) return 'pass';
   return isDetectable(column.typeOid, column.derived) ? 'detect' : 'pass';
 }

@@ -75,6 +75,10 @@ export class RowMasker {
     return this.#masker.detected;
   }
 
+  get seen(): HitCounts {
+    return this.#masker.seen;
+  }
+
   /**
    * @param message a whole DataRow message, type byte included.
    * @returns `message` itself, or the new message.

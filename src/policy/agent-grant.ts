@@ -7,6 +7,7 @@ import { isItself, mayActFor } from './agents.ts';
 import type { ConnectorRule } from './connector.ts';
 import { guarded } from './cross-check.ts';
 import { columnName } from './describe-grant.ts';
+import { detectorsOf } from './detectors-of.ts';
 import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
@@ -49,7 +50,7 @@ export function withAgent(
     rules: [],
     agent: { ...acting(agent, principal), sides: { principal: sideRules, agent: rules } },
     masks: masksOfBoth(grant, agent),
-    detectors: [...new Set([...grant.detectors, ...agent.detectors])].sort(),
+    ...detectorsOf([grant, agent]),
     limits: smallerLimits(grant.limits, agent.limits),
     requireReason: grant.requireReason || agent.requireReason,
     ...terminalOf(grant, agent),

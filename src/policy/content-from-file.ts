@@ -41,10 +41,11 @@ export function contentFrom(
   connectors: readonly PolicyConnector[],
 ): PolicyContent {
   const { value } = parsed;
+  const detectors = value.detectors === 'all' ? DETECTORS : value.detectors;
   return {
     ...rulesFrom(parsed, source, report, connectors),
     masks: masksFrom(parsed, source, report),
-    detectors: value.detectors === 'all' ? DETECTORS : value.detectors,
+    ...(value.detect === 'observe' ? { detectors: [], observed: detectors } : { detectors }),
     limits: limitsFrom(value.limits),
     requireReason: value.requireReason,
     inference: value.inference,

@@ -199,6 +199,7 @@ export function guarded(document: PolicyContent): boolean {
   return (
     document.masks.length > 0 ||
     document.detectors.length > 0 ||
+    (document.observed ?? []).length > 0 ||
     limitsRows(document.limits) ||
     document.inference === 'deny' ||
     document.rules.some(({ effect }) => effect !== 'allow')

@@ -98,6 +98,8 @@ export interface PolicyContent {
   readonly own: RulesByKind;
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
+  /** Detectors that only count; absent: none. */
+  readonly observed?: readonly DetectorName[];
   readonly limits: Partial<SessionLimits>;
   readonly requireReason: boolean;
   readonly inference: 'allow' | 'deny' | undefined;

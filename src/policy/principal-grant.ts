@@ -4,6 +4,7 @@ import { anythingRule, type GrantContent, withAgent } from './agent-grant.ts';
 import { agentItself } from './agents.ts';
 import { mapRules } from './connector.ts';
 import { guarded, limitsRows } from './cross-check.ts';
+import { detectorsOf } from './detectors-of.ts';
 import { givesOn, matchingDocuments } from './match.ts';
 import type { Policy, PolicyDocument, PolicyTarget } from './policy.ts';
 import { strictestMasks } from './strictest-masks.ts';
@@ -132,7 +133,7 @@ function ownGrant(
     ...common,
     rules,
     masks: strictestMasks(documents.flatMap((document) => document.masks)),
-    detectors: [...new Set(documents.flatMap((document) => document.detectors))].sort(),
+    ...detectorsOf(documents),
     passthrough,
     sideRules,
   };

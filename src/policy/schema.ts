@@ -340,6 +340,12 @@ function contentKeys(connectors: readonly PolicyConnector[]) {
       })
       .default([])
       .describe('What is looked for in values that no mask names.'),
+    detect: z
+      .enum(['mask', 'observe'], { error: 'expected mask or observe' })
+      .optional()
+      .describe(
+        'What `detectors` of this file do: mask (the default), or count what goes out in clear and change nothing.',
+      ),
     limits: Limits.prefault({}),
     requireReason: z.boolean().default(false),
     inference: z

@@ -207,6 +207,8 @@ export interface Grant {
   readonly agent?: ActingAgent;
   readonly masks: readonly ColumnMask[];
   readonly detectors: readonly DetectorName[];
+  /** Those that count what goes out in clear, and change nothing; none of `detectors`. Absent: none. */
+  readonly observed?: readonly DetectorName[];
   readonly limits: SessionLimits;
   readonly requireReason: boolean;
   /** Absent: results say which columns are masked, of each column once in a connection. */

@@ -21,7 +21,7 @@ export function eventJson(event: RecordingEvent): string {
     case 'result':
       return hasIntegers(event.at, event.statement, event.stream) &&
         hasIntegers(event.maskedValues, event.rows, event.bytes ?? 0) &&
-        hasIntegers(event.us ?? 0, 0, 0)
+        hasIntegers(event.us ?? 0, event.upBytes ?? 0, 0)
         ? resultJson(event)
         : canonicalJson(event);
     default:
@@ -54,6 +54,7 @@ function resultJson(event: Result): string {
     `${event.seen === undefined ? '' : `,"seen":${detectedText(event.seen)}`}` +
     `${optional('sqlState', event.sqlState)},"statement":${event.statement}` +
     `,"stream":${event.stream}${optional('tag', event.tag)},"type":"result"` +
+    `${optionalNumber('upBytes', event.upBytes)}` +
     `${optionalNumber('us', event.us)}}`
   );
 }
@@ -93,6 +94,7 @@ type Written =
       | 'stream'
       | 'tag'
       | 'type'
+      | 'upBytes'
       | 'us'
     >;
 const UNWRITTEN: [Written] extends [never] ? undefined : never = undefined;

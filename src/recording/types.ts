@@ -87,7 +87,7 @@ export interface StatementFacts {
   /** Detector classes that its rows are searched for; of any other nobody knows what was in them. */
   readonly looked: readonly string[];
   /** What cannot be told from the statement. Then it is not known to be nothing. */
-  readonly unknown: readonly ('returned' | 'used' | 'written')[];
+  readonly unknown: readonly ('asked' | 'returned' | 'used' | 'written')[];
   /** Read, and not shown in clear: by conditions, joins, an order, or what is written. */
   readonly used: readonly string[];
   /** `schema.relation.*`: rows as a whole. */
@@ -205,6 +205,8 @@ export type RecordingEvent =
       readonly detected: Readonly<Record<string, number>>;
       /** The same of those that went to the client in clear; absent: nobody looked. */
       readonly seen?: Readonly<Record<string, number>> | undefined;
+      /** Of an act: bytes of the client's that it took. */
+      readonly upBytes?: number | undefined;
       /** From when it was sent to the target to the end of its answer, microseconds. */
       readonly us?: number | undefined;
       readonly tag: string | undefined;

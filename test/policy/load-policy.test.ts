@@ -71,7 +71,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     'an unknown key, with the keys that exist',
     policy('maks: []\n'),
-    'policies/p.yaml:4:1: unknown key "maks"; expected one of name, description, who, targets, request, rules, masks, detectors, limits, requireReason, inference, terminal, statements',
+    'policies/p.yaml:4:1: unknown key "maks"; expected one of name, description, who, targets, request, rules, masks, detectors, detect, limits, requireReason, inference, terminal, statements',
   ],
   [
     'a misspelt verb',

@@ -122,6 +122,31 @@ test('several policies for one person: rules and masks add up, limits shrink, th
   expect(both?.detectors).toHaveLength(9);
 });
 
+test('what one policy only counts is masked where another one masks it', () => {
+  const watching = requirePolicy(
+    new Map(
+      Object.entries({
+        ...FILES,
+        'policies/watched.yaml': `name: watched
+who: { groups: [watched] }
+targets: { names: [prod] }
+detectors: [card, email]
+detect: observe
+rules: [{ allow: { verbs: [select] } }]
+`,
+      }),
+    ),
+  );
+  const on = (groups: string[]) =>
+    principalGrant(watching, 'c'.repeat(40), someone(groups), 'prod');
+  expect(on(['watched'])).toMatchObject({ detectors: [], observed: ['card', 'email'] });
+  expect(on(['watched', 'staff'])).toMatchObject({
+    detectors: ['card', 'ssn'],
+    observed: ['email'],
+  });
+  expect(on(['watched', 'writers'])).not.toHaveProperty('observed');
+});
+
 test('one policy alone gives what it says, and the defaults for the rest', () => {
   const staff = grant(someone(['staff']), 'prod');
   expect(staff?.limits).toMatchObject({ maxTimeSeconds: 8 * 3600, maxRows: undefined });

@@ -332,8 +332,12 @@ const MOVE = sql(
      ended_ms = $endedMs, outcome = $outcome
    WHERE id = $id AND state = $from`,
 );
-const PRUNE_OLD = sql('DELETE FROM approvals WHERE ended_ms < $beforeMs');
-const ENDED_IDS = 'SELECT rowid FROM approvals WHERE ended_ms IS NOT NULL ORDER BY ended_ms DESC';
+/** Those of sessions are kept for as long as these: what ran says by whose word. */
+const OF_NO_SESSION = `NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.id = approvals.session)
+  AND NOT EXISTS (SELECT 1 FROM session_grants WHERE temporary_grant = approvals.id)`;
+const PRUNE_OLD = sql(`DELETE FROM approvals WHERE ended_ms < $beforeMs AND ${OF_NO_SESSION}`);
+const ENDED_IDS = `SELECT rowid FROM approvals WHERE ended_ms IS NOT NULL AND ${OF_NO_SESSION}
+  ORDER BY ended_ms DESC`;
 const PRUNE_MANY = sql(
   `DELETE FROM approvals WHERE rowid IN (${ENDED_IDS} LIMIT -1 OFFSET $keep)`,
   `DELETE FROM approvals WHERE rowid IN (${ENDED_IDS} OFFSET $keep)`,

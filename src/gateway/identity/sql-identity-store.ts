@@ -267,6 +267,12 @@ const ADD_PROVIDER_LOGOUT = sql(
 const PROVIDER_LOGOUTS = sql(
   'SELECT * FROM provider_logouts WHERE issuer = $issuer AND expires_ms > $nowMs',
 );
-const FORGET = ['spent', 'bound_tokens', 'refresh_families', 'provider_logouts'].map((table) =>
-  sql(`DELETE FROM ${table} WHERE expires_ms < $nowMs`),
-);
+/** A login is kept for as long as its sessions, and those of runs that were made from it. */
+const OF_NOTHING = `NOT EXISTS (SELECT 1 FROM sessions WHERE family = refresh_families.id)
+  AND NOT EXISTS (SELECT 1 FROM refresh_families run WHERE run.parent = refresh_families.id)`;
+const FORGET = [
+  ...['spent', 'bound_tokens', 'provider_logouts'].map((table) =>
+    sql(`DELETE FROM ${table} WHERE expires_ms < $nowMs`),
+  ),
+  sql(`DELETE FROM refresh_families WHERE expires_ms < $nowMs AND ${OF_NOTHING}`),
+];

@@ -476,4 +476,27 @@ export const MIGRATIONS: readonly string[] = [
     count INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  -- What was done to files of servers. at: that of the statement (act) that began it.
+  CREATE TABLE files (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+    stream INTEGER NOT NULL,
+    channel INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    path TEXT NOT NULL,
+    to_path TEXT,
+    status INTEGER,
+    read_bytes INTEGER,
+    read_sha256 TEXT,
+    written_bytes INTEGER,
+    written_sha256 TEXT
+  ) STRICT;
+  CREATE INDEX files_by_path ON files (path, time_ms);
+  CREATE INDEX files_by_session ON files (session, stream, at);
+  -- Of an act: bytes of the client's that it took.
+  ALTER TABLE statements ADD COLUMN up_bytes INTEGER;
+  `,
 ];

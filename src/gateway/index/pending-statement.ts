@@ -4,6 +4,8 @@ import type { RecordingEvent, StatementFacts } from '../../recording/types.ts';
 export type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 export type Result = Extract<RecordingEvent, { type: 'result' }>;
 
+export type FileEvent = Extract<RecordingEvent, { type: 'ssh.file' }>;
+
 export interface Pending {
   readonly session: string;
   /** Of the decision, or of a result that came in a later lot. */
@@ -13,6 +15,8 @@ export interface Pending {
   readonly facts: StatementFacts | undefined;
   /** The request that what the message at `at` does waits for. */
   readonly held: Held | undefined;
+  /** What was done to a file. */
+  readonly file: FileEvent | undefined;
   /** Of a result that came in the same lot. */
   resultMs: number;
   /** The decision before it on its connection, where that was pending and had no result. */

@@ -96,6 +96,9 @@ export class StatementIndex {
         this.#push(session, { held: { stream, at, request } });
         break;
       }
+      case 'ssh.file':
+        this.#push(session, { file: event });
+        break;
       case 'facts':
         this.#streams.learn(session, event);
         return;
@@ -212,12 +215,12 @@ export class StatementIndex {
 
   #push(
     session: string,
-    { decision, facts, last, result, held }: Partial<Omit<Pending, 'session' | 'timeMs'>>,
+    { decision, facts, last, result, held, file }: Partial<Omit<Pending, 'session' | 'timeMs'>>,
   ): Pending {
     const timeMs = this.#clock();
     const event = decision ?? result ?? held;
     const approval = event && this.#streams.requestAt(session, event);
-    const entry = { session, timeMs, decision, facts, last, result, held, approval };
+    const entry = { session, timeMs, decision, facts, last, result, held, file, approval };
     const pending: Pending = { ...entry, resultMs: timeMs };
     this.#pending.push(pending);
     this.#added += 1;
@@ -267,6 +270,7 @@ export class StatementIndex {
         countClass(classes, { id, name, count: 0, clear });
       }
     }
+    yield* addAll(ADD_FILES, known.flatMap(fileRow));
     yield* addAll(ADD_CLASSES, [...classes.values()]);
     for (const batch of batches.values()) yield* change(COUNT, { ...batch });
     return { sessions, touched };
@@ -316,6 +320,7 @@ export class StatementIndex {
         seconds.has(decision) ? 1 : 0,
         nullable(facts?.fingerprint),
         nullable(result?.bytes),
+        nullable(result?.upBytes),
         nullable(result?.us),
         result === undefined ? 0 : 1,
         isLater ? resultMs : null,
@@ -370,16 +375,30 @@ function countClass(
   classes.set(key, [add.name, add.id, count + add.count, clear + add.clear]);
 }
 
+function fileRow({ entry: { file, timeMs }, session }: Known): SqlValue[][] {
+  if (file === undefined) return [];
+  const { stream, channel, at, operation, path, to, status, read, written } = file;
+  return [
+    [
+      ...[session.number, stream, channel, at, timeMs, operation, storable(path)],
+      ...[nullable(storable(to)), nullable(status)],
+      ...[nullable(read?.bytes), nullable(read?.sha256)],
+      ...[nullable(written?.bytes), nullable(written?.sha256)],
+    ],
+  ];
+}
+
 /** Of a statement that was decided in an earlier lot. @returns its id */
 function* addResult(
   session: number,
   result: Result,
   { timeMs, approval }: Pending,
 ): Work<number | undefined> {
-  const { at, stream, statement, rows, maskedValues, bytes, us, tag, sqlState } = result;
+  const { at, stream, statement, rows, maskedValues, bytes, upBytes, us, tag, sqlState } = result;
   const [row] = yield* all(RESULT, {
     ...{ session, stream, statement, rows, maskedValues, at, timeMs },
     bytes: nullable(bytes),
+    upBytes: nullable(upBytes),
     us: nullable(us),
     approval: nullable(approval),
     tag: nullable(storable(tag)),
@@ -394,6 +413,7 @@ const DECISION_COLUMNS: Parameters<typeof bulk>[1] = {
   ...{ effect: 'text', verb: 'text', code: 'text', policy_commit: 'text', prompt: 'text' },
   ...{ touched: 'bigint', rows: 'bigint', masked_values: 'bigint', tag: 'text' },
   ...{ sql_state: 'text', of_the_last: 'bigint', fingerprint: 'text', bytes: 'bigint' },
+  ...{ up_bytes: 'bigint' },
   ...{ us: 'bigint', results: 'bigint', last_ms: 'bigint', approval: 'text' },
 };
 const ADD_DECISIONS = bulk('statements', DECISION_COLUMNS, 'ON CONFLICT DO NOTHING');
@@ -402,6 +422,11 @@ const ADD_DECISIONS_WITH_IDS = bulk(
   DECISION_COLUMNS,
   'ON CONFLICT DO NOTHING RETURNING id, session, stream, statement',
 );
+const ADD_FILES = bulk('files', {
+  ...{ session: 'bigint', stream: 'bigint', channel: 'bigint', at: 'bigint', time_ms: 'bigint' },
+  ...{ operation: 'text', path: 'text', to_path: 'text', status: 'bigint', read_bytes: 'bigint' },
+  ...{ read_sha256: 'text', written_bytes: 'bigint', written_sha256: 'text' },
+});
 const ADD_CLASSES = bulk(
   'statement_classes',
   { class: 'text', statement: 'bigint', count: 'bigint', clear: 'bigint' },
@@ -414,6 +439,7 @@ const RESULT = sql(
   `UPDATE statements SET rows = coalesce(rows, 0) + $rows,
      masked_values = coalesce(masked_values, 0) + $maskedValues, tag = $tag, sql_state = $sqlState,
      bytes = coalesce(bytes + CAST($bytes AS BIGINT), $bytes, bytes),
+     up_bytes = coalesce(up_bytes + CAST($upBytes AS BIGINT), $upBytes, up_bytes),
      us = coalesce(us + CAST($us AS BIGINT), $us, us), results = results + 1,
      last_ms = CASE WHEN at = $at THEN last_ms ELSE $timeMs END,
      approval = coalesce($approval, approval)

@@ -21,7 +21,12 @@ export interface SearchScope {
   readonly user: string | undefined;
   readonly target: string | undefined;
   readonly agent: string | undefined;
+  /** A relation, a column, a path, … */
   readonly touches: string | undefined;
+  /** Only what returned values of this detector class. */
+  readonly detected: string | undefined;
+  /** Only where what is touched, or of this class, was returned in clear. */
+  readonly seenClear: boolean;
   readonly sinceMs: number | undefined;
   readonly untilMs: number | undefined;
   readonly denied: boolean;
@@ -110,11 +115,12 @@ export class SearchIndex {
     before: StatementPlace | undefined,
     limit: number,
   ): Promise<FoundStatement[]> {
-    const touched = scope.touches === undefined ? undefined : await this.#touching(scope.touches);
+    const touched = scope.touches === undefined ? undefined : await this.#touching(scope);
     let rows: Row[] = [];
     let from = { stream: Number.MAX_SAFE_INTEGER, statement: Number.MAX_SAFE_INTEGER };
     for (;;) {
-      const found = await this.#store.all(STATEMENTS, { session, ...from, limit: PAGE_ROWS });
+      const place = { session, ...from, detected: nullable(scope.detected), limit: PAGE_ROWS };
+      const found = await this.#store.all(STATEMENTS, place);
       const page = found.map(rowOf);
       const last = page.at(-1);
       rows.push(...page.filter((row) => isWanted(row, scope, touched, before)));
@@ -129,8 +135,9 @@ export class SearchIndex {
     }
   }
 
-  async #touching(name: string): Promise<ReadonlySet<number>> {
-    const rows = await this.#store.all(TOUCHING, { name });
+  async #touching(scope: SearchScope): Promise<ReadonlySet<number>> {
+    const { touches, whole, seen } = filtersOf(scope);
+    const rows = await this.#store.all(TOUCHING, { touches, whole, seen });
     return new Set(rows.map((row) => integer(row['touched'])));
   }
 
@@ -166,6 +173,12 @@ interface Row extends StatementPlace {
   readonly code: string | undefined;
   /** Of each decision about it. */
   readonly touched: readonly number[];
+  /** Of its results, the last one; 0: none. */
+  readonly lastMs: number;
+  readonly isReturned: boolean;
+  /** Values of the class that is looked for: taken out, and in clear. */
+  readonly found: number;
+  readonly foundClear: number;
 }
 
 function rowOf(row: StoredRow): Row {
@@ -178,20 +191,33 @@ function rowOf(row: StoredRow): Row {
     touched: [row['touched'], row['refused_touched']].flatMap((id) =>
       id === null ? [] : integer(id),
     ),
+    lastMs: numberOf(row['last_ms']),
+    isReturned: numberOf(row['bytes']) > 0,
+    found: numberOf(row['found']),
+    foundClear: numberOf(row['found_clear']),
   };
+}
+
+function numberOf(value: unknown): number {
+  return value === null ? 0 : integer(value);
 }
 
 function isWanted(
   row: Row,
-  { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY, denied }: SearchScope,
+  scope: SearchScope,
   touched: ReadonlySet<number> | undefined,
   before: StatementPlace | undefined,
 ): boolean {
+  const { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY, denied, detected, seenClear } = scope;
+  const isFound = row.foundClear > 0 || (!seenClear && row.found > 0);
   return (
-    row.timeMs >= sinceMs &&
+    // What was prepared runs for as long as its session.
+    Math.max(row.timeMs, row.lastMs) >= sinceMs &&
     row.timeMs <= untilMs &&
     (!denied || row.effect === 'refuse') &&
     (touched === undefined || row.touched.some((id) => touched.has(id))) &&
+    (!seenClear || row.isReturned) &&
+    (detected === undefined || isFound) &&
     (before === undefined || newestFirst(before, row) < 0)
   );
 }
@@ -215,6 +241,9 @@ function filtersOf(scope: SearchScope) {
     target: nullable(scope.target),
     agent: nullable(scope.agent),
     touches: nullable(scope.touches),
+    whole: nullable(scope.touches?.replace(/[^.]*$/, '*')),
+    detected: nullable(scope.detected),
+    seen: scope.seenClear ? 1 : 0,
     since: nullable(scope.sinceMs),
     until: nullable(scope.untilMs),
     denied: scope.denied ? 1 : 0,
@@ -240,6 +269,19 @@ function likeText(wanted: string): string {
   return wanted.replace(/[\\%_]/g, '\\$&');
 }
 
+/** In clear nothing is but what was shown; of the rest any word of it counts. */
+const TOUCHES = `f.kind IN ('asked', 'clear', 'masked', 'relation', 'used', 'write', 'written')
+  AND f.name IN ($touches, $whole) AND (CAST($seen AS BIGINT) = 0 OR f.kind = 'clear')`;
+/**
+ * Decided then, or ended then: what was prepared before runs for as long as its session, so that what
+ * is looked at begins with the first session that had not ended.
+ */
+const IN_TIME = `(CAST($until AS BIGINT) IS NULL OR s.time_ms <= $until)
+  AND (CAST($since AS BIGINT) IS NULL OR (
+    s.time_ms >= (SELECT min(ms) FROM (
+      SELECT min(started_ms) AS ms FROM sessions WHERE ended_ms >= $since
+      UNION ALL SELECT min(started_ms) FROM sessions WHERE state = 'live') AS open)
+    AND (s.time_ms >= $since OR s.last_ms >= $since)))`;
 const FILTERS = `
   (CAST($issuer AS TEXT) IS NULL OR (issuer = $issuer AND sub = $sub))
   AND (CAST($run AS TEXT) IS NULL OR run = $run)
@@ -249,10 +291,14 @@ const FILTERS = `
   AND (CAST($agent AS TEXT) IS NULL OR agent = $agent)
   AND (CAST($until AS BIGINT) IS NULL OR started_ms <= $until)
   AND (CAST($denied AS BIGINT) = 0 OR denied > 0)
-  AND (CAST($touches AS TEXT) IS NULL OR EXISTS (
-    SELECT 1 FROM touched_facts f CROSS JOIN statements s
-    WHERE s.touched = f.touched AND f.kind = 'relation' AND f.name = $touches
-      AND s.session = sessions.number))`;
+  AND (CAST($touches AS TEXT) IS NULL OR number IN (
+    SELECT s.session FROM touched_facts f CROSS JOIN statements s
+    WHERE ${TOUCHES} AND s.touched = f.touched AND ${IN_TIME}
+      AND (CAST($seen AS BIGINT) = 0 OR s.bytes > 0)))
+  AND (CAST($detected AS TEXT) IS NULL OR number IN (
+    SELECT s.session FROM statement_classes c CROSS JOIN statements s
+    WHERE c.class = $detected AND s.id = c.statement AND ${IN_TIME}
+      AND (CAST($seen AS BIGINT) = 0 OR c.clear > 0)))`;
 const LIVE = sql(
   `SELECT * FROM sessions WHERE state = 'live' AND ${FILTERS}
      AND (CAST($afterMs AS BIGINT) IS NULL OR (started_ms, id) < ($afterMs, $afterId))
@@ -268,15 +314,17 @@ const ONE = sql(`SELECT * FROM sessions WHERE id = $id AND ${FILTERS}`);
 // What was refused after all is one statement, of the time when it was asked for.
 const STATEMENTS = sql(
   `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,
-     coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched
+     coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched,
+     s.last_ms, s.bytes, c.count AS found, c.clear AS found_clear
    FROM statements s LEFT JOIN statements refusal
      ON refusal.session = s.session AND refusal.stream = s.stream
        AND refusal.statement = s.statement + 1 AND refusal.of_the_last = 1
+     LEFT JOIN statement_classes c ON c.statement = s.id AND c.class = $detected
    WHERE s.session = $session AND s.of_the_last = 0
      AND (s.stream, s.statement) < (CAST($stream AS BIGINT), CAST($statement AS BIGINT))
    ORDER BY s.stream DESC, s.statement DESC LIMIT $limit`,
 );
-const TOUCHING = sql("SELECT touched FROM touched_facts WHERE kind = 'relation' AND name = $name");
+const TOUCHING = sql(`SELECT f.touched FROM touched_facts f WHERE ${TOUCHES}`);
 const FACTS = sql(
   `SELECT name FROM touched_facts WHERE kind = $kind AND touched = $touched
    ORDER BY name LIMIT $limit`,

@@ -116,7 +116,7 @@ function match(act: Searchable, job: SearchJob): FoundAct | undefined {
     act.timeMs > untilMs ||
     (before !== undefined && act.number >= before) ||
     (job.denied && !act.isDenied) ||
-    (touches !== undefined && !touched.includes(touches))
+    (touches !== undefined && !touched.some((name) => isOf(name, touches)))
   ) {
     return undefined;
   }
@@ -137,6 +137,11 @@ function match(act: Searchable, job: SearchJob): FoundAct | undefined {
     touches: [...new Set(touched)].slice(0, MAX_TOUCHED),
     excerpt,
   };
+}
+
+/** The recording says per decision what relations there are; of which columns, the index. */
+function isOf(relation: string, touches: string): boolean {
+  return relation === touches || touches.startsWith(`${relation}.`);
 }
 
 function excerptOf(act: Searchable, wanted: string): FoundAct['excerpt'] | undefined {

@@ -265,7 +265,7 @@ function scopeOf(
   request: SearchRequest,
 ): SearchScope {
   const { issuer, sub } = principal;
-  const { user, target, agent, touches, sinceMs, untilMs, denied } = request;
+  const { user, target, agent, touches, sinceMs, untilMs, denied, seenClear } = request;
   return {
     owner: maySeeAll(principal, false) ? undefined : { issuer, sub },
     run: run?.id,
@@ -273,6 +273,8 @@ function scopeOf(
     target,
     agent,
     touches,
+    detected: request.class,
+    seenClear: seenClear === true,
     sinceMs,
     untilMs,
     denied: denied === true,

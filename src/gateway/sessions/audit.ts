@@ -50,6 +50,8 @@ export interface Outcome {
   readonly detected?: Result['detected'] | undefined;
   readonly maskedValues?: number | undefined;
   readonly rows?: number | undefined;
+  /** Bytes of the client's that it took. */
+  readonly upBytes?: number | undefined;
   /** Detector hits by class that the client got in clear; absent: nobody looked. */
   readonly seen?: Result['seen'];
   /** How long it took, microseconds. */
@@ -200,6 +202,7 @@ export class StreamAudit implements Durable {
       stream: this.stream,
       tag: outcome.tag,
       type: 'result',
+      upBytes: outcome.upBytes,
       us: outcome.us,
     });
   }

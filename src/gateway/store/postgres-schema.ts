@@ -312,6 +312,28 @@ const NODES = `
     ('approvals', 0), ('blocks', 0), ('commands', 0), ('grants', 0), ('logins', 0), ('policy', 0);
 `;
 
+const FILES = `
+  CREATE TABLE files (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    session bigint NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+    stream bigint NOT NULL,
+    channel bigint NOT NULL,
+    at bigint NOT NULL,
+    time_ms bigint NOT NULL,
+    operation TEXT NOT NULL,
+    path TEXT NOT NULL,
+    to_path TEXT,
+    status bigint,
+    read_bytes bigint,
+    read_sha256 TEXT,
+    written_bytes bigint,
+    written_sha256 TEXT
+  );
+  CREATE INDEX files_by_path ON files (path, time_ms);
+  CREATE INDEX files_by_session ON files (session, stream, at);
+  ALTER TABLE statements ADD COLUMN up_bytes bigint;
+`;
+
 const collated = (sql: string): string => sql.replace(/\bTEXT\b/g, 'text COLLATE "C"');
 
 export const POSTGRES_MIGRATIONS: readonly Migration[] = [
@@ -320,4 +342,5 @@ export const POSTGRES_MIGRATIONS: readonly Migration[] = [
   // The version before asks for it, and finds what it wants without.
   { sql: 'DROP INDEX statements_by_touched' },
   { sql: collated(NODES) },
+  { sql: collated(FILES) },
 ];

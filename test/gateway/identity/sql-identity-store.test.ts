@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BoundToken, RefreshFamily } from '../../../src/gateway/identity/identity-store.ts';
+import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { SqlIdentityStore } from '../../../src/gateway/identity/sql-identity-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
@@ -15,6 +16,15 @@ const FAMILY: RefreshFamily = {
   claims: '{}',
   revoked: false,
 };
+
+const SESSION = {
+  ...{ target: 'db', kind: 'postgres', run: undefined, parentRun: undefined, program: undefined },
+  principal: {
+    ...{ kind: 'person', issuer: FAMILY.issuer, sub: FAMILY.sub, name: 'devin' },
+    ...{ email: undefined, groups: [], roles: [] },
+  },
+  ...{ reason: undefined, policyCommit: 'c0ffee', recording: 'full', clientVersion: '0.1.0' },
+} as const;
 
 const storesOf = testStores();
 
@@ -78,6 +88,21 @@ describe.each(DRIVERS)('in %s', (driver) => {
     expect(await because('run')).toBe('killed');
     expect(await because('f1')).toBe('logged out');
     expect(await because('f2')).toBe('blocked');
+  });
+
+  test('a login stays as long as a session of it, or of a run that was made from it', async () => {
+    const opened = await stores.open();
+    const end = async (): Promise<void> => undefined;
+    const index = new SessionIndex(opened, () => 0, end, () => false);
+    for (const id of ['f1', 'f2', 'f3']) await store.createFamily({ ...FAMILY, id });
+    await store.createFamily({ ...FAMILY, id: 'run', parent: 'f2', run: '{}' });
+    const session = { ...SESSION, startedMs: 0, expiresMs: 1 };
+    await index.start({ ...session, id: '01890a5d-ac96-774b-bcce-b302099a8057', family: 'f1' });
+    await index.start({ ...session, id: '01890a5d-ac96-774b-bcce-b302099a8058', family: 'run' });
+    await store.prune(5000);
+    const there = async (id: string) => (await store.readFamily(id)) !== undefined;
+    const kept = await Promise.all(['f1', 'f2', 'f3', 'run'].map(there));
+    expect(kept).toEqual([true, true, false, true]);
   });
 
   const TOKEN: BoundToken = {

@@ -249,6 +249,8 @@ describe.each(DRIVERS)('in %s', (driver) => {
       touches: undefined,
       sinceMs: undefined,
       untilMs: undefined,
+      detected: undefined,
+      seenClear: false,
       denied: false,
     };
 
@@ -307,6 +309,78 @@ describe.each(DRIVERS)('in %s', (driver) => {
       expect((await listed({ denied: true })).map(({ statement }) => statement)).toEqual([6, 4, 1]);
       expect((await listed({ touches: 'public.orders' })).map(({ code }) => code)).toEqual([
         'HOOP_APPROVAL_DENIED',
+      ]);
+    });
+
+    test('finds who was shown a column in clear, who only used or wrote it, and who was refused it', async () => {
+      const column = 'public.customers.email';
+      const none = { asked: [], clear: [], looked: [], unknown: [], used: [], written: [], writes: [] };
+      await start();
+      const tell = (statement: number, facts: object, bytes: number) => {
+        index.event(ID, { type: 'facts', stream: 1, facts: statement, ...none, ...facts });
+        const told = { ...decision(statement), columnsMasked: [], facts: statement };
+        index.event(ID, 'asked' in facts ? { ...told, effect: 'refuse' } : told);
+        if (!('asked' in facts)) index.event(ID, { ...result(statement), bytes });
+      };
+      tell(1, { clear: [column] }, 50);
+      tell(2, { clear: [column] }, 0);
+      tell(3, { used: [column] }, 50);
+      tell(4, { written: ['public.customers.*'] }, 0);
+      tell(5, { asked: [column] }, 0);
+      tell(6, { clear: ['public.customers.name'] }, 50);
+      const numbers = async (scope: Partial<SearchScope>) =>
+        (await listed(scope)).map(({ statement }) => statement);
+      expect(await numbers({ touches: column })).toEqual([5, 4, 3, 2, 1]);
+      expect(await numbers({ touches: column, seenClear: true })).toEqual([1]);
+      expect(await numbers({ touches: column, denied: true })).toEqual([5]);
+      expect(await numbers({ touches: 'public.customers.phone', seenClear: true })).toEqual([]);
+      expect(await numbers({ touches: column, sinceMs: now + 1 })).toEqual([]);
+    });
+
+    test('finds what returned values of a class, in clear or taken out', async () => {
+      await start();
+      const told = { ...decision(1), columnsMasked: [] };
+      index.event(ID, told);
+      index.event(ID, { ...result(1), bytes: 9, detected: { card: 2 }, seen: {} });
+      index.event(ID, { ...told, statement: 2 });
+      index.event(ID, { ...result(2), bytes: 9, detected: {}, seen: { card: 1, email: 1 } });
+      const numbers = async (scope: Partial<SearchScope>) =>
+        (await listed(scope)).map(({ statement }) => statement);
+      expect(await numbers({ detected: 'card' })).toEqual([2, 1]);
+      expect(await numbers({ detected: 'card', seenClear: true })).toEqual([2]);
+      expect(await numbers({ detected: 'iban' })).toEqual([]);
+    });
+
+    test('finds what was prepared before a time and ran after it', async () => {
+      await start();
+      index.event(ID, decision(1));
+      await index.flush();
+      now += 3_600_000;
+      const sinceMs = now - 1000;
+      expect(await listed({ sinceMs })).toEqual([]);
+      index.event(ID, { ...result(1), at: 99 });
+      expect(await listed({ sinceMs, touches: 'public.customers' })).toHaveLength(1);
+    });
+
+    test('knows which request a statement waited for, also one that was prepared before', async () => {
+      await start();
+      const held = {
+        ...{ type: 'approval.held', stream: 1, request: 'R1', needs: [], waits: true },
+        ...{ waitsUntilMs: 0, binding: '', policyCommit: '' },
+      } as const;
+      index.event(ID, { ...decision(1), effect: 'approve', at: 10 });
+      index.event(ID, { ...held, at: 10 });
+      index.event(ID, { ...decision(2), at: 20 });
+      await index.flush();
+      index.event(ID, { ...held, at: 30, request: 'R2' });
+      index.event(ID, { ...result(2), at: 30 });
+      index.event(ID, { ...decision(3), at: 40 });
+      index.event(ID, { ...result(3), at: 40 });
+      await index.flush();
+      expect(await rows('SELECT statement, approval FROM statements ORDER BY 1')).toEqual([
+        { statement: 1, approval: 'R1' },
+        { statement: 2, approval: 'R2' },
+        { statement: 3, approval: null },
       ]);
     });
 

@@ -27,8 +27,22 @@ const QUERY_KINDS = new Set(['v', 'm']);
 /** `SELECT t FROM t`: the table's OID, and this for a column. */
 const WHOLE_ROW = 0;
 
-/** Whether rows of this statement may go on only after their description has been checked. */
+/** Whether rows of this statement may go on only after their description has come. */
 export function needsDescription(statement: KnownStatement, grant: Grant): boolean {
+  return mustAgree(statement, grant) || observes(statement.allowed);
+}
+
+/**
+ * Whether what goes out is searched for what only counts. Not COPY: its data would have to be read, and
+ * what is read may be refused.
+ */
+export function observes(allowed: AllowedStatement | undefined): boolean {
+  if (allowed?.observed === undefined || allowed.analysis.protocol.copy !== undefined) return false;
+  return allowed.analysis.outputs !== undefined;
+}
+
+/** Whether it may go on only where that is what was expected: masks or detectors are in reach. */
+function mustAgree(statement: KnownStatement, grant: Grant): boolean {
   const { allowed, basis } = statement;
   if (basis === undefined) return false;
   if (allowed === undefined || grant.masks.length > 0 || allowed.detectors.length > 0) return true;
@@ -37,6 +51,7 @@ export function needsDescription(statement: KnownStatement, grant: Grant): boole
 
 export interface DescribedResult {
   readonly run: Run;
+  readonly grant: Grant;
   readonly fields: readonly FieldDescription[];
   /** Of Bind; undefined: the formats are in `fields`. */
   readonly formats: readonly number[] | undefined;
@@ -46,7 +61,7 @@ export interface DescribedResult {
 
 /** Decides what happens to the rows of `run`. @returns the refusal where they must not pass. */
 export function describeResult(result: DescribedResult): SqlRefusal | undefined {
-  const { run, fields } = result;
+  const { run, fields, grant } = result;
   const { allowed, basis } = run.statement;
   if (basis === undefined) {
     run.rowsAre = 'pass';
@@ -56,9 +71,9 @@ export function describeResult(result: DescribedResult): SqlRefusal | undefined 
   const { statement } = run;
   if (statement.shape !== fields || !statement.shapeIsChecked) {
     const disagreement = disagreementOf(allowed, fields, basis.catalog);
-    if (disagreement !== undefined) return mismatch(disagreement);
+    if (disagreement !== undefined && mustAgree(statement, grant)) return mismatch(disagreement);
     statement.shape = fields;
-    statement.shapeIsChecked = true;
+    statement.shapeIsChecked = disagreement === undefined;
   }
   const masking = columnMaskerOptions(result, allowed, basis.catalog);
   const masker = masking === undefined ? undefined : new RowMasker(masking);
@@ -112,12 +127,14 @@ function mismatch(detail: string): SqlRefusal {
 
 /** What is done to the values of a result; undefined: nothing. */
 export function columnMaskerOptions(
-  result: DescribedResult,
+  result: Omit<DescribedResult, 'grant'>,
   allowed: AllowedStatement,
   catalog: Catalog,
 ): ColumnMaskerOptions | undefined {
   const detectors: ReadonlySet<DetectorName> = new Set(allowed.detectors);
-  if (detectors.size === 0 && !allowed.masks?.some((mask) => mask !== undefined)) return undefined;
+  const isMasked = allowed.masks?.some((mask) => mask !== undefined) === true;
+  const observed = observes(allowed) ? new Set(allowed.observed) : undefined;
+  if (detectors.size === 0 && !isMasked && observed === undefined) return undefined;
   const columns = result.fields.map((field, index): ResultColumn => {
     const output = allowed.analysis.outputs?.[index];
     const format = result.formats === undefined ? field.format : formatOf(result.formats, index);
@@ -133,6 +150,7 @@ export function columnMaskerOptions(
   return {
     columns,
     detectors,
+    ...(observed === undefined ? {} : { observed }),
     hashKey: result.hashKey,
     isText: (typeOid) => isStringType(typeOid, catalog),
     decode: (bytes) => decodeOrNothing(bytes, result.codec),
@@ -158,7 +176,7 @@ function effectiveMask(
  * text and not by its pid, because behind a pooler the pid that a client is told is not the session's.
  */
 function ownText(
-  { run, codec }: DescribedResult,
+  { run, codec }: Omit<DescribedResult, 'grant'>,
   output: OutputColumn | undefined,
 ): Uint8Array | undefined {
   const [source] = output?.kind === 'identity' ? output.sources : [];

@@ -184,6 +184,7 @@ export class RowDelivery {
   ): SqlRefusal | undefined {
     const refusal = describeResult({
       run,
+      grant: this.#state.options.grant(),
       fields,
       formats,
       hashKey: this.#state.options.maskKey.expose(),

@@ -9,6 +9,7 @@ import { isMistake } from '../policy/is-mistake.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, SqlRefusal, StatementAnalysis, Verdict } from '../policy/types.ts';
 import { commentTags } from './comment-tags.ts';
+import { observes } from './results.ts';
 import type { Run } from './run.ts';
 import { columnName, columnsAsked, columnsOf, NOTHING_KNOWN } from './statement-columns.ts';
 import type { PostgresStreamOptions } from './types.ts';
@@ -81,6 +82,7 @@ export function tellEnded(
     detected: detected && Object.fromEntries(detected),
     maskedValues: masker?.maskedValues,
     rows: isReturned ? run.rows : 0,
+    seen: observes(run.statement.allowed) ? Object.fromEntries(run.masker?.seen ?? []) : undefined,
     sqlState: end.sqlState,
     tag: end.tag,
     us: Math.round((performance.now() - run.startedAt) * 1000),

@@ -14,6 +14,7 @@ import type {
   RelationFact,
   StatementAnalysis,
 } from '../policy/types.ts';
+import { observes } from './results.ts';
 
 type Unknown = StatementFacts['unknown'];
 
@@ -35,7 +36,7 @@ export const NOTHING_KNOWN: StatementFacts = {
 
 /** @param maskKey of the gateway: two gateways give other fingerprints. */
 export function columnsOf(allowed: AllowedStatement, maskKey: Secret<Uint8Array>): StatementFacts {
-  const { analysis, masks = [], computed = [], lookups = [] } = allowed;
+  const { analysis, masks = [], computed = [] } = allowed;
   const clear = new Set<string>();
   const masked = new Set<string>();
   for (const [index, output] of (analysis.outputs ?? []).entries()) {
@@ -44,13 +45,13 @@ export function columnsOf(allowed: AllowedStatement, maskKey: Secret<Uint8Array>
     for (const name of names(shownBy(output, mask))) clear.add(name);
   }
   const used = new Set(names(analysis.columnsRead).filter((n) => !clear.has(n) && !masked.has(n)));
+  for (const name of names(usedBy(analysis))) if (!clear.has(name)) used.add(name);
   for (const name of names(computed)) used.add(name);
-  for (const { columns } of lookups) for (const name of names(columns)) used.add(name);
   return {
     asked: NOTHING,
     clear: [...clear],
     ...fingerprint(analysis, maskKey),
-    looked: allowed.detectors,
+    looked: lookedFor(allowed),
     unknown: unknownOf(analysis),
     used: [...used],
     ...written(analysis),
@@ -63,17 +64,36 @@ export function columnsAsked(
   maskKey: Secret<Uint8Array>,
 ): StatementFacts {
   const outputs = (analysis.outputs ?? []).flatMap((output) => shownBy(output, undefined));
-  const asked = names([...outputs, ...analysis.columnsRead, ...analysis.columnsWritten]);
+  const { columnsRead, columnsWritten } = analysis;
+  const asked = names([...outputs, ...columnsRead, ...usedBy(analysis), ...columnsWritten]);
   return {
     asked: [...new Set(asked)],
     clear: NOTHING,
     ...fingerprint(analysis, maskKey),
     looked: NOTHING,
-    unknown: analysis.opaque.length === 0 ? [] : EVERYTHING,
+    unknown: analysis.opaque.length === 0 ? [] : ['asked'],
     used: NOTHING,
     written: NOTHING,
     writes: NOTHING,
   };
+}
+
+/** By what it says itself: conditions, joins, orders, groups, functions. What the owner of a view says is not in it. */
+function usedBy(analysis: StatementAnalysis): readonly ColumnFact[] {
+  const { columnsComputed, columnsNullTested = [], columnsGrouped = [] } = analysis;
+  const { columnsEquated = [], columnsStored = [], columnsShaping = [], lookups = [] } = analysis;
+  const uses = [
+    ...columnsComputed,
+    ...columnsNullTested,
+    ...columnsGrouped,
+    ...columnsEquated.flat(),
+  ];
+  return [
+    ...uses.map(({ column }) => column),
+    ...columnsStored,
+    ...columnsShaping,
+    ...lookups.flatMap(({ columns }) => columns),
+  ];
 }
 
 /**
@@ -95,6 +115,12 @@ function written(analysis: StatementAnalysis): Pick<StatementFacts, 'written' | 
   const named = new Set(columnsWritten.map(relationName));
   const whole = [...relations].filter((name) => !named.has(name)).map((name) => `${name}.*`);
   return { written: [...new Set(names(columnsWritten)), ...whole], writes: [...relations] };
+}
+
+function lookedFor(allowed: AllowedStatement): readonly string[] {
+  const { analysis, detectors, observed = NOTHING } = allowed;
+  if (analysis.outputs === undefined) return NOTHING;
+  return observes(allowed) ? [...detectors, ...observed] : detectors;
 }
 
 /** An auditor must not take silence for proof: what the statement does not tell is said. */

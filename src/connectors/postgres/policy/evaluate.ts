@@ -165,6 +165,7 @@ function evaluateOne(
       masks: outputs,
       ...computedWith(analysis, masks),
       detectors: grant.detectors,
+      ...(grant.observed === undefined ? {} : { observed: grant.observed }),
       ...redactionOf(
         masks,
         mustRedact(analysis, masks, catalog) || (outputs ?? []).some((mask) => mask !== undefined),

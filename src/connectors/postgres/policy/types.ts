@@ -645,6 +645,8 @@ export interface AllowedStatement {
   readonly computed?: readonly ColumnFact[];
   /** Base column of each output, for the check against RowDescription (OID, attnum). */
   readonly detectors: readonly DetectorName[];
+  /** What is only counted in what it shows; absent: nothing. */
+  readonly observed?: readonly DetectorName[];
   /** Error and notice text may carry a masked value (casts, constraints): redact D, W and values. */
   readonly redactErrors: boolean;
   /** With `redactErrors`: names of all masked columns; keys without any of them may be shown in DETAIL. */

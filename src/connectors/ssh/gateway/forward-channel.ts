@@ -36,6 +36,8 @@ export class ForwardChannel implements StreamChannel {
   #state: 'opening' | 'open' | 'failed' = 'opening';
   /** Of its decision. */
   #statement: number | undefined;
+  /** performance.now() */
+  #runningSince = 0;
   /** What was dialled. */
   #reached: string | undefined;
   /** What was decided. */
@@ -127,7 +129,9 @@ export class ForwardChannel implements StreamChannel {
     this.#isFinished = true;
     const { audit, number, at } = this.#context;
     if (this.#statement !== undefined) {
-      audit.ended(at, this.#statement, { tag: this.#reached });
+      const { up, down } = this.#flow.totals;
+      const us = Math.round((performance.now() - this.#runningSince) * 1000);
+      audit.ended(at, this.#statement, { tag: this.#reached, bytes: down, upBytes: up, us });
     }
     const { stream } = audit;
     audit.tell({ type: 'ssh.channel', stream, channel: number, at, ...this.#flow.totals });
@@ -166,6 +170,7 @@ export class ForwardChannel implements StreamChannel {
       });
       signal.throwIfAborted();
       this.#statement = audit.allowed(at, operation(verbOf(act), verdict));
+      this.#runningSince = performance.now();
       this.#destination = destination;
       this.#own = own;
       audit.write();

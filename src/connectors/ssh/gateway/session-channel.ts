@@ -46,6 +46,8 @@ export class SessionChannel implements StreamChannel {
   #hold: ActHold | undefined;
   /** Of its decision. */
   #statement: number | undefined;
+  /** performance.now() */
+  #runningSince = 0;
   #startedAt = 0;
   /** What runs, and whether people have approved it. */
   #running: { readonly act: SshAct; readonly isApproved: boolean } | undefined;
@@ -244,7 +246,10 @@ export class SessionChannel implements StreamChannel {
     const { audit, number, at } = this.#context;
     const exit = this.#exit;
     if (this.#statement !== undefined) {
-      audit.ended(this.#startedAt, this.#statement, { tag: exitText(exit) });
+      const { up, down, stderr } = this.#flow.totals;
+      const us = Math.round((performance.now() - this.#runningSince) * 1000);
+      const outcome = { tag: exitText(exit), bytes: down + stderr, upBytes: up, us };
+      audit.ended(this.#startedAt, this.#statement, outcome);
     }
     audit.tell({
       type: 'ssh.channel',
@@ -335,6 +340,7 @@ export class SessionChannel implements StreamChannel {
       this.#refuse(verdict.refusal, reply);
     } else if (verdict.approvals === undefined) {
       this.#statement = this.#context.audit.allowed(at, operation(verbOf(act), verdict));
+      this.#runningSince = performance.now();
       this.#running = { act, isApproved: false };
       this.#run(request, verdict, reply, at);
     } else {
@@ -412,6 +418,7 @@ export class SessionChannel implements StreamChannel {
             at,
             operation(verbOf(act), outcome.verdict),
           );
+          this.#runningSince = performance.now();
           this.#running = { act, isApproved: true };
           this.#run(request, outcome.verdict, undefined, at);
         } else if (outcome.type === 'refused') {

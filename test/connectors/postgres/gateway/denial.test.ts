@@ -55,13 +55,14 @@ describe('a refused statement', () => {
     const second = at + 5 + Buffer.byteLength('SELECT 1\0');
     expect(bench.events.map((event) => event.type)).toEqual([
       'target',
+      'facts',
       'decision',
       'result',
       'decision',
     ]);
-    expect(bench.events[1]).toMatchObject({ at, statement: 1, effect: 'allow', verbs: ['select'] });
-    expect(bench.events[2]).toMatchObject({ at, statement: 1, rows: 1, tag: 'SELECT 1' });
-    expect(bench.events[3]).toMatchObject({
+    expect(bench.events[2]).toMatchObject({ at, statement: 1, effect: 'allow', verbs: ['select'] });
+    expect(bench.events[3]).toMatchObject({ at, statement: 1, rows: 1, tag: 'SELECT 1' });
+    expect(bench.events[4]).toMatchObject({
       at: second,
       statement: 2,
       effect: 'refuse',
