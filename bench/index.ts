@@ -60,6 +60,7 @@ async function figuresOf(name: string, store: Store, say: (text: string) => void
   };
   const index = new SessionIndex(
     store,
+    { id: 'bench', term: 1 },
     () => nowMs,
     onFault,
     () => false,
@@ -230,8 +231,8 @@ function newSession(id: string, startedMs: number, random: () => number) {
       recording: 'full',
     },
     principal: {
+      kind: 'person',
       ...{
-        kind: 'person',
         issuer: 'https://idp.example',
         sub: `u${person}`,
         name: `p${person}@example.com`,

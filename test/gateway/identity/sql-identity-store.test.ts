@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BoundToken, RefreshFamily } from '../../../src/gateway/identity/identity-store.ts';
-import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { SqlIdentityStore } from '../../../src/gateway/identity/sql-identity-store.ts';
+import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const FAMILY: RefreshFamily = {
@@ -20,7 +20,8 @@ const FAMILY: RefreshFamily = {
 const SESSION = {
   ...{ target: 'db', kind: 'postgres', run: undefined, parentRun: undefined, program: undefined },
   principal: {
-    ...{ kind: 'person', issuer: FAMILY.issuer, sub: FAMILY.sub, name: 'devin' },
+    kind: 'person',
+    ...{ issuer: FAMILY.issuer, sub: FAMILY.sub, name: 'devin' },
     ...{ email: undefined, groups: [], roles: [] },
   },
   ...{ reason: undefined, policyCommit: 'c0ffee', recording: 'full', clientVersion: '0.1.0' },
@@ -93,7 +94,13 @@ describe.each(DRIVERS)('in %s', (driver) => {
   test('a login stays as long as a session of it, or of a run that was made from it', async () => {
     const opened = await stores.open();
     const end = async (): Promise<void> => undefined;
-    const index = new SessionIndex(opened, () => 0, end, () => false);
+    const index = new SessionIndex(
+      opened,
+      { id: 'node', term: 1 },
+      () => 0,
+      end,
+      () => false,
+    );
     for (const id of ['f1', 'f2', 'f3']) await store.createFamily({ ...FAMILY, id });
     await store.createFamily({ ...FAMILY, id: 'run', parent: 'f2', run: '{}' });
     const session = { ...SESSION, startedMs: 0, expiresMs: 1 };

@@ -93,7 +93,7 @@ function decision(
   };
 }
 
-function result(statement: number, rows = 3): RecordingEvent {
+function result(statement: number, rows = 3): Extract<RecordingEvent, { type: 'result' }> {
   return {
     type: 'result',
     stream: 1,
@@ -314,7 +314,15 @@ describe.each(DRIVERS)('in %s', (driver) => {
 
     test('finds who was shown a column in clear, who only used or wrote it, and who was refused it', async () => {
       const column = 'public.customers.email';
-      const none = { asked: [], clear: [], looked: [], unknown: [], used: [], written: [], writes: [] };
+      const none = {
+        asked: [],
+        clear: [],
+        looked: [],
+        unknown: [],
+        used: [],
+        written: [],
+        writes: [],
+      };
       await start();
       const tell = (statement: number, facts: object, bytes: number) => {
         index.event(ID, { type: 'facts', stream: 1, facts: statement, ...none, ...facts });
@@ -365,7 +373,8 @@ describe.each(DRIVERS)('in %s', (driver) => {
     test('knows which request a statement waited for, also one that was prepared before', async () => {
       await start();
       const held = {
-        ...{ type: 'approval.held', stream: 1, request: 'R1', needs: [], waits: true },
+        type: 'approval.held',
+        ...{ stream: 1, request: 'R1', needs: [], waits: true },
         ...{ waitsUntilMs: 0, binding: '', policyCommit: '' },
       } as const;
       index.event(ID, { ...decision(1), effect: 'approve', at: 10 });

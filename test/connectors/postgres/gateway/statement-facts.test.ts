@@ -342,6 +342,7 @@ beforeAll(async () => {
     };
     const index = new SessionIndex(
       store,
+      { id: 'node', term: 1 },
       () => 1_767_225_600_000,
       onFault,
       () => false,
