@@ -103,11 +103,13 @@ async function figuresOf(name: string, store: Store, say: (text: string) => void
     if (session % 1000 === 999)
       say(`index: ${name}, ${((session + 1) * each) / 1000} thousand statements`);
   }
-  return {
+  const notes = {
     [`${name}: CPU per statement (µs)`]: round(statementUs / STATEMENTS),
     [`${name}: CPU per session, begin and end (µs)`]: round(sessionUs / SESSIONS),
     ...(await answers(name, new SearchIndex(store))),
   };
+  for (const [what, value] of Object.entries(notes)) say(`${what}: ${value}`);
+  return notes;
 }
 
 async function answers(name: string, search: SearchIndex): Promise<Notes> {
