@@ -219,6 +219,7 @@ export class SessionIndex {
   async rebuild(id: string, events: AsyncIterable<RecordedEvent>): Promise<void> {
     await this.#store.transaction(function* () {
       yield* change(FORGET_STATEMENTS, { id });
+      yield* change(FORGET_FILES, { id });
       yield* change(FORGET_COUNTS, { id });
     });
     let timeMs = 0;
@@ -331,6 +332,9 @@ const END = sql(
 );
 const FORGET_STATEMENTS = sql(
   'DELETE FROM statements WHERE session = (SELECT number FROM sessions WHERE id = $id)',
+);
+const FORGET_FILES = sql(
+  'DELETE FROM files WHERE session = (SELECT number FROM sessions WHERE id = $id)',
 );
 const FORGET_COUNTS = sql(
   'UPDATE sessions SET statements = 0, denied = 0, masked_values = 0, lookups = 0 WHERE id = $id',
