@@ -11,8 +11,9 @@
  *   itself says (pg_stat_activity);
  * - row: from when one row has come to the client until the next has, a row that is masked. Between
  *   them nothing else happens: the server sleeps for each, and each fills its output buffer.
- * - event: the files on the stack when the decision about the statement is given to the recording, and
- *   those on the stack when it is written to the segment.
+ * - event: the files on the stack when the decision about the statement is put with what waits to be
+ *   written, from where the engine tells it, and those that hand it from there to the segment. Who only
+ *   says when it is written (a turn that ends, bytes that follow) is not among them.
  *
  * The connection is warm, so what only a first statement needs does not count. What the gateway does
  * meanwhile by itself (timers, cuts, the poll of the policy) does not, either: a function counts when
@@ -27,7 +28,7 @@ import pg from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
 import { childEnvironment } from '../src/demo/hoop-process.ts';
 import { SegmentWriter } from '../src/recording/segment-writer.ts';
-import { SessionWriter } from '../src/recording/session-writer.ts';
+import { WaitingRecords } from '../src/recording/waiting-records.ts';
 import { type GatewayBench, startGatewayBench } from '../test/gateway/gateway-bench.ts';
 
 const ROUNDS = 5;
@@ -40,6 +41,9 @@ const ROW_BYTES = 16_384;
 const STATEMENT = `SELECT email, repeat('x', ${ROW_BYTES}), pg_sleep(1) FROM customers`;
 
 const source = new URL('../src/', import.meta.url).href;
+
+/** Between what waits and the segment. */
+const WRITERS = new Set(['recording/session-writer.ts', 'recording/segment-writer.ts']);
 
 type Functions = ReadonlySet<string>;
 
@@ -83,27 +87,27 @@ function filesOnStack(): readonly string[] {
   return inSource.map((url) => url.slice(source.length));
 }
 
-/** Who hands a decision on: told to the recording, and written to the segment. */
+/** Who hands a decision on: from the engine to what waits, and from there to the segment. */
 class EventPassage {
   readonly #files = new Set<string>();
 
   constructor() {
     const files = this.#files;
-    const told = SessionWriter.prototype.event;
-    SessionWriter.prototype.event = function event(given) {
-      if (given.type === 'decision') {
+    const told = WaitingRecords.prototype.event;
+    WaitingRecords.prototype.event = function event(text) {
+      if (text.includes('"type":"decision"')) {
         const stack = filesOnStack();
         // What led to the decision is the statement's way, not the event's.
         const teller = stack.findLastIndex((file) => file.endsWith('audit.ts'));
         for (const file of stack.slice(0, teller + 1)) files.add(file);
       }
-      told.call(this, given);
+      told.call(this, text);
     };
     const written = SegmentWriter.prototype.append;
     SegmentWriter.prototype.append = function append(type, body, records) {
       if (type === 'event' || type === 'group') {
         const stack = filesOnStack();
-        const outside = stack.findIndex((file) => !file.startsWith('recording/'));
+        const outside = stack.findIndex((file) => !WRITERS.has(file));
         for (const file of stack.slice(0, outside)) files.add(file);
         files.add('recording/segment-writer.ts');
       }

@@ -1,9 +1,10 @@
 /**
  * The connections to one local port, whatever protocol it speaks: who may come, who has not logged
- * in yet, who was refused and why, and the end of them all.
+ * in yet, who was refused and why, and the end of them all. A port of one protocol is one of these.
  */
 import type { Socket } from 'node:net';
 import { HoopError } from '../errors.ts';
+import type { SessionPort } from './connector.ts';
 import type { LocalListener } from './local-listener.ts';
 import { LocalRefusal, type RefusalReason } from './local-refusal.ts';
 import { PeerCheck } from './peer-check.ts';
@@ -17,7 +18,7 @@ export interface LocalConnectionsOptions {
   readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
 }
 
-export class LocalConnections {
+export class LocalConnections implements SessionPort, AsyncDisposable {
   readonly #options: LocalConnectionsOptions;
   readonly #closing = new AbortController();
   readonly #logins: PendingLogins;
@@ -96,10 +97,14 @@ export class LocalConnections {
     this.#logins.abort(new HoopError('HOOP_SESSION_ENDED', 'the session is ending'));
   }
 
-  /** Resolves when the last one is over. */
+  /** Ends all of them; their clients are told the reason. Resolves when the last one is over. */
   async close(reason?: HoopError): Promise<void> {
     this.stopAccepting();
     this.#closing.abort(reason ?? new HoopError('HOOP_SESSION_ENDED', 'the session has ended'));
     await Promise.all(this.#serving);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 }

@@ -47,16 +47,14 @@ export interface LocalPortOptions {
   readonly loginWithinMs?: number;
 }
 
-export class LocalPort implements AsyncDisposable {
+export class LocalPort extends LocalConnections {
   readonly #options: LocalPortOptions;
   readonly #verifier: ScramVerifier;
   readonly #cancelKeys = new LocalCancelKeys();
-  readonly #connections: LocalConnections;
 
   constructor(options: LocalPortOptions) {
+    super(options);
     this.#options = options;
-    const { listener, allowedUids, loginWithinMs, onRefused } = options;
-    this.#connections = new LocalConnections({ listener, allowedUids, loginWithinMs, onRefused });
     this.#verifier = makeScramVerifier({
       password: options.password.expose(),
       salt: randomBytes(SALT_LENGTH),
@@ -74,28 +72,9 @@ export class LocalPort implements AsyncDisposable {
     return this.#options.listener.port;
   }
 
-  /** How often, by reason, since the port was opened. */
-  get refused(): ReadonlyMap<RefusalReason, number> {
-    return this.#connections.refused;
-  }
-
-  /** No new connections; those that are logged in go on. */
-  stopAccepting(): void {
-    this.#connections.stopAccepting();
-  }
-
-  /** Ends all connections; those between two messages are told the reason. */
-  async close(reason?: HoopError): Promise<void> {
-    await this.#connections.close(reason);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
   #accept(socket: Socket): void {
     const connection: LocalConnection = { socket };
-    void this.#connections.serve(
+    void this.serve(
       this.#serve(connection).catch((error: unknown) => this.#fail(connection.socket, error)),
     );
   }
@@ -118,7 +97,7 @@ export class LocalPort implements AsyncDisposable {
   async #logIn(connection: LocalConnection): Promise<LocalLogin> {
     const { user, tls } = this.#options;
     const { socket } = connection;
-    const pending = this.#connections.login();
+    const pending = this.login();
     try {
       return await logInLocally(connection, {
         user,
@@ -126,7 +105,7 @@ export class LocalPort implements AsyncDisposable {
         tls,
         checkPeer: () => this.#checkPeer(socket),
         onSpoken: pending.spoken,
-        signal: AbortSignal.any([pending.signal, this.#connections.closing]),
+        signal: AbortSignal.any([pending.signal, this.closing]),
       });
     } finally {
       pending.over();
@@ -134,7 +113,7 @@ export class LocalPort implements AsyncDisposable {
   }
 
   async #checkPeer(socket: Socket): Promise<void> {
-    const stranger = await this.#connections.stranger(socket);
+    const stranger = await this.stranger(socket);
     if (stranger !== undefined) {
       throw anotherUser(stranger.uid);
     }
@@ -165,7 +144,7 @@ export class LocalPort implements AsyncDisposable {
   }
 
   async #openTunnel(socket: Socket, kind: StreamKind): Promise<Tunnel> {
-    const { closing } = this.#connections;
+    const { closing } = this;
     const gone = new AbortController();
     const onClose = (): void => gone.abort(new Error('the local client has gone'));
     socket.once('close', onClose);
@@ -184,7 +163,7 @@ export class LocalPort implements AsyncDisposable {
 
   async #fail(socket: Socket, error: unknown): Promise<void> {
     if (error instanceof LocalRefusal) {
-      this.#connections.countRefusal(error.reason);
+      this.countRefusal(error.reason);
       if (error.answer === undefined) {
         socket.destroy();
         return;

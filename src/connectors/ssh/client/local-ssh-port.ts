@@ -3,7 +3,6 @@
  * then gets a stream through the tunnel. As local-port.ts, which is PostgreSQL's.
  */
 import type { Socket } from 'node:net';
-import type { HoopError } from '../../../errors.ts';
 import { closeGently } from '../../../tunnel/close-gently.ts';
 import type { OpenTunnel } from '../../../tunnel/connector.ts';
 import { LocalConnections } from '../../../tunnel/local-connections.ts';
@@ -28,56 +27,28 @@ export interface LocalSshPortOptions {
   readonly loginWithinMs?: number;
 }
 
-export class LocalSshPort implements AsyncDisposable {
+export class LocalSshPort extends LocalConnections {
   readonly #options: LocalSshPortOptions;
-  readonly #connections: LocalConnections;
   #count = 0;
 
   constructor(options: LocalSshPortOptions) {
+    super(options);
     this.#options = options;
-    const { listener, allowedUids, loginWithinMs, onRefused } = options;
-    this.#connections = new LocalConnections({ listener, allowedUids, loginWithinMs, onRefused });
-    listener.serve((socket) => this.serve(socket));
-  }
-
-  get refused(): ReadonlyMap<RefusalReason, number> {
-    return this.#connections.refused;
-  }
-
-  /** Resolves when no connection is served; new ones may come until it is closed. */
-  async idle(): Promise<void> {
-    await this.#connections.idle();
-  }
-
-  /** No new connections; those that are logged in go on. */
-  stopAccepting(): void {
-    this.#connections.stopAccepting();
-  }
-
-  /** Ends all connections; their clients are told the reason. */
-  async close(reason?: HoopError): Promise<void> {
-    await this.#connections.close(reason);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  /** A connection that came another way than over the listener. Resolves when it is over. */
-  serve(socket: Socket): Promise<void> {
-    return this.#connections.accept(socket, this.#serve(socket), async (error) => {
-      this.#options.onNote?.(error instanceof Error ? error.message : String(error));
-      await closeGently(socket);
-    });
+    options.listener.serve((socket) =>
+      this.accept(socket, this.#serve(socket), async (error) => {
+        options.onNote?.(error instanceof Error ? error.message : String(error));
+        await closeGently(socket);
+      }),
+    );
   }
 
   async #serve(socket: Socket): Promise<void> {
     const { hostKey, userKey, openTunnel, onNote, isShared = false } = this.#options;
     this.#count += 1;
     const count = this.#count;
-    const pending = this.#connections.login();
+    const pending = this.login();
     try {
-      if ((await this.#connections.stranger(socket)) !== undefined) {
+      if ((await this.stranger(socket)) !== undefined) {
         throw new LocalRefusal('another user');
       }
       // Loaded for who connects: a run opens its ports at its start, and most are not used.
@@ -91,7 +62,7 @@ export class LocalSshPort implements AsyncDisposable {
         onKnown: pending.over,
         isJoined: isShared && count > 1,
         note: (text) => onNote?.(text),
-        signal: AbortSignal.any([pending.signal, this.#connections.closing]),
+        signal: AbortSignal.any([pending.signal, this.closing]),
       });
     } finally {
       pending.over();
