@@ -62,6 +62,8 @@ export interface DemoOptions {
   >;
   /** Servers of another policy's targets, by name; their credentials have the same names. */
   readonly servers?: Servers;
+  /** Lines for the end of the gateway's configuration. */
+  readonly gatewayConfig?: readonly string[];
   /** How often the gateway looks for a new policy. Default 1, so that nobody waits in the tour. */
   readonly pollSeconds?: number;
   /** Logs an identity in. Default: `hoop login`, as its owner would call it. */
@@ -173,6 +175,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     credentials,
     servers,
     pollSeconds: options.pollSeconds ?? 1,
+    more: options.gatewayConfig ?? [],
   });
   const variables = credentialVariables(credentials);
   const launch = (): Promise<HoopService> =>

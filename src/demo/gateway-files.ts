@@ -38,6 +38,7 @@ interface GatewayConfigOptions {
   /** By target; the credential has the same name. */
   readonly servers: Servers;
   readonly pollSeconds: number;
+  readonly more: readonly string[];
 }
 
 export type Credentials = Readonly<
@@ -82,6 +83,7 @@ export function writeGatewayConfig(o: GatewayConfigOptions): {
         ([name, { user, privateKeyFile }]) =>
           `  ${name}: { user: ${user}, privateKeyFile: ${privateKeyFile} }`,
       ),
+      ...o.more,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
   };

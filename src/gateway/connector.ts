@@ -3,6 +3,7 @@
  * requests for approval are the gateway's, and know no protocol: whoever starts it hands it a source
  * for each kind of target, and it asks that one. docs/design/0090-connectors.md says what passes where.
  */
+
 import type { Duplex } from 'node:stream';
 import type { SessionReply } from '../api/sessions.ts';
 import type { HoopError } from '../errors.ts';
@@ -16,8 +17,8 @@ import type { StreamKind } from '../stream-kinds.ts';
 import type { SessionApprovalsOptions } from './approvals/session-approvals.ts';
 import type { GatewayPolicy } from './base/gateway-policy.ts';
 import type { Log } from './base/log.ts';
-import type { IndexStore } from './index/index-store.ts';
 import type { StreamAudit } from './sessions/audit.ts';
+import type { Store } from './store/store.ts';
 import type { CredentialStore } from './targets/credential-store.ts';
 import type { TargetHost } from './targets/target-host.ts';
 import type { Targets } from './targets/targets.ts';
@@ -61,7 +62,7 @@ export interface CheckServices extends TargetServices {
 export interface GatewayServices extends TargetServices {
   readonly policy: GatewayPolicy;
   /** State that outlives a restart: tables of its own in there, files of its own beside it. */
-  readonly database: IndexStore;
+  readonly kept: Store;
   readonly dataDirectory: string;
   /** 32 random bytes that belong to this gateway and never leave it. */
   readonly key: Secret<Uint8Array>;

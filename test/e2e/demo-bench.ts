@@ -1,18 +1,19 @@
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
 import pg from 'pg';
-import { type Demo, startDemo } from '../../src/demo/demo.ts';
+import { type Demo, type DemoOptions, startDemo } from '../../src/demo/demo.ts';
 import { type HoopRun, type HoopService, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
 import { logInDemo } from '../log-in-demo.ts';
 import { postgresTemplate } from '../postgres-template.ts';
 
 /** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
-export async function openBench(): Promise<Bench> {
+export async function openBench(options: Pick<DemoOptions, 'gatewayConfig'> = {}): Promise<Bench> {
   // The soak programs run without Vitest, and have no directory to share.
   const isTest = process.env['VITEST'] !== undefined;
   const demo = await startDemo({
     ...(isTest ? { template: await postgresTemplate() } : {}),
     logIn: logInDemo,
+    ...options,
     note: () => undefined,
     signal: new AbortController().signal,
   });

@@ -28,6 +28,18 @@ export interface HostAndPort {
   readonly port: number;
 }
 
+/** A database of PostgreSQL in which the gateway keeps what outlives a request. */
+export interface PostgresStoreConfig extends HostAndPort {
+  readonly database: string;
+  /** Not among `credentials`: those a policy may name, and so reach with what they open. */
+  readonly login: CredentialConfig;
+  readonly tls: {
+    readonly mode: 'disable' | 'require' | 'verify-ca' | 'verify-full';
+    /** PEM; undefined: those that Node trusts. */
+    readonly caFile: string | undefined;
+  };
+}
+
 export interface GatewayConfig {
   readonly name: string;
   readonly listen: HostAndPort;
@@ -49,6 +61,12 @@ export interface GatewayConfig {
   /** Wins over the address in targets/*.yaml: how this gateway reaches them. */
   readonly addresses: Readonly<Record<string, readonly HostAndPort[]>>;
   readonly credentials: Readonly<Record<string, CredentialConfig>>;
+  readonly store: {
+    /** undefined: SQLite in the data directory. */
+    readonly postgres: PostgresStoreConfig | undefined;
+    /** Without an answer of the store live sessions end after so many. */
+    readonly endSessionsAfterSeconds: number;
+  };
   readonly recording: {
     /** From the end of a session; then the gateway signs its recording alone. */
     readonly uploadWithinSeconds: number;
@@ -87,6 +105,48 @@ const Password = z.union(
   ],
   { error: 'expected { env: VARIABLE } or { file: PATH }, never the password itself' },
 );
+
+const StoreUrl = z.string().transform((text, context) => {
+  const parsed = parseStoreUrl(text);
+  if (parsed === undefined) {
+    // Without the text: it may hold a password.
+    context.addIssue({
+      code: 'custom',
+      message: 'expected postgres://host[:port]/database; user and password stand beside it',
+    });
+    return z.NEVER;
+  }
+  return parsed;
+});
+
+const StoreTls = z
+  .strictObject({
+    mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).default('verify-full'),
+    ca: NonEmpty.optional(),
+  })
+  .refine((tls) => tls.mode !== 'verify-ca' || tls.ca !== undefined, {
+    error: 'verify-ca needs a CA of your own in ca; use verify-full for public ones',
+    path: ['mode'],
+  });
+
+const StoreSection = z
+  .strictObject({
+    url: StoreUrl.optional(),
+    user: z.string().min(1).max(63).optional(),
+    password: Password.optional(),
+    clientCertificate: z.strictObject({ cert: NonEmpty, key: NonEmpty }).optional(),
+    tls: StoreTls.optional(),
+    endSessionsAfterSeconds: z.number().int().min(1).max(3600).default(60),
+  })
+  .refine((store) => (store.url === undefined) === (store.user === undefined), {
+    error: 'url and user belong together',
+    path: ['url'],
+  })
+  .refine(
+    ({ url, password, clientCertificate, tls }) =>
+      url !== undefined || (password ?? clientCertificate ?? tls) === undefined,
+    { error: 'password, clientCertificate and tls are those of a url', path: ['url'] },
+  );
 
 const ConfigFile = z.strictObject({
   version: z.literal(1),
@@ -133,6 +193,7 @@ const ConfigFile = z.strictObject({
       }),
     )
     .default({}),
+  store: StoreSection.prefault({}),
   recording: z
     .strictObject({
       uploadWithinSeconds: z
@@ -220,9 +281,49 @@ function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayCo
     },
     addresses: file.addresses,
     credentials: Object.fromEntries(credentials),
+    store: {
+      postgres: postgresStore(file.store, at),
+      endSessionsAfterSeconds: file.store.endSessionsAfterSeconds,
+    },
     recording: file.recording,
     limits: file.limits,
   };
+}
+
+function postgresStore(
+  { url, user, password, clientCertificate: files, tls }: z.infer<typeof StoreSection>,
+  at: (path: string) => string,
+): PostgresStoreConfig | undefined {
+  if (url === undefined || user === undefined) return undefined;
+  return {
+    ...url,
+    login: {
+      user,
+      password: password && passwordSource(password, at),
+      clientCertificate: files && { certFile: at(files.cert), keyFile: at(files.key) },
+      privateKeyFile: undefined,
+    },
+    tls: {
+      mode: tls?.mode ?? 'verify-full',
+      caFile: tls?.ca === undefined ? undefined : at(tls.ca),
+    },
+  };
+}
+
+/** One host, one database, and nothing that would be a secret, or be ignored. */
+function parseStoreUrl(text: string): (HostAndPort & { readonly database: string }) | undefined {
+  const match =
+    /^postgres(?:ql)?:\/\/(\[[0-9a-fA-F:.]+\]|[^\s:@[\]/?#,]+)(?::(\d{1,5}))?\/([^/?#\s]+)$/.exec(
+      text,
+    );
+  const [, host, port = '5432', database] = match ?? [];
+  const address = parseHostAndPort(`${host}:${port}`);
+  if (address === undefined || address.port === 0 || database === undefined) return undefined;
+  try {
+    return { ...address, database: decodeURIComponent(database) };
+  } catch {
+    return undefined;
+  }
 }
 
 function passwordSource(

@@ -4,6 +4,7 @@
  * SQL and no values; what was erased is not found. The work of one request has a limit, and the
  * reply says where to go on.
  */
+
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { API_VERSION } from '../../api/http.ts';
 import type { SearchHit, SearchReply, SearchRequest } from '../../api/search.ts';

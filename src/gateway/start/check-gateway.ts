@@ -19,7 +19,8 @@ import { checkProvider } from '../identity/check-provider.ts';
 import { withGroupless } from '../identity/groupless-logins.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { Targets } from '../targets/targets.ts';
-import { checkDataDirectory } from './data-directory.ts';
+import { checkDataDirectory, indexPath } from './data-directory.ts';
+import { checkStore } from './open-store.ts';
 
 const CHECK_TIMEOUT_MS = 20_000;
 const MIB = 1024 * 1024;
@@ -54,6 +55,9 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
     ...(dirname(config.keysDir) === config.dataDir
       ? []
       : [await attempt('keys directory', () => checkDataDirectory(config.keysDir))]),
+    await attempt('store', () =>
+      checkStore({ config: config.store, index: indexPath(config.dataDir), env, log }),
+    ),
     await attempt('credentials', async () => {
       await credentials.check();
       return `${Object.keys(config.credentials).length} can be read`;

@@ -21,6 +21,10 @@ export interface DataDirectory {
   readonly isNew: boolean;
 }
 
+export function indexPath(dataDirectory: string): string {
+  return join(dataDirectory, 'index.sqlite');
+}
+
 /** @throws HOOP_LOCAL_STATE when it cannot be made or others may read it. */
 export async function openDataDirectory({
   dataDir: path,
@@ -40,7 +44,7 @@ export async function openDataDirectory({
   return {
     path,
     keys,
-    index: join(path, 'index.sqlite'),
+    index: indexPath(path),
     policy: join(path, 'policy'),
     seenApprovers: seenApproversPath(path),
     isNew: !existsSync(join(keys, 'root.pub')),

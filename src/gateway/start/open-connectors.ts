@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 
 export async function openConnectors(
   { config, clock, log, opened }: Opening,
-  { credentials, database, directory, secrets }: GatewayData,
+  { credentials, kept, directory, secrets }: GatewayData,
   { policy, followPolicy }: OpenPolicy,
   sources: readonly GatewaySource[],
 ) {
@@ -20,7 +20,7 @@ export async function openConnectors(
       credentials,
       maxMessageBytes: config.limits.messageMiB * MIB,
       policy,
-      database,
+      kept,
       dataDirectory: directory.path,
       key: secrets.mask,
       log,

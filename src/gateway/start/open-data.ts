@@ -7,7 +7,6 @@ import { errorFields, type Log } from '../base/log.ts';
 import type { GatewaySource } from '../connector.ts';
 import { doesActs } from '../connectors.ts';
 import { CurrentKeys } from '../identity/current-keys.ts';
-import { IndexStore } from '../index/index-store.ts';
 import { SessionIndex } from '../index/session-index.ts';
 import { NodeChanges } from '../nodes/node-changes.ts';
 import { NodeCommands } from '../nodes/node-commands.ts';
@@ -19,6 +18,7 @@ import type { Store } from '../store/store.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { lockDataDirectory, openDataDirectory } from './data-directory.ts';
 import { openGatewaySecrets } from './gateway-secrets.ts';
+import { openStore } from './open-store.ts';
 
 /** What every stage is given. */
 export interface Opening {
@@ -41,8 +41,9 @@ export async function openData(
 ) {
   const directory = await openDataDirectory(config);
   opened.use(lockDataDirectory(directory.path));
-  const database = opened.use(IndexStore.open(directory.index));
-  const kept: Store = injected ?? database.store;
+  const kept: Store =
+    injected ??
+    opened.use(await openStore({ config: config.store, index: directory.index, env, log }));
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
@@ -84,7 +85,6 @@ export async function openData(
   };
   return {
     directory,
-    database,
     kept,
     changes,
     commands,

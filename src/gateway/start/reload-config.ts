@@ -28,6 +28,7 @@ const FIXED: Readonly<Record<Fixed, true>> = {
   dataDir: true,
   keysDir: true,
   policy: true,
+  store: true,
   recording: true,
   limits: true,
 };

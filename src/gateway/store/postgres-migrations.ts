@@ -4,8 +4,8 @@
  * no gateway of that version runs any more, one that takes away what only it has used.
  */
 import type pg from 'pg';
-import { HoopError } from '../../errors.ts';
 import { POSTGRES_MIGRATIONS } from './postgres-schema.ts';
+import { requireUsable } from './postgres-usable.ts';
 
 export interface Migration {
   readonly sql: string;
@@ -13,33 +13,34 @@ export interface Migration {
   readonly oldest?: number;
 }
 
-/** Of PostgreSQL, which counts 13.4 as 130004. */
-const OLDEST_SERVER = 130_000;
 /** Of pg_advisory_xact_lock, any number of ours: "hoop". */
 const LOCK = 0x686f_6f70;
 
-/** @throws HOOP_CONFIG for a server that is too old, or a schema that is too new */
+/** @throws as `requireUsable` */
 export async function migratePostgres(
   client: pg.ClientBase,
   migrations: readonly Migration[] = POSTGRES_MIGRATIONS,
 ): Promise<void> {
-  await requireServer(client);
   await client.query('BEGIN');
   try {
-    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
+    // Another start may migrate, and a large table takes its time.
     await client.query(
-      `CREATE TABLE IF NOT EXISTS hoop_schema (version bigint NOT NULL, oldest bigint NOT NULL)`,
+      `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)`,
     );
-    const { rows } = await client.query('SELECT version, oldest FROM hoop_schema');
-    const { version = 0, oldest = 0 } = rows[0] ?? {};
-    requireKnown(oldest, migrations.length);
+    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK]);
+    const { version } = await requireUsable(client, migrations);
+    if (version === 0) {
+      await client.query(
+        `CREATE TABLE IF NOT EXISTS hoop_schema (version bigint NOT NULL, oldest bigint NOT NULL)`,
+      );
+    }
     const next = migrations.slice(version);
     for (const { sql } of next) await client.query(sql);
     if (next.length > 0) {
-      await client.query('DELETE FROM hoop_schema');
+      const { rows } = await client.query('DELETE FROM hoop_schema RETURNING oldest');
       await client.query('INSERT INTO hoop_schema VALUES ($1, $2)', [
         migrations.length,
-        Math.max(oldest, ...next.map((migration) => migration.oldest ?? 0)),
+        Math.max(Number(rows[0]?.oldest ?? 0), ...next.map(({ oldest }) => oldest ?? 0)),
       ]);
     }
     await client.query('COMMIT');
@@ -47,24 +48,5 @@ export async function migratePostgres(
     // Where the connection is gone the transaction is, too.
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
-  }
-}
-
-async function requireServer(client: pg.ClientBase): Promise<void> {
-  const { rows } = await client.query('SHOW server_version_num');
-  const version = Number(rows[0]?.['server_version_num']);
-  if (!(version >= OLDEST_SERVER)) {
-    throw new HoopError('HOOP_CONFIG', 'the server of the store is older than PostgreSQL 13', {
-      hint: 'Name another database as `store`.',
-    });
-  }
-}
-
-function requireKnown(oldest: number, known: number): void {
-  if (oldest > known) {
-    throw new HoopError('HOOP_CONFIG', 'the store was changed by a newer hoop', {
-      detail: `It needs a hoop that knows version ${oldest} of it; this one knows ${known}.`,
-      hint: 'Start the newer version.',
-    });
   }
 }

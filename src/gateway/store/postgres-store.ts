@@ -6,7 +6,10 @@
 import pg from 'pg';
 import { HoopError } from '../../errors.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import { openingError, type PostgresConnection } from './postgres-connection.ts';
 import { migratePostgres } from './postgres-migrations.ts';
+import { POSTGRES_MIGRATIONS } from './postgres-schema.ts';
+import { requireUsable, type UsableStore } from './postgres-usable.ts';
 import {
   missingValue,
   probe,
@@ -21,9 +24,7 @@ import {
 } from './store.ts';
 
 export interface PostgresStoreOptions {
-  readonly connection: Readonly<
-    Pick<pg.PoolConfig, 'host' | 'port' | 'user' | 'database' | 'password' | 'ssl'>
-  >;
+  readonly connection: PostgresConnection;
   readonly log: Log;
   /** Longest time for one statement, and for a connection. */
   readonly timeoutMs?: number;
@@ -69,17 +70,16 @@ export class PostgresStore implements Store {
 
   /**
    * Brings the schema up to date.
-   * @throws HOOP_STORE_UNAVAILABLE; HOOP_CONFIG where a newer hoop has changed it too much for this one
+   * @throws HOOP_STORE_UNAVAILABLE; HOOP_CONFIG where the database cannot be the store of this hoop
    */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
-    const store = new PostgresStore(options);
-    try {
-      await store.#withClient((client) => migratePostgres(client));
-      return store;
-    } catch (error) {
-      await store[Symbol.asyncDispose]();
-      throw error;
-    }
+    await connectedOnce(options, (client) => migratePostgres(client));
+    return new PostgresStore(options);
+  }
+
+  /** Changes nothing. @returns what the server is @throws as `open` */
+  static check(options: PostgresStoreOptions): Promise<UsableStore> {
+    return connectedOnce(options, (client) => requireUsable(client, POSTGRES_MIGRATIONS));
   }
 
   async transaction<T>(work: () => Work<T>): Promise<T> {
@@ -160,10 +160,7 @@ export class PostgresStore implements Store {
     } catch (error) {
       if (!(client === undefined || isUnavailable(error))) throw error;
       broken = true;
-      throw new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store does not answer', {
-        hint: 'Whoever runs the gateway must see to the database that its configuration names as `store`.',
-        cause: error,
-      });
+      throw unavailable(error);
     } finally {
       client?.release(broken);
     }
@@ -184,6 +181,38 @@ export class PostgresStore implements Store {
     );
     this.#prepared.add(client);
   }
+}
+
+/** Without the limits that hold while the gateway runs. */
+async function connectedOnce<T>(
+  { connection, timeoutMs = TIMEOUT_MS }: PostgresStoreOptions,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({
+    ...connection,
+    application_name: 'hoop',
+    connectionTimeoutMillis: timeoutMs,
+    types: TYPES,
+  });
+  // Who waits for an answer is told of it, too.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await use(client);
+  } catch (error) {
+    // 42501: the role may not connect; nothing else is asked that its rights are not looked at before.
+    const isOfServer = isUnavailable(error) || codeOf(error) === '42501';
+    throw isOfServer ? openingError(error, connection) : error;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function unavailable(cause: unknown): HoopError {
+  return new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store does not answer', {
+    hint: 'Whoever runs the gateway must see to the database that its configuration names as `store`.',
+    cause,
+  });
 }
 
 /** What the work itself throws: it says nothing about the connection. */

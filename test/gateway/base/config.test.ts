@@ -23,6 +23,7 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
     sessionUrl: undefined,
     tls: { certFile: '/etc/hoop/gw.pem', keyFile: '/etc/hoop/gw.key' },
     dataDir: '/etc/hoop/data',
+    keysDir: '/etc/hoop/data/keys',
     policy: {
       repository: '/etc/hoop/policy.git',
       branch: 'main',
@@ -32,6 +33,7 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
     },
     addresses: {},
     credentials: {},
+    store: { postgres: undefined, endSessionsAfterSeconds: 60 },
     recording: { uploadWithinSeconds: 86_400, minFreePercent: 10 },
     limits: { messageMiB: 64 },
   });

@@ -178,6 +178,7 @@ test('check tries certificate, credentials, policy and each target', async () =>
   expect(checks.map(({ check, ok }: { check: string; ok: boolean }) => [check, ok])).toEqual([
     ['tls', true],
     ['data directory', true],
+    ['store', true],
     ['credentials', true],
     ['policy', true],
     // With a warning: nobody has logged in.

@@ -379,7 +379,7 @@ describe.each(SERVERS)('%s alone', (server) => {
     const wrong = PostgresStore.open({ connection: { ...connection, password }, log });
     const error = await wrong.catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(HoopError);
-    expect(error).toMatchObject({ code: 'HOOP_STORE_UNAVAILABLE' });
+    expect(error).toMatchObject({ code: 'HOOP_CONFIG' });
     const said = JSON.stringify([events, String(error), String((error as HoopError).cause)]);
     expect(said).not.toContain(password);
     await superuser((client) =>

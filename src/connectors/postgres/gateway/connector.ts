@@ -48,7 +48,7 @@ interface Shared {
 }
 
 function open(services: GatewayServices): OpenConnector {
-  const { policy, database: store, log, clock } = services;
+  const { policy, kept: store, log, clock } = services;
   const opened = new AsyncDisposableStack();
   const parser = opened.use(SqlParser.create());
   const bindingsPath = maskBindingsPath(services.dataDirectory);
@@ -67,8 +67,8 @@ function open(services: GatewayServices): OpenConnector {
     statements: createStatementPolicy(parser, (fault) =>
       log.error('statement.fault', errorFields(fault)),
     ),
-    lookups: new StoredLookupBudget({ store: store.store, clock, log }),
-    changedRows: new StoredChangedRowsBudget({ store: store.store, clock, log }),
+    lookups: new StoredLookupBudget({ store, clock, log }),
+    changedRows: new StoredChangedRowsBudget({ store, clock, log }),
   };
   return {
     policyChanged(next) {

@@ -4,7 +4,6 @@
  * they stay in `cause`, which goes nowhere but the gateway's log.
  */
 
-import { errorCode } from '../../../error-code.ts';
 import { type ErrorCode, HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 
@@ -34,32 +33,4 @@ export function targetError(target: { readonly name: string }, failure: TargetFa
     hint: HINTS[code],
     cause,
   });
-}
-
-const CERTIFICATES: Readonly<Record<string, string>> = {
-  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate of the server is for another name.',
-  CERT_HAS_EXPIRED: 'The certificate of the server has expired.',
-  CERT_NOT_YET_VALID: 'The certificate of the server is not valid yet.',
-  CERT_SIGNATURE_FAILURE: 'The certificate of the server is not signed by a CA that is trusted.',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'The certificate of the server is signed by itself.',
-  SELF_SIGNED_CERT_IN_CHAIN: 'The certificate of the server is signed by a CA that is not trusted.',
-  UNABLE_TO_GET_ISSUER_CERT: 'The certificate of the server is signed by a CA that is not trusted.',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    'The certificate of the server is signed by a CA that is not trusted.',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    'The certificate of the server is signed by a CA that is not trusted.',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'The server does not trust the certificate of the gateway.',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-    'The server asks for a client certificate, and the credential has none.',
-};
-
-/** @returns undefined: it is no error of TLS. */
-export function tlsText(cause: unknown): string | undefined {
-  const code = errorCode(cause) ?? '';
-  const known = CERTIFICATES[code];
-  if (known !== undefined) {
-    return known;
-  }
-  const isTls = code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || /CERT/.test(code);
-  return isTls ? `TLS failed (${code}).` : undefined;
 }

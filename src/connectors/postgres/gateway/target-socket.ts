@@ -6,10 +6,11 @@ import { give } from '../../../flowing.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import { ReadArena } from '../../../gateway/targets/read-arena.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import { tlsText } from '../../../gateway/targets/tls-text.ts';
 import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
 import { encodeSSLRequest } from '../protocol/request-codes.ts';
 import { readExactly } from './read-exactly.ts';
-import { targetError, tlsText } from './target-errors.ts';
+import { targetError } from './target-errors.ts';
 import type { PostgresTarget } from './types.ts';
 
 export interface TargetSocket {
