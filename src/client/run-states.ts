@@ -6,10 +6,10 @@
  * A fenced program may write here and nowhere near, and hoop reads it outside of the fence: a link
  * is never followed, and what is no file is never opened.
  */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRunning } from '../is-running.ts';
+import { holdLock, isHeld } from '../held-lock.ts';
 import { isClaimedByOther, spoolDirectory } from '../recording/spool.ts';
 import { isSessionId } from '../session-id.ts';
 
@@ -31,11 +31,14 @@ export function runLockPath(directory: string): string {
   return `${directory}.lock`;
 }
 
+/** Of runs of this process: what is not held any more belongs to nobody. */
+const owned = new Map<string, Disposable>();
+
 /** @returns the new directory, 0700, which belongs to this process */
 export function makeRunState(home: State, run: string): string {
   const directory = join(home.state, 'runs', run);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(ownerPath(directory), String(process.pid), { mode: 0o600 });
+  owned.set(directory, holdLock(ownerPath(directory)));
   return directory;
 }
 
@@ -79,6 +82,8 @@ export async function adoptRunState(home: State, directory: string): Promise<str
   if (!isInUse) {
     // A command inside the run that ends just now may still write there.
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+    owned.get(directory)?.[Symbol.dispose]();
+    owned.delete(directory);
     rmSync(ownerPath(directory), { force: true });
     rmSync(runLockPath(directory), { force: true });
     await rmdir(join(home.state, 'runs')).catch(() => undefined);
@@ -88,8 +93,7 @@ export async function adoptRunState(home: State, directory: string): Promise<str
 
 function isOwned(directory: string): boolean {
   const path = ownerPath(directory);
-  const processId = isFile(path) ? Number(readFileSync(path, 'utf8')) : 0;
-  return processId > 0 && isRunning(processId);
+  return isFile(path) && isHeld(path);
 }
 
 /** Names of the directories in `parent`, if that is one itself. */

@@ -31,6 +31,7 @@ export class ClientStreams {
   readonly #open = new Map<number, ClientStream>();
   #next = CONTROL_STREAM + 1;
   #standing: NodeJS.Timeout | undefined;
+  #isOver = false;
 
   constructor(options: ClientStreamsOptions) {
     this.#options = options;
@@ -77,18 +78,26 @@ export class ClientStreams {
     );
   }
 
+  /**
+   * Nobody is told any more. Before the recording is closed: a gateway that takes nothing more leaves
+   * streams open for as long, and they end behind it.
+   */
+  over(): void {
+    this.#isOver = true;
+  }
+
   /** Somebody looks at a page of a large result: nothing is wrong, and the session goes on. */
   #tellStanding(): void {
     const { recording, tell } = this.#options;
     const stands = [...this.#open.values()].some((stream) => stream.isStanding);
-    if (stands && !recording.stopped.aborted && recording.isCaughtUp) {
+    if (stands && !this.#isOver && !recording.stopped.aborted && recording.isCaughtUp) {
       tell({ type: 'caughtUp' });
     }
   }
 
   #ended(stream: number): void {
     const { recording, tell } = this.#options;
-    if (recording.stopped.aborted) {
+    if (this.#isOver || recording.stopped.aborted) {
       return;
     }
     try {

@@ -300,6 +300,7 @@ export class ClientSession {
         await this.#recording?.finish(AbortSignal.timeout(FINISH_WITHIN_MS));
       }
     } finally {
+      this.#streams?.over();
       this.#control?.close();
       this.#opener.close();
       await this.#recording?.close();

@@ -1,5 +1,6 @@
 /** What a program inside a run leaves in the run's directories is read by hoop outside of a fence. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -12,11 +13,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { tokenLockPath } from '../../src/auth/stored-tokens.ts';
 import { abandonedRunStates, adoptRunState, makeRunState } from '../../src/client/run-states.ts';
 import { isBelow } from '../../src/run/fence/is-below.ts';
 import { newSessionId } from '../../src/session-id.ts';
+import { waitFor } from '../wait-for.ts';
+
+const LOCK = fileURLToPath(new URL('../../src/held-lock.ts', import.meta.url));
 
 let directory: string;
 /** Of the person. */
@@ -92,6 +97,25 @@ test('what lies in the directory of a run says neither whose it is nor where its
   writeFileSync(lock, '');
   await adoptRunState(home, run);
   expect(existsSync(join(home.state, 'runs'))).toBe(false);
+});
+
+test('a run belongs to whoever holds its lock, also where no process has its number', async () => {
+  const hold = `import { holdLock } from ${JSON.stringify(LOCK)};
+    globalThis.held = holdLock(${JSON.stringify(join(home.state, 'runs', 'other.owner'))});
+    console.log('held'); setInterval(() => {}, 1000);`;
+  mkdirSync(join(home.state, 'runs', 'other'), { recursive: true });
+  expect(await abandonedRunStates(home)).toEqual([join(home.state, 'runs', 'other')]);
+  const words = ['--unshare-pid', '--dev-bind', '/', '/', '--die-with-parent', process.execPath];
+  const other = spawn('bwrap', [...words, '--input-type=module', '-e', hold], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(other.stdout, 'data');
+  expect(await abandonedRunStates(home)).toEqual([]);
+  other.kill('SIGKILL');
+  await once(other, 'exit');
+  await waitFor(async () => {
+    expect(await abandonedRunStates(home)).toEqual([join(home.state, 'runs', 'other')]);
+  });
 });
 
 test('a run whose owner file is no file counts as abandoned, and a link is no run', async () => {

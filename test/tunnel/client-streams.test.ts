@@ -61,3 +61,27 @@ test('a stream that cannot be recorded is cut off at once, not left open at the 
   await cutOff;
   await streams.closed();
 });
+
+test('a stream that ends when the session is over, because its gateway took nothing more, harms nobody', async () => {
+  await using sockets = await webSocketPair();
+  const pair = await SessionPair.open(bench);
+  const carrier = new WebSocketCarrier(sockets.client);
+  const told: string[] = [];
+  const streams = new ClientStreams({
+    recording: pair.client,
+    openCarrier: async () => carrier,
+    tell: ({ type }) => told.push(type),
+    reason: () => undefined,
+  });
+  const stream = await streams.open('postgres', new AbortController().signal);
+  stream.on('error', () => undefined);
+  streams.over();
+  await pair.client.close();
+  const gone = streams.closed();
+  const closed = once(carrier, 'close');
+  carrier.terminate();
+  await closed;
+  await gone;
+  expect(told).toEqual([]);
+  await pair.gateway.close({ reason: 'closed' });
+});

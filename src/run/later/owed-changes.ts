@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { holdLock, isHeld } from '../../auth/state-lock.ts';
+import { holdLock, isHeld } from '../../held-lock.ts';
 import { type Home, isMissing, writeFileAtomic } from '../../home.ts';
 import { isBelow } from '../fence/is-below.ts';
 import { hasStrangeName, isSame, statOf, withoutContent } from './file-state.ts';

@@ -21,7 +21,7 @@ import { EarlierChanges, RunChanges } from '../../../src/run/later/owed-changes.
 import type { Watch } from '../../../src/run/later/watched-files.ts';
 import { waitFor } from '../../wait-for.ts';
 
-const LOCK = fileURLToPath(new URL('../../../src/auth/state-lock.ts', import.meta.url));
+const LOCK = fileURLToPath(new URL('../../../src/held-lock.ts', import.meta.url));
 
 let root: string;
 let project: string;
