@@ -41,7 +41,7 @@ export function buildBundle(input: BundleInput): Bundle {
     keysMember.length,
     ...opened.places.map(({ length }) => length),
   ];
-  const size = sizes.reduce((sum, length) => sum + tarMemberLength(length), TAR_END_LENGTH);
+  const size = bundleSize(sizes);
   async function* parts(): AsyncGenerator<Uint8Array> {
     for (const [name, bytes] of texts) {
       yield* member(name, bytes);
@@ -60,7 +60,12 @@ export function buildBundle(input: BundleInput): Bundle {
   return { size, parts: parts() };
 }
 
-function* member(name: string, bytes: Uint8Array): Generator<Uint8Array> {
+/** @param sizes of all members */
+export function bundleSize(sizes: readonly number[]): number {
+  return sizes.reduce((sum, length) => sum + tarMemberLength(length), TAR_END_LENGTH);
+}
+
+export function* member(name: string, bytes: Uint8Array): Generator<Uint8Array> {
   yield encodeTarHeader(name, bytes.length);
   yield bytes;
   yield new Uint8Array(tarPadding(bytes.length));

@@ -1,6 +1,6 @@
 /**
  * The members of a bundle, by name and in this order. The tlog proofs have their places, and so have
- * the leaves of a recording whose keys were erased; no version so far writes them.
+ * the leaves of a recording whose keys were erased.
  */
 
 import { CutOffError, FormatError } from '../format-error.ts';

@@ -73,6 +73,11 @@ export function encodeFrameRecord(
   return Buffer.concat([Uint8Array.of(RECORDS.frame), headerBytes, keptOf(header, body)]);
 }
 
+/** @param headerBytes of a frame whose body is not told */
+export function encodeWithheldRecord(headerBytes: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(RECORDS.withheld), headerBytes]);
+}
+
 /** Length of the record of one frame. @param body the whole plain body */
 export function eventRecordLength(header: FrameHeader, body: Uint8Array): number {
   return FRAME_RECORD_HEAD + keptOf(header, body).length;

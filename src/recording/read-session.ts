@@ -75,6 +75,11 @@ export interface SessionReading {
 export function readSession(source: BundleSource): SessionReading {
   return readable(() => {
     const { manifest, certificate, members } = readBundleContents(source);
+    if (members.named.has('leaves')) {
+      throw new HoopError('HOOP_RECORDING_LOST', 'the contents of this recording were erased', {
+        detail: 'What was signed is left, and `hoop sessions verify` says what that still proves.',
+      });
+    }
     const places = chunkPlaces(manifest.cuts, members.chunks.length);
     const chunks = new ChunkMap(source);
     for (const [index, place] of places.entries()) {

@@ -93,6 +93,19 @@ export function loadRecordingKeys(keysDir: string, session: string): RecordingKe
   }
 }
 
+/** false: never recorded, or erased, by itself or with the key of its week. */
+export function hasRecordingKeys(keysDir: string, session: string): boolean {
+  try {
+    loadRecordingKeys(keysDir, session);
+    return true;
+  } catch (error) {
+    if (error instanceof HoopError && error.code === 'HOOP_RECORDING_LOST') {
+      return false;
+    }
+    throw error;
+  }
+}
+
 function recordPath(keysDir: string, session: string): string {
   if (!isSessionId(session)) {
     throw new HoopError('HOOP_SESSION_UNKNOWN', 'not a session id');

@@ -3,8 +3,10 @@
  * bundle. After a crash they are repaired first.
  */
 import { createHash } from 'node:crypto';
+import type { Bundle } from '../../recording/build-bundle.ts';
 import type { SigningKey } from '../../recording/ed25519.ts';
 import { EndedRecording } from '../../recording/ended-recording.ts';
+import { erasedBundle } from '../../recording/erased-bundle.ts';
 import { listRecordings } from '../../recording/list-recordings.ts';
 import { readSegments } from '../../recording/read-segments.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
@@ -82,6 +84,15 @@ export class EndedRecordings {
         this.#open.delete(session);
       }
     }
+  }
+
+  /**
+   * One tar file: of a session whose keys were erased what is left to check.
+   * @throws as `use`
+   */
+  async bundle(session: string): Promise<Bundle> {
+    const erased = await erasedBundle(this.#options.store, session);
+    return erased ?? (await this.use(session, (recording) => recording.bundle()));
   }
 
   /** @returns the DSSE text with both signatures. @throws HOOP_EVIDENCE_MISMATCH */

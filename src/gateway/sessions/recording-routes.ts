@@ -114,7 +114,7 @@ export function addRecordingRoutes(
         });
       }
       // What it yields was read before; what is appended meanwhile is not part of it.
-      const { size, parts } = await ended.use(id, (recording) => recording.bundle());
+      const { size, parts } = await ended.bundle(id);
       c.get('log').info('bundle.read', { session: id, by: who.principal.name });
       return new Response(ReadableStream.from(parts), {
         headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },
