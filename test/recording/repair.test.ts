@@ -7,10 +7,14 @@ import { readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { timelineOf } from '../../src/commands/sessions-timeline.ts';
+import { readBundleContents } from '../../src/recording/bundle-contents.ts';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
+import { utf8 } from '../../src/recording/encoding.ts';
 import type { EndedRecording } from '../../src/recording/ended-recording.ts';
 import { decodeFrameHeader, frameLength } from '../../src/recording/frame.ts';
+import { encodeManifest, MANIFEST_TYPE, type Manifest } from '../../src/recording/manifest.ts';
 import { readSegments } from '../../src/recording/read-segments.ts';
 import { readSession } from '../../src/recording/read-session.ts';
 import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
@@ -27,6 +31,7 @@ import { verifyBundle } from '../../src/recording/verify.ts';
 import { newSessionId } from '../../src/session-id.ts';
 import { styleFor } from '../../src/ui/style.ts';
 import { transcriptLines } from '../../src/ui/transcript.ts';
+import { bundleOf, membersOf } from './bundle-of.ts';
 import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 
 let bench: RecordingBench;
@@ -232,6 +237,46 @@ describe('what a power cut took', () => {
     expect(text).not.toContain('last 100 ms');
   });
 
+  test('is not listed otherwise by a gateway that signs another manifest alone', async () => {
+    const { ended } = await lossy(2);
+    await upload(lastPair, ended);
+    const { bundle } = await verified(ended);
+    const members = membersOf(bundle);
+    const { manifest } = readBundleContents(bytesSource(bundle));
+    const signed = (lost: Manifest['lost']): Buffer => {
+      const payload = encodeManifest({ ...manifest, lost, clientJournalSha256: undefined });
+      const envelope = signEnvelope(MANIFEST_TYPE, payload, bench.keys.gatewayKey);
+      return bundleOf(
+        members.map(([name, bytes]) =>
+          name === 'manifest.dsse' ? [name, utf8(encodeEnvelope(envelope))] : [name, bytes],
+        ),
+      );
+    };
+    const status = (lost: Manifest['lost']) =>
+      verifyBundle(bytesSource(signed(lost)), bench.trust).exitStatus;
+    const { lost } = manifest;
+    // As it is: only the client's signature is missing.
+    expect(status(lost)).toBe(2);
+    const [up, down] = lost;
+    if (up === undefined || down === undefined) {
+      throw new TypeError('a query and its answer were lost');
+    }
+    for (const other of [
+      [],
+      [up],
+      [down],
+      [down, up],
+      [up, down, down],
+      [up, { ...down, to: down.to + 1 }],
+      [up, { ...down, to: down.to - 1 }],
+      [up, { ...down, from: down.from - 1 }],
+      [up, { ...down, stream: 2 }],
+      [up, down, { stream: 7, direction: 1, from: 0, to: 5 } as const],
+    ]) {
+      expect(status(other)).toBe(1);
+    }
+  });
+
   test('is refused by verify when the bytes, their place or the manifest’s list differ', async () => {
     const { ended } = await lossy();
     await upload(lastPair, ended);
@@ -247,11 +292,13 @@ describe('what a power cut took', () => {
 });
 
 let lastPair: SessionPair;
-/** The last answer and its query are gone. */
-async function lossy(): Promise<{ readonly ended: EndedRecording; readonly at: StreamOffsets }> {
+/** @param frames gone: the last answer, and the query before it */
+async function lossy(
+  frames = 1,
+): Promise<{ readonly ended: EndedRecording; readonly at: StreamOffsets }> {
   lastPair = await powerless();
   const ends = frameEnds(segmentOf(lastPair));
-  truncateSync(segmentOf(lastPair), ends.at(-2) ?? 0);
+  truncateSync(segmentOf(lastPair), ends.at(-1 - frames) ?? 0);
   const ended = await bench.ended(lastPair.session);
   const at = ended.position().recorded.find(({ stream }) => stream === 1);
   return { ended, at: at ?? { stream: 1, up: 0, down: 0 } };
