@@ -11,6 +11,9 @@ import { HoopError } from './errors.ts';
 /** https://www.sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;
 
+/** What is collected lets go of its lock, whoever still counts on it. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Holds the lock at `path`, which is made, until it is disposed of or this process ends: by it others
  * see that this one lives, also from another namespace of processes, where its number says nothing.
@@ -19,12 +22,16 @@ const SQLITE_BUSY = 5;
 export function holdLock(path: string): Disposable {
   const database = openLock(path);
   // Else there is a file beside it, which whoever is killed leaves behind.
-  database.exec('PRAGMA journal_mode = MEMORY');
-  if (!tryLock(database)) {
+  if (!tryLock(database, 'PRAGMA journal_mode = MEMORY; ')) {
     database.close();
     throw new HoopError('HOOP_LOCAL_STATE', `another hoop process holds "${path}"`);
   }
-  return { [Symbol.dispose]: () => database.close() };
+  held.add(database);
+  return {
+    [Symbol.dispose]: () => {
+      if (held.delete(database)) database.close();
+    },
+  };
 }
 
 /** Whether some process holds it, this one too. What is not there, or is no lock, nobody holds. */
@@ -54,9 +61,10 @@ function openDatabase(path: string): DatabaseSync {
   return new Database(path, { timeout: 0 });
 }
 
-export function tryLock(database: DatabaseSync): boolean {
+/** @param before what is said first; it needs the lock, too */
+export function tryLock(database: DatabaseSync, before = ''): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    database.exec(`${before}BEGIN EXCLUSIVE`);
     return true;
   } catch (error) {
     if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
