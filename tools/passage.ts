@@ -100,6 +100,7 @@ class EventPassage {
         // What led to the decision is the statement's way, not the event's.
         const teller = stack.findLastIndex((file) => file.endsWith('audit.ts'));
         for (const file of stack.slice(0, teller + 1)) files.add(file);
+        files.add('recording/waiting-records.ts');
       }
       told.call(this, text);
     };
