@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
 import type { Watchdog } from '../src/demo/watchdog.ts';
 import { createLog } from '../src/gateway/base/log.ts';
+import { AuditEvents } from '../src/gateway/events/audit-events.ts';
 import { IndexStore } from '../src/gateway/index/index-store.ts';
 import { SessionIndex } from '../src/gateway/index/session-index.ts';
 import { SearchIndex, type SearchScope } from '../src/gateway/search/search-index.ts';
@@ -58,13 +59,12 @@ async function figuresOf(name: string, store: Store, say: (text: string) => void
   const onFault = (error: unknown): never => {
     throw error;
   };
-  const index = new SessionIndex(
-    store,
-    { id: 'bench', term: 1 },
-    () => nowMs,
-    onFault,
-    () => false,
-  );
+  const owner = { id: 'bench', term: 1 };
+  const clock = () => nowMs;
+  const log = createLog({ stream: process.stderr, json: false });
+  const keep = { days: 90, events: 1_000_000 };
+  await using events = await AuditEvents.open({ store, gateway: 'bench', owner, keep, clock, log });
+  const index = new SessionIndex(store, owner, clock, onFault, () => false, events);
   const random = seeded(7);
   const shapes = Array.from({ length: SHAPES }, (_, shape) => factsOf(shape, random));
   let sessionUs = 0;

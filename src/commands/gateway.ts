@@ -1,10 +1,20 @@
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { SEARCH_WORKER } from '../connectors/search-worker-file.ts';
 import { HoopError } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
+import { lazyAction } from './lazy-action.ts';
+import { collect } from './repeatable.ts';
+
+const EVENTS_EXAMPLES = `
+For auditors and approvers. docs/events.md says what each type has, and what no event ever has.
+
+Examples:
+  hoop gateway events --since 1d --type 'login.*'
+  hoop gateway events --user devin@example.com --type statement.refused
+  hoop gateway events --follow --json --since "$(cat cursor)"    # goes on where it stopped`;
 
 interface StartOptions {
   readonly config: string;
@@ -27,7 +37,31 @@ export function gatewayCommand(io: Io): Command {
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
     .option('--json', 'print the result as JSON')
     .action((options: StartOptions) => check(io, options));
+  gateway
+    .command('events')
+    .description(
+      'what has happened: logins, sessions, refusals, approvals, access, policy, recordings',
+    )
+    .option('--follow', 'go on with what happens, until it is interrupted')
+    .option('--since <when>', 'from then on: 2h ago as `2h`, a day, a time; or after a cursor')
+    .option('--type <type>', 'only these: statement.refused, `session.*`; may be repeated', collect)
+    .option('--session <id>', 'only of this session')
+    .option('--user <name>', 'only of this person or workload, or by them: name or sub')
+    .option('--newest <count>', 'so many of the newest, without --since', countOf, 50)
+    .option('--json', 'print one JSON document a line, each with its cursor')
+    .addHelpText('after', EVENTS_EXAMPLES)
+    .action(lazyAction(io, async () => (await import('./gateway-events.ts')).showEvents));
   return gateway;
+}
+
+const MAX_NEWEST = 1000;
+
+function countOf(typed: string): number {
+  const count = Number(typed);
+  if (!/^\d{1,4}$/.test(typed) || count > MAX_NEWEST) {
+    throw new InvalidArgumentError(`Give a whole number up to ${MAX_NEWEST}.`);
+  }
+  return count;
 }
 
 async function start(io: Io, options: StartOptions): Promise<void> {

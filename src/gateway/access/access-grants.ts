@@ -8,6 +8,7 @@
  * later commit does again.
  */
 import * as z from 'zod';
+import type { EventParty } from '../../api/events.ts';
 import { documentCovers, mayAsk } from '../../policy/match.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { isGivenBy } from '../../policy/principal-grant.ts';
@@ -15,14 +16,15 @@ import type { Principal, TemporaryGrant } from '../../policy/types.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { utcTime } from '../base/utc-time.ts';
+import type { EventSteps } from '../events/audit-events.ts';
+import { eventParty } from '../events/event-party.ts';
 import { tellNodes } from '../nodes/node-changes.ts';
 import {
   change,
+  get,
   integer,
   nullable,
   optionalText,
-  type Sql,
-  type SqlValues,
   type Store,
   sql,
   text,
@@ -51,10 +53,13 @@ export interface AccessGrant extends TemporaryGrant {
 
 export interface AccessGrantsOptions {
   readonly store: Store;
+  readonly events: EventSteps;
   /** Wall clock, ms. */
   readonly clock: () => number;
   readonly log: Log;
 }
+
+type End = NonNullable<AccessGrant['ended']> & { readonly party: EventParty | undefined };
 
 interface Live {
   readonly grant: AccessGrant;
@@ -76,7 +81,7 @@ export class AccessGrants implements Disposable {
   readonly #seen = new Map<string, AccessGrant>();
   readonly #listeners = new Set<(grant: AccessGrant) => void>();
   /** Ends that are in force and not yet in the store. */
-  readonly #unwritten = new Map<string, NonNullable<AccessGrant['ended']>>();
+  readonly #unwritten = new Map<string, End>();
   #writing = Promise.resolve();
   #isWriting = false;
   #timer: NodeJS.Timeout | undefined;
@@ -106,8 +111,9 @@ export class AccessGrants implements Disposable {
    * @throws what the store says: then nothing is given.
    */
   async give(grant: Omit<AccessGrant, 'ended'>): Promise<void> {
-    const { holder } = grant;
-    const added = await this.#change(INSERT, {
+    const { holder, id, policy, target, policyCommit } = grant;
+    const { store, events } = this.#options;
+    const values = {
       id: grant.id,
       policy: grant.policy,
       definition: grant.definition,
@@ -120,8 +126,18 @@ export class AccessGrants implements Disposable {
       policyCommit: grant.policyCommit,
       grantedMs: grant.grantedMs,
       expiresMs: grant.expiresMs,
+    };
+    const isAdded = await store.transaction(function* () {
+      if ((yield* change(INSERT, values)) === 0) return false;
+      yield* events.add({
+        type: 'access.given',
+        ...{ who: eventParty(holder), target, request: id, commit: policyCommit, policy },
+        expires: new Date(grant.expiresMs).toISOString(),
+      });
+      yield* tellNodes('grants');
+      return true;
     });
-    if (added === 0) return;
+    if (!isAdded) return;
     const given = { ...grant, ended: undefined };
     this.#keep(given);
     this.#options.log.info('access.given', {
@@ -156,14 +172,6 @@ export class AccessGrants implements Disposable {
       this.#tell(ended);
     }
     this.endDue();
-  }
-
-  #change(sql: Sql, values: SqlValues): Promise<number> {
-    return this.#options.store.transaction(function* (): Work<number> {
-      const changed = yield* change(sql, values);
-      if (changed > 0) yield* tellNodes('grants');
-      return changed;
-    });
   }
 
   /** Those that hold now for this person on this target. */
@@ -206,9 +214,9 @@ export class AccessGrants implements Disposable {
    * In force at once, whatever the store says of it.
    * @returns false when it has ended already, or never was.
    */
-  async revoke(id: string, by: string): Promise<boolean> {
+  async revoke(id: string, by: string, party?: EventParty): Promise<boolean> {
     this.endDue();
-    const isEnded = this.#end(id, 'revoked', by);
+    const isEnded = this.#end(id, 'revoked', by, party);
     await this.#writeEnds();
     return isEnded;
   }
@@ -264,7 +272,7 @@ export class AccessGrants implements Disposable {
     return this.#restMs(live) <= 0;
   }
 
-  #end(id: string, how: AccessEnd, by: string | undefined): boolean {
+  #end(id: string, how: AccessEnd, by: string | undefined, party?: EventParty): boolean {
     const live = this.#live.get(id);
     if (live === undefined) {
       return false;
@@ -272,7 +280,7 @@ export class AccessGrants implements Disposable {
     const ms = this.#options.clock();
     // First the right, then the record: a full disk must not keep a grant alive.
     this.#live.delete(id);
-    this.#unwritten.set(id, { ms, how, by });
+    this.#unwritten.set(id, { ms, how, by, party });
     void this.#writeEnds();
     this.#options.log.info('access.ended', { grant: id, how, by });
     const ended = { ...live.grant, ended: { ms, how, by } };
@@ -299,15 +307,26 @@ export class AccessGrants implements Disposable {
 
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
-    for (const [id, { ms, how, by }] of this.#unwritten) {
+    for (const [id, end] of this.#unwritten) {
       try {
-        await this.#change(END, { id, ms, how, by: nullable(by) });
+        await this.#options.store.transaction(() => this.#writeEnd(id, end));
         this.#unwritten.delete(id);
       } catch (error) {
         this.#options.log.error('index.write_failed', errorFields(error));
       }
     }
     this.#isWriting = false;
+  }
+
+  *#writeEnd(id: string, { ms, how, by, party }: End): Work<void> {
+    const row = yield* get(END, { id, ms, how, by: nullable(by) });
+    if (row === undefined) return;
+    const { holder, target, policy } = accessGrant(row);
+    yield* this.#options.events.add({
+      type: 'access.ended',
+      ...{ who: eventParty(holder), by: party, target, request: id, policy, how },
+    });
+    yield* tellNodes('grants');
   }
 
   #tell(grant: AccessGrant): void {
@@ -375,7 +394,7 @@ const INSERT = sql(
 );
 const END = sql(
   `UPDATE temporary_grants SET ended_ms = $ms, ended_how = $how, ended_by = $by
-   WHERE id = $id AND ended_ms IS NULL`,
+   WHERE id = $id AND ended_ms IS NULL RETURNING *`,
 );
 const LIVE = sql('SELECT * FROM temporary_grants WHERE ended_ms IS NULL');
 const FIND = sql('SELECT * FROM temporary_grants WHERE id = $id');

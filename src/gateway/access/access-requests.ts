@@ -16,6 +16,7 @@ import type { Approvals } from '../approvals/approvals.ts';
 import { isBlank } from '../approvals/plain-text.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import { eventParty } from '../events/event-party.ts';
 import { personMarks } from '../identity/same-person.ts';
 import type { AccessGrant, AccessGrants } from './access-grants.ts';
 
@@ -139,7 +140,7 @@ export class AccessRequests {
     const { access, approvals } = this.#options;
     const grant = await access.find(id);
     if (grant !== undefined && this.#mayRevoke(who, grant)) {
-      if (!(await access.revoke(id, who.name))) {
+      if (!(await access.revoke(id, who.name, eventParty(who)))) {
         throw new HoopError('HOOP_APPROVAL_ENDED', 'the grant has ended already');
       }
       return;

@@ -9,6 +9,8 @@ import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
+import type { EventSteps } from '../events/audit-events.ts';
+import { eventParty } from '../events/event-party.ts';
 import { personMarks } from '../identity/same-person.ts';
 import type { Work } from '../store/store.ts';
 import {
@@ -22,6 +24,7 @@ import { Changes } from './changes.ts';
 import { CountedVotes, type CountedVotesOptions } from './counted-votes.ts';
 import { alreadyEnded, checkVoter, isApprover } from './may-decide.ts';
 import { plainText } from './plain-text.ts';
+import { requestFacts } from './request-facts.ts';
 import { RequestLimits } from './request-limits.ts';
 
 /** What a kind of request adds. */
@@ -47,6 +50,7 @@ export interface Waiter {
 export interface ApprovalsOptions extends CountedVotesOptions {
   /** Id of the node that this is: what others hold is theirs. */
   readonly node: string;
+  readonly events: EventSteps;
   readonly log: Log;
   /** Wall clock, ms. */
   readonly clock: () => number;
@@ -105,7 +109,7 @@ export class Approvals implements Disposable {
 
   /** @throws HoopError HOOP_LIMIT; what `checkNew` throws */
   async create(request: NewApproval): Promise<ApprovalRecord> {
-    const { store, clock, log, node } = this.#options;
+    const { store, events, clock, log, node } = this.#options;
     const { waitsSeconds, details, checkNew, ...rest } = request;
     const nowMs = clock();
     const record: ApprovalRecord = {
@@ -129,6 +133,7 @@ export class Approvals implements Disposable {
         checkNew?.(yield* store.bound(request.requester, request.binding));
         limits.checkOpen(request, yield* store.open());
         yield* store.insert(record, details);
+        yield* events.add({ type: 'approval.requested', ...requestFacts(record) });
       });
     } catch (error) {
       giveBack();
@@ -253,7 +258,7 @@ export class Approvals implements Disposable {
     id: string,
     { decision, reason, binding }: Parameters<Approvals['decide']>[2],
   ): Work<ApprovalRecord | undefined | 'not to be had'> {
-    const { store, clock } = this.#options;
+    const { store, events, clock } = this.#options;
     const record = this.#requireVisible(who, yield* store.findLocked(id));
     checkVoter(who, record, { decision, binding });
     if ((yield* this.#needs(record)) === undefined) return 'not to be had';
@@ -264,6 +269,8 @@ export class Approvals implements Disposable {
       atMs: clock(),
       groups: who.groups,
     });
+    const by = eventParty(who);
+    yield* events.add({ type: 'approval.voted', ...requestFacts(record), by, decision });
     const voted = (yield* store.find(id)) ?? record;
     if (decision === 'deny') return yield* this.#moveTo(voted, { state: 'denied' });
     const isLast = yield* this.#isSatisfied(voted);
@@ -458,7 +465,7 @@ export class Approvals implements Disposable {
     record: ApprovalRecord,
     to: { readonly state: ApprovalState; readonly outcome?: string },
   ): Work<ApprovalRecord | undefined> {
-    const { store, clock } = this.#options;
+    const { store, events, clock } = this.#options;
     const nowMs = clock();
     const isMoved = yield* store.move(record.id, record.state, {
       ...to,
@@ -466,7 +473,9 @@ export class Approvals implements Disposable {
         ? { usableUntilMs: nowMs + record.usableSeconds * 1000 }
         : { endedMs: nowMs }),
     });
-    return isMoved ? yield* store.find(record.id) : undefined;
+    if (!isMoved) return undefined;
+    yield* events.add({ type: 'approval.state', ...requestFacts(record), state: to.state });
+    return yield* store.find(record.id);
   }
 
   /** Tells who has to do with it; the store has it by then. */

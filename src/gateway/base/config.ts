@@ -73,6 +73,8 @@ export interface GatewayConfig {
     /** Of the disk that holds dataDir; with less free no session begins. */
     readonly minFreePercent: number;
   };
+  /** Of what happened: docs/events.md. What is older, or more, is forgotten. */
+  readonly events: { readonly days: number; readonly events: number };
   readonly limits: {
     /** Longest message that is collected before it is forwarded: a statement, a row to be masked. */
     readonly messageMiB: number;
@@ -205,6 +207,12 @@ const ConfigFile = z.strictObject({
       minFreePercent: z.number().min(0).max(90).default(10),
     })
     .prefault({}),
+  events: z
+    .strictObject({
+      keepDays: z.number().min(1).max(3650).default(90),
+      keepEvents: z.number().int().min(1000).max(100_000_000).default(1_000_000),
+    })
+    .prefault({}),
   // 1024: PostgreSQL sends and takes no longer message.
   limits: z
     .strictObject({ messageMiB: z.number().int().min(1).max(1024).default(64) })
@@ -286,6 +294,7 @@ function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayCo
       endSessionsAfterSeconds: file.store.endSessionsAfterSeconds,
     },
     recording: file.recording,
+    events: { days: file.events.keepDays, events: file.events.keepEvents },
     limits: file.limits,
   };
 }

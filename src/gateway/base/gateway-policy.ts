@@ -34,6 +34,8 @@ export interface GatewayPolicyOptions {
   readonly temporary: (principal: Principal, target: string) => readonly TemporaryGrant[];
   /** Somebody's word keeps this principal out of the target, whatever the policy gives. */
   readonly isBlocked: (principal: Principal, target: string) => boolean;
+  /** A commit was refused, or none could be fetched; once for each reason. */
+  readonly onRefused: (problem: unknown) => void;
   readonly log: Log;
 }
 
@@ -201,5 +203,6 @@ export class GatewayPolicy {
 
   #logProblem(problem: unknown): void {
     this.#options.log.error('policy.problem', errorFields(problem));
+    this.#options.onRefused(problem);
   }
 }

@@ -3,6 +3,7 @@ import type { Hono } from 'hono';
 import { APPROVAL_ID } from '../../api/approvals.ts';
 import { BLOCK_PATHS, type BlockReply, BlockRequest, type BlocksReply } from '../../api/blocks.ts';
 import { API_VERSION } from '../../api/http.ts';
+import { eventParty } from '../events/event-party.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
@@ -51,7 +52,8 @@ export function addBlockRoutes(
       let count = 0;
       for (const { family, principal } of logins) {
         if (meansPrincipal(block, principal)) {
-          count += (await identity.revoke({ id: family }, blockText(block))).length;
+          const end = { how: 'blocked', by: eventParty(who.principal) } as const;
+          count += (await identity.revoke({ id: family }, blockText(block), end)).length;
         }
       }
       await blocks.keep(block);

@@ -1,5 +1,8 @@
 /** Blocks in the gateway's store; durable when a promise resolves. */
 import * as z from 'zod';
+import type { Principal } from '../../policy/types.ts';
+import type { EventSteps, NewEvent } from '../events/audit-events.ts';
+import { eventParty } from '../events/event-party.ts';
 import { tellNodes } from '../nodes/node-changes.ts';
 import {
   change,
@@ -14,6 +17,8 @@ import {
 } from '../store/store.ts';
 import type { Block } from './block.ts';
 
+type Blocked = Extract<NewEvent, { type: 'access.blocked' }>;
+
 const MAX_LISTED = 500;
 const MAX_SUBJECTS = 100;
 const Subjects = z.array(
@@ -25,14 +30,23 @@ const Subjects = z.array(
   }),
 );
 
+/** Who lifts a block, and when. */
+export interface Lifted {
+  readonly ms: number;
+  readonly by: Pick<Principal, 'issuer' | 'sub' | 'name'>;
+}
+
 export class BlockStore {
   readonly #store: Store;
+  readonly #events: EventSteps;
 
-  constructor(store: Store) {
+  constructor(store: Store, events: EventSteps) {
     this.#store = store;
+    this.#events = events;
   }
 
   async add(block: Block): Promise<void> {
+    const events = this.#events;
     const values: SqlValues = {
       id: block.id,
       kind: block.kind,
@@ -48,15 +62,22 @@ export class BlockStore {
     };
     await this.#store.transaction(function* () {
       yield* change(INSERT, values);
+      yield* events.add(blocked(block));
       yield* tellNodes('blocks');
     });
   }
 
   /** @returns false: somebody else has lifted it. */
-  async lift(id: string, { ms, by }: NonNullable<Block['lifted']>): Promise<boolean> {
+  async lift(block: Block, { ms, by }: Lifted): Promise<boolean> {
+    const events = this.#events;
+    const { id } = block;
     return this.#store.transaction(function* (): Work<boolean> {
-      const isLifted = (yield* change(LIFT, { id, ms, by })) === 1;
-      if (isLifted) yield* tellNodes('blocks');
+      const isLifted = (yield* change(LIFT, { id, ms, by: by.name })) === 1;
+      if (isLifted) {
+        const { who, target } = blocked(block);
+        yield* events.add({ type: 'access.unblocked', block: id, who, target, by: eventParty(by) });
+        yield* tellNodes('blocks');
+      }
       return isLifted;
     });
   }
@@ -104,6 +125,20 @@ const NAMED = sql(
   `SELECT DISTINCT issuer, sub, subject, verified_email FROM sessions
    WHERE lower(CAST($who AS TEXT)) IN (lower(name), lower(sub), lower(subject)) LIMIT $limit`,
 );
+
+/** Who is meant: an account where it is known, else what was typed. The reason is a person's own words. */
+function blocked({ id, kind, who, subjects, target, by, expiresMs }: Block): Blocked {
+  const [{ issuer, sub } = { issuer: '', sub: '' }] = subjects;
+  return {
+    type: 'access.blocked',
+    who: { issuer, sub, name: who, ...(kind === 'agent' ? { agent: who, agentItself: true } : {}) },
+    by: eventParty(by),
+    target,
+    block: id,
+    kind,
+    expires: expiresMs === undefined ? undefined : new Date(expiresMs).toISOString(),
+  };
+}
 
 function blockOf(row: Record<string, unknown>): Block {
   const liftedMs = row['lifted_ms'];

@@ -8,12 +8,14 @@ import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
+import type { EventSteps } from '../events/audit-events.ts';
 import type { Store } from '../store/store.ts';
 import { type Block, type BlockedAs, blockedError, blockedMarks, meansPrincipal } from './block.ts';
-import { BlockStore } from './block-store.ts';
+import { BlockStore, type Lifted } from './block-store.ts';
 
 export interface BlocksOptions {
   readonly store: Store;
+  readonly events: EventSteps;
   /** Names of the agents of the policy in force. */
   readonly agents: () => ReadonlySet<string>;
   /** Wall clock, ms. */
@@ -29,11 +31,11 @@ export class Blocks {
   readonly #store: BlockStore;
   readonly #active = new Map<string, Block>();
   /** Those that are not in the store yet, with who has lifted them since. */
-  readonly #unkept = new Map<string, Block['lifted']>();
+  readonly #unkept = new Map<string, Lifted | undefined>();
 
   private constructor(options: BlocksOptions) {
     this.#options = options;
-    this.#store = new BlockStore(options.store);
+    this.#store = new BlockStore(options.store, options.events);
   }
 
   /** With those that hold. */
@@ -113,7 +115,7 @@ export class Blocks {
       await this.#store.add(block);
       const lifted = this.#unkept.get(block.id);
       this.#unkept.delete(block.id);
-      if (lifted !== undefined) await this.#store.lift(block.id, lifted);
+      if (lifted !== undefined) await this.#store.lift(block, lifted);
     } catch (error) {
       this.#options.log.error('index.write_failed', errorFields(error));
       throw error;
@@ -156,7 +158,7 @@ export class Blocks {
     }
     const lifted = { ms: nowMs, by: by.name };
     // The other way round: what is not on disk would come back at the next start.
-    const isLifted = await this.#lift(id, lifted);
+    const isLifted = await this.#lift(block, { ms: nowMs, by });
     if (!isLifted && !this.#active.has(id)) throw isOverAlready();
     this.#active.delete(id);
     this.#options.log.info('access.unblocked', { block: id, who: block.who, by: by.name });
@@ -192,13 +194,13 @@ export class Blocks {
   }
 
   /** @returns false: it was not in the store, or somebody else has lifted it */
-  async #lift(id: string, lifted: NonNullable<Block['lifted']>): Promise<boolean> {
-    if (await this.#store.lift(id, lifted)) return true;
-    if (!this.#unkept.has(id)) {
+  async #lift(block: Block, lifted: Lifted): Promise<boolean> {
+    if (await this.#store.lift(block, lifted)) return true;
+    if (!this.#unkept.has(block.id)) {
       // It may have come there just now.
-      return this.#store.lift(id, lifted);
+      return this.#store.lift(block, lifted);
     }
-    this.#unkept.set(id, lifted);
+    this.#unkept.set(block.id, lifted);
     return false;
   }
 

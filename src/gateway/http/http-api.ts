@@ -12,6 +12,8 @@ import type { Log } from '../base/log.ts';
 import { addBlockRoutes } from '../blocks/block-routes.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { Connectors } from '../connectors.ts';
+import type { AuditEvents } from '../events/audit-events.ts';
+import { addEventRoutes } from '../events/event-routes.ts';
 import { isSamePerson } from '../identity/same-person.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import type { SessionIndex } from '../index/session-index.ts';
@@ -43,6 +45,7 @@ export interface HttpApiOptions extends PublicRoutesOptions, PrincipalRoutesOpti
   /** Somebody has been kept out of something. */
   readonly onBlocked: () => void;
   readonly history: PolicyHistory;
+  readonly events: AuditEvents;
   readonly log: Log;
 }
 
@@ -64,6 +67,7 @@ export function createHttpApi(options: HttpApiOptions): Hono<Env> {
   addBlockRoutes(app, guards, options);
   addRecordingRoutes(app, guards, { ...options, rights });
   addSearchRoutes(app, guards, options);
+  addEventRoutes(app, guards, options);
   refuseOtherMethods(app);
   return app;
 }

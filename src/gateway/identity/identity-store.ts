@@ -1,3 +1,6 @@
+import type { EventParty } from '../../api/events.ts';
+import type { NewEvent } from '../events/audit-events.ts';
+
 /** One login: the chain of refresh handles that came from one ID token. */
 export interface RefreshFamily {
   readonly id: string;
@@ -56,8 +59,11 @@ export interface IdentityStore {
   bindToken(token: BoundToken): Promise<Pick<BoundToken, 'jkt'> & { readonly revoked: boolean }>;
   /** Of all keys when none is named. Tokens that come later are not meant. */
   revokeTokens(of: Pick<BoundToken, 'issuer' | 'sub'> & { readonly jkt?: string }): Promise<void>;
-  /** @returns false when its parent has ended: then nothing was stored */
-  createFamily(family: RefreshFamily): Promise<boolean>;
+  /**
+   * @param from address that the request came from
+   * @returns false when its parent has ended: then nothing was stored
+   */
+  createFamily(family: RefreshFamily, from?: string): Promise<boolean>;
   /** How many logins of runs of this principal have not ended. */
   countRuns(principal: { issuer: string; sub: string }, nowMs: number): Promise<number>;
   readFamily(id: string): Promise<RefreshFamily | undefined>;
@@ -83,15 +89,25 @@ export interface IdentityStore {
   /**
    * With all logins that were made from them, and from those.
    * @param why is kept with each; one that has ended before keeps its own
+   * @param end default: it ended by itself
    * @returns the ids that were live until now
    */
-  revokeFamilies(which: RevokedLogins, why?: string): Promise<readonly string[]>;
+  revokeFamilies(which: RevokedLogins, why?: string, end?: LoginEnd): Promise<readonly string[]>;
   /** Somebody is logged out at their provider. */
   addProviderLogout(logout: ProviderLogout, expiresAtMs: number): Promise<void>;
   /** Those of an issuer that have not expired. */
   providerLogouts(issuer: string, nowMs: number): Promise<readonly ProviderLogout[]>;
   /** Forgets digests, families and logouts whose `expiresAtMs` has passed. */
   prune(nowMs: number): Promise<void>;
+}
+
+/** How logins end, for the events; `why` is for their holder, and may hold somebody's own words. */
+export interface LoginEnd {
+  readonly how: Extract<NewEvent, { type: 'login.ended' }>['how'];
+  /** Who has ended them, where that is not their holder. */
+  readonly by?: EventParty;
+  /** Address that this came from. */
+  readonly from?: string | undefined;
 }
 
 export type RevokedLogins =

@@ -23,10 +23,11 @@ import type { TokenReply } from '../../api/login.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { newSessionId } from '../../session-id.ts';
+import { eventParty } from '../events/event-party.ts';
 import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
 import { type HttpReply, refusalReply } from './http-reply.ts';
-import type { RefreshFamily, RevokedLogins } from './identity-store.ts';
+import type { LoginEnd, RefreshFamily, RevokedLogins } from './identity-store.ts';
 import { gatewayName, issueTokens } from './issue-tokens.ts';
 import { Logins, type LoginsOptions, type RevokedListener } from './logins.ts';
 import type { LoggedOut } from './logout-token.ts';
@@ -145,7 +146,7 @@ export class Identity {
       store: options.store,
       clock: options.clock,
       verify: (token) => this.#exchange.logoutToken(token),
-      end: (id, why) => this.#logins.end({ id }, why),
+      end: (id, why) => this.#logins.end({ id }, why, { how: 'provider' }),
       onEnded: options.onLoggedOut,
       onRefused: (error, token, from) =>
         options.onLogoutRefused?.(error, {
@@ -165,6 +166,7 @@ export class Identity {
           const login = await this.#exchange.login(form, {
             verify: () => this.#verifyProof(request, { accessToken: undefined, jkt: undefined }),
             spend: (proof) => this.#spendProof(proof),
+            from: request.from,
           });
           const made = await this.#letIn(login.family);
           this.#options.onLoggedIn?.(made.principal, made);
@@ -197,11 +199,15 @@ export class Identity {
         throw runRefused('end other logins of the person');
       }
       const ended = isAll
-        ? await this.revoke({ issuer: family.issuer, sub: family.sub }, LOGGED_OUT)
+        ? await this.revoke({ issuer: family.issuer, sub: family.sub }, LOGGED_OUT, {
+            how: 'logout',
+            from: request.from,
+          })
         : // A job that ends its own login may go on with its token: its next command logs in.
           await this.#logins.end(
             { id: family.id },
             family.run === undefined ? LOGGED_OUT : RUN_ENDED,
+            { how: family.run === undefined ? 'logout' : 'ended', from: request.from },
           );
       return { v: API_VERSION, ended: ended.length };
     });
@@ -257,7 +263,7 @@ export class Identity {
       await this.#providerLogouts.refuse(family);
       return login;
     } catch (error) {
-      await this.#logins.end({ id: family.id });
+      await this.#logins.end({ id: family.id }, undefined, { how: 'refused' });
       throw error;
     }
   }
@@ -278,8 +284,9 @@ export class Identity {
   }
 
   /** With all that was started in it. @param why is told in its sessions */
-  async endRun(family: string, why: string): Promise<number> {
-    return (await this.#logins.end({ id: family }, why)).length;
+  async endRun(family: string, why: string, by: Principal): Promise<number> {
+    const end = { how: 'killed', by: eventParty(by) } as const;
+    return (await this.#logins.end({ id: family }, why, end)).length;
   }
 
   /** Who is logged in, runs included, as far as the policy in force lets them in. */
@@ -368,14 +375,14 @@ export class Identity {
       ...(targets === undefined ? {} : { targets: [...targets] }),
       depth,
     };
-    const login = await this.#logins.startRun(parent, proof.jkt, run);
+    const login = await this.#logins.startRun(parent, proof.jkt, run, request.from);
     const { family } = login;
     try {
       const { exp, reply } = await issueTokens(login, this.#options);
       return { run, token: reply, who: this.#holderOf(family, family.jkt, exp) };
     } catch (error) {
       // The policy may have changed meanwhile. Nobody else could end it: its handle was not sent.
-      await this.#logins.end({ id: family.id });
+      await this.#logins.end({ id: family.id }, undefined, { how: 'refused' });
       throw error;
     }
   }
@@ -384,8 +391,8 @@ export class Identity {
    * For good: a workload comes back with its platform's next token at the earliest.
    * @returns the logins that ended; each was also told to the listeners of `onRevoked`
    */
-  revoke(which: RevokedLogins, why?: string): Promise<readonly string[]> {
-    return this.#logins.revoke(which, why);
+  revoke(which: RevokedLogins, why?: string, end?: LoginEnd): Promise<readonly string[]> {
+    return this.#logins.revoke(which, why, end);
   }
 
   /** @returns a function that ends the subscription */

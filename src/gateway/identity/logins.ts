@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
-import type { IdentityStore, RefreshFamily, RevokedLogins } from './identity-store.ts';
+import type { IdentityStore, LoginEnd, RefreshFamily, RevokedLogins } from './identity-store.ts';
 import type { LoginClaims } from './login-claims.ts';
 import { LOGIN_SECONDS, loginExpired, WORKLOAD_LOGIN_SECONDS } from './login-length.ts';
 import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
@@ -55,6 +55,7 @@ export class Logins {
     claims: LoginClaims,
     jkt: string,
     maxTime: number = LOGIN_SECONDS,
+    from?: string,
   ): Promise<CurrentLogin> {
     const nowMs = this.#options.clock();
     const family: RefreshFamily = {
@@ -69,7 +70,7 @@ export class Logins {
       claims: JSON.stringify(claims),
       revoked: false,
     };
-    await this.#options.store.createFamily(family);
+    await this.#options.store.createFamily(family, from);
     return this.#current(family);
   }
 
@@ -77,7 +78,7 @@ export class Logins {
    * A workload proves again and again that it still runs: each token makes its login last longer,
    * and the sessions and runs that hang on it go on.
    */
-  async startOrExtend(claims: WorkloadClaims, jkt: string): Promise<CurrentLogin> {
+  async startOrExtend(claims: WorkloadClaims, jkt: string, from?: string): Promise<CurrentLogin> {
     const { clock, store } = this.#options;
     const nowMs = clock();
     const id = workloadId(claims);
@@ -98,7 +99,7 @@ export class Logins {
       claims: text,
       revoked: false,
     };
-    await store.createFamily(family);
+    await store.createFamily(family, from);
     return this.#current(family);
   }
 
@@ -106,7 +107,12 @@ export class Logins {
    * A login that is made from another: it says the same of the person and ends with it.
    * @throws HoopError HOOP_TOKEN_REVOKED when that has ended meanwhile; HOOP_LIMIT
    */
-  async startRun(parent: RefreshFamily, jkt: string, run: RunOfLogin): Promise<CurrentLogin> {
+  async startRun(
+    parent: RefreshFamily,
+    jkt: string,
+    run: RunOfLogin,
+    from?: string,
+  ): Promise<CurrentLogin> {
     const { clock, store } = this.#options;
     const nowMs = clock();
     const { issuer, sub, claims, expiresAtMs } = this.requireLive(parent);
@@ -131,7 +137,7 @@ export class Logins {
       parent: parent.id,
       run: JSON.stringify(run),
     };
-    if (!(await store.createFamily(family))) {
+    if (!(await store.createFamily(family, from))) {
       this.requireLive(await store.readFamily(parent.id));
       throw loginEnded(undefined);
     }
@@ -167,31 +173,33 @@ export class Logins {
     ) {
       return this.#current(family);
     }
-    await this.revoke({ id: family.id }, 'two clients used one login, so the gateway ended it');
+    await this.revoke({ id: family.id }, 'two clients used one login, so the gateway ended it', {
+      how: 'reused',
+    });
     throw tokenError('HOOP_TOKEN_REPLAYED', 'the refresh handle was used before', {
       detail: 'Two clients hold the same login, so it has been ended for both.',
     });
   }
 
   /** With the workload's tokens that have bought it: else the next one of these would undo it. */
-  async revoke(which: RevokedLogins, why?: string): Promise<readonly string[]> {
+  async revoke(which: RevokedLogins, why?: string, end?: LoginEnd): Promise<readonly string[]> {
     const { store } = this.#options;
     // The tokens first, so that there is no moment at which they could buy another.
     if (!('id' in which)) {
       await store.revokeTokens(which);
-      return this.end(which, why);
+      return this.end(which, why, end);
     }
     const family = await store.readFamily(which.id);
     if (family !== undefined) {
       const { issuer, sub, jkt } = family;
       await store.revokeTokens({ issuer, sub, jkt });
     }
-    return this.end(which, why);
+    return this.end(which, why, end);
   }
 
   /** @returns the logins that ended; each was also told to the listeners of `onRevoked` */
-  async end(which: RevokedLogins, why?: string): Promise<readonly string[]> {
-    const ended = await this.#options.store.revokeFamilies(which, why);
+  async end(which: RevokedLogins, why?: string, end?: LoginEnd): Promise<readonly string[]> {
+    const ended = await this.#options.store.revokeFamilies(which, why, end);
     for (const family of ended) {
       for (const listener of this.#listeners) {
         listener(family, why);

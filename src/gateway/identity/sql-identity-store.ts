@@ -1,4 +1,5 @@
 /** Logins and used tokens in the gateway's store. Every write is durable when its promise resolves. */
+import type { EventSteps } from '../events/audit-events.ts';
 import { tellNodes } from '../nodes/node-changes.ts';
 import {
   all,
@@ -19,16 +20,20 @@ import {
 import type {
   BoundToken,
   IdentityStore,
+  LoginEnd,
   ProviderLogout,
   RefreshFamily,
   RevokedLogins,
 } from './identity-store.ts';
+import { loginBegun, loginEnded } from './login-events.ts';
 
 export class SqlIdentityStore implements IdentityStore {
   readonly #store: Store;
+  readonly #events: EventSteps;
 
-  constructor(store: Store) {
+  constructor(store: Store, events: EventSteps) {
     this.#store = store;
+    this.#events = events;
   }
 
   async spendOnce(digest: string, expiresAtMs: number): Promise<boolean> {
@@ -51,13 +56,15 @@ export class SqlIdentityStore implements IdentityStore {
     await this.#store.change(REVOKE_TOKENS, { issuer, sub, jkt: nullable(of.jkt) });
   }
 
-  createFamily(family: RefreshFamily): Promise<boolean> {
+  createFamily(family: RefreshFamily, from?: string): Promise<boolean> {
     const { parent } = family;
+    const events = this.#events;
     const values = valuesOf(family);
     return this.#store.transaction(function* () {
       // Locked: a parent that ends meanwhile waits, and then takes this one with it.
       if (parent !== undefined && (yield* get(LIVE_PARENT, { parent })) === undefined) return false;
       yield* change(CREATE_FAMILY, values);
+      yield* events.add(loginBegun(family, from));
       return true;
     });
   }
@@ -104,13 +111,21 @@ export class SqlIdentityStore implements IdentityStore {
     });
   }
 
-  revokeFamilies(which: RevokedLogins, why?: string): Promise<readonly string[]> {
+  revokeFamilies(
+    which: RevokedLogins,
+    why?: string,
+    end: LoginEnd = { how: 'ended' },
+  ): Promise<readonly string[]> {
     const because = nullable(why);
-    return this.#store.transaction(() =>
-      'id' in which
+    const events = this.#events;
+    return this.#store.transaction(function* () {
+      const ended = yield* 'id' in which
         ? revokeAll(REVOKE_FAMILY, { id: which.id, because })
-        : revokeAll(REVOKE_PERSON, { issuer: which.issuer, sub: which.sub, because }),
-    );
+        : revokeAll(REVOKE_PERSON, { issuer: which.issuer, sub: which.sub, because });
+      yield* events.add(...ended.map((family) => loginEnded(family, end)));
+      if (ended.length > 0) yield* tellNodes('logins');
+      return ended.map(({ id }) => id);
+    });
   }
 
   async addProviderLogout(logout: ProviderLogout, expiresAtMs: number): Promise<void> {
@@ -144,15 +159,12 @@ export class SqlIdentityStore implements IdentityStore {
  * Until there is none left: one that was being made while the first round waited for its parent is
  * seen by the next, and none can be made from one that has ended.
  */
-function* revokeAll(revoke: Sql, values: SqlValues): Work<readonly string[]> {
-  const ended: string[] = [];
+function* revokeAll(revoke: Sql, values: SqlValues): Work<readonly RefreshFamily[]> {
+  const ended: RefreshFamily[] = [];
   for (;;) {
     const rows = yield* all(revoke, values);
-    if (rows.length === 0) {
-      if (ended.length > 0) yield* tellNodes('logins');
-      return ended;
-    }
-    ended.push(...rows.map((row) => text(row['id'])));
+    if (rows.length === 0) return ended;
+    ended.push(...rows.map(familyOf));
   }
 }
 
@@ -254,12 +266,12 @@ const REVOKE_FAMILY = sql(
      SELECT id FROM refresh_families WHERE id = $id
      UNION SELECT f.id FROM refresh_families f JOIN ended ON f.parent = ended.id)
    UPDATE refresh_families SET revoked = 1, revoked_because = $because
-   WHERE id IN (SELECT id FROM ended) AND revoked = 0 RETURNING id`,
+   WHERE id IN (SELECT id FROM ended) AND revoked = 0 RETURNING *`,
 );
 // Runs have the issuer and subject of the login that they were made from.
 const REVOKE_PERSON = sql(
   `UPDATE refresh_families SET revoked = 1, revoked_because = $because
-   WHERE issuer = $issuer AND sub = $sub AND revoked = 0 RETURNING id`,
+   WHERE issuer = $issuer AND sub = $sub AND revoked = 0 RETURNING *`,
 );
 const ADD_PROVIDER_LOGOUT = sql(
   'INSERT INTO provider_logouts VALUES ($issuer, $sub, $sid, $issuedAt, $expiresMs)',

@@ -35,6 +35,8 @@ export interface TokenExchangeOptions extends LoginPolicy {
 export interface ExchangeProof {
   readonly verify: () => Promise<SpentProof>;
   readonly spend: (proof: SpentProof) => void;
+  /** Address that the request came from. */
+  readonly from?: string | undefined;
 }
 
 export class TokenExchange {
@@ -92,7 +94,7 @@ export class TokenExchange {
   async #person(
     idToken: string,
     nonce: string | undefined,
-    { verify, spend }: ExchangeProof,
+    { verify, spend, from }: ExchangeProof,
   ): Promise<CurrentLogin> {
     const { providers, clock, store } = this.#options;
     // The proof first: a client that must come again for a nonce has not spent its token.
@@ -114,7 +116,7 @@ export class TokenExchange {
           'Each ID token, and each nonce of one, buys one login. If this was not you, somebody holds a copy of it.',
       });
     }
-    return this.#logins.start(claims, proof.jkt, this.#provider(claims.issuer)?.maxTime);
+    return this.#logins.start(claims, proof.jkt, this.#provider(claims.issuer)?.maxTime, from);
   }
 
   /**
@@ -155,7 +157,7 @@ export class TokenExchange {
   }
 
   /** The same token again works with the same key only, as often as it likes: GitLab has one for a job. */
-  async #workload(token: string, { verify, spend }: ExchangeProof): Promise<CurrentLogin> {
+  async #workload(token: string, { verify, spend, from }: ExchangeProof): Promise<CurrentLogin> {
     const { workloads, clock, store } = this.#options;
     const proof = await verify();
     const { claims, refusedAfterMs } = await verifyWorkloadToken(token, {
@@ -186,7 +188,7 @@ export class TokenExchange {
         hint: 'A new token of the platform logs in again, as far as the policy lets it in.',
       });
     }
-    return this.#logins.startOrExtend(claims, proof.jkt);
+    return this.#logins.startOrExtend(claims, proof.jkt, from);
   }
 }
 

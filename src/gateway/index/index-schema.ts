@@ -499,4 +499,31 @@ export const MIGRATIONS: readonly string[] = [
   -- Of an act: bytes of the client's that it took.
   ALTER TABLE statements ADD COLUMN up_bytes INTEGER;
   `,
+  `
+  -- What happened, for readers that follow it: docs/events.md. A number is never used again, and what
+  -- was forgotten is known.
+  CREATE TABLE audit_events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Of PostgreSQL, whose numbers are no order: event-sql.ts.
+    position INTEGER NOT NULL DEFAULT 0,
+    time_ms INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    session TEXT,
+    -- Lower-case names and subs of whom it is about and who did it, each between line feeds.
+    names TEXT NOT NULL,
+    -- JSON, as readers get it.
+    event TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_events_by_time ON audit_events (time_ms);
+  CREATE TABLE audit_state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    -- Of this store, in each cursor.
+    id TEXT NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0,
+    -- The last event that was forgotten.
+    cut_position INTEGER NOT NULL DEFAULT 0,
+    cut_number INTEGER NOT NULL DEFAULT 0,
+    cut_ms INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  `,
 ];

@@ -1,5 +1,6 @@
 /** Decisions and results of statements on their way into the index. */
 import type { RecordingEvent, StatementFacts } from '../../recording/types.ts';
+import type { SessionFacts } from './refusal-events.ts';
 
 export type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 export type Result = Extract<RecordingEvent, { type: 'result' }>;
@@ -21,6 +22,8 @@ export interface Pending {
   resultMs: number;
   /** The decision before it on its connection, where that was pending and had no result. */
   readonly last: Decision | undefined;
+  /** It was refused, and an event of its own tells so. */
+  readonly isTold: boolean;
   /** A portal that is executed in parts reports each part. */
   result: Result | undefined;
   /** The request that it waited for. */
@@ -36,6 +39,7 @@ export interface Held {
 export interface KnownSession {
   readonly number: number;
   readonly hasStatements: boolean;
+  readonly facts: SessionFacts;
 }
 
 export interface Known {

@@ -1,4 +1,5 @@
 /** Which policy was in force here, from when on, signed by whom: in the store, for good. */
+import type { EventSteps } from '../events/audit-events.ts';
 import { change, get, integer, type Store, sql, text } from '../store/store.ts';
 
 export interface PolicyPeriod {
@@ -10,10 +11,12 @@ export interface PolicyPeriod {
 export class PolicyHistory {
   readonly #store: Store;
   readonly #clock: () => number;
+  readonly #events: EventSteps;
 
-  constructor(store: Store, clock: () => number) {
+  constructor(store: Store, clock: () => number, events: EventSteps) {
     this.#store = store;
     this.#clock = clock;
+    this.#events = events;
   }
 
   /** A commit is in force. The one that was already, e.g. before a restart, begins nothing new. */
@@ -25,10 +28,12 @@ export class PolicyHistory {
     readonly signer: string;
   }): Promise<void> {
     const sinceMs = this.#clock();
+    const events = this.#events;
     await this.#store.transaction(function* () {
       const newest = yield* get(NEWEST);
       if (newest === undefined || text(newest['commit_id']) !== commit) {
         yield* change(ADD, { commit, sinceMs, signer });
+        yield* events.add({ type: 'policy.in_force', commit, signer });
       }
     });
   }

@@ -1,12 +1,17 @@
 /** Sessions and statements in the index. */
+import type { EventParty } from '../../api/events.ts';
 import type { SessionSummary } from '../../api/sessions.ts';
 import { HoopError } from '../../errors.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { EndReason, RecordingEvent } from '../../recording/types.ts';
+import type { EventSteps } from '../events/audit-events.ts';
+import type { Counted } from '../events/event-limit.ts';
+import { eventLogin, eventParty } from '../events/event-party.ts';
 import type { NodeOwner } from '../nodes/node-owner.ts';
 import {
   change,
+  get,
   integer,
   nullable,
   optionalText,
@@ -17,7 +22,10 @@ import {
   sql,
   storable,
   text,
+  type Work,
 } from '../store/store.ts';
+import type { Decision } from './pending-statement.ts';
+import { countedRefusals, SESSION_FACTS, sessionFacts } from './refusal-events.ts';
 import { StatementIndex } from './statement-index.ts';
 
 export interface NewSession {
@@ -37,6 +45,8 @@ export interface NewSession {
   readonly clientVersion: string;
   readonly startedMs: number;
   readonly expiresMs: number;
+  /** Address that it was asked for from. */
+  readonly from?: string | undefined;
 }
 
 export interface SessionEnd {
@@ -45,6 +55,8 @@ export interface SessionEnd {
   readonly message: string | undefined;
   readonly upBytes: number;
   readonly downBytes: number;
+  /** Who has ended it, where somebody has. */
+  readonly by?: EventParty | undefined;
 }
 
 /** When it was recorded, ms since 1970. */
@@ -54,6 +66,12 @@ export interface RecordedEvent {
 }
 
 const REBUILT_AT_ONCE = 500;
+/** Refusals that a crash took from the index were told, or are in the recording alone. */
+const TOLD_BEFORE: EventSteps = {
+  *add() {
+    // Not again.
+  },
+};
 /** In the details of one session. */
 const MAX_COLUMNS = 200;
 
@@ -84,6 +102,7 @@ export interface SessionQuery {
 export class SessionIndex {
   readonly #store: Store;
   readonly #owner: NodeOwner;
+  readonly #events: EventSteps;
   readonly #statementIndex: StatementIndex;
   readonly #clock: () => number;
   readonly #onFault: (error: unknown) => void;
@@ -103,19 +122,22 @@ export class SessionIndex {
     clock: () => number,
     onFault: (error: unknown) => void,
     doesActs: (kind: string) => boolean,
+    events: EventSteps,
   ) {
     this.#onFault = onFault;
-    this.#doesActs = doesActs;
     this.#store = store;
     this.#owner = owner;
+    this.#events = events;
+    this.#doesActs = doesActs;
     this.#clock = clock;
-    this.#statementIndex = new StatementIndex(store, clock, onFault, doesActs);
+    this.#statementIndex = new StatementIndex(store, clock, onFault, doesActs, events);
   }
 
   /** @throws what the store says: then there is no such session. */
   async start(session: NewSession): Promise<void> {
     const { principal } = session;
-    await this.#store.change(START, {
+    const events = this.#events;
+    const values = {
       id: session.id,
       target: session.target,
       kind: session.kind,
@@ -140,6 +162,22 @@ export class SessionIndex {
       expiresMs: session.expiresMs,
       node: this.#owner.id,
       term: this.#owner.term,
+    };
+    await this.#store.transaction(function* () {
+      yield* change(START, values);
+      yield* events.add({
+        type: 'session.begin',
+        who: eventParty(principal),
+        from: session.from,
+        target: session.target,
+        session: session.id,
+        run: session.run,
+        commit: session.policyCommit,
+        login: eventLogin(session.family),
+        kind: session.kind,
+        recording: session.recording,
+        expires: new Date(session.expiresMs).toISOString(),
+      });
     });
   }
 
@@ -157,19 +195,42 @@ export class SessionIndex {
 
   async #writeEnds(): Promise<void> {
     for (const [id, end] of this.#unwritten) {
-      await this.#store.change(END, {
-        id,
-        endedMs: end.endedMs,
-        reason: end.reason,
-        message: nullable(storable(end.message)),
-        upBytes: end.upBytes,
-        downBytes: end.downBytes,
-        state: end.reason === 'disputed' ? 'disputed' : 'ended',
-        node: this.#owner.id,
-        term: this.#owner.term,
-      });
+      const counted = this.#statementIndex.countedOf(id);
+      await this.#store.transaction(() => this.#end(id, end, counted));
       this.#unwritten.delete(id);
     }
+  }
+
+  *#end(id: string, end: SessionEnd, counted: readonly Counted<Decision>[]): Work<void> {
+    const { endedMs, reason, upBytes, downBytes, by } = end;
+    const row = yield* get(END, {
+      ...{ id, endedMs, reason, upBytes, downBytes },
+      node: this.#owner.id,
+      term: this.#owner.term,
+      message: nullable(storable(end.message)),
+      state: reason === 'disputed' ? 'disputed' : 'ended',
+    });
+    // It had ended before.
+    if (row === undefined) return;
+    const facts = sessionFacts(row);
+    const hasStatements = !this.#doesActs(text(row['kind']));
+    yield* this.#events.add(...counted.map((one) => countedRefusals(facts, hasStatements, one)), {
+      type: 'session.end',
+      ...facts,
+      by,
+      reason,
+      ...{ upBytes, downBytes },
+      statements: integer(row['statements']),
+      denied: integer(row['denied']),
+      maskedValues: integer(row['masked_values']),
+    });
+  }
+
+  *#signed(sql: Sql, id: string, manifestSha256: string, signed: 'both' | 'gateway'): Work<void> {
+    const row = yield* get(sql, { id, manifestSha256 });
+    if (row === undefined) return;
+    const facts = sessionFacts(row);
+    yield* this.#events.add({ type: 'recording.complete', ...facts, signed, manifestSha256 });
   }
 
   /** What a program shows on its terminal is being recorded. */
@@ -179,12 +240,12 @@ export class SessionIndex {
 
   /** Both sides have signed the manifest. */
   async uploaded(id: string, manifestSha256: string): Promise<void> {
-    await this.#store.change(UPLOADED, { id, manifestSha256 });
+    await this.#store.transaction(() => this.#signed(UPLOADED, id, manifestSha256, 'both'));
   }
 
   /** The gateway has signed alone, because the client did not come or did not agree. */
   async signedAlone(id: string, manifestSha256: string): Promise<void> {
-    await this.#store.change(SIGNED_ALONE, { id, manifestSha256 });
+    await this.#store.transaction(() => this.#signed(SIGNED_ALONE, id, manifestSha256, 'gateway'));
   }
 
   /** This node's sessions without a manifest that ended before `endedBeforeMs`, and all disputed ones. */
@@ -224,7 +285,13 @@ export class SessionIndex {
     });
     let timeMs = 0;
     const clock = (): number => timeMs;
-    const statements = new StatementIndex(this.#store, clock, this.#onFault, this.#doesActs);
+    const statements = new StatementIndex(
+      this.#store,
+      clock,
+      this.#onFault,
+      this.#doesActs,
+      TOLD_BEFORE,
+    );
     let count = 0;
     for await (const { event, timeMs: atMs } of events) {
       timeMs = Math.round(atMs);
@@ -328,7 +395,8 @@ const START = sql(
 const END = sql(
   `UPDATE sessions SET ended_ms = $endedMs, end_reason = $reason, end_message = $message,
      up_bytes = $upBytes, down_bytes = $downBytes, state = $state
-   WHERE id = $id AND state = 'live' AND node = $node AND term <= $term`,
+   WHERE id = $id AND state = 'live' AND node = $node AND term <= $term
+   RETURNING ${SESSION_FACTS}, statements, denied, masked_values`,
 );
 const FORGET_STATEMENTS = sql(
   'DELETE FROM statements WHERE session = (SELECT number FROM sessions WHERE id = $id)',
@@ -347,12 +415,17 @@ const OWNER = sql(
    WHERE sessions.id = $id`,
 );
 const TERMINAL = sql('UPDATE sessions SET terminal = 1 WHERE id = $id');
+/** A client that lost the answer sends its manifest again. */
+const IS_NEW = "coalesce(manifest_sha256, '') <> $manifestSha256";
 const UPLOADED = sql(
   `UPDATE sessions SET manifest_sha256 = $manifestSha256,
      state = CASE state WHEN 'disputed' THEN state ELSE 'uploaded' END
-   WHERE id = $id`,
+   WHERE id = $id AND ${IS_NEW} RETURNING ${SESSION_FACTS}`,
 );
-const SIGNED_ALONE = sql('UPDATE sessions SET manifest_sha256 = $manifestSha256 WHERE id = $id');
+const SIGNED_ALONE = sql(
+  `UPDATE sessions SET manifest_sha256 = $manifestSha256 WHERE id = $id AND ${IS_NEW}
+   RETURNING ${SESSION_FACTS}`,
+);
 const WITHOUT_MANIFEST = sql(
   `SELECT id FROM sessions WHERE manifest_sha256 IS NULL AND node = $node
      AND (state = 'disputed' OR (state = 'ended' AND ended_ms < $endedBeforeMs))`,

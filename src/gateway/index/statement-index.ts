@@ -1,6 +1,8 @@
 /** Statements in the index: decisions and results, written in batches. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RecordingEvent } from '../../recording/types.ts';
+import type { EventSteps, NewEvent } from '../events/audit-events.ts';
+import type { Counted } from '../events/event-limit.ts';
 import {
   addAll,
   all,
@@ -26,6 +28,13 @@ import {
   placeOf,
   type Result,
 } from './pending-statement.ts';
+import {
+  countedRefusals,
+  RefusalLimit,
+  refusalEvent,
+  SESSION_FACTS,
+  sessionFacts,
+} from './refusal-events.ts';
 import { secondDecisions } from './second-decisions.ts';
 import { StreamFacts } from './stream-facts.ts';
 import { factCount, MAX_FACTS, TouchedLists } from './touched-lists.ts';
@@ -62,6 +71,8 @@ export class StatementIndex {
   readonly #sessions = new Map<string, KnownSession>();
   readonly #touched: TouchedLists;
   readonly #streams = new StreamFacts();
+  readonly #events: EventSteps;
+  readonly #refusals: RefusalLimit;
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
   /** The lots that are being written; one after the other. */
@@ -73,8 +84,11 @@ export class StatementIndex {
     clock: () => number,
     onFault: (error: unknown) => void,
     doesActs: (kind: string) => boolean,
+    events: EventSteps,
   ) {
     this.#store = store;
+    this.#events = events;
+    this.#refusals = new RefusalLimit(clock);
     this.#touched = new TouchedLists(store);
     this.#clock = clock;
     this.#onFault = onFault;
@@ -112,6 +126,11 @@ export class StatementIndex {
     }
   }
 
+  /** A session is over. @returns what of its refusals was counted and not told yet */
+  countedOf(session: string): readonly Counted<Decision>[] {
+    return this.#refusals.rest(session);
+  }
+
   /** Writes what is pending. @throws what the store says. */
   async flush(): Promise<void> {
     this.#stopTimers();
@@ -144,6 +163,29 @@ export class StatementIndex {
       await this.#writeLot();
       if (this.#pending.length > 0) await nextTurn();
     }
+    await this.#writeCounted();
+  }
+
+  /** Refusals that came too often to tell each. */
+  async #writeCounted(): Promise<void> {
+    const due = this.#refusals.due();
+    if (due.length > 0) {
+      await this.#store.transaction(() => this.#tellCounted(due));
+    } else if (this.#refusals.isCounting) {
+      this.#timer ??= setTimeout(() => this.#flushGuarded(), this.#refusals.everyMs);
+    }
+  }
+
+  *#tellCounted(due: readonly Counted<Decision>[]): Work<void> {
+    const found = new Map<string, KnownSession>();
+    const events: NewEvent[] = [];
+    for (const counted of due) {
+      const known = yield* this.#sessionOf(counted.scope, found);
+      if (known !== undefined) {
+        events.push(countedRefusals(known.facts, known.hasStatements, counted));
+      }
+    }
+    yield* this.#events.add(...events);
   }
 
   /** As much as others can wait for: some statements, or a part of what a large one touches. */
@@ -195,7 +237,8 @@ export class StatementIndex {
     const before = { stream: decision.stream, statement: decision.statement - 1 };
     const last = this.#undone.get(placeOf(session, before))?.decision;
     const facts = this.#streams.of(session, decision);
-    const entry = this.#push(session, { decision, facts, last });
+    const isTold = decision.effect === 'refuse' && this.#refusals.take(session, decision);
+    const entry = this.#push(session, { decision, facts, last, isTold });
     this.#undone.set(placeOf(session, decision), entry);
   }
 
@@ -215,12 +258,20 @@ export class StatementIndex {
 
   #push(
     session: string,
-    { decision, facts, last, result, held, file }: Partial<Omit<Pending, 'session' | 'timeMs'>>,
+    {
+      decision,
+      facts,
+      last,
+      isTold = false,
+      result,
+      held,
+      file,
+    }: Partial<Omit<Pending, 'session' | 'timeMs'>>,
   ): Pending {
     const timeMs = this.#clock();
     const event = decision ?? result ?? held;
     const approval = event && this.#streams.requestAt(session, event);
-    const entry = { session, timeMs, decision, facts, last, result, held, file, approval };
+    const entry = { session, timeMs, decision, facts, last, isTold, result, held, file, approval };
     const pending: Pending = { ...entry, resultMs: timeMs };
     this.#pending.push(pending);
     this.#added += 1;
@@ -244,6 +295,10 @@ export class StatementIndex {
     const touched = yield* this.#touched.find(known);
     const seconds = yield* secondDecisions(known);
     const ids = yield* this.#insertDecisions(known, seconds, touched, add);
+    const refusals = known.flatMap(({ entry: { isTold, decision }, session }) =>
+      isTold && decision ? [refusalEvent(session.facts, session.hasStatements, decision)] : [],
+    );
+    yield* this.#events.add(...refusals);
     const classes = new Map<string, ClassRow>();
     for (const { entry, session } of known) {
       const { decision, result, held } = entry;
@@ -284,6 +339,7 @@ export class StatementIndex {
     const session = {
       number: integer(row['number']),
       hasStatements: !this.#doesActs(text(row['kind'])),
+      facts: sessionFacts(row),
     };
     found.set(id, session);
     return session;
@@ -407,7 +463,7 @@ function* addResult(
   return row && integer(row['id']);
 }
 
-const SESSION = sql('SELECT number, kind FROM sessions WHERE id = $id');
+const SESSION = sql(`SELECT number, ${SESSION_FACTS} FROM sessions WHERE id = $id`);
 const DECISION_COLUMNS: Parameters<typeof bulk>[1] = {
   ...{ session: 'bigint', stream: 'bigint', statement: 'bigint', at: 'bigint', time_ms: 'bigint' },
   ...{ effect: 'text', verb: 'text', code: 'text', policy_commit: 'text', prompt: 'text' },

@@ -78,7 +78,7 @@ export function addLiveRunRoutes(
       const why = reason?.trim() ? `: ${reason.trim()}` : '';
       const endMessage = `${RUN_ENDED_BY} ${by}${why}`;
       // With its login: what is left of it opens nothing again.
-      const logins = await identity.endRun(one.family, endMessage);
+      const logins = await identity.endRun(one.family, endMessage, who.principal);
       const run = one.run.id;
       c.get('log').info('run.ended_by', { run, by: who.principal.name, endMessage, logins });
       return json({ v: API_VERSION, run, endMessage, logins } satisfies EndRunReply);

@@ -14,6 +14,8 @@ import { loadRecordingKeys } from '../../recording/recording-keys.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { normalText } from '../../replay/text-match.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import type { AuditEvents } from '../events/audit-events.ts';
+import { eventParty } from '../events/event-party.ts';
 import type { Authenticated } from '../identity/identity.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import { maySeeAll } from '../sessions/access.ts';
@@ -36,9 +38,13 @@ export interface SessionSearchOptions {
   readonly kept: Store;
   readonly index: SessionIndex;
   readonly store: RecordingStore;
+  readonly events: Pick<AuditEvents, 'write'>;
   /** See `SearchThread`. */
   readonly searchWorker: URL;
 }
+
+/** In one event. */
+const MAX_SESSIONS_TOLD = 100;
 
 /** What one session gave. */
 interface Looked {
@@ -66,7 +72,7 @@ export class SessionSearch implements AsyncDisposable {
    * @throws HoopError HOOP_LIMIT, HOOP_PROTOCOL for a cursor that is none; the signal's reason
    */
   async search(
-    who: Pick<Authenticated, 'principal' | 'run'>,
+    who: Pick<Authenticated, 'principal' | 'run' | 'from'>,
     request: SearchRequest,
     { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
   ): Promise<SearchReply> {
@@ -74,6 +80,7 @@ export class SessionSearch implements AsyncDisposable {
     const cursor = request.cursor === undefined ? undefined : decodeCursor(request.cursor);
     const text = normalText(request.text ?? '');
     await this.#options.index.tryFlush();
+    const looked: string[] = [];
     const walk = (look: Look) => this.#walk(scope, cursor, request.limit, look);
     const reply =
       text === ''
@@ -82,12 +89,23 @@ export class SessionSearch implements AsyncDisposable {
             JSON.stringify([who.principal.issuer, who.principal.sub]),
             (search) =>
               walk((session, within, room) => {
+                looked.push(session.id);
                 log.info('recording.searched', { session: session.id, by: who.principal.name });
                 const job = jobOf({ scope, text, session, within, room });
                 return this.#inRecording(session, job, { search, log });
               }),
             signal,
           );
+    // Before anybody has what was found.
+    for (let at = 0; at < looked.length; at += MAX_SESSIONS_TOLD) {
+      await this.#options.events.write({
+        type: 'recording.searched',
+        by: eventParty(who.principal),
+        run: who.run?.id,
+        from: who.from,
+        sessions: looked.slice(at, at + MAX_SESSIONS_TOLD),
+      });
+    }
     const { sessions, hits } = reply;
     // Not what was looked for: that may be a value.
     log.info('sessions.searched', {

@@ -163,6 +163,7 @@ async function writeOpening(
     clientVersion: request.cli.version,
     startedMs: nowMs,
     expiresMs,
+    from: who.from,
   });
   for (const { id: temporary } of grant.temporary ?? []) {
     const known = access.seen(temporary);

@@ -15,6 +15,7 @@
  */
 import type { WebSocket } from 'ws';
 import type { ToClient, ToGateway } from '../../api/control.ts';
+import type { EventParty } from '../../api/events.ts';
 import { END_CODE, type StreamCarrier } from '../../carrier/stream-carrier.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { GrantedTarget } from '../../policy/principal-grant.ts';
@@ -64,6 +65,13 @@ export interface LiveSessionOptions {
   readonly clock: () => number;
   /** Everything is closed and written. */
   readonly onEnded: (session: LiveSession) => void;
+}
+
+interface Ending {
+  readonly reason: EndReason;
+  readonly message: string;
+  /** Who ends it, where somebody does. */
+  readonly by: EventParty | undefined;
 }
 
 /** The client has this long to open the control channel. */
@@ -283,13 +291,13 @@ export class LiveSession {
   }
 
   /** Ends the session; resolves when everything is closed and written. Idempotent. */
-  end(reason: EndReason, message: string): Promise<void> {
+  end(reason: EndReason, message: string, by?: EventParty): Promise<void> {
     if (this.#ended === undefined) {
       const { promise, resolve } = Promise.withResolvers<void>();
       // Set before the work begins: what fails on the way asks for the end again.
       this.#ended = promise;
       // Reasons and names of people are in it, and other people's terminals show it as it is.
-      resolve(this.#end(reason, plainText(message, MAX_END_MESSAGE)));
+      resolve(this.#end({ reason, message: plainText(message, MAX_END_MESSAGE), by }));
     }
     return this.#ended;
   }
@@ -300,7 +308,7 @@ export class LiveSession {
     );
   }
 
-  async #end(reason: EndReason, message: string): Promise<void> {
+  async #end({ reason, message, by }: Ending): Promise<void> {
     clearTimeout(this.#controlTimer);
     this.#limits[Symbol.dispose]();
     this.#log.info('session.closing', { reason });
@@ -314,11 +322,11 @@ export class LiveSession {
       await this.#agreement.complete(AbortSignal.any([this.#cutOff.signal, stopped]));
     } finally {
       clearTimeout(deadline);
-      await this.#close({ reason, message });
+      await this.#close({ reason, message, by });
     }
   }
 
-  async #close(decided: { reason: EndReason; message: string }): Promise<void> {
+  async #close(decided: Ending): Promise<void> {
     const { recording, index, clock, onEnded } = this.#options;
     this.#isClosing = true;
     // On the way to an ordinary end the last cut may be disputed, or the disk fill up.
@@ -327,6 +335,7 @@ export class LiveSession {
       stopped instanceof RecordingStopped
         ? { reason: stopped.endReason, message: stopped.message }
         : decided;
+    const by = reason === decided.reason ? decided.by : undefined;
     if (reason !== decided.reason) {
       this.#tell({ type: 'closing', reason, message });
     }
@@ -337,7 +346,7 @@ export class LiveSession {
     const endedMs = clock();
     // The recording is what counts; a store that cannot be written shows in readiness.
     await index
-      .end(this.id, { endedMs, reason, message, upBytes, downBytes })
+      .end(this.id, { endedMs, reason, message, upBytes, downBytes, by })
       .catch((error: unknown) => this.#log.error('index.write_failed', errorFields(error)));
     this.#log.info('session.ended', { reason, upBytes, downBytes });
     this.#tell({ type: 'closed' });

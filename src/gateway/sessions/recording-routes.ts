@@ -5,6 +5,8 @@ import { type CutAckSchema, CutProposalSchema, type CutsReply } from '../../api/
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
 import { MAX_REPAIR_REQUEST } from '../../recording/repair.ts';
+import type { AuditEvents } from '../events/audit-events.ts';
+import { eventParty } from '../events/event-party.ts';
 import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { decodeText, readBody, readJson } from '../http/http-body.ts';
 import { json, text } from '../http/http-replies.ts';
@@ -25,6 +27,7 @@ export interface RecordingRoutesOptions {
   readonly sessions: Sessions;
   readonly rights: SessionRights;
   readonly ended: EndedRecordings;
+  readonly events: Pick<AuditEvents, 'write'>;
 }
 
 export function addRecordingRoutes(
@@ -107,12 +110,20 @@ export function addRecordingRoutes(
   app.get(
     PATHS.bundle(':id'),
     authenticated(async (c, who) => {
-      const { id } = (await sessionOf(c, who, 'read')).summary;
+      const found = await sessionOf(c, who, 'read');
+      const { id } = found.summary;
       if (sessions.find(id) !== undefined) {
         throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
           hint: 'Its recording can be fetched when it has ended and was uploaded.',
         });
       }
+      // First on record, then read: where that cannot be written nobody reads.
+      await options.events.write({
+        type: 'recording.read',
+        who: { issuer: found.issuer, sub: found.sub, name: found.summary.principal },
+        by: eventParty(who.principal),
+        ...{ from: who.from, target: found.summary.target, session: id, run: found.summary.run },
+      });
       // What it yields was read before; what is appended meanwhile is not part of it.
       const { size, parts } = await ended.bundle(id);
       c.get('log').info('bundle.read', { session: id, by: who.principal.name });

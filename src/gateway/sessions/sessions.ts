@@ -2,7 +2,7 @@
 
 import { API_VERSION } from '../../api/http.ts';
 import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/sessions.ts';
-import { HoopError } from '../../errors.ts';
+import { type ErrorCode, HoopError } from '../../errors.ts';
 import { redactedText } from '../../masking/redacted-text.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
@@ -18,6 +18,8 @@ import { type Block, blockText, meansPrincipal } from '../blocks/block.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { PreparedSession } from '../connector.ts';
 import type { Connectors } from '../connectors.ts';
+import type { AuditEvents } from '../events/audit-events.ts';
+import { eventParty } from '../events/event-party.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { IndexedSession, SessionIndex } from '../index/session-index.ts';
 import type { EndCommand, NodeCommands } from '../nodes/node-commands.ts';
@@ -53,7 +55,8 @@ export interface SessionsOptions {
   /** What a login is worth now. @throws HoopError when it has ended, or is worth nothing. */
   readonly requireLogin: (who: Pick<Authenticated, 'family'>) => Promise<LoginStanding>;
   /** @returns how many logins ended, with those that were made from it */
-  readonly endLogin: (family: string, why: string) => Promise<number>;
+  readonly endLogin: (family: string, why: string, by: Principal) => Promise<number>;
+  readonly events: Pick<AuditEvents, 'tellLimited'>;
   /** A session is closed and written. */
   readonly onEnded: () => void;
 }
@@ -99,6 +102,27 @@ export class Sessions {
    * @throws HOOP_PROOF_INVALID, HOOP_ACCESS_DENIED, HOOP_LIMIT, HOOP_POLICY_MISMATCH, …
    */
   async create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
+    try {
+      return await this.#create(who, request);
+    } catch (error) {
+      if (error instanceof HoopError) this.#tellRefused(who, request, error.code);
+      throw error;
+    }
+  }
+
+  #tellRefused(who: Authenticated, { target }: SessionRequest, code: ErrorCode): void {
+    const { principal, from, run } = who;
+    const scope = JSON.stringify(['session', principal.issuer, principal.sub]);
+    this.#options.events.tellLimited(scope, `${code} ${target}`, {
+      type: 'session.refused',
+      who: eventParty(principal),
+      // What is no target may be anything that somebody has typed.
+      target: this.#options.policy.current()?.policy.targets.has(target) ? target : undefined,
+      ...{ from, run: run?.id, code },
+    });
+  }
+
+  async #create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
     if (this.#isClosing) {
       throw new HoopError('HOOP_UNREACHABLE', SHUTTING_DOWN);
     }
@@ -142,7 +166,7 @@ export class Sessions {
     const endMessage = `the hoop session was ended by ${by}${why}`;
     // First the session: that its login has ended would be its reason otherwise.
     const command = { session: id, reason: endReason, message: endMessage } as const;
-    const ended = session?.end(endReason, endMessage) ?? this.#endElsewhere(found, command);
+    const ended = session?.end(endReason, endMessage, eventParty(who.principal)) ?? this.#endElsewhere(found, command);
     // Whoever waits for it does so further down.
     ended.catch(() => undefined);
     const isRun = found.summary.run !== undefined && who.run === undefined;
@@ -151,7 +175,7 @@ export class Sessions {
     const logins =
       family === undefined
         ? 0
-        : await this.#options.endLogin(family, `the login was ended by ${by}${why}`);
+        : await this.#options.endLogin(family, `the login was ended by ${by}${why}`, who.principal);
     await ended;
     return { v: API_VERSION, session: id, endReason, endMessage, logins };
   }

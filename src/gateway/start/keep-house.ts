@@ -1,6 +1,7 @@
 import type { Approvals } from '../approvals/approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import type { AuditEvents } from '../events/audit-events.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -9,6 +10,7 @@ export interface HouseOptions {
   /** Signs what no client has signed in time. */
   readonly signOverdue: () => void;
   readonly index: SessionIndex;
+  readonly events: Pick<AuditEvents, 'prune'>;
   readonly approvals: Approvals;
   readonly identityStore: IdentityStore;
   readonly sessions: Sessions;
@@ -22,11 +24,13 @@ const SECOND_MS = 1000;
 
 /** What is done from time to time while the gateway runs, until it is disposed of. */
 export function keepHouse(options: HouseOptions): Disposable {
-  const { signOverdue, index, approvals, identityStore, sessions, room, log, clock } = options;
+  const { signOverdue, index, events, approvals, identityStore, sessions, room, log, clock } =
+    options;
   const housekeeping = setInterval(() => {
     signOverdue();
     void index.tryFlush();
     void approvals.prune();
+    void events.prune();
     identityStore
       .prune(clock())
       .catch((error: unknown) => log.error('housekeeping.failed', errorFields(error)));

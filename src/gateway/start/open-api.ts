@@ -42,6 +42,7 @@ export function openApi(
     sessions,
     connectors,
     index: data.index,
+    events: data.events,
     ended: data.ended,
     nonces,
     search: opened.use(new SessionSearch({ ...data, searchWorker })),

@@ -6,6 +6,7 @@ import type { GatewayConfig } from '../base/config.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { GatewaySource } from '../connector.ts';
 import { doesActs } from '../connectors.ts';
+import { AuditEvents } from '../events/audit-events.ts';
 import { CurrentKeys } from '../identity/current-keys.ts';
 import { SessionIndex } from '../index/session-index.ts';
 import { NodeChanges } from '../nodes/node-changes.ts';
@@ -59,12 +60,19 @@ export async function openData(
   // Before anything is read of which it tells.
   const changes = opened.use(await NodeChanges.open(kept, log));
   const commands = new NodeCommands(kept, node.owner.id, clock);
+  const events = opened.use(
+    await AuditEvents.open({
+      ...{ store: kept, gateway: config.name, keep: config.events, clock, log },
+      owner: node.owner,
+    }),
+  );
   const index = new SessionIndex(
     kept,
     node.owner,
     clock,
     (error) => log.error('index.write_failed', errorFields(error)),
     doesActs(sources),
+    events,
   );
   opened.defer(() => index.flush());
   const store = opened.use(await openRecordingStore(directory.path, directory.keys));
@@ -88,6 +96,7 @@ export async function openData(
     kept,
     changes,
     commands,
+    events,
     credentials,
     allowedSigners,
     keys,

@@ -6,6 +6,7 @@ import { keptForWarnings } from '../base/data-file.ts';
 import { errorFields } from '../base/log.ts';
 import { GrouplessLogins } from '../identity/groupless-logins.ts';
 import { Identity } from '../identity/identity.ts';
+import { tellRefusedLogin } from '../identity/login-events.ts';
 import { readRun } from '../identity/run-of-login.ts';
 import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -15,19 +16,22 @@ import type { OpenPolicy } from './open-policy.ts';
 /** @param origins under which clients know the gateway: known when it listens. */
 export async function openLogins(
   { clock, log }: Opening,
-  { directory, kept, secrets }: GatewayData,
+  { directory, kept, events, secrets }: GatewayData,
   { policy, first, approvals, blocks }: OpenPolicy,
   sessions: Sessions,
   origins: () => readonly string[],
 ) {
-  const identityStore = new SqlIdentityStore(kept);
+  const identityStore = new SqlIdentityStore(kept, events);
   const identity = new Identity({
     origins,
     providers: () => policy.identityProviders(),
     workloads: () => policy.workloads(),
     roles: () => policy.roles(),
     withOwnAgent: (principal) => policy.withOwnAgent(principal),
-    onRefused: (error, login) => log.warn('login.refused', { ...errorFields(error), ...login }),
+    onRefused(error, login) {
+      log.warn('login.refused', { ...errorFields(error), ...login });
+      tellRefusedLogin(events, error.code, login);
+    },
     onLoggedIn: (principal, made) => {
       seenApprovers.loggedIn(principal);
       if (made !== undefined && principal.kind === 'person') {

@@ -1,4 +1,5 @@
 /** The policy in force, and what people are given, kept from or wait for beside it. */
+import { HoopError } from '../../errors.ts';
 import { policyConnectors } from '../../policy/connector.ts';
 import type { PolicyInForce } from '../../policy/repo.ts';
 import { AccessGrants } from '../access/access-grants.ts';
@@ -17,13 +18,14 @@ import type { GatewayData, Opening } from './open-data.ts';
 
 export async function openPolicy(
   { config, env, clock, log, opened }: Opening,
-  { directory, kept: store, allowedSigners, secrets, node }: GatewayData,
+  { directory, kept: store, events, allowedSigners, secrets, node }: GatewayData,
   sources: readonly GatewaySource[],
   signal: AbortSignal,
 ) {
-  const access = opened.use(await AccessGrants.open({ store, clock, log }));
+  const access = opened.use(await AccessGrants.open({ store, events, clock, log }));
   const blocks = await Blocks.open({
     store,
+    events,
     agents: () => new Set(policy.current()?.policy.agents.keys()),
     clock,
     log,
@@ -39,6 +41,11 @@ export async function openPolicy(
       connectors: await policyConnectors(sources),
       temporary: (principal, target) => access.active(principal, target),
       isBlocked: (principal, target) => blocks.find(principal, target) !== undefined,
+      onRefused(problem) {
+        if (!(problem instanceof HoopError)) return;
+        const { code } = problem;
+        events.tellLimited('policy', code, { type: 'policy.refused', code });
+      },
       log,
     },
     signal,
@@ -59,6 +66,7 @@ export async function openPolicy(
       store: new ApprovalStore(store, new SealedJson(secrets.approvals)),
       isAgent: (someone) => policy.isAgent(someone),
       isBlocked: (someone, target) => blocks.find(someone, target) !== undefined,
+      events,
       log,
       clock,
     }),
@@ -89,7 +97,7 @@ export async function openPolicy(
       (error: unknown) => log.error('policy.head_failed', errorFields(error)),
     );
   });
-  const history = new PolicyHistory(store, clock);
+  const history = new PolicyHistory(store, clock, events);
   followPolicy((next) => {
     history
       .inForce(next)

@@ -1,6 +1,7 @@
 /** The sessions of this gateway, and the room on its disk that they need. */
 import { DiskRoom } from '../base/disk-room.ts';
 import type { Connectors } from '../connectors.ts';
+import { eventParty } from '../events/event-party.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { SessionNonces } from '../sessions/session-nonces.ts';
 import { Sessions } from '../sessions/sessions.ts';
@@ -32,7 +33,11 @@ export function openSessions(
     log,
     clock,
     requireLogin: (who) => identity().requireLive(who),
-    endLogin: async (family, why) => (await identity().revoke({ id: family }, why)).length,
+    endLogin: async (family, why, by) => {
+      const end = { how: 'killed', by: eventParty(by) } as const;
+      return (await identity().revoke({ id: family }, why, end)).length;
+    },
+    events: data.events,
     // A disputed session is signed at once, by the gateway alone.
     onEnded: data.signOverdue,
   });

@@ -118,6 +118,7 @@ export async function startGateway(
   const housekeeping = keepHouse({
     signOverdue: data.signOverdue,
     index: data.index,
+    events: data.events,
     identityStore: logins.identityStore,
     approvals: inForce.approvals,
     sessions,
@@ -134,6 +135,7 @@ export async function startGateway(
   });
   opened.defer(() => upgrades.close());
   opened.defer(() => closeServer(server, () => sessions.close()));
+  await data.events.started(options.version);
   const resources = opened.move();
   log.info('gateway.started', { gateway: config.name, url, version: options.version });
 

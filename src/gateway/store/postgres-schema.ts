@@ -334,6 +334,30 @@ const FILES = `
   ALTER TABLE statements ADD COLUMN up_bytes bigint;
 `;
 
+const EVENTS = `
+  CREATE TABLE audit_events (
+    -- The transaction that wrote it: event-sql.ts.
+    position bigint NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    time_ms bigint NOT NULL,
+    type TEXT NOT NULL,
+    session TEXT,
+    names TEXT NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (position, number)
+  );
+  CREATE INDEX audit_events_by_time ON audit_events (time_ms);
+  CREATE INDEX audit_events_by_number ON audit_events (number);
+  CREATE TABLE audit_state (
+    one bigint PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL,
+    base bigint NOT NULL DEFAULT 0,
+    cut_position bigint NOT NULL DEFAULT 0,
+    cut_number bigint NOT NULL DEFAULT 0,
+    cut_ms bigint NOT NULL DEFAULT 0
+  );
+`;
+
 const collated = (sql: string): string => sql.replace(/\bTEXT\b/g, 'text COLLATE "C"');
 
 export const POSTGRES_MIGRATIONS: readonly Migration[] = [
@@ -343,4 +367,5 @@ export const POSTGRES_MIGRATIONS: readonly Migration[] = [
   { sql: 'DROP INDEX statements_by_touched' },
   { sql: collated(NODES) },
   { sql: collated(FILES) },
+  { sql: collated(EVENTS) },
 ];

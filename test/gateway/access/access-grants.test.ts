@@ -7,6 +7,7 @@ import {
 import type { Store } from '../../../src/gateway/store/store.ts';
 import { requirePolicy } from '../../policy/with-connectors.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const HOUR_MS = 3_600_000;
@@ -39,7 +40,7 @@ let nowMs: number;
 
 async function open(): Promise<AccessGrants> {
   const store = await stores.open();
-  return AccessGrants.open({ store, clock: () => nowMs, log: collectLog().log });
+  return AccessGrants.open({ events: NO_EVENTS, store, clock: () => nowMs, log: collectLog().log });
 }
 
 function grant(id: string, hours = 1): Omit<AccessGrant, 'ended'> {
@@ -151,6 +152,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   test('An end that cannot be written counts at once, and is written when it can be', async () => {
     const store = flaky(await stores.open());
     using grants = await AccessGrants.open({
+      events: NO_EVENTS,
       store,
       clock: () => nowMs,
       log: collectLog().log,
@@ -168,6 +170,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   test('A grant that cannot be written is not given', async () => {
     const store = flaky(await stores.open());
     using grants = await AccessGrants.open({
+      events: NO_EVENTS,
       store,
       clock: () => nowMs,
       log: collectLog().log,

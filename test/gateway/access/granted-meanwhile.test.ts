@@ -1,4 +1,5 @@
 /** A request for access that ends, or whose approver is no longer one, while its grant is written. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AccessGrants } from '../../../src/gateway/access/access-grants.ts';
 import { AccessRequests } from '../../../src/gateway/access/access-requests.ts';
@@ -9,6 +10,7 @@ import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { requirePolicy } from '../../policy/with-connectors.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
@@ -51,6 +53,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
     const { log } = collectLog();
     const clock = () => 1_700_000_000_000;
     approvals = await Approvals.open({
+      events: NO_EVENTS,
       node: 'node',
       store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
       isAgent: () => false,
@@ -58,7 +61,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
       log,
       clock,
     });
-    access = await AccessGrants.open({ store, clock, log });
+    access = await AccessGrants.open({ events: NO_EVENTS, store, clock, log });
     const policy = { current: () => IN_FORCE, inForce: () => IN_FORCE, onChange: () => undefined };
     requests = await AccessRequests.open({ policy, access, approvals, clock, log });
   });

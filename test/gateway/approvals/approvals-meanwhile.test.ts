@@ -1,4 +1,5 @@
 /** Requests for approval while something else comes in between, or the store fails behind a decision. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
@@ -7,6 +8,7 @@ import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import type { ApprovalDemand, Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
@@ -57,6 +59,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
     store = interruptedStore(await stores.open());
     logged = collectLog();
     approvals = await Approvals.open({
+      events: NO_EVENTS,
       node: 'node',
       store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
       isAgent: () => false,
@@ -127,6 +130,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
 
   test('who waits at one node hears of the vote at another, and a start there withdraws nothing', async () => {
     const other = await Approvals.open({
+      events: NO_EVENTS,
       node: 'other',
       store: new ApprovalStore(
         await stores.open(),
@@ -145,6 +149,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
       policyChanged: () => undefined,
     });
     const again = await Approvals.open({
+      events: NO_EVENTS,
       node: 'other',
       store: new ApprovalStore(store, new SealedJson(new Secret(new Uint8Array(32).fill(7)))),
       isAgent: () => false,

@@ -19,6 +19,7 @@ import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 /** Migrations before the one that lets requests have other kinds. */
@@ -88,6 +89,7 @@ async function openOn(handle: Store): Promise<Approvals> {
   const isAgent = ({ sub }: { sub: string }) => agents.has(sub);
   const isBlocked = ({ sub }: { sub: string }, target: string) => blocked.get(sub) === target;
   const opened = await Approvals.open({
+    events: NO_EVENTS,
     node: 'node',
     store: kept,
     isAgent,

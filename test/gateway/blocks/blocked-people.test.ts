@@ -1,4 +1,5 @@
 /** Whom a block means when one human has several accounts. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 
 const ISSUER = 'https://idp.example';
 
@@ -39,7 +41,13 @@ afterEach(() => {
 
 async function start(): Promise<Blocks> {
   const { log } = collectLog();
-  return Blocks.open({ store: index.store, agents: () => new Set(), clock: Date.now, log });
+  return Blocks.open({
+    events: NO_EVENTS,
+    store: index.store,
+    agents: () => new Set(),
+    clock: Date.now,
+    log,
+  });
 }
 
 test('keeps out the same human under the sub of another client, also after a restart', async () => {

@@ -1,8 +1,10 @@
 /** A block holds before it is in the store; who lifts it in between has lifted it for good. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
@@ -33,6 +35,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
 
   const open = () =>
     Blocks.open({
+      events: NO_EVENTS,
       store,
       agents: () => new Set(),
       clock: () => 1_700_000_000_000,

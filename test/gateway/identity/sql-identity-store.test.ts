@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BoundToken, RefreshFamily } from '../../../src/gateway/identity/identity-store.ts';
 import { SqlIdentityStore } from '../../../src/gateway/identity/sql-identity-store.ts';
 import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const FAMILY: RefreshFamily = {
@@ -40,7 +41,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   afterEach(() => stores[Symbol.asyncDispose]());
 
   async function open(): Promise<void> {
-    store = new SqlIdentityStore(await stores.open());
+    store = new SqlIdentityStore(await stores.open(), NO_EVENTS);
   }
 
   test('a digest is spent once, also across a restart', async () => {
@@ -100,6 +101,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
       () => 0,
       end,
       () => false,
+      NO_EVENTS,
     );
     for (const id of ['f1', 'f2', 'f3']) await store.createFamily({ ...FAMILY, id });
     await store.createFamily({ ...FAMILY, id: 'run', parent: 'f2', run: '{}' });

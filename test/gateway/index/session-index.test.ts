@@ -14,6 +14,7 @@ import { requireSession } from '../../../src/gateway/sessions/access.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const ID = '01890a5d-ac96-774b-bcce-b302099a8057';
@@ -45,6 +46,7 @@ async function open(): Promise<void> {
     () => now,
     (error) => faults.push(error),
     (kind) => kind === 'ssh',
+    NO_EVENTS,
   );
 }
 
@@ -690,6 +692,7 @@ describe('an index in SQLite', () => {
       () => now,
       (error) => faults.push(error),
       (kind) => kind === 'ssh',
+      NO_EVENTS,
     );
   });
   afterEach(async () => {

@@ -6,6 +6,7 @@ import { LEASE_MS, NodeStore } from '../../../src/gateway/nodes/node-store.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import { waitFor } from '../../wait-for.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const A = '00000000-0000-4000-8000-00000000000a';
@@ -102,6 +103,7 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
         Date.now,
         () => undefined,
         () => false,
+        NO_EVENTS,
       );
     const [indexA, indexB] = [indexOf(store, a), indexOf(elsewhere, b)];
     await indexA.start(session('a1'));

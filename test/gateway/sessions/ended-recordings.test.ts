@@ -5,6 +5,7 @@ import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { EndedRecordings } from '../../../src/gateway/sessions/ended-recordings.ts';
 import { RecordingBench, SessionPair } from '../../recording/session-pair.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 
 /** More than are kept open. */
 const OTHERS = 40;
@@ -22,6 +23,7 @@ test('a recording that is being worked with is not opened a second time, however
       Date.now,
       () => undefined,
       () => false,
+      NO_EVENTS,
     ),
     uploadWithinSeconds: 60,
     log: collectLog().log,

@@ -1,4 +1,5 @@
 /** What every store promises, whichever database it is in. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,7 @@ import {
   sql,
 } from '../../../src/gateway/store/store.ts';
 import { collectLog } from '../collect-log.ts';
+import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, SERVERS, type TestStores, testStores } from './test-stores.ts';
 
 const ADD = sql('INSERT INTO spent (digest, expires_ms) VALUES ($digest, $expiresMs)');
@@ -188,7 +190,10 @@ describe.each(DRIVERS)('a store in %s', (driver) => {
     };
     let both: readonly SqlIdentityStore[];
     beforeEach(async () => {
-      both = [new SqlIdentityStore(store), new SqlIdentityStore(await stores.open())];
+      both = [
+        new SqlIdentityStore(store, NO_EVENTS),
+        new SqlIdentityStore(await stores.open(), NO_EVENTS),
+      ];
     });
     const manyTimes = <T>(ask: (one: SqlIdentityStore, index: number) => Promise<T>) =>
       Promise.all(

@@ -1,4 +1,5 @@
 /** The engine with the real policy, catalog and approvals, over the server of one test file. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { IndexStore } from '../../../../src/gateway/index/index-store.ts';
 import type { ApprovalTerms, Grant, Principal } from '../../../../src/policy/types.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
+import { NO_EVENTS } from '../../../gateway/no-events.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, type BenchOptions, startBench } from './engine-bench.ts';
 import { type RawClient, type Received, report } from './raw-client.ts';
@@ -63,7 +65,14 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
   const start = async (): Promise<Approvals> => {
     const store = new ApprovalStore(index.store, new SealedJson(new Secret(new Uint8Array(32))));
     const none = { isAgent: () => false, isBlocked: () => false };
-    approvals = await Approvals.open({ node: 'node', store, ...none, log, clock: Date.now });
+    approvals = await Approvals.open({
+      events: NO_EVENTS,
+      node: 'node',
+      store,
+      ...none,
+      log,
+      clock: Date.now,
+    });
     await approvals.handle('statement', { needs: ({ needs }) => needs });
     return approvals;
   };

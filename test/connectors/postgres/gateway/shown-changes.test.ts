@@ -13,6 +13,7 @@ import type { RowChanges } from '../../../../src/policy/row-changes.ts';
 import type { ApprovalDemand, Principal } from '../../../../src/policy/types.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
+import { NO_EVENTS } from '../../../gateway/no-events.ts';
 
 const ISSUER = 'https://idp.example';
 
@@ -43,6 +44,7 @@ beforeEach(async () => {
     new SealedJson(new Secret(new Uint8Array(32).fill(7))),
   );
   approvals = await Approvals.open({
+    events: NO_EVENTS,
     node: 'node',
     store,
     isAgent: () => false,

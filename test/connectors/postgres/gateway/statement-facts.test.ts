@@ -7,6 +7,7 @@ import { SessionIndex } from '../../../../src/gateway/index/session-index.ts';
 import { type Store, sql as sqlOf } from '../../../../src/gateway/store/store.ts';
 import { eventJson } from '../../../../src/recording/event-json.ts';
 import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import { NO_EVENTS } from '../../../gateway/no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../../../gateway/store/test-stores.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { startBench } from './engine-bench.ts';
@@ -347,6 +348,7 @@ beforeAll(async () => {
       () => NOW,
       onFault,
       () => false,
+      NO_EVENTS,
     );
     indexes.push({ store, index });
   }

@@ -1,4 +1,5 @@
 /** Commands that wait for people, with real requests and a real server. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { IndexStore } from '../../../../src/gateway/index/index-store.ts';
 import type { Grant, Principal } from '../../../../src/policy/types.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
+import { NO_EVENTS } from '../../../gateway/no-events.ts';
 import { grantOf, principal } from '../policy/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
 
@@ -88,6 +90,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
       new SealedJson(new Secret(new Uint8Array(32).fill(7))),
     );
     approvals = await Approvals.open({
+      events: NO_EVENTS,
       node: 'node',
       store,
       isAgent: () => false,
