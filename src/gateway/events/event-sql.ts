@@ -29,7 +29,6 @@ export const ADD: BulkSql = {
 export const CREATE_STATE = sql(
   'INSERT INTO audit_state (one, id) VALUES (1, $id) ON CONFLICT DO NOTHING',
 );
-export const STATE = sql('SELECT id FROM audit_state');
 /** Of a restored dump: what is written from now on comes after what is there. */
 export const REBASE = sql(
   'UPDATE audit_state SET base = 0 WHERE base <> 0',
