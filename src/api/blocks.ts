@@ -52,5 +52,7 @@ export const BlockReply = z.object({
   /** What ended with it. */
   logins: z.number(),
   sessions: z.number(),
+  /** false: it holds at this gateway, and is written down when the store can be reached again. */
+  isKept: z.boolean().optional(),
 });
 export type BlockReply = z.infer<typeof BlockReply>;

@@ -49,6 +49,11 @@ export async function blockAccess(io: Io, who: string, flags: BlockFlags): Promi
       'nobody with this name has logged in yet: check how it is written in `hoop sessions list`',
     );
   }
+  if (reply.isKept === false) {
+    io.note(
+      'the gateway’s store does not answer: the block holds at this gateway, and is written when it does',
+    );
+  }
   io.note(`to lift it: hoop access unblock ${block.id}`);
 }
 

@@ -23,6 +23,10 @@ const ENDS: Readonly<Record<EndReason, readonly [ErrorCode, string]>> = {
   ],
   partition: ['HOOP_UNREACHABLE', `${AGAIN} If that fails too, check the network.`],
   disk_full: ['HOOP_DISK_FULL', `${TELL} Sessions begin again when there is room on its disk.`],
+  store_unavailable: [
+    'HOOP_STORE_UNAVAILABLE',
+    `${AGAIN} It is refused until the gateway’s store answers.`,
+  ],
   recording_failed: ['HOOP_RECORDING_WRITE', TELL],
   disputed: [
     'HOOP_EVIDENCE_MISMATCH',

@@ -67,6 +67,7 @@ export const END_REASONS = [
   'gateway_crash',
   'recording_failed',
   'disk_full',
+  'store_unavailable',
   'disputed',
   'partition',
 ] as const;

@@ -7,17 +7,20 @@ import { eventParty } from '../events/event-party.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
-import type { Identity } from '../identity/identity.ts';
+import type { Authenticated, Identity } from '../identity/identity.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import { isStoreFault } from '../store/store-watch.ts';
 import { blockText, meansPrincipal } from './block.ts';
 import type { Blocks } from './blocks.ts';
 
 export interface BlockRoutesOptions {
   readonly blocks: Blocks;
   readonly identity: Pick<Identity, 'requireLive' | 'principals' | 'revoke'>;
-  readonly sessions: Pick<Sessions, 'endBlocked'>;
+  readonly sessions: Pick<Sessions, 'endBlocked' | 'principals'>;
   readonly onBlocked: () => void;
 }
+
+type KnownLogin = Awaited<ReturnType<Identity['principals']>>[number];
 
 const MAX_BODY_BYTES = 16 * 1024;
 
@@ -33,22 +36,34 @@ export function addBlockRoutes(
       json({ v: API_VERSION, blocks: [...(await blocks.list(principal))] } satisfies BlocksReply),
     ),
   );
+  /**
+   * Before there is a block: afterwards nobody whom it means is logged in. An approver who has just
+   * been let in is enough where the store cannot say more: who must be kept out cannot wait for it.
+   */
+  const knownLogins = async (who: Authenticated): Promise<readonly KnownLogin[]> => {
+    try {
+      await identity.requireLive(who);
+      return await identity.principals();
+    } catch (error) {
+      if (isStoreFault(error)) return [];
+      throw error;
+    }
+  };
   app.post(
     BLOCK_PATHS.blocks,
     authenticated(async (c, who) => {
       const asked = await readJson(c.req.raw, BlockRequest, MAX_BODY_BYTES);
-      await identity.requireLive(who);
-      // Before there is a block: afterwards nobody whom it means is logged in.
-      const known = await identity.principals();
-      const block = await blocks.add(
-        who.principal,
-        asked,
-        known.map(({ principal }) => principal),
-      );
+      const known = await knownLogins(who);
+      const block = await blocks.add(who.principal, asked, [
+        ...known.map(({ principal }) => principal),
+        ...sessions.principals(),
+      ]);
       // Sessions first: that their login has ended as well would be their reason otherwise.
       const ended = sessions.endBlocked(block);
       options.onBlocked();
-      const logins = block.target === undefined ? known : [];
+      const isKept = await blocks.keep(block);
+      // Without them it keeps nobody in: each use of a login asks for blocks.
+      const logins = block.target === undefined && isKept ? known : [];
       let count = 0;
       for (const { family, principal } of logins) {
         if (meansPrincipal(block, principal)) {
@@ -56,13 +71,13 @@ export function addBlockRoutes(
           count += (await identity.revoke({ id: family }, blockText(block), end)).length;
         }
       }
-      await blocks.keep(block);
       return json(
         {
           v: API_VERSION,
           block: blocks.view(block),
           logins: count,
           sessions: ended,
+          ...(isKept ? {} : { isKept }),
         } satisfies BlockReply,
         201,
       );

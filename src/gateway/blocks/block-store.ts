@@ -61,7 +61,8 @@ export class BlockStore {
       expiresMs: nullable(block.expiresMs),
     };
     await this.#store.transaction(function* () {
-      yield* change(INSERT, values);
+      // It is there, where only the answer was lost.
+      if ((yield* change(INSERT, values)) === 0) return;
       yield* events.add(blocked(block));
       yield* tellNodes('blocks');
     });
@@ -112,7 +113,8 @@ const INSERT = sql(
   `INSERT INTO blocks (id, kind, who, subjects, target, reason, by_issuer, by_sub, by_name,
      created_ms, expires_ms)
    VALUES ($id, $kind, $who, $subjects, $target, $reason, $byIssuer, $bySub, $byName, $createdMs,
-     $expiresMs)`,
+     $expiresMs)
+   ON CONFLICT (id) DO NOTHING`,
 );
 const LIFT = sql(
   'UPDATE blocks SET lifted_ms = $ms, lifted_by = $by WHERE id = $id AND lifted_ms IS NULL',

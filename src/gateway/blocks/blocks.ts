@@ -10,6 +10,7 @@ import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import type { Store } from '../store/store.ts';
+import { isStoreFault } from '../store/store-watch.ts';
 import { type Block, type BlockedAs, blockedError, blockedMarks, meansPrincipal } from './block.ts';
 import { BlockStore, type Lifted } from './block-store.ts';
 
@@ -32,6 +33,10 @@ export class Blocks {
   readonly #active = new Map<string, Block>();
   /** Those that are not in the store yet, with who has lifted them since. */
   readonly #unkept = new Map<string, Lifted | undefined>();
+
+  /** Of these, those that the store did not take. */
+  readonly #late = new Map<string, Block>();
+  #isKeeping = false;
 
   private constructor(options: BlocksOptions) {
     this.#options = options;
@@ -77,7 +82,7 @@ export class Blocks {
   async add(by: Principal, asked: BlockRequest, known: readonly Principal[]): Promise<Block> {
     requireApprover(by);
     const { kind, who } = this.#meaning(asked.who.trim(), known);
-    const subjects = kind === 'agent' ? [] : await this.#store.subjectsNamed(who);
+    const subjects = kind === 'agent' ? [] : await this.#named(who);
     this.#prune();
     if (this.#active.size >= MAX_ACTIVE) {
       throw new HoopError('HOOP_LIMIT', `there are ${MAX_ACTIVE} blocks already`);
@@ -107,18 +112,66 @@ export class Blocks {
   }
 
   /**
-   * To be called when what the block ends was told.
-   * @throws what the store says: then it holds nevertheless, until the gateway stops
+   * To be called when what the block ends was told. One that the store does not take holds here at
+   * once, and is written when it can be.
+   * @returns false: it will be later
+   * @throws what the store says, if not that it is away: then it holds until the gateway stops
    */
-  async keep(block: Block): Promise<void> {
+  async keep(block: Block): Promise<boolean> {
     try {
-      await this.#store.add(block);
-      const lifted = this.#unkept.get(block.id);
-      this.#unkept.delete(block.id);
-      if (lifted !== undefined) await this.#store.lift(block, lifted);
+      await this.#write(block);
+      return true;
     } catch (error) {
       this.#options.log.error('index.write_failed', errorFields(error));
+      if (!isStoreFault(error)) throw error;
+      return false;
+    }
+  }
+
+  /** Those that the store has not taken yet. To be called each second; never rejects. */
+  async keepAll(): Promise<void> {
+    if (this.#late.size === 0 || this.#isKeeping) return;
+    this.#isKeeping = true;
+    try {
+      for (const block of [...this.#late.values()]) {
+        await this.#write(await this.#whole(block));
+        this.#options.log.info('access.block_kept', { block: block.id });
+      }
+    } catch (error) {
+      if (!isStoreFault(error)) this.#options.log.error('index.write_failed', errorFields(error));
+    }
+    this.#isKeeping = false;
+  }
+
+  async #write(block: Block): Promise<void> {
+    const { id } = block;
+    try {
+      await this.#store.add(block);
+    } catch (error) {
+      this.#late.set(id, block);
       throw error;
+    }
+    const lifted = this.#unkept.get(id);
+    this.#unkept.delete(id);
+    this.#late.delete(id);
+    if (lifted !== undefined) await this.#store.lift(block, lifted);
+  }
+
+  /** Who has had the name was not known while the store was away. */
+  async #whole(block: Block): Promise<Block> {
+    if (block.kind === 'agent') return block;
+    const named = await this.#store.subjectsNamed(block.who);
+    const whole = { ...block, subjects: distinct([...block.subjects, ...named]) };
+    if (this.#active.has(block.id)) this.#active.set(block.id, whole);
+    return whole;
+  }
+
+  async #named(who: string): Promise<Block['subjects']> {
+    try {
+      return await this.#store.subjectsNamed(who);
+    } catch (error) {
+      if (!isStoreFault(error)) throw error;
+      return [];
     }
   }
 

@@ -2,36 +2,32 @@
  * Nonces for the ID tokens of logins in a browser. An access token is often made out to the same
  * client and signed with the same key, and nothing that all providers agree on tells the two apart;
  * but only an ID token answers a nonce, and only one that this login has asked for has this one.
- *
- * None is stored before it is used: it has its time and a MAC, with a key that outlives a restart,
- * since somebody may be in the middle of a login. What was used is spent in the store, for good.
+ * Somebody may be in the middle of a login when the gateway restarts: see SignedNonces.
  */
-import { createHmac, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { tokenNonce } from '../../api/login-nonce.ts';
+import { SignedNonces } from './signed-nonce.ts';
 import { tokenError } from './token-error.ts';
 
 /** As long as an ID token may be exchanged after it was made, and `hoop login` waits for less. */
 const LIFETIME_MS = 10 * 60_000;
-/** `u64 milliseconds | 16 random bytes | 16 bytes of HMAC-SHA256` */
-const LENGTH = 40;
-const SIGNED_LENGTH = 24;
 
 export class LoginNonces {
-  readonly #key: Uint8Array;
+  readonly #signed: SignedNonces;
   readonly #clock: () => number;
 
   /** @param signingKey of session tokens */
   constructor(signingKey: KeyObject, clock: () => number) {
-    const secret = signingKey.export({ type: 'pkcs8', format: 'der' });
-    this.#key = new Uint8Array(hkdfSync('sha256', secret, '', 'hoop/login-nonce/v1', 32));
+    this.#signed = new SignedNonces({
+      ...{ signingKey, clock },
+      use: 'login-nonce',
+      lifetimeMs: LIFETIME_MS,
+    });
     this.#clock = clock;
   }
 
   issue(): string {
-    const signed = Buffer.alloc(SIGNED_LENGTH);
-    signed.writeBigUInt64BE(BigInt(Math.floor(this.#clock())));
-    randomBytes(SIGNED_LENGTH - 8).copy(signed, 8);
-    return Buffer.concat([signed, this.#mac(signed)]).toString('base64url');
+    return this.#signed.issue().toString('base64url');
   }
 
   /**
@@ -42,21 +38,14 @@ export class LoginNonces {
    */
   check(sent: string | undefined, found: unknown, jkt: string): number {
     const bytes = Buffer.from(sent ?? '', 'base64url');
-    const signed = bytes.subarray(0, SIGNED_LENGTH);
-    if (
-      sent === undefined ||
-      bytes.length !== LENGTH ||
-      bytes.toString('base64url') !== sent ||
-      !timingSafeEqual(bytes.subarray(SIGNED_LENGTH), this.#mac(signed))
-    ) {
+    const endsAtMs = this.#signed.endsAtMs(bytes);
+    if (sent === undefined || endsAtMs === undefined || bytes.toString('base64url') !== sent) {
       throw refused(
         sent === undefined
           ? 'The login was not begun with a nonce of this gateway; an older hoop does not ask for one.'
           : 'The nonce that the login was begun with is not one of this gateway.',
       );
     }
-    const issuedAtMs = Number(signed.readBigUInt64BE());
-    const endsAtMs = issuedAtMs + LIFETIME_MS;
     if (endsAtMs <= this.#clock()) {
       throw refused(`It must be used within ${LIFETIME_MS / 60_000} minutes.`);
     }
@@ -68,10 +57,6 @@ export class LoginNonces {
       );
     }
     return endsAtMs;
-  }
-
-  #mac(signed: Uint8Array): Buffer {
-    return createHmac('sha256', this.#key).update(signed).digest().subarray(0, 16);
   }
 }
 

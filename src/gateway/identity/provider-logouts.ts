@@ -5,6 +5,7 @@
  * https://openid.net/specs/openid-connect-backchannel-1_0.html
  */
 import { HoopError } from '../../errors.ts';
+import { isStoreFault } from '../store/store-watch.ts';
 import type { HttpReply } from './http-reply.ts';
 import type { IdentityStore, RefreshFamily } from './identity-store.ts';
 import { splitJwt } from './jwt-parts.ts';
@@ -40,9 +41,6 @@ export interface ProviderLogoutsOptions {
     | undefined;
 }
 
-/** The logout was not refused: its provider may send it again. */
-const OF_THE_STORE: ReadonlySet<string> = new Set(['HOOP_STORE_UNAVAILABLE', 'HOOP_DISK_FULL']);
-
 export class ProviderLogouts {
   readonly #options: ProviderLogoutsOptions;
   #last: Promise<unknown> = Promise.resolve();
@@ -67,7 +65,8 @@ export class ProviderLogouts {
       await mine;
       return { status: 200, headers: { 'cache-control': 'no-store' }, body: {} };
     } catch (error) {
-      if (!(error instanceof HoopError) || OF_THE_STORE.has(error.code)) {
+      // Of the store: the logout was not refused, and its provider may send it again.
+      if (!(error instanceof HoopError) || isStoreFault(error)) {
         throw error;
       }
       this.#options.onRefused?.(error, form.get('logout_token'), from);

@@ -1,5 +1,6 @@
 /** Statements in the index: decisions and results, written in batches. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { HoopError } from '../../errors.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import type { EventSteps, NewEvent } from '../events/audit-events.ts';
 import type { Counted } from '../events/event-limit.ts';
@@ -20,6 +21,7 @@ import {
   text,
   type Work,
 } from '../store/store.ts';
+import { isStoreFault } from '../store/store-watch.ts';
 import {
   type Decision,
   type Known,
@@ -42,6 +44,10 @@ import { factCount, MAX_FACTS, TouchedLists } from './touched-lists.ts';
 /** Rows wait at most this long, or until there are this many. */
 const FLUSH_AFTER_MS = 100;
 const FLUSH_AT_EVENTS = 500;
+/** While the store is away. */
+const RETRY_AFTER_MS = 1000;
+/** So many wait for it, some 1 KiB each. */
+const MAX_WAITING = 20_000;
 
 /** What one lot adds to a session. */
 interface SessionBatch {
@@ -73,6 +79,7 @@ export class StatementIndex {
   readonly #streams = new StreamFacts();
   readonly #events: EventSteps;
   readonly #refusals: RefusalLimit;
+  #isFailing = false;
   #timer: NodeJS.Timeout | undefined;
   #nextTurn: NodeJS.Immediate | undefined;
   /** The lots that are being written; one after the other. */
@@ -119,7 +126,11 @@ export class StatementIndex {
       default:
         return;
     }
-    if (this.#pending.length >= FLUSH_AT_EVENTS) {
+    if (this.#isFailing) {
+      // It is tried again each second, and not with each statement.
+      this.#dropOldest();
+      this.#timer ??= setTimeout(() => this.#flushGuarded(), RETRY_AFTER_MS).unref();
+    } else if (this.#pending.length >= FLUSH_AT_EVENTS) {
       this.#nextTurn ??= setImmediate(() => this.#flushGuarded());
     } else {
       this.#timer ??= setTimeout(() => this.#flushGuarded(), FLUSH_AFTER_MS);
@@ -194,11 +205,15 @@ export class StatementIndex {
     try {
       if (first?.decision !== undefined && !(await this.#touched.isReady(first))) return;
     } catch (error) {
-      this.#takeLot();
+      // What fails each time would hold up all behind it.
+      if (!isStoreFault(error)) this.#takeLot();
       throw error;
     }
     const lot = this.#takeLot();
-    const { sessions, touched } = await this.#writeRows(lot);
+    const { sessions, touched } = await this.#writeRows(lot).catch((error: unknown) => {
+      if (isStoreFault(error)) this.#putBack(lot);
+      throw error;
+    });
     if (this.#sessions.size > MAX_KNOWN_SESSIONS) this.#sessions.clear();
     for (const [id, session] of sessions) this.#sessions.set(id, session);
     this.#touched.learn(touched);
@@ -214,6 +229,30 @@ export class StatementIndex {
       }
     }
     return this.#store.transaction(() => this.#write(lot, ADD_DECISIONS_WITH_IDS));
+  }
+
+  /** The store is away. A result that comes behind one of them is in the same entry, or follows it. */
+  #putBack(lot: readonly Pending[]): void {
+    this.#pending = [...lot, ...this.#pending];
+    for (const entry of lot) {
+      const { session, decision, result } = entry;
+      if (decision !== undefined && result === undefined) {
+        this.#undone.set(placeOf(session, decision), entry);
+      }
+    }
+    this.#dropOldest();
+  }
+
+  /** Rather some rows, of which the recordings have all, than the memory of the gateway. */
+  #dropOldest(): void {
+    let lost = 0;
+    while (this.#pending.length > MAX_WAITING) lost += this.#takeLot().length;
+    if (lost === 0) return;
+    this.#onFault(
+      new HoopError('HOOP_STORE_UNAVAILABLE', `the index has lost ${lost} rows of statements`, {
+        detail: `The store did not take them, and ${MAX_WAITING} others wait for it. The recordings have them.`,
+      }),
+    );
   }
 
   /** The first ones; one that is large by itself. */
@@ -400,8 +439,18 @@ export class StatementIndex {
   }
 
   #flushGuarded(): void {
-    // The recordings hold the same; readiness tells the operator that the index cannot write.
-    this.flush().catch((error: unknown) => this.#onFault(error));
+    this.flush().then(
+      () => {
+        this.#isFailing = false;
+      },
+      (error: unknown) => {
+        // The recordings hold the same; readiness tells the operator that the index cannot write.
+        if (!this.#isFailing) this.#onFault(error);
+        this.#isFailing = isStoreFault(error);
+        if (this.#pending.length === 0) return;
+        this.#timer ??= setTimeout(() => this.#flushGuarded(), RETRY_AFTER_MS).unref();
+      },
+    );
   }
 }
 

@@ -1,58 +1,41 @@
-/**
- * Nonces for the proof in a session request: one use, one login, five minutes. In memory, because
- * a restart may well make a client ask again.
- */
-import { randomBytes } from 'node:crypto';
+/** Nonces for the proof in a session request: one use, one login, five minutes, at any gateway of the store. */
+import { createHash, type KeyObject } from 'node:crypto';
+import type { IdentityStore } from '../identity/identity-store.ts';
+import { SignedNonces } from '../identity/signed-nonce.ts';
 
 const LIFETIME_MS = 5 * 60_000;
-/** Per login; older ones go first. A client that fetches the policy often loses only its own. */
-const MAX_PER_LOGIN = 32;
+
+export interface SessionNonceOptions {
+  readonly signingKey: KeyObject;
+  readonly store: Pick<IdentityStore, 'spendOnce'>;
+  readonly clock: () => number;
+}
 
 export class SessionNonces {
-  readonly #clock: () => number;
-  readonly #byLogin = new Map<string, Map<string, number>>();
+  readonly #options: SessionNonceOptions;
+  readonly #signed: SignedNonces;
 
-  constructor(clock: () => number) {
-    this.#clock = clock;
+  constructor(options: SessionNonceOptions) {
+    this.#options = options;
+    this.#signed = new SignedNonces({ ...options, use: 'session-nonce', lifetimeMs: LIFETIME_MS });
   }
 
-  /** base64 of 32 random bytes. */
+  /** base64 */
   issue(login: string): string {
-    this.#prune();
-    const nonces = this.#byLogin.get(login) ?? new Map<string, number>();
-    this.#byLogin.set(login, nonces);
-    for (const oldest of nonces.keys()) {
-      if (nonces.size < MAX_PER_LOGIN) {
-        break;
-      }
-      nonces.delete(oldest);
-    }
-    const nonce = randomBytes(32).toString('base64');
-    nonces.set(nonce, this.#clock() + LIFETIME_MS);
-    return nonce;
+    return this.#signed.issue(login).toString('base64');
   }
 
-  /** Whether it was issued to this login and not used; it is used now. */
-  use(login: string, nonce: string): boolean {
-    const nonces = this.#byLogin.get(login);
-    const expires = nonces?.get(nonce);
-    nonces?.delete(nonce);
-    return expires !== undefined && expires > this.#clock();
-  }
-
-  #prune(): void {
-    const now = this.#clock();
-    for (const [login, nonces] of this.#byLogin) {
-      // Insertion order is expiry order.
-      for (const [nonce, expires] of nonces) {
-        if (expires > now) {
-          break;
-        }
-        nonces.delete(nonce);
-      }
-      if (nonces.size === 0) {
-        this.#byLogin.delete(login);
-      }
-    }
+  /**
+   * Whether it was issued to this login and not used; it is used now.
+   * @throws what the store says: then it may be used
+   */
+  async use(login: string, nonce: string): Promise<boolean> {
+    const bytes = Buffer.from(nonce, 'base64');
+    const endsAtMs = this.#signed.endsAtMs(bytes, login);
+    // Other spellings of the same bytes would be other nonces.
+    if (endsAtMs === undefined || bytes.toString('base64') !== nonce) return false;
+    if (endsAtMs <= this.#options.clock()) return false;
+    const digest = createHash('sha256').update('session-nonce\0').update(bytes).digest('hex');
+    return this.#options.store.spendOnce(digest, endsAtMs);
   }
 }

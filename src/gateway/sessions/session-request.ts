@@ -16,19 +16,19 @@ import type { SessionNonces } from './session-nonces.ts';
 const KEY_BYTES = 32;
 const CLIENT_NONCE_BYTES = 16;
 
-/** Shape, nonce, proof. @returns the session key. @throws HOOP_PROTOCOL, HOOP_PROOF_INVALID */
-export function checkSessionRequest(
+/** Shape, nonce, proof. @returns the session key. @throws HOOP_PROTOCOL, HOOP_PROOF_INVALID, HOOP_STORE_UNAVAILABLE */
+export async function checkSessionRequest(
   nonces: SessionNonces,
   who: Authenticated,
   request: SessionRequest,
-): Uint8Array {
+): Promise<Uint8Array> {
   const clientKey = Buffer.from(request.clientKey, 'base64');
   const clientNonce = Buffer.from(request.clientNonce, 'base64');
   if (clientKey.length !== KEY_BYTES || clientNonce.length !== CLIENT_NONCE_BYTES) {
     throw new ProtocolError('the session request holds a key or nonce of the wrong length');
   }
   // The nonce is spent even when the proof is wrong: no second guess with it.
-  if (!nonces.use(who.family, request.serverNonce)) {
+  if (!(await nonces.use(who.family, request.serverNonce))) {
     throw new HoopError('HOOP_PROOF_INVALID', 'the session request holds no valid server nonce', {
       hint: 'Fetch the policy again: its reply brings a new nonce.',
     });

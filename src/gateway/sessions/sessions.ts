@@ -24,6 +24,7 @@ import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { IndexedSession, SessionIndex } from '../index/session-index.ts';
 import type { EndCommand, NodeCommands } from '../nodes/node-commands.ts';
 import type { PolicyHead } from '../nodes/policy-head.ts';
+import { isStoreFault, type StoreWatch } from '../store/store-watch.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
 import { endElsewhere } from './end-elsewhere.ts';
 import { LiveSession } from './live-session.ts';
@@ -38,6 +39,7 @@ export interface SessionsOptions {
   readonly access: AccessGrants;
   readonly approvals: Approvals;
   readonly blocks: Pick<Blocks, 'require'>;
+  readonly kept: Pick<StoreWatch, 'requirePresent'>;
   /** Those of now: they are renewed while the gateway runs. */
   readonly keys: () => GatewayKeys;
   readonly store: RecordingStore;
@@ -68,6 +70,10 @@ export class Sessions {
   readonly #live = new Map<string, LiveSession>();
   /** What the login of each is worth, as of its last look. */
   readonly #standing = new Map<string, LoginStanding & { readonly look: number }>();
+  /** The store could not say what their login is worth: asked again until it can, or has been away too long. */
+  readonly #unknown = new Set<string>();
+  /** Whose login is being looked at by `checkLogins`. */
+  readonly #looking = new Set<string>();
   /** How often a login was looked at: answers may come in another order. */
   #looks = 0;
   readonly #places = new SessionPlaces();
@@ -126,8 +132,9 @@ export class Sessions {
     if (this.#isClosing) {
       throw new HoopError('HOOP_UNREACHABLE', SHUTTING_DOWN);
     }
-    const { nonces, policy, connectors } = this.#options;
-    const clientKey = checkSessionRequest(nonces, who, request);
+    const { nonces, policy, connectors, kept } = this.#options;
+    kept.requirePresent();
+    const clientKey = await checkSessionRequest(nonces, who, request);
     this.#options.room.checkForSession();
     await this.#options.policyHead.require();
     const release = this.#places.reserve(who, [...this.#live.values()]);
@@ -233,9 +240,10 @@ export class Sessions {
     for (const session of this.#live.values()) {
       const { freshUntilMs, endsAtMs, endsSessions } = this.#standing.get(session.id) ?? {};
       const isOver = endsSessions && endsAtMs !== undefined && endsAtMs <= nowMs;
-      if (isOver || (freshUntilMs !== undefined && freshUntilMs <= nowMs)) {
-        void this.#lookAtLogin(session);
-      }
+      const isDue = isOver || (freshUntilMs !== undefined && freshUntilMs <= nowMs);
+      if (!(isDue || this.#unknown.has(session.id)) || this.#looking.has(session.id)) continue;
+      this.#looking.add(session.id);
+      void this.#lookAtLogin(session).finally(() => this.#looking.delete(session.id));
     }
   }
 
@@ -256,6 +264,19 @@ export class Sessions {
   endAsked({ session: id, reason, message }: EndCommand): void {
     const session = this.#live.get(id);
     if (session !== undefined) this.#endLater(session, reason, message);
+  }
+
+  /** Nothing can be decided, nor be said of who is logged in, and that has been so for too long. */
+  endForWantOfStore(seconds: number): void {
+    for (const session of this.#live.values()) {
+      const message = `the gateway’s store has not answered for ${seconds} s`;
+      this.#endLater(session, 'store_unavailable', message);
+    }
+  }
+
+  /** Who has them. */
+  principals(): readonly Principal[] {
+    return [...this.#live.values()].map((session) => this.#holder(session));
   }
 
   /** Before the disk is full: afterwards their last cuts and ends could not be written. */
@@ -332,6 +353,7 @@ export class Sessions {
       onEnded: () => {
         this.#live.delete(id);
         this.#standing.delete(id);
+        this.#unknown.delete(id);
         this.#options.onEnded();
       },
     });
@@ -377,6 +399,10 @@ export class Sessions {
     try {
       this.#stands(session, look, await this.#options.requireLogin(session));
     } catch (error) {
+      if (isStoreFault(error)) {
+        if (this.#live.has(session.id)) this.#unknown.add(session.id);
+        return;
+      }
       const why = error instanceof HoopError ? error.message : 'the login cannot be read';
       await this.#end(session, 'revoked', why);
     }
@@ -386,6 +412,7 @@ export class Sessions {
   #stands(session: LiveSession, look: number, standing: LoginStanding): void {
     const { id, targetName } = session;
     if (!this.#live.has(id) || (this.#standing.get(id)?.look ?? 0) > look) return;
+    this.#unknown.delete(id);
     this.#standing.set(id, { ...standing, look });
     session.setGrant(this.#options.policy.grant(standing.principal, targetName));
   }

@@ -1,10 +1,12 @@
 import type { Approvals } from '../approvals/approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import type { Blocks } from '../blocks/blocks.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { StoreWatch } from '../store/store-watch.ts';
 
 export interface HouseOptions {
   /** Signs what no client has signed in time. */
@@ -15,6 +17,11 @@ export interface HouseOptions {
   readonly identityStore: IdentityStore;
   readonly sessions: Sessions;
   readonly room: DiskRoom;
+  readonly blocks: Pick<Blocks, 'keepAll'>;
+  readonly store: {
+    readonly watch: Pick<StoreWatch, 'look' | 'awayMs'>;
+    readonly endSessionsAfterSeconds: number;
+  };
   readonly log: Log;
   readonly clock: () => number;
 }
@@ -24,8 +31,8 @@ const SECOND_MS = 1000;
 
 /** What is done from time to time while the gateway runs, until it is disposed of. */
 export function keepHouse(options: HouseOptions): Disposable {
-  const { signOverdue, index, events, approvals, identityStore, sessions, room, log, clock } =
-    options;
+  const { signOverdue, index, events, approvals, identityStore, sessions, room, blocks } = options;
+  const { log, clock } = options;
   const housekeeping = setInterval(() => {
     signOverdue();
     void index.tryFlush();
@@ -37,7 +44,13 @@ export function keepHouse(options: HouseOptions): Disposable {
   }, HOUSEKEEPING_EVERY_MS);
 
   const eachSecond = setInterval(() => {
+    const { watch, endSessionsAfterSeconds } = options.store;
+    void watch.look();
     sessions.checkLogins();
+    void blocks.keepAll();
+    if (sessions.size > 0 && watch.awayMs >= endSessionsAfterSeconds * SECOND_MS) {
+      sessions.endForWantOfStore(endSessionsAfterSeconds);
+    }
     if (sessions.size > 0 && room.isNearlyFull) {
       log.error('disk.nearly_full', { sessions: sessions.size });
       sessions.endForWantOfRoom();

@@ -16,6 +16,7 @@ import { NodeLease, type NodeLeaseOptions } from '../nodes/node-lease.ts';
 import { NodeStore } from '../nodes/node-store.ts';
 import { EndedRecordings } from '../sessions/ended-recordings.ts';
 import type { Store } from '../store/store.ts';
+import { StoreWatch } from '../store/store-watch.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { lockDataDirectory, openDataDirectory } from './data-directory.ts';
 import { openGatewaySecrets } from './gateway-secrets.ts';
@@ -42,9 +43,10 @@ export async function openData(
 ) {
   const directory = await openDataDirectory(config);
   opened.use(lockDataDirectory(directory.path));
-  const kept: Store =
+  const found: Store =
     injected ??
     opened.use(await openStore({ config: config.store, index: directory.index, env, log }));
+  const kept = new StoreWatch(found, log);
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);

@@ -26,6 +26,7 @@ export function openSessions(
     ...parts,
     keys: () => data.keys.get(),
     requireLease: () => data.node.require(),
+    kept: data.kept,
     store: data.store,
     index: data.index,
     nodeId: data.node.owner.id,

@@ -12,6 +12,7 @@ import { errorFields, type Log } from '../base/log.ts';
 import type { GatewaySource } from '../connector.ts';
 import { listenHttps } from '../http/https-listener.ts';
 import { Upgrades } from '../http/upgrades.ts';
+import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
 import { SessionNonces } from '../sessions/session-nonces.ts';
 import type { Store } from '../store/store.ts';
 import { hearNodes } from './hear-nodes.ts';
@@ -72,7 +73,11 @@ export async function startGateway(
   const { policy } = inForce;
   const room = openRoom(opening, data, options);
   const known = await openConnectors(opening, data, inForce, options.connectors);
-  const nonces = new SessionNonces(clock);
+  const nonces = new SessionNonces({
+    signingKey: data.secrets.tokens,
+    store: new SqlIdentityStore(data.kept, data.events),
+    clock,
+  });
   const sessions = openSessions(opening, data, inForce, {
     ...known,
     nonces,
@@ -121,6 +126,8 @@ export async function startGateway(
     events: data.events,
     identityStore: logins.identityStore,
     approvals: inForce.approvals,
+    blocks: inForce.blocks,
+    store: { watch: data.kept, ...config.store },
     sessions,
     room,
     log,

@@ -66,6 +66,8 @@ export class PostgresStore implements Store {
     });
     // Of connections that nobody uses just then; the next use opens another.
     this.#pool.on('error', (error) => log.warn('store.connection_lost', errorFields(error)));
+    // Of one that somebody holds just then: what they ask next fails. Unheard, it would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   /**

@@ -38,6 +38,7 @@ const SQL_STATES: Readonly<Record<string, string>> = {
   HOOP_TOKEN_EXPIRED: SQL_STATE.adminShutdown,
   HOOP_TOKEN_REVOKED: SQL_STATE.adminShutdown,
   HOOP_INTERRUPTED: SQL_STATE.adminShutdown,
+  HOOP_STORE_UNAVAILABLE: SQL_STATE.adminShutdown,
   HOOP_DISK_FULL: SQL_STATE.diskFull,
   HOOP_RECORDING_WRITE: SQL_STATE.ioError,
   HOOP_TARGET_UNREACHABLE: SQL_STATE.cannotEstablishConnection,

@@ -1,0 +1,143 @@
+/** Rows of statements are written behind the statements: what the store does not take waits for it. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { HoopError } from '../../../src/errors.ts';
+import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
+import { integer, sql } from '../../../src/gateway/store/store.ts';
+import type { RecordingEvent } from '../../../src/recording/types.ts';
+import { NO_EVENTS } from '../no-events.ts';
+import { type AwayStore, awayStore } from '../store/away-store.ts';
+import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
+
+const storesOf = testStores();
+let stores: TestStores;
+let store: AwayStore;
+let index: SessionIndex;
+let faults: unknown[];
+
+function decision(statement: number): RecordingEvent {
+  return {
+    type: 'decision',
+    stream: 1,
+    at: 10,
+    statement,
+    effect: 'allow',
+    verbs: ['select'],
+    relations: ['public.customers'],
+    columnsMasked: [],
+    rules: [],
+    code: undefined,
+    message: undefined,
+    policyCommit: 'c0ffee',
+  };
+}
+
+function result(statement: number): RecordingEvent {
+  return {
+    type: 'result',
+    stream: 1,
+    at: 10,
+    statement,
+    rows: 3,
+    maskedValues: 2,
+    detected: {},
+    tag: 'SELECT 3',
+    sqlState: undefined,
+  };
+}
+
+const COUNT = sql(
+  'SELECT count(*) AS n, CAST(coalesce(sum(rows), 0) AS BIGINT) AS r FROM statements',
+);
+const SESSION = sql('SELECT statements AS n, masked_values AS m FROM sessions');
+
+async function written(): Promise<unknown[]> {
+  const row = await store.get(COUNT);
+  const session = await store.get(SESSION);
+  return [row?.['n'], row?.['r'], session?.['n'], session?.['m']].map(integer);
+}
+
+describe.each(DRIVERS)('the index in %s', (driver) => {
+  beforeEach(async () => {
+    stores = await storesOf(driver);
+    store = awayStore(await stores.open());
+    faults = [];
+    index = new SessionIndex(
+      store,
+      { id: 'node', term: 1 },
+      () => 1,
+      (error) => faults.push(error),
+      () => false,
+      NO_EVENTS,
+    );
+    await index.start({
+      id: 's',
+      target: 'prod-db',
+      kind: 'postgres',
+      principal: {
+        kind: 'person',
+        issuer: 'https://idp.test',
+        sub: 'u1',
+        name: 'engineer',
+        email: undefined,
+        groups: [],
+        roles: [],
+      },
+      family: 'f1',
+      run: undefined,
+      parentRun: undefined,
+      program: undefined,
+      reason: 'look',
+      policyCommit: 'c0ffee',
+      recording: 'full',
+      clientVersion: '0.1.0',
+      startedMs: 1,
+      expiresMs: 2,
+    });
+  });
+  afterEach(() => stores[Symbol.asyncDispose]());
+
+  test('loses no row to a store that is away for a while, and counts none twice', async () => {
+    store.isAway = true;
+    for (let one = 1; one <= 1200; one += 1) {
+      index.event('s', decision(one));
+      if (one % 2 === 0) index.event('s', result(one));
+    }
+    await expect(index.flush()).rejects.toMatchObject({ code: 'HOOP_STORE_UNAVAILABLE' });
+    // Results that come while their decisions wait.
+    for (let one = 1; one <= 1200; one += 2) index.event('s', result(one));
+    await expect(index.flush()).rejects.toMatchObject({ code: 'HOOP_STORE_UNAVAILABLE' });
+    store.isAway = false;
+    await index.flush();
+    await index.flush();
+    expect(await written()).toEqual([1200, 3600, 1200, 2400]);
+  });
+
+  test('tries again by itself', async () => {
+    store.isAway = true;
+    index.event('s', decision(1));
+    await expect.poll(() => faults.length).toBe(1);
+    store.isAway = false;
+    await expect.poll(async () => (await written())[0], { timeout: 20_000 }).toBe(1);
+    expect(faults).toHaveLength(1);
+  });
+
+  test('says how many are lost when more wait than it keeps, the oldest first', async () => {
+    store.isAway = true;
+    for (let one = 1; one <= 25_000; one += 1) {
+      index.event('s', decision(one));
+      if (one === 600) await index.flush().catch(() => undefined);
+    }
+    await index.flush().catch(() => undefined);
+    const lost = faults.filter((fault) =>
+      String((fault as HoopError).message).includes('has lost'),
+    );
+    const sum = lost
+      .map((fault) => Number(/lost (\d+) rows/.exec((fault as HoopError).message)?.[1]))
+      .reduce((a, b) => a + b, 0);
+    expect(sum).toBeGreaterThanOrEqual(5000);
+    store.isAway = false;
+    await index.flush();
+    const [rows] = await written();
+    expect(rows).toBe(25_000 - sum);
+  });
+});
