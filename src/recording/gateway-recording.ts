@@ -74,9 +74,22 @@ export interface GatewayRecordingOptions {
   /** The session certificate's text; kept beside the segments. */
   readonly certificate: string;
   readonly system?: RecordingSystem;
-  /** Awaited before anything is signed; rejects where this process may not (any more). */
-  readonly mayCountersign?: () => Promise<void>;
+  /** Absent: nobody else can be the owner of this recording. */
+  readonly lease?: RecordingLease;
 }
+
+/** That this process, and no other, is the owner of its recordings. */
+export interface RecordingLease {
+  /** Resolves when it is known to be so; rejects when it is over, or the signal aborts. */
+  whenHeld(signal: AbortSignal): Promise<void>;
+  /** The same, and rejects as well when it cannot be known now. */
+  require(): Promise<void>;
+}
+
+const ALWAYS_HELD: RecordingLease = {
+  whenHeld: async () => undefined,
+  require: async () => undefined,
+};
 
 export class GatewayRecording implements AsyncDisposable {
   readonly session: string;
@@ -85,7 +98,8 @@ export class GatewayRecording implements AsyncDisposable {
   readonly writer: Pick<SessionWriter, 'event' | 'offsets' | 'sync'>;
   readonly #writer: SessionWriter;
   readonly #system: RecordingSystem;
-  readonly #mayCountersign: () => Promise<void>;
+  readonly #lease: RecordingLease;
+  readonly #closed = new AbortController();
   readonly #countersigner: CutCountersigner;
   readonly #leaves: LeafAhead;
   readonly #signedCuts: SignedCuts;
@@ -120,7 +134,7 @@ export class GatewayRecording implements AsyncDisposable {
     this.session = session;
     this.directory = directory;
     this.#system = options.system ?? realSystem;
-    this.#mayCountersign = options.mayCountersign ?? (async () => undefined);
+    this.#lease = options.lease ?? ALWAYS_HELD;
     this.#budget = new SmallCutBudget(this.#system.nowMs());
     this.#leaves = new LeafAhead(createSecretKey(keys.saltKey));
     this.#writer = new SessionWriter({
@@ -280,6 +294,8 @@ export class GatewayRecording implements AsyncDisposable {
   }
 
   async #close(end: { readonly reason: EndReason; readonly message?: string | undefined }) {
+    // A cut that waits for the lease is offered again over HTTP.
+    this.#closed.abort(new HoopError('HOOP_SESSION_ENDED', 'the recording is closed'));
     await this.#cutting;
     this.#lagTimer?.[Symbol.dispose]();
     const endedMs = this.#system.nowMs();
@@ -287,7 +303,7 @@ export class GatewayRecording implements AsyncDisposable {
       const { reason, message } = end;
       this.#writer.event({ type: 'session.close', reason, message });
       // What another process may have taken over stays open: its owner's next start closes it.
-      const mayClose = await this.#mayCountersign().then(
+      const mayClose = await this.#lease.require().then(
         () => true,
         () => false,
       );
@@ -328,7 +344,7 @@ export class GatewayRecording implements AsyncDisposable {
     if (check.type !== 'agreed') {
       return this.#dispute(check, cut);
     }
-    await this.#mayCountersign();
+    await this.#lease.whenHeld(AbortSignal.any([this.#closed.signal, this.#stop.signal]));
     const upBytes = this.#countersigner.upBytesOf(cut);
     const agreed = this.#appendCut(check);
     await this.#writer.sync();

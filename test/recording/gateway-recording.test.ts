@@ -105,6 +105,37 @@ describe('acceptCut', () => {
     await closeBoth(pair, 'closed');
   });
 
+  test('is signed by its owner alone: a cut waits while that is not known, and is never answered by who is not', async () => {
+    await using bench = await RecordingBench.create();
+    const known = Promise.withResolvers<void>();
+    let isOwner = true;
+    const require = async (): Promise<void> => {
+      if (!isOwner) throw new Error('taken over');
+    };
+    const asked = Promise.withResolvers<void>();
+    const whenHeld = async (): Promise<void> => {
+      asked.resolve();
+      await known.promise;
+      await require();
+    };
+    const lease = { require, whenHeld };
+    const pair = await SessionPair.open(bench, { lease });
+    pair.openStream(1);
+    pair.down(1, randomBytes(1000));
+    const cut = await pair.nextCut();
+    const answer = pair.gateway.acceptCut(cut);
+    await Promise.race([answer, asked.promise]);
+    expect(pair.gateway.stats.epochs).toBe(0);
+    isOwner = false;
+    known.resolve();
+    await expect(answer).rejects.toThrow('taken over');
+    expect(pair.gateway.stats.epochs).toBe(0);
+    await closeBoth(pair, 'gateway_crash');
+    // Neither was it closed for good: the cut can still be agreed on where the recording lies.
+    const again = await bench.ended(pair.session);
+    expect((await again.acceptCut(cut)).type).toBe('ack');
+  });
+
   test('covers what was there when the cut was made, also when more has come since', async () => {
     await using bench = await RecordingBench.create();
     const pair = await pairWithBytes(bench);

@@ -8,7 +8,7 @@ import { ClientRecording } from '../../src/recording/client-recording.ts';
 import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
 import { EndedRecording } from '../../src/recording/ended-recording.ts';
 import { type GatewayKeys, openGatewayKeys } from '../../src/recording/gateway-keys.ts';
-import { GatewayRecording, newRecordingKeys } from '../../src/recording/gateway-recording.ts';
+import { GatewayRecording, newRecordingKeys, type RecordingLease } from '../../src/recording/gateway-recording.ts';
 import { sha256 } from '../../src/recording/manifest.ts';
 import { openRecordingStore, type RecordingStore } from '../../src/recording/recording-store.ts';
 import type { RecordingSystem } from '../../src/recording/segment-writer.ts';
@@ -60,6 +60,7 @@ export class RecordingBench implements AsyncDisposable {
 }
 
 export interface PairOptions {
+  readonly lease?: RecordingLease;
   readonly gatewaySystem?: RecordingSystem;
   readonly clientSystem?: RecordingSystem;
   readonly certificate?: Partial<SessionCertificate>;
@@ -130,6 +131,7 @@ export class SessionPair {
       gatewayKey: keys.gatewayKey,
       certificate,
       ...(options.gatewaySystem ? { system: options.gatewaySystem } : {}),
+      ...(options.lease ? { lease: options.lease } : {}),
     });
     const cell: { pair?: SessionPair } = {};
     const client = await ClientRecording.create({

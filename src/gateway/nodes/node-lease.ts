@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../../errors.ts';
+import type { RecordingLease } from '../../recording/gateway-recording.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { NodeOwner } from './node-owner.ts';
 import { LEASE_MS, type NodeStore } from './node-store.ts';
@@ -21,7 +22,7 @@ export interface NodeLeaseOptions {
   readonly log: Log;
 }
 
-export class NodeLease implements AsyncDisposable {
+export class NodeLease implements AsyncDisposable, RecordingLease {
   readonly owner: NodeOwner;
   readonly #options: NodeLeaseOptions;
   readonly #timer: NodeJS.Timeout;
@@ -80,6 +81,23 @@ export class NodeLease implements AsyncDisposable {
     if (this.#lost.signal.aborted) throw lostLease();
     if (this.#isOver()) await this.#renew();
     if (this.#lost.signal.aborted) throw lostLease();
+  }
+
+  /**
+   * For who can wait: while the store is away it is not known who the owner is.
+   * @throws HOOP_NODE_LOST; the signal's reason
+   */
+  async whenHeld(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        await this.require();
+        return;
+      } catch (error) {
+        if (this.#lost.signal.aborted) throw error;
+      }
+      await delay(LOOK_AGAIN_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    }
   }
 
   /** Its sessions have ended. */

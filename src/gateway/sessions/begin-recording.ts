@@ -10,7 +10,7 @@ import type { PolicyTarget } from '../../policy/policy.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import { issueCertificate } from '../../recording/certificate.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
-import { GatewayRecording, newRecordingKeys } from '../../recording/gateway-recording.ts';
+import { GatewayRecording, newRecordingKeys, type RecordingLease } from '../../recording/gateway-recording.ts';
 import type { RecordingStore } from '../../recording/recording-store.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import { newSessionId } from '../../session-id.ts';
@@ -25,8 +25,7 @@ export interface BeginRecordingOptions {
   readonly index: SessionIndex;
   readonly access: Pick<AccessGrants, 'seen'>;
   readonly keys: GatewayKeys;
-  /** Rejects where this node may not sign (any more). */
-  readonly requireLease: () => Promise<void>;
+  readonly lease: RecordingLease;
   /** Wall clock, ms. */
   readonly nowMs: number;
 }
@@ -79,7 +78,7 @@ export async function beginRecording(
     clientKey,
     gatewayKey: keys.gatewayKey,
     certificate,
-    mayCountersign: options.requireLease,
+    lease: options.lease,
   });
   const begun = { id, recording, certificate, saltKey, expiresMs };
   try {

@@ -6,6 +6,7 @@ import { type ErrorCode, HoopError } from '../../errors.ts';
 import { redactedText } from '../../masking/redacted-text.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
+import type { RecordingLease } from '../../recording/gateway-recording.ts';
 import type { RecordingStore } from '../../recording/recording-store.ts';
 import type { EndReason } from '../../recording/types.ts';
 import type { AccessGrant, AccessGrants } from '../access/access-grants.ts';
@@ -43,8 +44,7 @@ export interface SessionsOptions {
   /** Those of now: they are renewed while the gateway runs. */
   readonly keys: () => GatewayKeys;
   readonly store: RecordingStore;
-  /** @throws HOOP_NODE_LOST; what the store says */
-  readonly requireLease: () => Promise<void>;
+  readonly lease: RecordingLease;
   readonly index: SessionIndex;
   readonly nonces: SessionNonces;
   readonly policyHead: Pick<PolicyHead, 'require'>;
@@ -309,12 +309,12 @@ export class Sessions {
   ): Promise<SessionReply> {
     const { who, request, target, grant } = start;
     const reason = request.reason ?? who.run?.reason;
-    const { store, index, clock, log, access, policy, approvals, connectors, requireLease } =
+    const { store, index, clock, log, access, policy, approvals, connectors, lease } =
       this.#options;
-    await requireLease();
+    await lease.require();
     const { principal, family } = who;
     const begun = await beginRecording(
-      { store, index, access, requireLease, keys: this.#options.keys(), nowMs: clock() },
+      { store, index, access, lease, keys: this.#options.keys(), nowMs: clock() },
       { ...start, reason },
     );
     const { id, recording } = begun;

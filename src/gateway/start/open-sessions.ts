@@ -25,7 +25,7 @@ export function openSessions(
     ...inForce,
     ...parts,
     keys: () => data.keys.get(),
-    requireLease: () => data.node.require(),
+    lease: data.node,
     kept: data.kept,
     store: data.store,
     index: data.index,
