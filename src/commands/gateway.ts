@@ -51,6 +51,18 @@ export function gatewayCommand(io: Io): Command {
     .option('--json', 'print one JSON document a line, each with its cursor')
     .addHelpText('after', EVENTS_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./gateway-events.ts')).showEvents));
+  gateway
+    .command('nodes')
+    .description('list the gateways that have kept their state in the same database')
+    .requiredOption('--config <file>', 'configuration of one of them (YAML)')
+    .option('--json', 'print them as JSON')
+    .action((options: StartOptions) => nodes(io, options));
+  gateway
+    .command('takeover')
+    .description('end what a gateway has left behind that will not come back')
+    .argument('<node>', 'its id, as `hoop gateway nodes` shows it')
+    .requiredOption('--config <file>', 'configuration of another one of the same database (YAML)')
+    .action((node: string, options: StartOptions) => takeOver(io, node, options));
   return gateway;
 }
 
@@ -62,6 +74,30 @@ function countOf(typed: string): number {
     throw new InvalidArgumentError(`Give a whole number up to ${MAX_NEWEST}.`);
   }
   return count;
+}
+
+async function nodes(io: Io, options: StartOptions): Promise<void> {
+  const { listNodes } = await import('../gateway/start/take-over-node.ts');
+  const found = await listNodes(ofStore(io, options));
+  if (options.json === true) {
+    io.stdout.write(`${renderJson({ v: 1, nodes: found })}\n`);
+    return;
+  }
+  for (const { id, term, state, leaseLeftMs, url, isOwn } of found) {
+    const shown = state === 'live' && leaseLeftMs <= 0 ? 'live, lease over' : state;
+    const own = isOwn ? ', this one' : '';
+    io.stdout.write(`${id}  term ${term}  ${shown}${own}  ${url ?? ''}\n`);
+  }
+}
+
+async function takeOver(io: Io, node: string, options: StartOptions): Promise<void> {
+  const { takeOverNode } = await import('../gateway/start/take-over-node.ts');
+  const { sessions, requests } = await takeOverNode(node, ofStore(io, options));
+  io.note(`node ${node} was taken over; ended: ${sessions} sessions, ${requests} held requests`);
+}
+
+function ofStore(io: Io, { config }: StartOptions) {
+  return { configFile: resolve(io.cwd, config), env: io.env, logTo: io.stderr };
 }
 
 async function start(io: Io, options: StartOptions): Promise<void> {

@@ -4,7 +4,7 @@
  * why it is one-sided, the index says of each session what its recording says, and no approval was used
  * twice.
  *
- *     npm run soak:kill -- --rounds 100 --seed 7
+ *     npm run soak:kill -- --rounds 100 --seed 7 --store postgres
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { randomOf } from '../../conformance/fuzz/random.ts';
 import { startDemo } from '../../src/demo/demo.ts';
+import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import { logInDemo } from '../log-in-demo.ts';
 import { Bench, type Connection } from './demo-bench.ts';
 
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '10' },
     seed: { type: 'string', default: '1' },
     minutes: { type: 'string', default: '600' },
+    store: { type: 'string', default: 'sqlite' },
   },
 });
 const random = randomOf(Number(values.seed));
@@ -180,9 +182,34 @@ async function checkRound(bench: Bench, admin: pg.Client, round: number, played:
   );
 }
 
+/** A server for what the gateway keeps, and the lines of its configuration that name it. */
+async function startStore(directory: string) {
+  if (values.store !== 'postgres') return undefined;
+  const server = await startEmbeddedPostgres();
+  const { host, port, user, password } = server;
+  const first = new pg.Client({ connectionString: server.url() });
+  await first.connect();
+  await first.query(`CREATE DATABASE hoop TEMPLATE template0 ENCODING 'UTF8'`);
+  await first.end();
+  writeFileSync(join(directory, 'store-password'), password, { mode: 0o600 });
+  const gatewayConfig = [
+    'store:',
+    `  url: postgres://${host}:${port}/hoop`,
+    `  user: ${user}`,
+    `  password: { file: ${join(directory, 'store-password')} }`,
+    '  tls: { mode: disable }',
+  ];
+  return { gatewayConfig, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+const secrets = mkdtempSync(join(tmpdir(), 'hoop-kill-store-'));
 try {
+  await using store = await startStore(secrets);
   const signal = new AbortController().signal;
-  const demo = await startDemo({ policy, logIn: logInDemo, note: () => undefined, signal });
+  const demo = await startDemo({
+    ...(store === undefined ? {} : { gatewayConfig: store.gatewayConfig }),
+    ...{ policy, logIn: logInDemo, note: () => undefined, signal },
+  });
   await using bench = new Bench(demo);
   const admin = new pg.Client({ connectionString: demo.target.adminUrl });
   // Its server ends with the demo.
@@ -203,4 +230,5 @@ try {
   process.stdout.write(`${rounds} rounds, ${failures} failures\n`);
 } finally {
   rmSync(policy, { recursive: true, force: true });
+  rmSync(secrets, { recursive: true, force: true });
 }

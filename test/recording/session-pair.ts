@@ -8,7 +8,11 @@ import { ClientRecording } from '../../src/recording/client-recording.ts';
 import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
 import { EndedRecording } from '../../src/recording/ended-recording.ts';
 import { type GatewayKeys, openGatewayKeys } from '../../src/recording/gateway-keys.ts';
-import { GatewayRecording, newRecordingKeys, type RecordingLease } from '../../src/recording/gateway-recording.ts';
+import {
+  GatewayRecording,
+  newRecordingKeys,
+  type RecordingLease,
+} from '../../src/recording/gateway-recording.ts';
 import { sha256 } from '../../src/recording/manifest.ts';
 import { openRecordingStore, type RecordingStore } from '../../src/recording/recording-store.ts';
 import type { RecordingSystem } from '../../src/recording/segment-writer.ts';

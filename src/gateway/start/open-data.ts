@@ -117,9 +117,7 @@ async function openNode(
   directory: string,
 ): Promise<NodeLease> {
   const id = openNodeId(directory);
-  const node = await NodeLease.begin({ ...options, id, place: nodePlace(directory) });
-  options.log.info('node.begun', { node: id, term: node.owner.term });
-  return node;
+  return NodeLease.begin({ ...options, id, place: nodePlace(directory) });
 }
 
 export type GatewayData = Awaited<ReturnType<typeof openData>>;

@@ -144,7 +144,8 @@ export async function startGateway(
   opened.defer(() => closeServer(server, () => sessions.close()));
   await data.events.started(options.version);
   const resources = opened.move();
-  log.info('gateway.started', { gateway: config.name, url, version: options.version });
+  const { id: node, term } = data.node.owner;
+  log.info('gateway.started', { gateway: config.name, url, version, node, term });
 
   let inUse = config;
   const reload = async (next: GatewayConfig): Promise<void> => {

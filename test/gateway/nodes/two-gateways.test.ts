@@ -1,6 +1,7 @@
 /** Two gateways in one PostgreSQL database, each with a data directory of its own, on one machine. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BLOCK_PATHS, BlockReply } from '../../../src/api/blocks.ts';
 import { CutsReply } from '../../../src/api/control.ts';
@@ -13,8 +14,8 @@ import { SEARCH_WORKER } from '../../../src/connectors/search-worker-file.ts';
 import { completeLogin } from '../../../src/demo/complete-login.ts';
 import { parseGatewayConfig } from '../../../src/gateway/base/config.ts';
 import { tellNodes } from '../../../src/gateway/nodes/node-changes.ts';
-import { NodeStore } from '../../../src/gateway/nodes/node-store.ts';
 import { type Gateway, startGateway } from '../../../src/gateway/start/start-gateway.ts';
+import { listNodes, takeOverNode } from '../../../src/gateway/start/take-over-node.ts';
 import { change, type Store, sql } from '../../../src/gateway/store/store.ts';
 import { locateHome } from '../../../src/home.ts';
 import { waitFor } from '../../wait-for.ts';
@@ -27,6 +28,7 @@ const NODES = sql('SELECT id, state, term FROM nodes ORDER BY url');
 const SESSION = sql('SELECT state, node, end_reason, end_message FROM sessions WHERE id = $id');
 const HEADS = sql('SELECT commit_id FROM policy_heads');
 const SET_HEAD = sql('UPDATE policy_heads SET commit_id = $newest');
+const LIVE_OF = sql("SELECT count(*) AS count FROM sessions WHERE node = $node AND state = 'live'");
 const RUN_OUT = sql('UPDATE nodes SET lease_until_ms = 1 WHERE id = $node');
 
 const storesOf = testStores();
@@ -46,6 +48,26 @@ afterAll(async () => {
   await bench[Symbol.asyncDispose]();
   await stores[Symbol.asyncDispose]();
 });
+
+/** With the database that both are given here. */
+async function configOfSecond(): Promise<string> {
+  const { hostname, port, username, password, pathname } = new URL(stores.url ?? '');
+  const file = join(bench.directory, 'second.yaml');
+  await writeFile(join(bench.directory, 'store-password'), decodeURIComponent(password), {
+    mode: 0o600,
+  });
+  await writeFile(
+    file,
+    `${bench.configText().replace('dataDir: data\n', 'dataDir: data2\nkeysDir: data/keys\n')}
+store:
+  url: postgres://${hostname}:${port}${pathname}
+  user: ${username}
+  password: { file: store-password }
+  tls: { mode: disable }
+`,
+  );
+  return file;
+}
 
 async function startSecond(): Promise<Gateway> {
   const text = bench
@@ -165,16 +187,21 @@ test('a gateway behind the newest policy opens no sessions', async () => {
 });
 
 test('a node that is taken over ends its sessions and opens none', async () => {
-  const session = await TestSession.open(bench, 'engineer');
+  // The other one may have been the first to fetch the commit of before.
+  const session = await waitFor(() => TestSession.open(bench, 'engineer'));
   const row = await store.get(SESSION, { id: session.id });
   const node = String(row?.['node']);
-  const nodes = new NodeStore(store);
-  expect(await nodes.takeOver(node, 'me')).toMatchObject({ state: 'live' });
-  await waitFor(async () => {
+  const live = await store.get(LIVE_OF, { node });
+  const by = { configFile: await configOfSecond(), env: process.env, logTo: new PassThrough() };
+  expect((await listNodes(by)).filter(({ isOwn }) => !isOwn)).toMatchObject([{ id: node }]);
+  await expect(takeOverNode(node, by)).rejects.toMatchObject({ code: 'HOOP_USAGE' });
+  await expect(takeOverNode('none', by)).rejects.toMatchObject({ code: 'HOOP_USAGE' });
+  const taken = await waitFor(async () => {
     // As if it stood still: its next renewal comes too late.
     await store.change(RUN_OUT, { node });
-    expect(await nodes.takeOver(node, 'me')).toMatchObject({ state: 'taken over' });
+    return takeOverNode(node, by);
   });
+  expect(taken.sessions).toBe(live?.['count']);
   await session.finish();
   expect(await store.get(SESSION, { id: session.id })).toMatchObject({
     state: 'ended',

@@ -1,0 +1,79 @@
+/** Nodes of a store, for whoever runs its gateways: which there are, and the end of one that is gone. */
+import type { Writable } from 'node:stream';
+import { HoopError } from '../../errors.ts';
+import { readGatewayConfig } from '../base/config.ts';
+import { createLog } from '../base/log.ts';
+import { openNodeId } from '../nodes/node-id.ts';
+import { type NodeRow, NodeStore, type TakenOver } from '../nodes/node-store.ts';
+import { openDataDirectory } from './data-directory.ts';
+import { openStore } from './open-store.ts';
+
+export interface NodesOptions {
+  /** Of a gateway of the same store, which runs or does not. */
+  readonly configFile: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly logTo: Writable;
+}
+
+export interface KnownNode extends NodeRow {
+  /** It is that of this configuration. */
+  readonly isOwn: boolean;
+}
+
+/** @throws HOOP_CONFIG, HOOP_LOCAL_STATE, HOOP_STORE_UNAVAILABLE */
+export function listNodes(options: NodesOptions): Promise<readonly KnownNode[]> {
+  return withNodes(options, async (nodes, own) =>
+    (await nodes.list()).map((row) => ({ ...row, isOwn: row.id === own })),
+  );
+}
+
+/** @throws HOOP_USAGE: there is no such node, it lives, or was taken over; as `listNodes` */
+export function takeOverNode(node: string, options: NodesOptions): Promise<TakenOver> {
+  return withNodes(options, async (nodes, own) => {
+    const taken = await nodes.takeOver(node, own);
+    if (taken === undefined) {
+      throw new HoopError('HOOP_USAGE', `the store knows no node "${node}"`, {
+        hint: '`hoop gateway nodes --config FILE` lists them.',
+      });
+    }
+    if ('type' in taken) {
+      createLog({ stream: options.logTo, json: true, level: 'info' }).warn('node.taken_over', {
+        node,
+        term: taken.term,
+        by: own,
+        sessions: taken.sessions,
+        requests: taken.requests,
+      });
+      return taken;
+    }
+    if (taken.state === 'live') {
+      throw new HoopError('HOOP_USAGE', `node ${node} lives`, {
+        detail: `It has renewed its lease, which ends in ${Math.ceil(taken.leaseLeftMs / 1000)} s unless it does so again.`,
+        hint: 'Stop its gateway. One that was killed can be taken over when its lease is over.',
+      });
+    }
+    throw new HoopError('HOOP_USAGE', `node ${node} was taken over before`);
+  });
+}
+
+async function withNodes<T>(
+  { configFile, env, logTo }: NodesOptions,
+  use: (nodes: NodeStore, own: string) => Promise<T>,
+): Promise<T> {
+  const config = await readGatewayConfig(configFile);
+  if (config.store.postgres === undefined) {
+    throw new HoopError('HOOP_CONFIG', 'the store of this gateway is a file, which has one node', {
+      detail: 'What it has left behind is recovered when it starts again.',
+    });
+  }
+  const directory = await openDataDirectory(config);
+  const log = createLog({ stream: logTo, json: true, level: 'warn' });
+  await using store = await openStore({
+    config: config.store,
+    index: directory.index,
+    env,
+    log,
+  });
+  // Awaited here: the store is closed behind it.
+  return await use(new NodeStore(store), openNodeId(directory.path));
+}
