@@ -10,7 +10,11 @@ import type { PolicyTarget } from '../../policy/policy.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import { issueCertificate } from '../../recording/certificate.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
-import { GatewayRecording, newRecordingKeys, type RecordingLease } from '../../recording/gateway-recording.ts';
+import {
+  GatewayRecording,
+  newRecordingKeys,
+  type RecordingLease,
+} from '../../recording/gateway-recording.ts';
 import type { RecordingStore } from '../../recording/recording-store.ts';
 import type { RecordingEvent } from '../../recording/types.ts';
 import { newSessionId } from '../../session-id.ts';

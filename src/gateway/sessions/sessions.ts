@@ -173,7 +173,9 @@ export class Sessions {
     const endMessage = `the hoop session was ended by ${by}${why}`;
     // First the session: that its login has ended would be its reason otherwise.
     const command = { session: id, reason: endReason, message: endMessage } as const;
-    const ended = session?.end(endReason, endMessage, eventParty(who.principal)) ?? this.#endElsewhere(found, command);
+    const ended =
+      session?.end(endReason, endMessage, eventParty(who.principal)) ??
+      this.#endElsewhere(found, command);
     // Whoever waits for it does so further down.
     ended.catch(() => undefined);
     const isRun = found.summary.run !== undefined && who.run === undefined;
