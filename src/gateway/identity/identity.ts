@@ -441,11 +441,13 @@ export class Identity {
     if (!(error instanceof HoopError) || error.code === 'HOOP_PROOF_NONCE') {
       return;
     }
-    const handle = form.get('refresh_token');
+    const isRefresh = form.get('grant_type') === GRANT_REFRESH;
+    const handle = isRefresh ? form.get('refresh_token') : null;
     const family = handle === null ? undefined : await store.readFamily(handle.split('.')[1] ?? '');
     const login =
       family === undefined
-        ? refusedToken(form.get('subject_token'), error.code)
+        ? // Nobody has looked at a token that came with a handle.
+          refusedToken(isRefresh ? null : form.get('subject_token'), error.code)
         : refusedRefresh(family);
     onRefused?.(error, { ...login, ...(from === undefined ? {} : { from }) });
   }

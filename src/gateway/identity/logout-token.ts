@@ -50,8 +50,9 @@ export async function verifyLogoutToken(
   if (provider === undefined) {
     throw tokenError('HOOP_TOKEN_ISSUER', 'the logout token comes from an unknown issuer');
   }
-  checkAudience(claims, provider);
+  // First: what is refused behind it is told as the provider's word.
   await checkSignature('logout token', token, parts, { provider, keys: context.keys });
+  checkAudience(claims, provider);
   const times = checkTimes(claims, Math.floor(context.nowMs / 1000));
   const { issuer } = provider;
   const sub = readText(claims, 'sub');

@@ -5,15 +5,25 @@ import type { RefreshFamily } from './identity-store.ts';
 
 /** A name in a log line; longer ones are nobody's. */
 const MAX_LENGTH = 320;
-/** Refused before the signature was looked at, or for it: anybody can write what such a token says. */
-const BEFORE_SIGNATURE: ReadonlySet<ErrorCode> = new Set([
-  'HOOP_TOKEN_TYPE',
-  'HOOP_TOKEN_MALFORMED',
-  'HOOP_TOKEN_ISSUER',
-  'HOOP_TOKEN_ALGORITHM',
-  'HOOP_TOKEN_SIGNATURE',
-  'HOOP_TOKEN_KEY',
-  'HOOP_IDP_UNREACHABLE',
+/**
+ * Of tokens whose signature was good: nothing gives these codes to a token before. With any other,
+ * also one that is yet to come, whatever the token says may have been written by anybody.
+ */
+const AFTER_SIGNATURE: ReadonlySet<ErrorCode> = new Set([
+  'HOOP_TOKEN_AUDIENCE',
+  'HOOP_TOKEN_AZP',
+  'HOOP_TOKEN_CLAIM',
+  'HOOP_TOKEN_EXPIRED',
+  'HOOP_TOKEN_NOT_YET_VALID',
+  'HOOP_TOKEN_TOO_OLD',
+  'HOOP_TOKEN_TOO_LONG',
+  'HOOP_TOKEN_NONCE',
+  'HOOP_TOKEN_REPLAYED',
+  'HOOP_TOKEN_BOUND',
+  'HOOP_TOKEN_REVOKED',
+  'HOOP_WORKLOAD_CLAIM',
+  'HOOP_WORKLOAD_EVENT',
+  'HOOP_ACCESS_BLOCKED',
 ]);
 
 export interface RefusedLogin {
@@ -32,7 +42,7 @@ export function refusedToken(token: string | null, code: ErrorCode): RefusedLogi
     const claims = decodeJwt(token ?? '');
     const user = claims['email'] ?? claims['preferred_username'] ?? claims['name'] ?? claims.sub;
     const { iss, sub } = claims;
-    const verified = !BEFORE_SIGNATURE.has(code);
+    const verified = AFTER_SIGNATURE.has(code);
     return { user: text(user), issuer: text(iss), sub: text(sub), verified };
   } catch {
     return { verified: false };

@@ -89,6 +89,24 @@ describe('a refused login', () => {
     ]);
   });
 
+  test('is nobody’s where anybody may have written the token', async () => {
+    const token = await bench.idToken();
+    const exchange = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+      subject_token: token,
+    };
+    await bench.post(exchange, '');
+    await bench.post(exchange, 'no proof');
+    await bench.post({ ...exchange, login_nonce: '' });
+    await bench.post({ ...exchange, subject_token_type: 'other' });
+    // A token beside a handle is not looked at.
+    await bench.post({ ...exchange, grant_type: 'refresh_token', refresh_token: 'no.handle' });
+    await bench.post({ ...exchange, grant_type: 'refresh_token' });
+    expect(bench.refused).toHaveLength(6);
+    for (const refused of bench.refused) expect(refused).toMatchObject({ verified: false });
+  });
+
   test('is one whose handle came back a second time', async () => {
     const { refresh_token } = await bench.login();
     await bench.refresh(refresh_token);
