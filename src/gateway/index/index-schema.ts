@@ -526,4 +526,15 @@ export const MIGRATIONS: readonly string[] = [
     cut_ms INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   `,
+  `
+  -- When there were hits, as time_ms and last_ms of their statement say it, so that those of a class are
+  -- found by their time. NULL: written by the version before.
+  ALTER TABLE statement_classes ADD COLUMN session INTEGER;
+  ALTER TABLE statement_classes ADD COLUMN time_ms INTEGER;
+  ALTER TABLE statement_classes ADD COLUMN last_ms INTEGER;
+  UPDATE statement_classes SET session = s.session, time_ms = s.time_ms, last_ms = s.last_ms
+    FROM statements s WHERE s.id = statement_classes.statement;
+  CREATE INDEX statement_classes_by_time
+    ON statement_classes (class, time_ms, last_ms, session, clear);
+  `,
 ];

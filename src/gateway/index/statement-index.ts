@@ -345,8 +345,10 @@ export class StatementIndex {
       const batch = batches.get(entry.session);
       if (batch === undefined) continue;
       let id: number | 'new' | undefined;
+      let times = timesOf(entry);
       if (decision === undefined) {
-        id = result && (yield* addResult(session.number, result, entry));
+        const row = result && (yield* addResult(session.number, result, entry));
+        if (row !== undefined) ({ id, ...times } = row);
       } else {
         id = ids === 'all new' ? 'new' : ids.get(placeOf(session.number, decision));
         if (id !== undefined) {
@@ -357,11 +359,12 @@ export class StatementIndex {
       if (id === undefined || result === undefined) continue;
       batch.maskedValues += result.maskedValues;
       if (id === 'new') continue;
+      const hit = { id, session: session.number, ...times };
       for (const [name, count] of Object.entries(result.detected)) {
-        countClass(classes, { id, name, count, clear: 0 });
+        countClass(classes, { ...hit, name, count, clear: 0 });
       }
       for (const [name, clear] of Object.entries(result.seen ?? {})) {
-        countClass(classes, { id, name, count: 0, clear });
+        countClass(classes, { ...hit, name, count: 0, clear });
       }
     }
     yield* addAll(ADD_FILES, known.flatMap(fileRow));
@@ -393,9 +396,9 @@ export class StatementIndex {
   ): Work<ReadonlyMap<string, number> | 'all new'> {
     const rows: SqlValue[][] = [];
     for (const { entry, session } of lot) {
-      const { decision, facts, result, timeMs, resultMs, approval } = entry;
+      const { decision, facts, result, approval } = entry;
       if (decision === undefined) continue;
-      const isLater = result !== undefined && result.at !== decision.at;
+      const { timeMs, lastMs } = timesOf(entry);
       rows.push([
         session.number,
         decision.stream,
@@ -418,7 +421,7 @@ export class StatementIndex {
         nullable(result?.upBytes),
         nullable(result?.us),
         result === undefined ? 0 : 1,
-        isLater ? resultMs : null,
+        lastMs,
         nullable(approval),
       ]);
     }
@@ -464,20 +467,40 @@ function hasClasses(result: Result | undefined): boolean {
   return false;
 }
 
-type ClassRow = readonly [name: string, statement: number, count: number, clear: number];
+/** Of a statement: when it was decided; when its last result ended that was of another message. */
+interface Times {
+  readonly timeMs: number;
+  readonly lastMs: number | null;
+}
 
-function countClass(
-  classes: Map<string, ClassRow>,
-  add: {
-    readonly id: number;
-    readonly name: string;
-    readonly count: number;
-    readonly clear: number;
-  },
-): void {
-  const key = `${add.id} ${add.name}`;
-  const [, , count, clear] = classes.get(key) ?? [add.name, add.id, 0, 0];
-  classes.set(key, [add.name, add.id, count + add.count, clear + add.clear]);
+function timesOf({ decision, result, timeMs, resultMs }: Pending): Times {
+  const isLater = decision !== undefined && result !== undefined && result.at !== decision.at;
+  return { timeMs, lastMs: isLater ? resultMs : null };
+}
+
+interface ClassHits extends Times {
+  /** Of the statement. */
+  readonly id: number;
+  readonly session: number;
+  readonly name: string;
+  readonly count: number;
+  readonly clear: number;
+}
+
+/** As the columns of ADD_CLASSES. */
+type ClassRow = readonly [
+  ...[name: string, statement: number, session: number],
+  ...[timeMs: number, lastMs: number | null, count: number, clear: number],
+];
+
+function countClass(classes: Map<string, ClassRow>, add: ClassHits): void {
+  const { id, session, name, timeMs, lastMs } = add;
+  const key = `${id} ${name}`;
+  const before = classes.get(key);
+  const [count, clear] = before === undefined ? [0, 0] : [before[5], before[6]];
+  // What comes later in a lot is later.
+  const last = lastMs ?? before?.[4] ?? null;
+  classes.set(key, [name, id, session, timeMs, last, count + add.count, clear + add.clear]);
 }
 
 function fileRow({ entry: { file, timeMs }, session }: Known): SqlValue[][] {
@@ -493,12 +516,12 @@ function fileRow({ entry: { file, timeMs }, session }: Known): SqlValue[][] {
   ];
 }
 
-/** Of a statement that was decided in an earlier lot. @returns its id */
+/** Of a statement that was decided in an earlier lot. @returns its id and its times */
 function* addResult(
   session: number,
   result: Result,
   { timeMs, approval }: Pending,
-): Work<number | undefined> {
+): Work<({ readonly id: number } & Times) | undefined> {
   const { at, stream, statement, rows, maskedValues, bytes, upBytes, us, tag, sqlState } = result;
   const [row] = yield* all(RESULT, {
     ...{ session, stream, statement, rows, maskedValues, at, timeMs },
@@ -509,7 +532,13 @@ function* addResult(
     tag: nullable(storable(tag)),
     sqlState: nullable(sqlState),
   });
-  return row && integer(row['id']);
+  if (row === undefined) return undefined;
+  const last = row['last_ms'];
+  return {
+    id: integer(row['id']),
+    timeMs: integer(row['time_ms']),
+    lastMs: last === null ? null : integer(last),
+  };
 }
 
 const SESSION = sql(`SELECT number, ${SESSION_FACTS} FROM sessions WHERE id = $id`);
@@ -534,10 +563,14 @@ const ADD_FILES = bulk('files', {
 });
 const ADD_CLASSES = bulk(
   'statement_classes',
-  { class: 'text', statement: 'bigint', count: 'bigint', clear: 'bigint' },
+  {
+    ...{ class: 'text', statement: 'bigint', session: 'bigint' },
+    ...{ time_ms: 'bigint', last_ms: 'bigint', count: 'bigint', clear: 'bigint' },
+  },
   `ON CONFLICT (class, statement)
    DO UPDATE SET count = statement_classes.count + excluded.count,
-     clear = statement_classes.clear + excluded.clear`,
+     clear = statement_classes.clear + excluded.clear,
+     last_ms = coalesce(excluded.last_ms, statement_classes.last_ms)`,
 );
 // A portal that is executed in parts reports each part.
 const RESULT = sql(
@@ -548,7 +581,8 @@ const RESULT = sql(
      us = coalesce(us + CAST($us AS BIGINT), $us, us), results = results + 1,
      last_ms = CASE WHEN at = $at THEN last_ms ELSE $timeMs END,
      approval = coalesce($approval, approval)
-   WHERE session = $session AND stream = $stream AND statement = $statement RETURNING id`,
+   WHERE session = $session AND stream = $stream AND statement = $statement
+   RETURNING id, time_ms, last_ms`,
 );
 const HELD = sql(
   `UPDATE statements SET approval = $request

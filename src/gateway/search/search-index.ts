@@ -276,12 +276,14 @@ const TOUCHES = `f.kind IN ('asked', 'clear', 'masked', 'relation', 'used', 'wri
  * Decided then, or ended then: what was prepared before runs for as long as its session, so that what
  * is looked at begins with the first session that had not ended.
  */
-const IN_TIME = `(CAST($until AS BIGINT) IS NULL OR s.time_ms <= $until)
+const inTime = (
+  of: 's' | 'c',
+): string => `(CAST($until AS BIGINT) IS NULL OR ${of}.time_ms <= $until)
   AND (CAST($since AS BIGINT) IS NULL OR (
-    s.time_ms >= (SELECT min(ms) FROM (
+    ${of}.time_ms >= (SELECT min(ms) FROM (
       SELECT min(started_ms) AS ms FROM sessions WHERE ended_ms >= $since
       UNION ALL SELECT min(started_ms) FROM sessions WHERE state = 'live') AS open)
-    AND (s.time_ms >= $since OR s.last_ms >= $since)))`;
+    AND (${of}.time_ms >= $since OR ${of}.last_ms >= $since)))`;
 const FILTERS = `
   (CAST($issuer AS TEXT) IS NULL OR (issuer = $issuer AND sub = $sub))
   AND (CAST($run AS TEXT) IS NULL OR run = $run)
@@ -293,11 +295,16 @@ const FILTERS = `
   AND (CAST($denied AS BIGINT) = 0 OR denied > 0)
   AND (CAST($touches AS TEXT) IS NULL OR number IN (
     SELECT s.session FROM touched_facts f CROSS JOIN statements s
-    WHERE ${TOUCHES} AND s.touched = f.touched AND ${IN_TIME}
+    WHERE ${TOUCHES} AND s.touched = f.touched AND ${inTime('s')}
       AND (CAST($seen AS BIGINT) = 0 OR s.bytes > 0)))
   AND (CAST($detected AS TEXT) IS NULL OR number IN (
+    SELECT c.session FROM statement_classes c
+    WHERE c.class = $detected AND c.session IS NOT NULL AND ${inTime('c')}
+      AND (CAST($seen AS BIGINT) = 0 OR c.clear > 0)
+    UNION ALL
+    -- A gateway of the version before writes no times, on the same store.
     SELECT s.session FROM statement_classes c CROSS JOIN statements s
-    WHERE c.class = $detected AND s.id = c.statement AND ${IN_TIME}
+    WHERE c.class = $detected AND c.time_ms IS NULL AND s.id = c.statement AND ${inTime('s')}
       AND (CAST($seen AS BIGINT) = 0 OR c.clear > 0)))`;
 const LIVE = sql(
   `SELECT * FROM sessions WHERE state = 'live' AND ${FILTERS}
@@ -315,7 +322,8 @@ const ONE = sql(`SELECT * FROM sessions WHERE id = $id AND ${FILTERS}`);
 const STATEMENTS = sql(
   `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,
      coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched,
-     s.last_ms, s.bytes, c.count AS found, c.clear AS found_clear
+     CASE WHEN c.time_ms IS NULL THEN s.last_ms ELSE c.last_ms END AS last_ms,
+     s.bytes, c.count AS found, c.clear AS found_clear
    FROM statements s LEFT JOIN statements refusal
      ON refusal.session = s.session AND refusal.stream = s.stream
        AND refusal.statement = s.statement + 1 AND refusal.of_the_last = 1

@@ -358,6 +358,18 @@ const EVENTS = `
   );
 `;
 
+/** As in index-schema.ts. */
+const TIMES_OF_CLASSES = `
+  ALTER TABLE statement_classes
+    ADD COLUMN session bigint,
+    ADD COLUMN time_ms bigint,
+    ADD COLUMN last_ms bigint;
+  UPDATE statement_classes SET session = s.session, time_ms = s.time_ms, last_ms = s.last_ms
+    FROM statements s WHERE s.id = statement_classes.statement;
+  CREATE INDEX statement_classes_by_time
+    ON statement_classes (class, time_ms, last_ms, session, clear);
+`;
+
 const collated = (sql: string): string => sql.replace(/\bTEXT\b/g, 'text COLLATE "C"');
 
 export const POSTGRES_MIGRATIONS: readonly Migration[] = [
@@ -368,4 +380,5 @@ export const POSTGRES_MIGRATIONS: readonly Migration[] = [
   { sql: collated(NODES) },
   { sql: collated(FILES) },
   { sql: collated(EVENTS) },
+  { sql: collated(TIMES_OF_CLASSES) },
 ];

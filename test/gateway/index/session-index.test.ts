@@ -361,6 +361,40 @@ describe.each(DRIVERS)('in %s', (driver) => {
       expect(await numbers({ detected: 'iban' })).toEqual([]);
     });
 
+    test('finds what returned a class by when it did, also where no time of it was written', async () => {
+      await start();
+      const begun = now;
+      const found = (at: number, seen: Record<string, number>) =>
+        index.event(ID, { ...result(1), at, bytes: 9, detected: {}, seen });
+      index.event(ID, decision(1));
+      found(10, { card: 1 });
+      await index.flush();
+      const times = 'SELECT time_ms, last_ms, session IS NULL AS old FROM statement_classes';
+      expect(await rows(times)).toMatchObject([{ time_ms: begun, last_ms: null }]);
+      // Prepared, and executed by later messages: two in one batch, and one without a card.
+      now += 3_600_000;
+      const later = now;
+      found(20, { card: 1 });
+      found(30, { card: 2 });
+      await index.flush();
+      now += 3_600_000;
+      found(40, {});
+      await index.flush();
+      expect(await rows(times)).toMatchObject([{ time_ms: begun, last_ms: later }]);
+      const sessions = async (scope: Partial<SearchScope>) => (await listed(scope)).length;
+      const card = { detected: 'card', seenClear: true };
+      const ask = async () => [
+        await sessions({ ...card, sinceMs: begun - 1, untilMs: begun + 1 }),
+        await sessions({ ...card, sinceMs: later }),
+        await sessions({ ...card, untilMs: begun - 1 }),
+        await sessions({ ...card, sinceMs: later + 1 }),
+      ];
+      expect(await ask()).toEqual([1, 1, 0, 0]);
+      // Of a gateway of the version before: by the times of the statement, which ran once more.
+      await rows('UPDATE statement_classes SET session = NULL, time_ms = NULL, last_ms = NULL');
+      expect(await ask()).toEqual([1, 1, 0, 1]);
+    });
+
     test('finds what was prepared before a time and ran after it', async () => {
       await start();
       index.event(ID, decision(1));
