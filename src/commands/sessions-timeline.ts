@@ -17,12 +17,13 @@ export function* timelineOf(
 ): Generator<TimelineEntry> {
   yield* buildTimeline(reading.timeline(), replays, limits);
   // Behind the rest, and read by nothing: a client can invent them.
-  for (const { stream, direction, offset, timeMs, bytes } of reading.lost()) {
+  for (const { stream, direction, offset, timeMs, sentMs, bytes } of reading.lost()) {
     const range = { stream, from: offset, to: offset + bytes.length };
     const kept = bytes.subarray(0, limits.outputLength);
     yield {
       type: 'lost',
       timeMs,
+      sentMs,
       ...range,
       direction: directionName(direction),
       claim: lostText({ ...range, direction }),

@@ -11,7 +11,7 @@ import { isMissing } from '../home.ts';
 import { type Bundle, buildBundle } from './build-bundle.ts';
 import { buildManifest, type ManifestInput } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
-import { checkRepair } from './check-repair.ts';
+import { checkRepair, requireRepairable } from './check-repair.ts';
 import { encodeRecordedCut, type GatewayCut } from './cut.ts';
 import { CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import {
@@ -142,6 +142,14 @@ export class EndedRecording {
   }
 
   /**
+   * Before anything of a repair is read.
+   * @throws as `repair`
+   */
+  requireRepairable(): void {
+    requireRepairable(this.#opened.scan);
+  }
+
+  /**
    * What the client has sent back of the end that this gateway's disk has lost. It is kept as the
    * client's word: no cut covers it.
    * @param request as `encodeRepair` makes it
@@ -150,7 +158,7 @@ export class EndedRecording {
   repair(request: Uint8Array): Promise<CutsReply> {
     return this.#serial(async () => {
       const { clientKey } = this.#certificate;
-      const pieces = checkRepair(request, this.#opened.scan, clientKey);
+      const pieces = await checkRepair(request, this.#opened.scan, clientKey);
       await this.#append(pieces.map((piece) => ['repair', encodeRepairPiece(piece)] as const));
       return this.position();
     });

@@ -59,6 +59,13 @@ export interface StreamReading {
   pieces(): Iterable<Piece>;
 }
 
+export interface LostPiece extends Omit<RepairPiece, 'timeMs' | 'signature'> {
+  /** When the gateway was given it, by its clock. */
+  readonly timeMs: number;
+  /** By the clock of the client, which may say anything. */
+  readonly sentMs: number;
+}
+
 export interface SessionReading {
   readonly manifest: Manifest;
   readonly certificate: SessionCertificate;
@@ -66,7 +73,7 @@ export interface SessionReading {
   readonly events: readonly TimedEvent[];
   readonly evidence: readonly TimedEvidence[];
   /** What the gateway has lost and the client says it was: nothing else may rest on it. */
-  lost(): Iterable<RepairPiece>;
+  lost(): Iterable<LostPiece>;
   /** Everything, in the order in which it was recorded; stream 0 as evidence lines. */
   timeline(): Iterable<TimelineItem>;
 }
@@ -150,10 +157,15 @@ class SessionReader {
     }
   }
 
-  *lost(): Generator<RepairPiece> {
+  *lost(): Generator<LostPiece> {
+    let startMs = 0;
     for (const record of this.#all()) {
-      if (record.type === 'frame' && record.header.type === 'repair') {
-        yield decodeRepairPiece(record.body);
+      if (record.type === 'segment') {
+        startMs = record.header.startMs;
+      } else if (record.type === 'frame' && record.header.type === 'repair') {
+        const { stream, direction, offset, timeMs: sentMs, bytes } = decodeRepairPiece(record.body);
+        const timeMs = startMs + record.header.timeUs / 1000;
+        yield { timeMs, sentMs, stream, direction, offset, bytes };
       }
     }
   }

@@ -26,7 +26,9 @@ export const MAX_REPAIR_BYTES = 16 << 20;
 const CONTEXT = utf8('hoop/repair/v2\0');
 const PLACE_LENGTH = 4 + 1 + 8 + 8;
 const HEAD_LENGTH = PLACE_LENGTH + SIGNATURE_LENGTH;
-/** Room for what stands before the bytes of some thousand pieces. */
+/** One for each direction of a stream that lost something, and one more for each MiB: each costs a signature, and a frame. */
+export const MAX_REPAIR_PIECES = 1024;
+/** Room for what stands before the bytes of so many. */
 export const MAX_REPAIR_REQUEST = MAX_REPAIR_BYTES + (1 << 20);
 
 export interface RepairPiece {
@@ -118,6 +120,9 @@ export function decodeRepair(request: Uint8Array): RepairPiece[] {
   const reader = new ByteReader(request, 'a repair');
   const pieces: RepairPiece[] = [];
   while (reader.remaining > 0) {
+    if (pieces.length === MAX_REPAIR_PIECES) {
+      throw new FormatError(`a repair has more than ${MAX_REPAIR_PIECES} pieces`);
+    }
     pieces.push(decodeRepairPiece(reader.bytes(reader.u32())));
   }
   if (pieces.length === 0) {

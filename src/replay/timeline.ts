@@ -317,8 +317,10 @@ interface Dispute {
 /** Bytes that are in no cut: the gateway lost them, and what they were is the client's word alone. */
 interface Lost {
   readonly type: 'lost';
-  /** By the clock of the client, when it sent them back. */
+  /** When the gateway was given them back: behind all else. */
   readonly timeMs: number;
+  /** The same by the clock of the client, which may say anything. */
+  readonly sentMs: number;
   readonly stream: number;
   readonly direction: 'up' | 'down';
   readonly from: number;

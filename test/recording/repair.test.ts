@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { timelineOf } from '../../src/commands/sessions-timeline.ts';
 import { readBundleContents } from '../../src/recording/bundle-contents.ts';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
+import { checkRepair } from '../../src/recording/check-repair.ts';
 import { encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
 import { generateSigningKey } from '../../src/recording/ed25519.ts';
 import { utf8 } from '../../src/recording/encoding.ts';
@@ -21,6 +22,7 @@ import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
 import {
   encodeRepair,
   MAX_REPAIR_BYTES,
+  MAX_REPAIR_PIECES,
   type RepairPiece,
   signRepair,
 } from '../../src/recording/repair.ts';
@@ -29,6 +31,7 @@ import type { Direction, StreamOffsets } from '../../src/recording/types.ts';
 import { uploadSession } from '../../src/recording/upload-session.ts';
 import { verifyBundle } from '../../src/recording/verify.ts';
 import { newSessionId } from '../../src/session-id.ts';
+import { collectReplay } from '../../src/ui/replay-model.ts';
 import { styleFor } from '../../src/ui/style.ts';
 import { transcriptLines } from '../../src/ui/transcript.ts';
 import { bundleOf, membersOf } from './bundle-of.ts';
@@ -417,6 +420,49 @@ describe('a hostile client', () => {
     );
     expect(await refusal(ended, pieces)).toBe('taken');
   });
+
+  test('that sends a signature for every byte is refused before one is checked, and holds nobody up', async () => {
+    const { ended } = await lossy();
+    const pieces = (count: number) =>
+      Array.from({ length: count }, (_, index) =>
+        piece({ offset: ANSWER.length + index, bytes: Buffer.from('!') }),
+      );
+    const most = pieces(MAX_REPAIR_PIECES);
+    const { signature } = piece({ bytes: Buffer.from('?') });
+    const over = piece({ offset: ANSWER.length + MAX_REPAIR_PIECES, bytes: Buffer.from('!') });
+    expect(
+      await refusal(ended, [{ ...most[0], signature } as RepairPiece, ...most.slice(1), over]),
+    ).toBe(`HOOP_REPAIR_REFUSED: a repair has more than ${MAX_REPAIR_PIECES} pieces`);
+    const offsets = new Map(
+      ended.position().recorded.map((entry) => [entry.stream, entry] as const),
+    );
+    const { session, sessionKey } = lastPair;
+    const scan = { end: undefined, isRecovered: true, lost: [], offsets, session };
+    let turns = 0;
+    let timer = setImmediate(function turn() {
+      turns += 1;
+      timer = setImmediate(turn);
+    });
+    const checked = await checkRepair(encodeRepair(most), scan, sessionKey.publicKey);
+    clearImmediate(timer);
+    expect(checked).toHaveLength(MAX_REPAIR_PIECES);
+    expect(turns).toBeGreaterThan(MAX_REPAIR_PIECES / 100);
+    expect(await refusal(ended, most)).toBe('taken');
+  });
+
+  test.each([0, Number.MAX_SAFE_INTEGER])(
+    'that says that it is %i does not move anything in the replay',
+    async (timeMs) => {
+      const { ended } = await lossy();
+      expect(await refusal(ended, [piece({ timeMs })])).toBe('taken');
+      const { bundle } = await verified(ended);
+      const timeline = timelineOf(readSession(bytesSource(bundle)));
+      const header = { session: '', target: '', principal: '', reason: '', verdict: '' };
+      const model = collectReplay({ ...header, verified: 'no' }, timeline);
+      expect(model.entries.at(-1)).toMatchObject({ type: 'lost', sentMs: timeMs });
+      expect(model.durationMs).toBeLessThan(3_600_000);
+    },
+  );
 
   test('that repairs twice is refused, with the same and with more', async () => {
     const { ended } = await lossy();
