@@ -77,7 +77,7 @@ export const SearchReply = z.object({
   sessions: z.number(),
   /** Those of them that could not be read to the end. */
   unread: z.array(
-    z.object({ session: z.string(), why: z.enum(['erased', 'damaged', 'too large']) }),
+    z.object({ session: z.string(), why: z.enum(['erased', 'damaged', 'too large', 'lost']) }),
   ),
   /** How far back it has come, RFC 3339; absent: no session was left. */
   reached: z.string().optional(),

@@ -76,6 +76,7 @@ const UNREAD = {
   erased: 'its recording was erased',
   damaged: 'its recording cannot be read',
   'too large': 'it is too large; `hoop sessions replay` reads all of it',
+  lost: 'the gateway lost the end of it; `hoop sessions replay` shows what its client says it was',
 } as const;
 
 async function search(

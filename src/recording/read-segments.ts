@@ -27,6 +27,8 @@ export interface SegmentsOptions {
   /** Bytes of segment files; `onCut` is called, and nothing more is read, before one that goes beyond. */
   readonly maxBytes: number;
   readonly onCut: () => void;
+  /** Called when the gateway lost the end of it and its client sent that back, which is not read. */
+  readonly onLost?: () => void;
 }
 
 /**
@@ -54,7 +56,7 @@ export async function* readSegments(options: SegmentsOptions): AsyncGenerator<Ti
 
 async function* oneSegment(
   path: string,
-  { session, dataKey, isLive }: SegmentsOptions,
+  { session, dataKey, isLive, onLost }: SegmentsOptions,
   lines: readonly [EvidenceLines, EvidenceLines],
 ): AsyncGenerator<TimelineItem[]> {
   let segment: SegmentHeader | undefined;
@@ -74,6 +76,8 @@ async function* oneSegment(
         yield dataItems(decodeDataBody(body), when, lines);
       } else if (header.type === 'event') {
         yield [eventItem(body, when)];
+      } else if (header.type === 'repair') {
+        onLost?.();
       } else if (header.type === 'group') {
         yield decodeGroup(body).flatMap((record) =>
           record.type === 'event'

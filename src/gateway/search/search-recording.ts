@@ -44,6 +44,8 @@ export interface SearchResult {
   /** There are older ones that were not kept. */
   readonly more: boolean;
   readonly isCut: boolean;
+  /** The gateway lost the end of it: what its client says of that was not looked through. */
+  readonly isLost: boolean;
 }
 
 /** Characters of a statement and of a value that are looked through. */
@@ -68,6 +70,7 @@ export async function searchRecording(
 ): Promise<SearchResult> {
   const timeline = new TimelineBuilder(replays, LIMITS);
   let isCut = false;
+  let isLost = false;
   let more = false;
   let found: FoundAct[] = [];
   const look = (entries: readonly TimelineEntry[]): void => {
@@ -86,8 +89,11 @@ export async function searchRecording(
   const onCut = () => {
     isCut = true;
   };
+  const onLost = () => {
+    isLost = true;
+  };
   const untilMs = performance.now() + job.maxMs;
-  for await (const items of readSegments({ ...job, onCut })) {
+  for await (const items of readSegments({ ...job, onCut, onLost })) {
     signal.throwIfAborted();
     if (performance.now() > untilMs) {
       isCut = true;
@@ -100,7 +106,7 @@ export async function searchRecording(
   }
   timeline.end();
   look(timeline.finished());
-  return { found: newest(found, job.keep), more: more || found.length > job.keep, isCut };
+  return { found: newest(found, job.keep), more: more || found.length > job.keep, isCut, isLost };
 }
 
 /** They come in the order in which they ended; numbers say when they began. */

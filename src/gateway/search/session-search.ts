@@ -240,7 +240,8 @@ export class SessionSearch implements AsyncDisposable {
       const unread = answer.failed === 'erased' ? 'erased' : 'damaged';
       return { hits: [], unread, within: undefined };
     }
-    const { found, more, isCut } = answer.result;
+    const { found, more, isCut, isLost } = answer.result;
+    const lost = isLost ? 'lost' : undefined;
     const last = found.at(-1);
     return {
       hits: found.map(({ number, id, timeMs, effect, code, verbs, touches, excerpt }) => ({
@@ -254,7 +255,7 @@ export class SessionSearch implements AsyncDisposable {
         touches: [...touches],
         excerpt,
       })),
-      unread: isCut ? 'too large' : undefined,
+      unread: isCut ? 'too large' : lost,
       within: more && last ? { number: last.number } : undefined,
     };
   }

@@ -76,7 +76,7 @@ test('of many the newest are kept, and those before them come when they are aske
 
 test('what is behind the limit is not read, and that is said', async () => {
   for (const limit of [{ maxBytes: 100 }, { maxMs: -1 }]) {
-    const nothing = { found: [], more: false, isCut: true };
+    const nothing = { found: [], more: false, isCut: true, isLost: false };
     expect(await searchRecording(job(limit), REPLAYS, never)).toEqual(nothing);
   }
 });
