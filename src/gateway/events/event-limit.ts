@@ -36,6 +36,7 @@ export class EventLimit<E> {
   readonly #clock: () => number;
   readonly #scopes = new Map<string, Scope<E>>();
   #toldMs = 0;
+  #forgotMs = 0;
 
   /** @param clock wall clock, ms */
   constructor(clock: () => number) {
@@ -101,7 +102,10 @@ export class EventLimit<E> {
     scope.refilledMs = nowMs;
   }
 
+  /** Looks at all of them: not for each that comes. */
   #forgetIdle(nowMs: number): void {
+    if (Math.abs(nowMs - this.#forgotMs) < REFILL_MS) return;
+    this.#forgotMs = nowMs;
     for (const [name, scope] of this.#scopes) {
       this.#refill(scope, nowMs);
       if (scope.counts.size === 0 && scope.tokens >= BURST) this.#scopes.delete(name);
