@@ -72,11 +72,15 @@ const NOT_SHOWN: ReadonlySet<string> = new Set([
   ...['v', 'cursor', 'time', 'type', 'gateway', 'node', 'term', 'who', 'target', 'since', 'login'],
   ...['stream', 'manifestSha256', 'kind', 'recording', 'expires', 'issuer'],
 ]);
+/** Where it is cut off, what it says is still there. */
+const FIRST = ['code', 'rules', 'reason', 'how', 'state', 'decision', 'signed', 'sessions'];
 const SHORT_ID = 13;
 
 function whatOf(event: ReadEvent): string {
   const { by, who, count, ...rest } = event as ReadEvent & { readonly count?: unknown };
-  const parts = Object.entries(rest).flatMap(([name, value]) => {
+  const rank = (name: string) => FIRST.indexOf(name) + 1 || FIRST.length + 1;
+  const members = Object.entries(rest).toSorted(([a], [b]) => rank(a) - rank(b));
+  const parts = members.flatMap(([name, value]) => {
     if (NOT_SHOWN.has(name) || value === undefined) return [];
     return [partOf(name, value)];
   });

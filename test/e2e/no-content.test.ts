@@ -9,6 +9,7 @@ import { decodeEnvelope } from '../../src/recording/dsse.ts';
 import { decodeManifest } from '../../src/recording/manifest.ts';
 import { readReceipt } from '../../src/recording/spool.ts';
 import { type Bench, Connection, openBench } from './demo-bench.ts';
+import { formsOf } from './marker-forms.ts';
 
 let bench: Bench;
 beforeAll(async () => {
@@ -28,18 +29,6 @@ function* filesBelow(directory: string): Generator<readonly [path: string, bytes
       yield [path, readFileSync(path)];
     }
   }
-}
-
-/** A marker as a client would read it, and in the forms in which it could lie about. */
-function formsOf(marker: string): readonly Buffer[] {
-  const bytes = Buffer.from(marker);
-  // Base64 of what begins anywhere: without the characters that depend on what is around it.
-  const base64 = [0, 1, 2].map((before) =>
-    Buffer.concat([Buffer.alloc(before), bytes])
-      .toString('base64')
-      .slice(4, -4),
-  );
-  return [bytes, Buffer.from(bytes.toString('hex')), ...base64.map((text) => Buffer.from(text))];
 }
 
 class Machine {
