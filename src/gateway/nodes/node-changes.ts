@@ -6,6 +6,7 @@
  */
 import { errorFields, type Log } from '../base/log.ts';
 import { change, integer, type Store, sql, text, type Work } from '../store/store.ts';
+import { isStoreFault } from '../store/store-watch.ts';
 
 /** In this order: why a session was ended is its reason, and not that its login has ended with it. */
 const TOPICS = ['commands', 'blocks', 'grants', 'approvals', 'logins', 'policy'] as const;
@@ -67,15 +68,27 @@ export class NodeChanges implements AsyncDisposable {
   async #look(): Promise<void> {
     try {
       const counts = await this.#counts();
-      for (const topic of TOPICS) {
-        const count = counts.get(topic) ?? 0;
-        if (this.#seen.get(topic) === count) continue;
-        for (const listener of this.#listeners.get(topic) ?? []) await listener();
-        this.#seen.set(topic, count);
-      }
+      for (const topic of TOPICS) await this.#act(topic, counts.get(topic) ?? 0);
     } catch (error) {
-      this.#log.warn('node.changes_failed', errorFields(error));
+      this.#failed(error);
     }
+  }
+
+  /** What cannot be acted on is asked for again, and keeps nothing else from being heard. */
+  async #act(topic: NodeTopic, count: number): Promise<void> {
+    if (this.#seen.get(topic) === count) return;
+    try {
+      for (const listener of this.#listeners.get(topic) ?? []) await listener();
+      this.#seen.set(topic, count);
+    } catch (error) {
+      this.#failed(error, topic);
+    }
+  }
+
+  /** That the store is away is in the log already, and would be here each second. */
+  #failed(error: unknown, topic?: NodeTopic): void {
+    if (!isStoreFault(error))
+      this.#log.warn('node.changes_failed', { topic, ...errorFields(error) });
   }
 
   async #counts(): Promise<Map<string, number>> {

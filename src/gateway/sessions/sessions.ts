@@ -64,6 +64,7 @@ export interface SessionsOptions {
 }
 
 const SHUTTING_DOWN = 'the gateway is being stopped by whoever runs it';
+const TAKEN_OVER = 'the gateway was taken over by another one';
 
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -77,7 +78,8 @@ export class Sessions {
   /** How often a login was looked at: answers may come in another order. */
   #looks = 0;
   readonly #places = new SessionPlaces();
-  #isClosing = false;
+  /** Why no session begins any more. */
+  #closing: typeof SHUTTING_DOWN | typeof TAKEN_OVER | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -129,9 +131,12 @@ export class Sessions {
   }
 
   async #create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
-    if (this.#isClosing) {
-      throw new HoopError('HOOP_UNREACHABLE', SHUTTING_DOWN);
+    if (this.#closing === TAKEN_OVER) {
+      throw new HoopError('HOOP_UNREACHABLE', TAKEN_OVER, {
+        hint: 'Whoever runs it must start it again. Another gateway of the same store may let you in.',
+      });
     }
+    if (this.#closing !== undefined) throw new HoopError('HOOP_UNREACHABLE', this.#closing);
     const { nonces, policy, connectors, kept } = this.#options;
     kept.requirePresent();
     const clientKey = await checkSessionRequest(nonces, who, request);
@@ -251,9 +256,9 @@ export class Sessions {
 
   /** This node was taken over: what it did from now on would be signed by nobody. */
   endForLostLease(): void {
-    this.#isClosing = true;
+    this.#closing = TAKEN_OVER;
     for (const session of this.#live.values()) {
-      this.#endLater(session, 'gateway_crash', 'the gateway was taken over by another one');
+      this.#endLater(session, 'gateway_crash', TAKEN_OVER);
     }
   }
 
@@ -298,7 +303,7 @@ export class Sessions {
 
   /** No new sessions; ends all, resolves when each is closed and written. */
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#closing ??= SHUTTING_DOWN;
     const ends = [...this.#live.values()].map((session) =>
       session.end('gateway_shutdown', SHUTTING_DOWN),
     );
@@ -374,8 +379,9 @@ export class Sessions {
     });
     // While this was made the policy may have changed, or a shutdown have begun.
     session.setGrant(this.#options.policy.grant(principal, target.name));
-    if (this.#isClosing) {
-      this.#endLater(session, 'gateway_shutdown', SHUTTING_DOWN);
+    if (this.#closing !== undefined) {
+      const reason = this.#closing === TAKEN_OVER ? 'gateway_crash' : 'gateway_shutdown';
+      this.#endLater(session, reason, this.#closing);
     }
     // Before it was among the live ones no end or change of its login would have found it.
     this.#looks += 1;

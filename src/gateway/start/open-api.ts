@@ -31,6 +31,7 @@ export function openApi(
   const { searchWorker } = parts;
   const readiness = new Readiness({
     hasRoom: () => room.hasRoom,
+    isTakenOver: () => data.node.lost.aborted,
     hasPolicy: () => policy.current() !== undefined,
     checkWritable: () => data.kept.checkWritable(),
     log,

@@ -10,6 +10,8 @@ export interface ReadinessOptions {
   readonly checkWritable: () => Promise<void>;
   /** To record another session. */
   readonly hasRoom: () => boolean;
+  /** Another node has taken over what this one had; it never signs anything again. */
+  readonly isTakenOver: () => boolean;
   readonly log: Log;
   readonly clock: () => number;
 }
@@ -28,6 +30,7 @@ export class Readiness {
     return [
       ...(this.#options.hasPolicy() ? [] : ['no policy is in force']),
       ...(this.#options.hasRoom() ? [] : ['the disk has too little room for new sessions']),
+      ...(this.#options.isTakenOver() ? ['it was taken over, and must be started again'] : []),
       ...((await this.#writable()) ? [] : ['the index cannot be written']),
     ];
   }

@@ -21,6 +21,7 @@ import { locateHome } from '../../../src/home.ts';
 import { waitFor } from '../../wait-for.ts';
 import { collectLog } from '../collect-log.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
+import { rawRequest } from '../raw-request.ts';
 import { SERVERS, type TestStores, testStores } from '../store/test-stores.ts';
 import { TestSession } from '../test-session.ts';
 
@@ -210,5 +211,9 @@ test('a node that is taken over ends its sessions and opens none', async () => {
   expect(bench.log.events).toContainEqual(expect.objectContaining({ event: 'node.lost' }));
   await expect(TestSession.open(bench, 'engineer')).rejects.toMatchObject({
     code: 'HOOP_UNREACHABLE',
+    message: 'the gateway was taken over by another one',
   });
+  // Who balances load sends nobody there any more.
+  const ready = await rawRequest(bench, { path: PATHS.ready });
+  expect(ready).toMatchObject({ status: 503 });
 });

@@ -10,6 +10,7 @@ test('however often readiness is asked for, the disk is written to once a second
   const readiness = new Readiness({
     hasPolicy: () => true,
     hasRoom: () => true,
+    isTakenOver: () => false,
     checkWritable: async () => {
       writes += 1;
       if (isFull) {
