@@ -7,11 +7,12 @@ import { eventParty } from '../events/event-party.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
-import type { Authenticated, Identity } from '../identity/identity.ts';
+import type { Authenticated, Identity, KnownLogin } from '../identity/identity.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { isStoreFault } from '../store/store-watch.ts';
-import { blockText, meansPrincipal } from './block.ts';
+import { meansPrincipal } from './block.ts';
 import type { Blocks } from './blocks.ts';
+import { endBlockedLogins } from './end-blocked-logins.ts';
 
 export interface BlockRoutesOptions {
   readonly blocks: Blocks;
@@ -19,8 +20,6 @@ export interface BlockRoutesOptions {
   readonly sessions: Pick<Sessions, 'endBlocked' | 'principals'>;
   readonly onBlocked: () => void;
 }
-
-type KnownLogin = Awaited<ReturnType<Identity['principals']>>[number];
 
 const MAX_BODY_BYTES = 16 * 1024;
 
@@ -64,13 +63,8 @@ export function addBlockRoutes(
       const isKept = await blocks.keep(block);
       // Without them it keeps nobody in: each use of a login asks for blocks.
       const logins = block.target === undefined && isKept ? known : [];
-      let count = 0;
-      for (const { family, principal } of logins) {
-        if (meansPrincipal(block, principal)) {
-          const end = { how: 'blocked', by: eventParty(who.principal) } as const;
-          count += (await identity.revoke({ id: family }, blockText(block), end)).length;
-        }
-      }
+      const meant = logins.filter(({ principal }) => meansPrincipal(block, principal));
+      const count = await endBlockedLogins(identity, block, meant, eventParty(who.principal));
       return json(
         {
           v: API_VERSION,

@@ -128,19 +128,34 @@ export class Blocks {
     }
   }
 
-  /** Those that the store has not taken yet. To be called each second; never rejects. */
-  async keepAll(): Promise<void> {
+  /**
+   * Those that the store has not taken yet. To be called each second; never rejects.
+   * @param end what the block ends, now that it is known whom it means; asked again where the store fails
+   */
+  async keepAll(end: (block: Block) => Promise<void>): Promise<void> {
     if (this.#late.size === 0 || this.#isKeeping) return;
     this.#isKeeping = true;
     try {
       for (const block of [...this.#late.values()]) {
-        await this.#write(await this.#whole(block));
+        const whole = await this.#whole(block);
+        await this.#write(whole);
         this.#options.log.info('access.block_kept', { block: block.id });
+        // Lifted meanwhile, it ends nothing.
+        if (this.#active.has(block.id)) await this.#endLate(whole, end);
       }
     } catch (error) {
       if (!isStoreFault(error)) this.#options.log.error('index.write_failed', errorFields(error));
     }
     this.#isKeeping = false;
+  }
+
+  async #endLate(block: Block, end: (block: Block) => Promise<void>): Promise<void> {
+    try {
+      await end(block);
+    } catch (error) {
+      if (isStoreFault(error)) this.#late.set(block.id, block);
+      throw error;
+    }
   }
 
   async #write(block: Block): Promise<void> {

@@ -58,6 +58,8 @@ interface Waiting {
 }
 
 const FLUSH_AFTER_MS = 100;
+/** Of what the store did not take. */
+const RETRY_AFTER_MS = 1000;
 /** That could not be written yet. More than that, and the oldest is lost, which the log says. */
 const MAX_WAITING = 2000;
 const DAY_MS = 86_400_000;
@@ -72,6 +74,8 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   #waiting: Waiting[] = [];
   #lost = 0;
+  /** The last that was written was not. */
+  #isFailing = false;
   #isStarted = false;
   #writing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -220,6 +224,7 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
       this.#waiting = [...events, ...this.#waiting].slice(-MAX_WAITING);
       throw error;
     }
+    this.#isFailing = false;
     if (this.#lost > 0) {
       this.#options.log.error('events.lost', { events: this.#lost });
       this.#lost = 0;
@@ -232,7 +237,12 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
 
   #flushSoon(): void {
     if (this.#timer !== undefined) return;
-    const inMs = this.#waiting.length > 0 ? FLUSH_AFTER_MS : this.#limit.everyMs;
+    const inMs =
+      this.#waiting.length === 0
+        ? this.#limit.everyMs
+        : this.#isFailing
+          ? RETRY_AFTER_MS
+          : FLUSH_AFTER_MS;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#flushGuarded();
@@ -245,7 +255,10 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
     if (this.#waiting.length > 0 || this.#limit.isCounting) this.#flushSoon();
   }
 
+  /** Once until they can be written again: a store that is away would fill the log. */
   #failed(error: unknown): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
     this.#options.log.error('events.write_failed', {
       ...errorFields(error),
       waiting: this.#waiting.length,

@@ -23,6 +23,7 @@ import type { TokenReply } from '../../api/login.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { newSessionId } from '../../session-id.ts';
+import { type Block, meansPrincipal } from '../blocks/block.ts';
 import { eventParty } from '../events/event-party.ts';
 import { DpopNonces } from './dpop-nonce.ts';
 import { type ProofRequest, spendDpopProof, verifyDpopProof } from './dpop-proof.ts';
@@ -126,6 +127,12 @@ export interface LiveRun {
   readonly run: RunOfLogin;
   readonly startedAtMs: number;
   readonly endsAtMs: number;
+}
+
+/** A login that has not ended. */
+export interface KnownLogin {
+  readonly family: string;
+  readonly principal: Principal;
 }
 
 export class Identity {
@@ -236,12 +243,17 @@ export class Identity {
 
   /** @throws HoopError HOOP_TOKEN_ISSUER, HOOP_WORKLOAD_…, HOOP_ACCESS_BLOCKED */
   #principalOf(family: RefreshFamily): LoginFacts & Pick<Authenticated, 'run'> {
+    const facts = this.#factsOf(family);
+    this.#options.requireUnblocked?.(facts.principal);
+    return facts;
+  }
+
+  #factsOf(family: RefreshFamily): LoginFacts & Pick<Authenticated, 'run'> {
     const { principal: claimed, ...login } = loginFacts(family, this.#options);
     const run = readRun(family);
     const someone = { ...claimed, loginKey: run?.loginKey ?? family.jkt };
     const whole = this.#options.withOwnAgent?.(someone) ?? someone;
     const principal = run === undefined ? whole : runPrincipal(whole, run);
-    this.#options.requireUnblocked?.(principal);
     return { ...login, principal, ...(run === undefined ? {} : { run }) };
   }
 
@@ -290,13 +302,21 @@ export class Identity {
   }
 
   /** Who is logged in, runs included, as far as the policy in force lets them in. */
-  async principals(): Promise<
-    readonly { readonly family: string; readonly principal: Principal }[]
-  > {
+  async principals(): Promise<readonly KnownLogin[]> {
+    return this.#loginsAs((family) => this.#principalOf(family));
+  }
+
+  /** Whose logins still have to end: they are refused. */
+  async blockedPrincipals(block: Block): Promise<readonly KnownLogin[]> {
+    const logins = await this.#loginsAs((family) => this.#factsOf(family));
+    return logins.filter(({ principal }) => meansPrincipal(block, principal));
+  }
+
+  async #loginsAs(read: (family: RefreshFamily) => LoginFacts): Promise<readonly KnownLogin[]> {
     const families = await this.#options.store.liveFamilies(this.#options.clock());
     return families.flatMap((family) => {
       try {
-        return [{ family: family.id, principal: this.#principalOf(family).principal }];
+        return [{ family: family.id, principal: read(family).principal }];
       } catch {
         return [];
       }

@@ -1,6 +1,7 @@
 import type { Approvals } from '../approvals/approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import type { Block } from '../blocks/block.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
@@ -18,6 +19,8 @@ export interface HouseOptions {
   readonly sessions: Sessions;
   readonly room: DiskRoom;
   readonly blocks: Pick<Blocks, 'keepAll'>;
+  /** What a block ends that the store has taken only now. */
+  readonly endBlocked: (block: Block) => Promise<void>;
   readonly store: {
     readonly watch: Pick<StoreWatch, 'look' | 'awayMs'>;
     readonly endSessionsAfterSeconds: number;
@@ -47,7 +50,7 @@ export function keepHouse(options: HouseOptions): Disposable {
     const { watch, endSessionsAfterSeconds } = options.store;
     void watch.look();
     sessions.checkLogins();
-    void blocks.keepAll();
+    void blocks.keepAll(options.endBlocked);
     if (sessions.size > 0 && watch.awayMs >= endSessionsAfterSeconds * SECOND_MS) {
       sessions.endForWantOfStore(endSessionsAfterSeconds);
     }

@@ -9,7 +9,9 @@ import { HoopError } from '../../errors.ts';
 import { fingerprintOf } from '../../recording/ed25519.ts';
 import type { GatewayConfig } from '../base/config.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import { endBlockedLogins } from '../blocks/end-blocked-logins.ts';
 import type { GatewaySource } from '../connector.ts';
+import { eventParty } from '../events/event-party.ts';
 import { listenHttps } from '../http/https-listener.ts';
 import { Upgrades } from '../http/upgrades.ts';
 import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
@@ -127,6 +129,13 @@ export async function startGateway(
     identityStore: logins.identityStore,
     approvals: inForce.approvals,
     blocks: inForce.blocks,
+    endBlocked: async (block) => {
+      sessions.endBlocked(block);
+      inForce.reconsider();
+      if (block.target !== undefined) return;
+      const meant = await logins.identity.blockedPrincipals(block);
+      await endBlockedLogins(logins.identity, block, meant, eventParty(block.by));
+    },
     store: { watch: data.kept, ...config.store },
     sessions,
     room,

@@ -99,8 +99,9 @@ export class StoreWatch implements Store {
       return answer;
     } catch (error) {
       if (error instanceof HoopError && error.code === 'HOOP_STORE_UNAVAILABLE') {
-        this.#isUnreadable ||= !writes;
         this.#failed(askedAt, error);
+        // One that failed before somebody else had an answer says nothing of the next time it is away.
+        if (!writes && this.#awaySince !== undefined) this.#isUnreadable = true;
       }
       throw error;
     }

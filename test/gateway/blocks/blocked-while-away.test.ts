@@ -1,5 +1,7 @@
 /** Who must be kept out cannot wait until the store is back. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HoopError } from '../../../src/errors.ts';
+import type { Block } from '../../../src/gateway/blocks/block.ts';
 import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
 import { sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
@@ -55,11 +57,24 @@ describe.each(DRIVERS)('in %s', (driver) => {
     const block = await blocks.add(lea, ASKED, [ann]);
     expect(await blocks.keep(block)).toBe(false);
     expect(blocks.find(ann)).toBeDefined();
-    await blocks.keepAll();
+    const ended: Block[] = [];
+    const end = async (whole: Block): Promise<void> => {
+      ended.push(whole);
+      // It goes away once more just then.
+      if (ended.length === 1) throw new HoopError('HOOP_STORE_UNAVAILABLE', 'away again');
+    };
+    await blocks.keepAll(end);
     expect(blocks.find(ann)).toBeDefined();
+    expect(ended).toEqual([]);
     store.isAway = false;
-    await Promise.all([blocks.keepAll(), blocks.keepAll()]);
-    await blocks.keepAll();
+    await Promise.all([blocks.keepAll(end), blocks.keepAll(end)]);
+    await blocks.keepAll(end);
+    await blocks.keepAll(end);
+    // What it ends is asked for until that is done, and by then it is known who else it means.
+    expect(ended.map(({ subjects }) => subjects.map(({ sub }) => sub))).toEqual([
+      ['ann', 'ann-2'],
+      ['ann', 'ann-2'],
+    ]);
     const other = { ...ann, sub: 'ann-2', name: 'another name' };
     for (const one of [blocks, await open()]) {
       expect(one.find(ann)).toBeDefined();
@@ -80,7 +95,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
     expect(blocks.find(ann)).toBeDefined();
     store.isAway = false;
     await blocks.lift(lea, block.id);
-    await blocks.keepAll();
+    await blocks.keepAll(async () => expect.unreachable());
     expect([blocks.find(ann), (await open()).find(ann)]).toEqual([undefined, undefined]);
     expect(await blocks.list(lea)).toMatchObject([{ state: 'lifted', liftedBy: 'Lea' }]);
   });

@@ -1,11 +1,12 @@
 /** What every reader of events may rely on, whichever database they are in. */
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AuditEventSchema, type EventsReply } from '../../../src/api/events.ts';
 import { AuditEvents, type NewEvent } from '../../../src/gateway/events/audit-events.ts';
 import { readEvents } from '../../../src/gateway/events/read-events.ts';
 import { all, change, get, type Store, sql } from '../../../src/gateway/store/store.ts';
 import { collectLog } from '../collect-log.ts';
+import { awayStore } from '../store/away-store.ts';
 import { DRIVERS, SERVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const ADD = sql('INSERT INTO spent (digest, expires_ms) VALUES ($digest, $expiresMs)');
@@ -305,3 +306,35 @@ function forwarding(of: Store): Store {
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
+
+test('while the store is away they wait, which the log says once', async () => {
+  await using own = await storesOf('sqlite');
+  const away = awayStore(await own.open());
+  const { log, events: logged } = collectLog();
+  await using waiting = await AuditEvents.open({
+    store: away,
+    gateway: 'test',
+    owner: { id: 'node', term: 1 },
+    keep: { days: 90, events: 1_000_000 },
+    clock: () => START_MS,
+    log,
+  });
+  const failures = () => logged.filter(({ event }) => event === 'events.write_failed').length;
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    for (const [session, times] of [
+      ['a', 1],
+      ['b', 2],
+    ] as const) {
+      away.isAway = true;
+      waiting.tell(begun(session));
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(failures()).toBe(times);
+      away.isAway = false;
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(await away.get(COUNT)).toEqual({ count: times });
+    }
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -122,4 +122,7 @@ test('a look at logins that fails ends nobody, and a block that cannot be writte
   );
   await expect.poll(() => happened('access.block_kept'), { timeout: 60_000 }).toBe(true);
   expect(await ask('SELECT id FROM blocks')).toEqual([{ id: reply.block.id }]);
+  // With it the logins end: else they would be there again when the block is lifted.
+  const live = "SELECT id FROM refresh_families WHERE sub = 'engineer' AND revoked = 0";
+  await expect.poll(() => ask(live), { timeout: 60_000 }).toEqual([]);
 });

@@ -102,3 +102,20 @@ test('can be read while it only cannot be written', async () => {
   expect(watch.awayMs).toBe(60_000);
   await expect(watch.change(READ)).rejects.toThrow();
 });
+
+test('a read that failed before another was answered does not keep a standby from being read', async () => {
+  const failing = Promise.withResolvers<void>();
+  reads = () => failing.promise;
+  const slow = watch.get(READ).catch((error: unknown) => error);
+  now = 100;
+  await watch.change(READ);
+  failing.reject(new HoopError('HOOP_STORE_UNAVAILABLE', 'the store does not answer'));
+  await slow;
+  expect(watch.awayMs).toBe(0);
+  // Later it becomes a standby: written no more, read as before.
+  writes = away;
+  reads = () => Promise.resolve();
+  await expect(watch.change(READ)).rejects.toThrow();
+  now = 10_000;
+  await watch.get(READ);
+});
