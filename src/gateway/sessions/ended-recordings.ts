@@ -55,7 +55,10 @@ export class EndedRecordings {
     const entry = this.#entry(session);
     entry.users += 1;
     try {
-      return await work(await entry.opened);
+      const recording = await entry.opened;
+      // To open it reads all of it: a lease may run out meanwhile.
+      await this.#options.requireLease();
+      return await work(recording);
     } finally {
       entry.users -= 1;
       this.#letGo();

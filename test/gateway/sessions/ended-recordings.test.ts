@@ -10,12 +10,14 @@ import { NO_EVENTS } from '../no-events.ts';
 /** More than are kept open. */
 const OTHERS = 40;
 
-test('a recording that is being worked with is not opened a second time, however many others are', async () => {
-  await using bench = await RecordingBench.create();
-  using store = IndexStore.open(join(bench.directory, 'index.sqlite'));
-  const ended = new EndedRecordings({
+function endedRecordings(
+  bench: RecordingBench,
+  store: IndexStore,
+  requireLease: () => Promise<void>,
+): EndedRecordings {
+  return new EndedRecordings({
     store: bench.store,
-    requireLease: async () => undefined,
+    requireLease,
     gatewayKey: () => bench.keys.gatewayKey,
     index: new SessionIndex(
       store.store,
@@ -29,6 +31,12 @@ test('a recording that is being worked with is not opened a second time, however
     log: collectLog().log,
     clock: Date.now,
   });
+}
+
+test('a recording that is being worked with is not opened a second time, however many others are', async () => {
+  await using bench = await RecordingBench.create();
+  using store = IndexStore.open(join(bench.directory, 'index.sqlite'));
+  const ended = endedRecordings(bench, store, async () => undefined);
   const sessions: string[] = [];
   for (let count = 0; count <= OTHERS; count += 1) {
     const pair = await SessionPair.open(bench);
@@ -44,4 +52,23 @@ test('a recording that is being worked with is not opened a second time, however
     }
     await ended.use(one, (again) => expect(again).toBe(mine));
   });
+});
+
+test('nothing is signed when the term has ended while the recording was opened', async () => {
+  await using bench = await RecordingBench.create();
+  using store = IndexStore.open(join(bench.directory, 'index.sqlite'));
+  let asked = 0;
+  const ended = endedRecordings(bench, store, async () => {
+    asked += 1;
+    if (asked === 2) throw new Error('the term is over');
+  });
+  const pair = await SessionPair.open(bench);
+  // Its process is gone, and has closed nothing.
+  await pair.gateway.writer.sync();
+  await pair.client.close();
+  const seal = () => ended.use(pair.session, (recording) => recording.seal());
+  await expect(seal()).rejects.toThrow('the term is over');
+  const position = await ended.use(pair.session, (recording) => recording.position());
+  expect(position.state).toBe('ended');
+  await seal();
 });
