@@ -463,7 +463,8 @@ export class Identity {
     }
     const isRefresh = form.get('grant_type') === GRANT_REFRESH;
     const handle = isRefresh ? form.get('refresh_token') : null;
-    const family = handle === null ? undefined : await store.readFamily(handle.split('.')[1] ?? '');
+    const id = this.#logins.handles.familyOf(handle ?? '');
+    const family = id === undefined ? undefined : await store.readFamily(id);
     const login =
       family === undefined
         ? // Nobody has looked at a token that came with a handle.

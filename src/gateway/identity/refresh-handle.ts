@@ -39,6 +39,15 @@ export class RefreshHandles {
     return { family, generation };
   }
 
+  /** @returns the login of a handle that was made here; undefined for any other text */
+  familyOf(text: string): string | undefined {
+    try {
+      return this.decode(text).family;
+    } catch {
+      return undefined;
+    }
+  }
+
   #mac(family: string, generation: number): string {
     return createHmac('sha256', this.#key).update(`${family}.${generation}`).digest('base64url');
   }

@@ -117,6 +117,13 @@ describe('a refused login', () => {
     ]);
   });
 
+  test('is nobody’s where the handle was not made here, though it names a login', async () => {
+    const { refresh_token } = await bench.login();
+    const [version, family, generation] = String(refresh_token).split('.');
+    await bench.refresh([version, family, generation, 'A'.repeat(43)].join('.'));
+    expect(bench.refused).toEqual([{ code: 'HOOP_TOKEN_SIGNATURE', verified: false }]);
+  });
+
   test('is not one that only has to come again for a nonce', async () => {
     await bench.exchange(await bench.idToken(), bench.proof({ nonce: undefined }));
     expect(bench.refused).toEqual([]);
