@@ -6,6 +6,7 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import type { StatementFacts } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
+import { maskedSystemColumn } from '../policy/system-relations.ts';
 import type {
   AllowedStatement,
   ColumnFact,
@@ -123,10 +124,24 @@ function lookedFor(allowed: AllowedStatement): readonly string[] {
   return observes(allowed) ? [...detectors, ...observed] : detectors;
 }
 
-/** An auditor must not take silence for proof: what the statement does not tell is said. */
-function unknownOf({ opaque, isTooLarge, protocol, serverAccess }: StatementAnalysis): Unknown {
-  if (opaque.length > 0 || isTooLarge === true || serverAccess.length > 0) return EVERYTHING;
-  return protocol.runsUserCode ? ['used', 'written'] : [];
+/**
+ * An auditor must not take silence for proof: what the statement does not tell is said. Rules and triggers
+ * return rows of their own and say values in notices; a listener is sent what others notify.
+ */
+function unknownOf({
+  opaque,
+  isTooLarge,
+  protocol,
+  serverAccess,
+  ...analysis
+}: StatementAnalysis): Unknown {
+  const isOpaque = opaque.length > 0 || isTooLarge === true || serverAccess.length > 0;
+  if (isOpaque || protocol.runsUserCode) return EVERYTHING;
+  const { outputs = [], verbs } = analysis;
+  const sources = outputs.flatMap(({ sources }) => sources);
+  // Samples of any column, raw pages of large objects, other people's statements.
+  const isElsewhere = sources.some((column) => maskedSystemColumn(column) !== undefined);
+  return isElsewhere || verbs.includes('listen') ? ['returned'] : [];
 }
 
 const KEYS = new WeakMap<Secret<Uint8Array>, Uint8Array>();

@@ -34,6 +34,8 @@ const { target } = testTarget(`
   CREATE TABLE app.parts (id int, v text) PARTITION BY LIST (id);
   CREATE TABLE app.parts_1 PARTITION OF app.parts FOR VALUES IN (1);
   INSERT INTO app.parts VALUES (1, 'x');
+  CREATE TABLE app.ruled (id int);
+  CREATE RULE shows AS ON DELETE TO app.ruled DO INSTEAD SELECT email FROM app.people;
 `);
 const real = realEngine(target);
 /** What hides ssn, and what everybody may do. */
@@ -200,7 +202,7 @@ const CASES: readonly Case[] = [
   },
   {
     sql: "INSERT INTO app.audited VALUES (1, 'x')",
-    unknown: 'used written',
+    unknown: 'returned used written',
     written: 'app.audited.id app.audited.v',
     rows: 0,
   },
@@ -325,6 +327,24 @@ const CASES: readonly Case[] = [
     unknown: 'returned used written',
     rows: 8,
   },
+  // A rule that answers with rows of its own.
+  {
+    sql: 'DELETE FROM app.ruled',
+    under: open,
+    unknown: 'returned used written',
+    written: 'app.ruled.*',
+    rows: 8,
+  },
+  // Values of any column, by another name.
+  {
+    sql: "SELECT most_common_vals FROM pg_stats WHERE tablename = 'nope'",
+    under: open,
+    used: 'pg_catalog.pg_stats.tablename',
+    unknown: 'returned',
+    rows: 0,
+  },
+  { sql: 'SELECT data FROM pg_largeobject', under: open, unknown: 'returned', rows: 0 },
+  { sql: 'LISTEN c', under: open, unknown: 'returned', rows: 0 },
   { sql: 'DO $$ BEGIN PERFORM 1; END $$', under: open, unknown: 'returned used written', rows: 0 },
 ];
 
