@@ -12,6 +12,8 @@ export const SEARCH_PATH = '/v1/search';
 export const MAX_SEARCH_TEXT = 500;
 /** Of one request; whoever wants more goes on from `next`. */
 export const MAX_SEARCH_HITS = 200;
+/** Unknown ones are counted up to here. */
+export const MAX_SEARCH_UNKNOWN = 10_000;
 /** Far more than ours are. */
 const MAX_CURSOR = 1000;
 
@@ -79,6 +81,11 @@ export const SearchReply = z.object({
   unread: z.array(
     z.object({ session: z.string(), why: z.enum(['erased', 'damaged', 'too large', 'lost']) }),
   ),
+  /**
+   * Statements, of all that may be seen, of which the index cannot say whether they did what is asked
+   * for; up to MAX_SEARCH_UNKNOWN. Only for `touches` and `class` without a text, in the first reply.
+   */
+  unknown: z.number().optional(),
   /** How far back it has come, RFC 3339; absent: no session was left. */
   reached: z.string().optional(),
   /** There may be more: go on from here. */

@@ -2,6 +2,7 @@ import { API_VERSION } from '../api/http.ts';
 import {
   MAX_SEARCH_HITS,
   MAX_SEARCH_TEXT,
+  MAX_SEARCH_UNKNOWN,
   SEARCH_PATH,
   type SearchHit,
   SearchReply,
@@ -38,6 +39,8 @@ interface Found {
   readonly hits: readonly SearchHit[];
   readonly sessions: number;
   readonly unread: SearchReply['unread'];
+  /** Statements; undefined: nothing that was asked for can be. */
+  readonly unknown: number | undefined;
   /** Where the next search would go on. */
   readonly next: string | undefined;
 }
@@ -49,10 +52,16 @@ export async function searchSessions(
 ): Promise<void> {
   const request = requestOf(text, flags, Date.now());
   await using gateway = await openGateway(io);
-  const { hits, sessions, unread, next } = await search(io, gateway.client, request, flags);
+  const { hits, sessions, unread, unknown, next } = await search(
+    io,
+    gateway.client,
+    request,
+    flags,
+  );
   if (flags.json) {
     const more = next === undefined ? {} : { next };
-    io.stdout.write(`${renderJson({ v: 1, hits, sessions, unread, ...more })}\n`);
+    const known = unknown === undefined ? {} : { unknown: { statements: unknown, means: UNKNOWN } };
+    io.stdout.write(`${renderJson({ v: 1, hits, sessions, unread, ...known, ...more })}\n`);
     return;
   }
   if (hits.length > 0) {
@@ -67,10 +76,18 @@ export async function searchSessions(
   for (const { session, why } of unread) {
     io.note(`session ${plain(session)} was not searched to its end: ${UNREAD[why]}`);
   }
+  if (unknown !== undefined && unknown > 0) {
+    const many = unknown < MAX_SEARCH_UNKNOWN ? plural(unknown, 'statement') : `${unknown} or more`;
+    io.note(`unknown: ${many}. ${UNKNOWN}`);
+  }
   if (next !== undefined) {
     io.note('there may be older ones: give a higher --limit, or --until');
   }
 }
+
+/** An empty list must not be read as proof. */
+const UNKNOWN =
+  'The index cannot say whether they did that: functions, triggers, rules, passthrough, results that no detector of the class looked through, a gateway that was killed. What errors say is not counted. The recordings have it.';
 
 const UNREAD = {
   erased: 'its recording was erased',
@@ -89,6 +106,7 @@ async function search(
   const hits = new Map<string, SearchHit>();
   const unread: SearchReply['unread'] = [];
   let sessions = 0;
+  let unknown: number | undefined;
   let cursor = flags.cursor;
   for (;;) {
     const limit = Math.min(MAX_SEARCH_HITS, flags.limit - hits.size);
@@ -100,8 +118,9 @@ async function search(
     }
     sessions += reply.sessions;
     unread.push(...reply.unread);
+    unknown ??= reply.unknown;
     if (reply.next === undefined || hits.size >= flags.limit) {
-      return { hits: [...hits.values()], sessions, unread, next: reply.next };
+      return { hits: [...hits.values()], sessions, unread, unknown, next: reply.next };
     }
     cursor = reply.next;
     const back =

@@ -3,6 +3,7 @@
  * those of others cost no time and leave no gap that could be noticed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { MAX_SEARCH_UNKNOWN } from '../../api/search.ts';
 import {
   integer,
   nullable,
@@ -133,6 +134,22 @@ export class SearchIndex {
       from = { stream: last.stream, statement: last.statement };
       await nextTurn();
     }
+  }
+
+  /**
+   * Statements of which the index cannot say whether they did what is asked for: that they are not found
+   * proves nothing. @returns undefined: nothing is asked that could be unknown. At most MAX_SEARCH_UNKNOWN.
+   */
+  async unknown(scope: SearchScope): Promise<number | undefined> {
+    if (scope.touches === undefined && scope.detected === undefined) return undefined;
+    const { touches, whole, detected, seen, denied, ...session } = filtersOf(scope);
+    const row = await this.#store.get(UNKNOWN, {
+      ...{ ...session, touches: null, whole: null, detected: null, seen: 0, denied: 0 },
+      ...{ column: touches, all: whole, class: detected, limit: MAX_SEARCH_UNKNOWN },
+      returned: seen === 1 || detected !== null ? 1 : 0,
+      refused: denied,
+    });
+    return numberOf(row?.['count'] ?? null);
   }
 
   async #touching(scope: SearchScope): Promise<ReadonlySet<number>> {
@@ -306,6 +323,26 @@ const FILTERS = `
     SELECT s.session FROM statement_classes c CROSS JOIN statements s
     WHERE c.class = $detected AND c.time_ms IS NULL AND s.id = c.statement AND ${inTime('s')}
       AND (CAST($seen AS BIGINT) = 0 OR c.clear > 0)))`;
+/**
+ * By what is touched, which is thousands where statements are millions. Where it is asked who was shown
+ * something, also what nobody has looked through for the class, and what was cut off with its gateway.
+ */
+const UNKNOWN = sql(
+  `SELECT count(*) AS count FROM (
+     SELECT 1 FROM touched t CROSS JOIN statements s CROSS JOIN sessions
+     WHERE s.touched = t.id AND number = s.session AND s.of_the_last = 0 AND ${inTime('s')}
+       AND (s.effect = 'refuse') = (CAST($refused AS BIGINT) = 1) AND s.effect <> 'fail'
+       AND (EXISTS (SELECT 1 FROM touched_facts f WHERE f.kind = 'unknown' AND f.touched = t.id
+           AND (CAST($returned AS BIGINT) = 0 OR f.name = 'returned'))
+         OR (CAST($class AS TEXT) IS NOT NULL AND s.bytes > 0 AND NOT EXISTS (
+           SELECT 1 FROM touched_facts f
+           WHERE f.kind = 'looked' AND f.name = $class AND f.touched = t.id))
+         OR (CAST($returned AS BIGINT) = 1 AND s.bytes IS NULL AND end_reason = 'gateway_crash'
+           AND (CAST($column AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM touched_facts f
+             WHERE f.kind = 'clear' AND f.name IN ($column, $all) AND f.touched = t.id))))
+       AND ${FILTERS}
+     LIMIT $limit) AS found`,
+);
 const LIVE = sql(
   `SELECT * FROM sessions WHERE state = 'live' AND ${FILTERS}
      AND (CAST($afterMs AS BIGINT) IS NULL OR (started_ms, id) < ($afterMs, $afterId))

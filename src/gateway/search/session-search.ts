@@ -84,7 +84,11 @@ export class SessionSearch implements AsyncDisposable {
     const walk = (look: Look) => this.#walk(scope, cursor, request.limit, look);
     const reply =
       text === ''
-        ? await walk((...place) => this.#inIndex(scope, ...place))
+        ? await this.#withUnknown(
+            scope,
+            cursor,
+            await walk((...place) => this.#inIndex(scope, ...place)),
+          )
         : await this.#thread.use(
             JSON.stringify([who.principal.issuer, who.principal.sub]),
             (search) =>
@@ -119,6 +123,15 @@ export class SessionSearch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#thread[Symbol.asyncDispose]();
+  }
+
+  async #withUnknown(
+    scope: SearchScope,
+    cursor: Cursor | undefined,
+    reply: SearchReply,
+  ): Promise<SearchReply> {
+    const unknown = cursor === undefined ? await this.#index.unknown(scope) : undefined;
+    return unknown === undefined ? reply : { ...reply, unknown };
   }
 
   async #walk(

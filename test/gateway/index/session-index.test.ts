@@ -347,6 +347,49 @@ describe.each(DRIVERS)('in %s', (driver) => {
       expect(await numbers({ touches: column, sinceMs: now + 1 })).toEqual([]);
     });
 
+    test('counts what cannot be told, so that nothing found is not taken for proof', async () => {
+      const column = 'public.customers.email';
+      const none = { ...{ asked: [], clear: [], looked: [], unknown: [] } };
+      const nothing = { ...none, used: [], written: [], writes: [] };
+      await start();
+      const tell = (
+        statement: number,
+        facts: object,
+        bytes: number | undefined,
+        refuse = false,
+      ) => {
+        const all = { ...nothing, ...facts };
+        const at = statement * 10;
+        index.event(ID, { type: 'facts', stream: 1, facts: statement, ...all });
+        const effect = refuse ? ('refuse' as const) : ('allow' as const);
+        index.event(ID, { ...decision(statement), at, columnsMasked: [], facts: statement, effect });
+        if (bytes !== undefined) index.event(ID, { ...result(statement), at, bytes, detected: {} });
+      };
+      const everything = ['returned', 'used', 'written'];
+      tell(1, { clear: [column], looked: ['card'] }, 50);
+      tell(2, { unknown: everything, looked: ['card'] }, 0);
+      tell(3, { unknown: ['used', 'written'], looked: ['card'] }, 0);
+      tell(4, { clear: [column] }, 50);
+      tell(5, { clear: [column], looked: ['card'] }, undefined);
+      tell(6, { unknown: ['asked'] }, undefined, true);
+      await index.flush();
+      const search = new SearchIndex(store);
+      const unknown = (scope: Partial<SearchScope>) => search.unknown({ ...SCOPE, ...scope });
+      expect(await unknown({})).toBeUndefined();
+      expect(await unknown({ touches: 'public.other.x' })).toBe(2);
+      expect(await unknown({ touches: 'public.other.x', seenClear: true })).toBe(1);
+      expect(await unknown({ touches: 'public.other.x', denied: true })).toBe(1);
+      expect(await unknown({ detected: 'card' })).toBe(2);
+      expect(await unknown({ detected: 'iban' })).toBe(3);
+      expect(await unknown({ touches: column, sinceMs: now + 1 })).toBe(0);
+      expect(await unknown({ touches: column, user: 'nobody' })).toBe(0);
+      const crash = { endedMs: now, message: undefined, upBytes: 1, downBytes: 1 };
+      await index.end(ID, { ...crash, reason: 'gateway_crash' });
+      // What it was showing when the gateway was killed.
+      expect(await unknown({ touches: column, seenClear: true })).toBe(2);
+      expect(await unknown({ touches: 'public.other.x', seenClear: true })).toBe(1);
+    });
+
     test('finds what returned values of a class, in clear or taken out', async () => {
       await start();
       const told = { ...decision(1), columnsMasked: [] };
