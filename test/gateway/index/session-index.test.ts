@@ -362,7 +362,13 @@ describe.each(DRIVERS)('in %s', (driver) => {
         const at = statement * 10;
         index.event(ID, { type: 'facts', stream: 1, facts: statement, ...all });
         const effect = refuse ? ('refuse' as const) : ('allow' as const);
-        index.event(ID, { ...decision(statement), at, columnsMasked: [], facts: statement, effect });
+        index.event(ID, {
+          ...decision(statement),
+          at,
+          columnsMasked: [],
+          facts: statement,
+          effect,
+        });
         if (bytes !== undefined) index.event(ID, { ...result(statement), at, bytes, detected: {} });
       };
       const everything = ['returned', 'used', 'written'];
