@@ -1,12 +1,13 @@
 /**
- * kill -9 of a gateway at random moments, while statements run through it and some of them wait for an
- * approval. After each restart: what the target did is in a recording, each recording verifies or says
- * why it is one-sided, the index says of each session what its recording says, and no approval was used
- * twice.
+ * kill -9 of a gateway at random moments: under statements, approvals, refusals and a budget of rows,
+ * and while it recovers from the kill before. What must hold is in kill-checks.ts. A round in which
+ * nothing was done does not count.
  *
  *     npm run soak:kill -- --rounds 100 --seed 7 --store postgres
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,13 +15,29 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { randomOf } from '../../conformance/fuzz/random.ts';
 import { startDemo } from '../../src/demo/demo.ts';
-import { startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
+import { credentialVariables } from '../../src/demo/gateway-files.ts';
+import { childEnvironment, LAUNCHER, startHoop } from '../../src/demo/hoop-process.ts';
 import { logInDemo } from '../log-in-demo.ts';
-import { Bench, type Connection } from './demo-bench.ts';
+import { Bench, Connection } from './demo-bench.ts';
+import { KillChecks, type Round } from './kill-checks.ts';
+import { openKilledStore } from './kill-store.ts';
+import {
+  decideAll,
+  newTold,
+  TABLES,
+  type Votes,
+  work,
+  workAndBeRefused,
+  workLater,
+  writeKillPolicy,
+} from './kill-work.ts';
 
-const CLIENTS = 3;
-/** Of a round, from the first statement on. */
-const LONGEST_MS = 8000;
+/** From the first statement that was done. */
+const LONGEST_MS = 4000;
+/** A round that does nothing for so long is a fault. */
+const NOTHING_MS = 60_000;
+const POLL_MS = 5;
+const LONGEST_START_MS = 3000;
 
 const { values } = parseArgs({
   options: {
@@ -31,203 +48,128 @@ const { values } = parseArgs({
   },
 });
 const random = randomOf(Number(values.seed));
+const wanted = Number(values.rounds);
+const untilMs = Date.now() + Number(values.minutes) * 60_000;
+process.stdout.write(`seed ${values.seed}, store ${values.store}\n`);
 
-interface Round {
-  readonly session: string;
-  /** Marks of what was sent, in statements that need nobody. */
-  readonly sent: number;
+/** Approved at any time in this run: nothing else may ever run. */
+const votes: Votes = { approved: new Set(), denied: new Set() };
+/** Those that a request of the round before may still stand for. */
+let laterMarks: readonly string[] = [];
+
+async function connect(bench: Bench, target: string): Promise<Connection> {
+  const service = await startHoop(['connect', target, '--json'], 'listening', {
+    home: bench.home('engineer'),
+  });
+  return new Connection(service, []);
 }
 
-function writePolicy(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'hoop-kill-'));
-  const write = (file: string, text: string): void => writeFileSync(join(directory, file), text);
-  mkdirSync(join(directory, 'targets'));
-  mkdirSync(join(directory, 'policies'));
-  write(
-    'hoop.yaml',
-    'version: 1\norg: soak\nidentityProviders: []\nroles:\n  auditor: { groups: [auditors] }\n  approver: { groups: [approvers] }\n',
-  );
-  write(
-    'targets/prod-db.yaml',
-    'name: prod-db\nkind: postgres\ndatabase: shop\ncredential: prod-db\nrecording: full\n',
-  );
-  write(
-    'policies/soak.yaml',
-    `name: soak
-who: { groups: [engineering] }
-targets: { names: [prod-db] }
-rules:
-  - name: work
-    allow: { verbs: [select, insert], relations: ['public.kill_lines'] }
-  - name: held
-    approve: { verbs: [insert], relations: ['public.kill_held'], approvers: [dba], timeout: 60s }
-`,
-  );
-  return directory;
-}
-
-const policy = writePolicy();
-let failures = 0;
-function check(what: string, isTrue: boolean, seen: unknown): void {
-  if (isTrue) return;
-  failures += 1;
-  process.exitCode = 1;
-  process.stdout.write(`FAIL ${what}: ${String(seen)}\n`);
-}
-
-/** Goes on until the connection breaks. @returns how many it sent */
-async function work(url: string, round: number, client: number): Promise<number> {
-  const connection = new pg.Client({ connectionString: url });
-  connection.on('error', () => undefined);
-  let sent = 0;
-  try {
-    await connection.connect();
-    for (;;) {
-      sent += 1;
-      await connection.query(
-        `INSERT INTO public.kill_lines VALUES ('k${round}.${client}.${sent}.')`,
-      );
-    }
-  } catch {
-    return sent;
-  }
-}
-
-/** One after the other, each of which somebody has to approve. */
-async function held(url: string, round: number): Promise<void> {
-  const connection = new pg.Client({ connectionString: url });
-  connection.on('error', () => undefined);
-  try {
-    await connection.connect();
-    for (let count = 0; ; count += 1) {
-      await connection.query(`INSERT INTO public.kill_held VALUES ('h${round}.${count}.')`);
-    }
-  } catch {
-    // The gateway has gone.
-  }
-}
-
-async function approveAll(bench: Bench, until: AbortSignal): Promise<void> {
-  while (!until.aborted) {
-    const listed = await bench.hoop('dba', 'approvals', 'list', '--json');
-    const ids = [...listed.stdout.matchAll(/"id": ?"([a-z0-9]+)"/g)].map(([, id]) => String(id));
-    for (const id of ids) await bench.hoop('dba', 'approvals', 'approve', id);
-    if (ids.length === 0) await sleep(100);
-  }
-}
-
-async function playRound(bench: Bench, round: number): Promise<Round> {
-  const connection: Connection = await bench.connect('engineer');
+async function playRound(bench: Bench, number: number): Promise<Round> {
+  const main = await connect(bench, 'prod-db');
+  const counted = await connect(bench, `counted-${number}`);
   const stop = new AbortController();
-  const approving = approveAll(bench, stop.signal);
-  const working = Promise.all(
-    Array.from({ length: CLIENTS }, (_, client) => work(connection.url, round, client)),
-  );
-  const holding = held(connection.url, round);
-  await sleep(random.below(LONGEST_MS));
-  bench.demo.gatewayProcess().kill('SIGKILL');
-  stop.abort();
-  const sent = (await working).reduce((sum, one) => sum + one, 0);
-  await holding;
-  await approving;
-  await connection.service.exited;
-  return { session: connection.session, sent };
-}
-
-async function rowsOf(admin: pg.Client, table: string, like: string): Promise<string[]> {
-  const sql = `SELECT line FROM public.${table} WHERE line LIKE $1`;
-  return (await admin.query(sql, [like])).rows.map(({ line }) => String(line));
-}
-
-interface Shown {
-  readonly state: string;
-  readonly endReason?: string;
-  readonly statements: number;
-}
-
-async function checkRound(bench: Bench, admin: pg.Client, round: number, played: Round) {
-  const { session } = played;
-  // The client's half goes up with whatever it does next.
-  await bench.psql('engineer', 'SELECT 1 FROM kill_lines LIMIT 1');
-  const verified = await bench.hoop('engineer', 'sessions', 'verify', session);
-  const isSaid = verified.exitCode === 2 && /one-sided|interim|gateway only/.test(verified.stdout);
-  check(
-    `${session} verifies`,
-    verified.exitCode === 0 || isSaid,
-    verified.stdout + verified.stderr,
-  );
-  const replay = await bench.hoop('engineer', 'sessions', 'replay', session, '--json');
-  check(`${session} can be replayed`, replay.exitCode === 0, replay.stderr);
-  const lines = replay.stdout.trim().split('\n');
-  const entries: { type?: string; decisions?: unknown[] }[] = lines.map((line) => JSON.parse(line));
-  const inserted = await rowsOf(admin, 'kill_lines', `k${round}.%`);
-  const released = await rowsOf(admin, 'kill_held', `h${round}.%`);
-  for (const mark of [...inserted, ...released]) {
-    check(`${session} has ${mark}`, replay.stdout.includes(`'${mark}'`), 'not in the recording');
+  const killAtApproval = random.below(3) === 0;
+  const approvalsUntilKill = 1 + random.below(4);
+  const told = { lines: newTold(), held: newTold(), later: newTold(), counted: newTold() };
+  let approvals = 0;
+  const approved = Promise.withResolvers<void>();
+  const deciding = decideAll(bench.home('dba'), random, votes, {
+    until: stop.signal,
+    onApprove: () => {
+      approvals += 1;
+      if (approvals === approvalsUntilKill) approved.resolve();
+    },
+  });
+  const working = Promise.all([
+    work(main.url, 'kill_lines', `k${number}.0`, told.lines),
+    workAndBeRefused(main.url, `k${number}.1`, told.lines),
+    work(main.url, 'kill_held', `h${number}.0`, told.held),
+    work(main.url, 'kill_held', `h${number}.1`, told.held),
+    workLater(main.url, laterMarks, `l${number}`, told.later),
+    work(counted.url, 'kill_counted', `c${number}.0`, told.counted),
+    work(counted.url, 'kill_counted', `c${number}.1`, told.counted),
+  ]);
+  const giveUpMs = Date.now() + NOTHING_MS;
+  while (told.lines.done.size === 0 && Date.now() < giveUpMs) await sleep(POLL_MS);
+  if (killAtApproval) {
+    await Promise.race([approved.promise, sleep(LONGEST_MS * 2)]);
+    await sleep(random.below(40));
+  } else {
+    // Also the first moments: what was sent right before is what is most often lost.
+    await sleep(random.below(random.pick([50, LONGEST_MS])));
   }
-  check(`${session} releases once`, new Set(released).size === released.length, released);
-  const { stdout } = await bench.hoop('engineer', 'sessions', 'show', session, '--json');
-  const shown = JSON.parse(stdout).session as Shown;
-  check(`${session} has ended`, shown.state !== 'live', stdout);
-  // The last ones may have come and not have been decided: they went nowhere.
-  const statements = entries.filter(({ decisions }) => (decisions?.length ?? 0) > 0).length;
-  check(
-    `${session} has the statements of its recording in the index`,
-    shown.statements === statements,
-    `${shown.statements} and ${statements}\n${replay.stdout}`,
-  );
-  const state = verified.exitCode === 0 ? 'two-sided' : 'said to be one-sided';
-  process.stdout.write(
-    `ok   round ${round}: ${state}, ${shown.state}, ${statements} statements, ${inserted.length} of ${played.sent} done, ${released.length} released\n`,
-  );
+  bench.demo.gatewayProcess().kill('SIGKILL');
+  await bench.demo.gatewayProcess().exited;
+  stop.abort();
+  await Promise.all([working, deciding, main.service.exited, counted.service.exited]);
+  laterMarks = [...told.later.sent].filter((mark) => mark.startsWith(`l${number}.`)).slice(-3);
+  return { number, sessions: { main: main.session, counted: counted.session }, told };
 }
 
-/** A server for what the gateway keeps, and the lines of its configuration that name it. */
-async function startStore(directory: string) {
-  if (values.store !== 'postgres') return undefined;
-  const server = await startEmbeddedPostgres();
-  const { host, port, user, password } = server;
-  const first = new pg.Client({ connectionString: server.url() });
-  await first.connect();
-  await first.query(`CREATE DATABASE hoop TEMPLATE template0 ENCODING 'UTF8'`);
-  await first.end();
-  writeFileSync(join(directory, 'store-password'), password, { mode: 0o600 });
-  const gatewayConfig = [
-    'store:',
-    `  url: postgres://${host}:${port}/hoop`,
-    `  user: ${user}`,
-    `  password: { file: ${join(directory, 'store-password')} }`,
-    '  tls: { mode: disable }',
-  ];
-  return { gatewayConfig, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+/** A start that is killed before anybody knows how far it came. @returns after how many ms */
+async function killStart(bench: Bench): Promise<number> {
+  const { directory, target } = bench.demo;
+  const child = spawn(
+    process.execPath,
+    [LAUNCHER, 'gateway', 'start', '--config', join(directory, 'gateway.yaml'), '--json'],
+    {
+      env: childEnvironment({
+        home: join(directory, 'gateway-home'),
+        variables: credentialVariables({ 'prod-db': target }),
+      }),
+      stdio: 'ignore',
+    },
+  );
+  const afterMs = random.below(LONGEST_START_MS);
+  const exited = once(child, 'exit');
+  await sleep(afterMs);
+  child.kill('SIGKILL');
+  await exited;
+  return afterMs;
 }
 
+const policy = writeKillPolicy(wanted);
 const secrets = mkdtempSync(join(tmpdir(), 'hoop-kill-store-'));
 try {
-  await using store = await startStore(secrets);
+  await using store = await openKilledStore(values.store, secrets);
   const signal = new AbortController().signal;
+  const { gatewayConfig } = store;
   const demo = await startDemo({
-    ...(store === undefined ? {} : { gatewayConfig: store.gatewayConfig }),
-    ...{ policy, logIn: logInDemo, note: () => undefined, signal },
+    ...{ gatewayConfig, policy, logIn: logInDemo, note: () => undefined, signal },
   });
   await using bench = new Bench(demo);
   const admin = new pg.Client({ connectionString: demo.target.adminUrl });
   // Its server ends with the demo.
   admin.on('error', () => undefined);
   await admin.connect();
-  await admin.query(`CREATE TABLE public.kill_lines (line text);
-    CREATE TABLE public.kill_held (line text);
-    GRANT ALL ON public.kill_lines, public.kill_held TO ${demo.target.user}`);
-  const untilMs = Date.now() + Number(values.minutes) * 60_000;
-  let rounds = 0;
-  for (; rounds < Number(values.rounds) && Date.now() < untilMs; rounds += 1) {
-    const played = await playRound(bench, rounds).catch((error: unknown) => error);
-    await demo.restartGateway();
-    if (played instanceof Error) check(`round ${rounds} can be played`, false, played);
-    else await checkRound(bench, admin, rounds, played as Round);
+  for (const table of TABLES) {
+    await admin.query(
+      `CREATE TABLE public.${table} (line text); GRANT ALL ON public.${table} TO ${demo.target.user}`,
+    );
   }
+  const checks = new KillChecks({ bench, admin, store, votes });
+  let rounds = 0;
+  for (; rounds < wanted && Date.now() < untilMs; rounds += 1) {
+    const logged = (): string =>
+      readFileSync(join(demo.directory, 'gateway.log'), 'utf8').slice(-3000);
+    try {
+      const played = await playRound(bench, rounds);
+      await checks.whileDead(played);
+      if (random.below(3) === 0) {
+        process.stdout.write(`     a start is killed after ${await killStart(bench)} ms\n`);
+      }
+      await demo.restartGateway();
+      await checks.afterRestart(played);
+    } catch (error) {
+      checks.fail(`round ${rounds} can be played`, `${(error as Error).stack}\n${logged()}`);
+      await demo.restartGateway('SIGKILL');
+    }
+  }
+  demo.gatewayProcess().kill('SIGTERM');
+  await demo.gatewayProcess().exited;
+  await checks.indexOfPast();
   await admin.end();
-  process.stdout.write(`${rounds} rounds, ${failures} failures\n`);
+  process.stdout.write(`${rounds} rounds, ${checks.summary()}\n`);
 } finally {
   rmSync(policy, { recursive: true, force: true });
   rmSync(secrets, { recursive: true, force: true });

@@ -27,6 +27,7 @@ import {
 import type { Decision } from './pending-statement.ts';
 import { countedRefusals, SESSION_FACTS, sessionFacts } from './refusal-events.ts';
 import { StatementIndex } from './statement-index.ts';
+import { UntoldRefusals } from './untold-refusals.ts';
 
 export interface NewSession {
   readonly id: string;
@@ -66,10 +67,10 @@ export interface RecordedEvent {
 }
 
 const REBUILT_AT_ONCE = 500;
-/** Refusals that a crash took from the index were told, or are in the recording alone. */
-const TOLD_BEFORE: EventSteps = {
+/** Which refusals were told is found out when all are known. */
+const TOLD_AT_THE_END: EventSteps = {
   *add() {
-    // Not again.
+    // Not one by one.
   },
 };
 /** In the details of one session. */
@@ -273,7 +274,8 @@ export class SessionIndex {
   }
 
   /**
-   * What a process that died had not written yet: the statements of a session anew, from its recording.
+   * What a process that died had not written yet: the statements of a session anew, from its recording,
+   * which temporary grants it had, and events of the refusals that have none.
    * @param events of the whole recording, in order
    * @throws what the store says, or who reads the recording
    */
@@ -290,11 +292,16 @@ export class SessionIndex {
       clock,
       this.#onFault,
       this.#doesActs,
-      TOLD_BEFORE,
+      TOLD_AT_THE_END,
     );
+    const refusals = new UntoldRefusals();
     let count = 0;
     for await (const { event, timeMs: atMs } of events) {
       timeMs = Math.round(atMs);
+      refusals.learn(event, timeMs);
+      if (event.type === 'access' && event.change === 'given') {
+        await this.#store.change(ACCESS_AGAIN, { session: id, grant: event.grant, timeMs });
+      }
       if (event.type === 'lookups') {
         await this.#store.change(LOOKUPS, { session: id, candidates: event.candidates });
       }
@@ -303,6 +310,7 @@ export class SessionIndex {
       if (count % REBUILT_AT_ONCE === 0) await statements.flush();
     }
     await statements.flush();
+    await this.#store.transaction(() => refusals.tell(id, this.#events, this.#doesActs));
   }
 
   /** Nobody waits for it. What cannot be written is reported: the recording has the same. */
@@ -434,6 +442,12 @@ const LOOKUPS = sql('UPDATE sessions SET lookups = lookups + $candidates WHERE i
 const ACCESS = sql(
   `INSERT INTO session_grants (session, temporary_grant, since_ms)
    VALUES ($session, $grant, $nowMs) ON CONFLICT DO NOTHING`,
+);
+/** Of a recording, which may be older than what is known of the grant. */
+const ACCESS_AGAIN = sql(
+  `INSERT INTO session_grants (session, temporary_grant, since_ms)
+   SELECT CAST($session AS TEXT), id, CAST($timeMs AS BIGINT) FROM temporary_grants
+   WHERE id = $grant ON CONFLICT DO NOTHING`,
 );
 const GRANTS = sql(
   'SELECT temporary_grant FROM session_grants WHERE session = $session ORDER BY since_ms',

@@ -1,8 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
+import { createLog } from '../../../src/gateway/base/log.ts';
+import { AuditEvents, type EventSteps } from '../../../src/gateway/events/audit-events.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import {
@@ -38,7 +41,7 @@ let index: SessionIndex;
 let now: number;
 let faults: unknown[];
 
-async function open(): Promise<void> {
+async function open(events: EventSteps = NO_EVENTS): Promise<void> {
   store = await stores.open();
   index = new SessionIndex(
     store,
@@ -46,7 +49,7 @@ async function open(): Promise<void> {
     () => now,
     (error) => faults.push(error),
     (kind) => kind === 'ssh',
-    NO_EVENTS,
+    events,
   );
 }
 
@@ -152,6 +155,41 @@ describe.each(DRIVERS)('in %s', (driver) => {
       ]);
     }
     expect(await index.live()).toEqual([ID]);
+  });
+
+  test('refusals that a process which died had not told are told from the recording, once', async () => {
+    await using events = await AuditEvents.open({
+      store,
+      gateway: 'gw',
+      owner: { id: 'node', term: 1 },
+      keep: { days: 90, events: 1000 },
+      clock: () => now,
+      log: createLog({ stream: new PassThrough(), json: true }),
+    });
+    await open(events);
+    await start();
+    const refused = Array.from({ length: 30 }, (_, at) => decision(at + 1, 'refuse'));
+    // Two were written when it was killed; of the others it had told nobody.
+    for (const event of refused.slice(0, 2)) index.event(ID, event);
+    await index.flush();
+    await open(events);
+    const recorded = async function* () {
+      for (const event of refused) yield { event, timeMs: now };
+    };
+    for (const _ of ['a crash', 'a crash while it was told']) {
+      await index.rebuild(ID, recorded());
+      const told = (
+        await rows(
+          "SELECT event FROM audit_events WHERE type = 'statement.refused' ORDER BY number",
+        )
+      ).map(({ event }) => JSON.parse(String(event)));
+      // So many at once are told one by one, and the rest is one event.
+      expect(told.map(({ statement, count: many }) => statement ?? `${many} more`)).toEqual([
+        ...Array.from({ length: 22 }, (_, at) => at + 1),
+        '8 more',
+      ]);
+      expect(told[2]).toMatchObject({ session: ID, code: 'HOOP_DENIED', stream: 1 });
+    }
   });
 
   test('a session, its statements and its end come back as a summary', async () => {
