@@ -43,6 +43,11 @@ export class NodeStore {
     this.#store = store;
   }
 
+  /** Whether it is a database, which other gateways may use too. */
+  get isShared(): boolean {
+    return this.#store.isShared;
+  }
+
   /**
    * The next term of a node: the one before it is over with that, whoever still runs in it.
    * @param place where the data directory is, which the caller has to itself: a lease that was taken

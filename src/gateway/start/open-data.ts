@@ -20,7 +20,12 @@ import { StoreWatch } from '../store/store-watch.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { lockDataDirectory, openDataDirectory } from './data-directory.ts';
 import { openGatewaySecrets } from './gateway-secrets.ts';
-import { openStore } from './open-store.ts';
+import {
+  openStore,
+  rememberDatabase,
+  requireNoDatabase,
+  requireSameDatabase,
+} from './open-store.ts';
 
 /** What every stage is given. */
 export interface Opening {
@@ -43,6 +48,9 @@ export async function openData(
 ) {
   const directory = await openDataDirectory(config);
   opened.use(lockDataDirectory(directory.path));
+  if (injected === undefined && config.store.postgres === undefined) {
+    requireNoDatabase(directory.path);
+  }
   const found: Store =
     injected ??
     opened.use(await openStore({ config: config.store, index: directory.index, env, log }));
@@ -117,7 +125,11 @@ async function openNode(
   directory: string,
 ): Promise<NodeLease> {
   const id = openNodeId(directory);
-  return NodeLease.begin({ ...options, id, place: nodePlace(directory) });
+  const { nodes } = options;
+  if (nodes.isShared) await requireSameDatabase(directory, nodes, id);
+  const lease = await NodeLease.begin({ ...options, id, place: nodePlace(directory) });
+  if (nodes.isShared) rememberDatabase(directory);
+  return lease;
 }
 
 export type GatewayData = Awaited<ReturnType<typeof openData>>;

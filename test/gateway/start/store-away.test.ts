@@ -43,18 +43,20 @@ async function backends(): Promise<number[]> {
 
 const happened = (name: string): boolean => bench.log.events.some(({ event }) => event === name);
 
-async function start(endSessionsAfterSeconds: number): Promise<void> {
+async function storeSection(endSessionsAfterSeconds: number, database = 'hoop'): Promise<string> {
   const file = join(tmpdir(), `hoop-store-password-${process.pid}`);
   await writeFile(file, server.password, { mode: 0o600 });
-  bench = await startGatewayBench({
-    config: `store:
-  url: postgres://${server.host}:${server.port}/hoop
+  return `store:
+  url: postgres://${server.host}:${server.port}/${database}
   user: ${server.user}
   password: { file: "${file}" }
   tls: { mode: disable }
   endSessionsAfterSeconds: ${endSessionsAfterSeconds}
-`,
-  });
+`;
+}
+
+async function start(endSessionsAfterSeconds: number): Promise<void> {
+  bench = await startGatewayBench({ config: await storeSection(endSessionsAfterSeconds) });
 }
 
 beforeEach(async () => {
@@ -125,4 +127,21 @@ test('a look at logins that fails ends nobody, and a block that cannot be writte
   // With it the logins end: else they would be there again when the block is lifted.
   const live = "SELECT id FROM refresh_families WHERE sub = 'engineer' AND revoked = 0";
   await expect.poll(() => ask(live), { timeout: 60_000 }).toEqual([]);
+});
+
+test('is not changed for another one in silence: who is blocked would be let in again', async () => {
+  const options = { config: await storeSection(3600) };
+  bench = await startGatewayBench(options);
+  options.config = '';
+  await expect(bench.restart()).rejects.toMatchObject({
+    code: 'HOOP_CONFIG',
+    message: 'the gateway has kept its state in another database until now',
+  });
+  await ask('CREATE DATABASE other TEMPLATE template0', 'postgres');
+  options.config = await storeSection(3600, 'other');
+  await expect(bench.restart()).rejects.toMatchObject({ code: 'HOOP_CONFIG' });
+  // Nothing was made that stands in the way back.
+  options.config = await storeSection(3600);
+  await bench.restart();
+  await TestSession.open(bench, 'engineer').then((session) => session.close());
 });
