@@ -172,7 +172,7 @@ describe('policy check refuses', () => {
     [
       'what the policy cannot express',
       agent('name: x\ntargets: { names: [prod] }\nrisk: high\n'),
-      'agents/x.yaml:3:1: unknown key "risk"; expected one of name, description, match, identities, who, targets, rules, masks, detectors, limits, requireReason, inference, terminal, statements',
+      'agents/x.yaml:3:1: unknown key "risk"; expected one of name, description, match, identities, who, targets, rules, masks, detectors, detect, limits, requireReason, inference, terminal, statements',
     ],
     [
       'anything beside rules',
