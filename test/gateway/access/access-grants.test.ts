@@ -4,7 +4,7 @@ import {
   AccessGrants,
   accessEndText,
 } from '../../../src/gateway/access/access-grants.ts';
-import type { Store } from '../../../src/gateway/store/store.ts';
+import type { Store, Work } from '../../../src/gateway/store/store.ts';
 import { requirePolicy } from '../../policy/with-connectors.ts';
 import { collectLog } from '../collect-log.ts';
 import { NO_EVENTS } from '../no-events.ts';
@@ -193,7 +193,10 @@ describe.each(DRIVERS)('in %s', (driver) => {
 function flaky(store: Store): Store & { isBroken: boolean } {
   const broken = {
     ...{ all: store.all.bind(store), get: store.get.bind(store) },
-    ...{ transaction: store.transaction.bind(store) },
+    async transaction<T>(work: () => Work<T>) {
+      if (broken.isBroken) throw new Error('it is broken');
+      return store.transaction(work);
+    },
     checkWritable: store.checkWritable.bind(store),
     isBroken: false,
     isShared: store.isShared,
