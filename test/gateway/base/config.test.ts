@@ -35,6 +35,7 @@ test('a minimal configuration gets defaults, and paths relative to its file', ()
     credentials: {},
     store: { postgres: undefined, endSessionsAfterSeconds: 60 },
     recording: { uploadWithinSeconds: 86_400, minFreePercent: 10 },
+    events: { days: 90, events: 1_000_000 },
     limits: { messageMiB: 64 },
   });
 });
