@@ -14,7 +14,7 @@ For auditors and approvers. docs/events.md says what each type has, and what no 
 Examples:
   hoop gateway events --since 1d --type 'login.*'
   hoop gateway events --user devin@example.com --type statement.refused
-  hoop gateway events --follow --json --since "$(cat cursor)"  # goes on from there`;
+  hoop gateway events --follow --json --since "$(cat cursor)"   # goes on`;
 
 interface StartOptions {
   readonly config: string;
