@@ -60,7 +60,7 @@ interface Waiting {
 const FLUSH_AFTER_MS = 100;
 /** Of what the store did not take. */
 const RETRY_AFTER_MS = 1000;
-/** That could not be written yet. More than that, and the oldest is lost, which the log says. */
+/** That could not be written yet. What comes beyond that is counted. */
 const MAX_WAITING = 2000;
 const DAY_MS = 86_400_000;
 /** So many at once are removed before others have their turn. */
@@ -73,7 +73,6 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
   readonly #limit: EventLimit<NewEvent>;
   readonly #listeners = new Set<() => void>();
   #waiting: Waiting[] = [];
-  #lost = 0;
   /** The last that was written was not. */
   #isFailing = false;
   #isStarted = false;
@@ -122,10 +121,6 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
   /** Of what has no transaction, and waits for none. */
   tell(event: NewEvent): void {
     this.#waiting.push({ event, timeMs: this.#options.clock() });
-    if (this.#waiting.length > MAX_WAITING) {
-      this.#waiting.shift();
-      this.#lost += 1;
-    }
     this.#flushSoon();
   }
 
@@ -135,8 +130,9 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
    * @param kind what is counted together
    */
   tellLimited(scope: string, kind: string, event: NewEvent): void {
-    if (this.#limit.take(scope, kind, event)) this.tell(event);
-    else this.#flushSoon();
+    if (this.#waiting.length >= MAX_WAITING) this.#limit.count(scope, kind, event);
+    else if (this.#limit.take(scope, kind, event)) this.tell(event);
+    this.#flushSoon();
   }
 
   /** Writes what waits, and what was counted if its time has come. @throws what the store says */
@@ -213,22 +209,14 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
   }
 
   async #writeWaiting(): Promise<void> {
-    for (const counted of this.#limit.due()) this.#tellCounted(counted);
-    const events = this.#waiting;
+    // What was counted waits as a count for a store that is away.
+    if (!this.#isFailing) for (const counted of this.#limit.due()) this.#tellCounted(counted);
+    const events = [...this.#waiting];
     if (events.length === 0) return;
-    this.#waiting = [];
-    try {
-      await this.#options.store.transaction(() => this.#add(events));
-    } catch (error) {
-      // The next flush tries again; what came meanwhile is behind it.
-      this.#waiting = [...events, ...this.#waiting].slice(-MAX_WAITING);
-      throw error;
-    }
+    await this.#options.store.transaction(() => this.#add(events));
+    // If that failed, the next flush tries again; what came meanwhile is behind it.
+    this.#waiting = this.#waiting.slice(events.length);
     this.#isFailing = false;
-    if (this.#lost > 0) {
-      this.#options.log.error('events.lost', { events: this.#lost });
-      this.#lost = 0;
-    }
   }
 
   #tellCounted(counted: Counted<NewEvent>): void {

@@ -17,6 +17,7 @@ const OTHERS = '';
 /** One event for many. */
 export interface Counted<E> {
   readonly scope: string;
+  readonly kind: string;
   /** The first of them. */
   readonly event: E;
   readonly count: number;
@@ -28,8 +29,10 @@ export interface Counted<E> {
 interface Scope<E> {
   tokens: number;
   refilledMs: number;
-  readonly counts: Map<string, { readonly event: E; count: number; readonly sinceMs: number }>;
+  readonly counts: Map<string, Sum<E>>;
 }
+
+type Sum<E> = Pick<Counted<E>, 'event' | 'count' | 'sinceMs'>;
 
 export class EventLimit<E> {
   readonly everyMs = EVERY_MS;
@@ -56,11 +59,21 @@ export class EventLimit<E> {
       one.tokens -= 1;
       return true;
     }
-    const key = one.counts.has(kind) || one.counts.size < MAX_KINDS ? kind : OTHERS;
-    const counted = one.counts.get(key);
-    if (counted === undefined) one.counts.set(key, { event, count: 1, sinceMs: nowMs });
-    else counted.count += 1;
+    add(one, kind, { event, count: 1, sinceMs: nowMs });
     return false;
+  }
+
+  /** One that is told with others, however few they are. */
+  count(scope: string, kind: string, event: E): void {
+    const nowMs = this.#clock();
+    add(this.#scope(scope, nowMs), kind, { event, count: 1, sinceMs: nowMs });
+  }
+
+  /** What `due` or `rest` gave and could not be told. */
+  putBack(counted: readonly Counted<E>[]): void {
+    for (const { scope, kind, event, count, sinceMs } of counted) {
+      add(this.#scope(scope, this.#clock()), kind, { event, count, sinceMs });
+    }
   }
 
   /** What was counted, if it is time to tell it. */
@@ -78,7 +91,7 @@ export class EventLimit<E> {
     for (const [name, { counts }] of this.#scopes) {
       if (scope !== undefined && name !== scope) continue;
       for (const [kind, counted] of counts) {
-        told.push({ scope: name, ...counted, isMixed: kind === OTHERS });
+        told.push({ scope: name, kind, ...counted, isMixed: kind === OTHERS });
       }
       counts.clear();
     }
@@ -111,4 +124,11 @@ export class EventLimit<E> {
       if (scope.counts.size === 0 && scope.tokens >= BURST) this.#scopes.delete(name);
     }
   }
+}
+
+function add<E>({ counts }: Scope<E>, kind: string, added: Sum<E>): void {
+  const key = counts.has(kind) || counts.size < MAX_KINDS ? kind : OTHERS;
+  const sum = counts.get(key);
+  const first = sum === undefined || added.sinceMs < sum.sinceMs ? added : sum;
+  counts.set(key, { ...first, count: added.count + (sum?.count ?? 0) });
 }

@@ -71,6 +71,11 @@ export class RefusalLimit {
     return this.#limit.due();
   }
 
+  /** What `due` or `rest` gave and could not be told. */
+  putBack(counted: readonly Counted<Decision>[]): void {
+    this.#limit.putBack(counted);
+  }
+
   /** The session is over. */
   rest(session: string): readonly Counted<Decision>[] {
     return this.#limit.rest(session);

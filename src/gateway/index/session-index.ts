@@ -197,7 +197,12 @@ export class SessionIndex {
   async #writeEnds(): Promise<void> {
     for (const [id, end] of this.#unwritten) {
       const counted = this.#statementIndex.countedOf(id);
-      await this.#store.transaction(() => this.#end(id, end, counted));
+      await this.#store
+        .transaction(() => this.#end(id, end, counted))
+        .catch((error: unknown) => {
+          this.#statementIndex.putBackCounted(counted);
+          throw error;
+        });
       this.#unwritten.delete(id);
     }
   }

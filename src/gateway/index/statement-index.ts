@@ -142,6 +142,11 @@ export class StatementIndex {
     return this.#refusals.rest(session);
   }
 
+  /** What `countedOf` gave and could not be told. */
+  putBackCounted(counted: readonly Counted<Decision>[]): void {
+    this.#refusals.putBack(counted);
+  }
+
   /** Writes what is pending. @throws what the store says. */
   async flush(): Promise<void> {
     this.#stopTimers();
@@ -181,7 +186,12 @@ export class StatementIndex {
   async #writeCounted(): Promise<void> {
     const due = this.#refusals.due();
     if (due.length > 0) {
-      await this.#store.transaction(() => this.#tellCounted(due));
+      await this.#store
+        .transaction(() => this.#tellCounted(due))
+        .catch((error: unknown) => {
+          if (isStoreFault(error)) this.#refusals.putBack(due);
+          throw error;
+        });
     } else if (this.#refusals.isCounting) {
       this.#timer ??= setTimeout(() => this.#flushGuarded(), this.#refusals.everyMs);
     }
@@ -450,7 +460,7 @@ export class StatementIndex {
         // The recordings hold the same; readiness tells the operator that the index cannot write.
         if (!this.#isFailing) this.#onFault(error);
         this.#isFailing = isStoreFault(error);
-        if (this.#pending.length === 0) return;
+        if (this.#pending.length === 0 && !this.#refusals.isCounting) return;
         this.#timer ??= setTimeout(() => this.#flushGuarded(), RETRY_AFTER_MS).unref();
       },
     );

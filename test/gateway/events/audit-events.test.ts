@@ -338,3 +338,23 @@ test('while the store is away they wait, which the log says once', async () => {
     vi.useRealTimers();
   }
 });
+
+test('what comes while too many wait for the store is counted, and the count is told', async () => {
+  await using own = await storesOf('sqlite');
+  const away = awayStore(await own.open());
+  await using waiting = await openEvents(away);
+  away.isAway = true;
+  for (let one = 0; one < 2500; one += 1) {
+    waiting.tellLimited(`login ${one % 500}`, 'x', {
+      type: 'login.refused',
+      code: 'HOOP_TOKEN_EXPIRED',
+    });
+    if (one % 1000 === 0) await waiting.flush().catch(() => undefined);
+  }
+  away.isAway = false;
+  await waiting.flush();
+  nowMs += 60_000;
+  await waiting.flush();
+  const { events: told } = await readOn(away, undefined, 1000);
+  expect(told.reduce((sum, { count = 1 }) => sum + Number(count), 0)).toBe(2500);
+});

@@ -18,7 +18,7 @@ test('twenty at once are told, the others are counted, and none is in both', () 
   expect(limit.isCounting).toBe(true);
   const [counted, ...others] = limit.due();
   expect(counted).toEqual({
-    ...{ scope: 'a', event: 20, count: 9980, sinceMs: START_MS, isMixed: false },
+    ...{ scope: 'a', kind: 'x', event: 20, count: 9980, sinceMs: START_MS, isMixed: false },
   });
   expect(others).toEqual([]);
   expect(limit.isCounting).toBe(false);

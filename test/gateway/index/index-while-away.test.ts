@@ -1,10 +1,12 @@
 /** Rows of statements are written behind the statements: what the store does not take waits for it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { HoopError } from '../../../src/errors.ts';
+import { AuditEvents } from '../../../src/gateway/events/audit-events.ts';
+import { readEvents } from '../../../src/gateway/events/read-events.ts';
 import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { integer, sql } from '../../../src/gateway/store/store.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
-import { NO_EVENTS } from '../no-events.ts';
+import { collectLog } from '../collect-log.ts';
 import { type AwayStore, awayStore } from '../store/away-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
@@ -13,19 +15,20 @@ let stores: TestStores;
 let store: AwayStore;
 let index: SessionIndex;
 let faults: unknown[];
+let nowMs: number;
 
-function decision(statement: number): RecordingEvent {
+function decision(statement: number, effect: 'allow' | 'refuse' = 'allow'): RecordingEvent {
   return {
     type: 'decision',
     stream: 1,
     at: 10,
     statement,
-    effect: 'allow',
+    effect,
     verbs: ['select'],
     relations: ['public.customers'],
     columnsMasked: [],
     rules: [],
-    code: undefined,
+    code: effect === 'refuse' ? 'HOOP_DENIED' : undefined,
     message: undefined,
     policyCommit: 'c0ffee',
   };
@@ -56,18 +59,31 @@ async function written(): Promise<unknown[]> {
   return [row?.['n'], row?.['r'], session?.['n'], session?.['m']].map(integer);
 }
 
+/** As readers of events count them. */
+async function refusals(): Promise<number> {
+  const { events } = await readEvents(store, { type: 'statement.refused', limit: 100 });
+  return events.reduce((sum, { count = 1 }) => sum + Number(count), 0);
+}
+
 describe.each(DRIVERS)('the index in %s', (driver) => {
   beforeEach(async () => {
     stores = await storesOf(driver);
     store = awayStore(await stores.open());
     faults = [];
+    nowMs = 1;
+    const owner = { id: 'node', term: 1 };
+    const clock = () => nowMs;
+    const events = await AuditEvents.open({
+      ...{ store, gateway: 'gw', owner, clock, log: collectLog().log },
+      keep: { days: 90, events: 1000 },
+    });
     index = new SessionIndex(
       store,
-      { id: 'node', term: 1 },
-      () => 1,
+      owner,
+      clock,
       (error) => faults.push(error),
       () => false,
-      NO_EVENTS,
+      events,
     );
     await index.start({
       id: 's',
@@ -119,6 +135,29 @@ describe.each(DRIVERS)('the index in %s', (driver) => {
     store.isAway = false;
     await expect.poll(async () => (await written())[0], { timeout: 20_000 }).toBe(1);
     expect(faults).toHaveLength(1);
+  });
+
+  test('tells the refusals that it has counted when the store is back, each once', async () => {
+    for (let one = 1; one <= 30; one += 1) index.event('s', decision(one, 'refuse'));
+    await index.flush();
+    store.isAway = true;
+    nowMs += 60_000;
+    await expect(index.flush()).rejects.toMatchObject({ code: 'HOOP_STORE_UNAVAILABLE' });
+    store.isAway = false;
+    expect(await refusals()).toBe(20);
+    nowMs += 60_000;
+    await index.flush();
+    expect(await refusals()).toBe(30);
+    for (let one = 31; one <= 61; one += 1) index.event('s', decision(one, 'refuse'));
+    await index.flush();
+    store.isAway = true;
+    const end = { endedMs: nowMs, message: 'over', upBytes: 1, downBytes: 2 };
+    await expect(index.end('s', { ...end, reason: 'closed' })).rejects.toMatchObject({
+      code: 'HOOP_STORE_UNAVAILABLE',
+    });
+    store.isAway = false;
+    await index.flush();
+    expect(await refusals()).toBe(61);
   });
 
   test('says how many are lost when more wait than it keeps, the oldest first', async () => {
