@@ -1,5 +1,6 @@
 /** Bind and Execute: what runs must be what was checked, under the rules that hold now. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { placeholderInBytes } from '../../../policy/placeholders.ts';
 import { mayWriteBack, refusePlaceholder } from '../policy/evaluate-placeholders.ts';
 import type { SqlRefusal } from '../policy/types.ts';
@@ -12,7 +13,7 @@ import { type CountedRequest, keepBound, runnableStatement } from './approval-as
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
 import { copiesOut, needsReading } from './copy-out.ts';
 import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
-import { type Decider, refusedStatement, refusedVerdict } from './decide.ts';
+import { type Decided, type Decider, refusedStatement, refusedVerdict } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
 import { type Holds, policyChanged } from './holds.ts';
 import { demandsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
@@ -391,7 +392,8 @@ export class PortalSide {
         this.deny(this.#refusals.denial(at, decided, text));
         return undefined;
       default: {
-        const [known] = knownStatements({ state, decided, text, at, parameterTypes });
+        const told = isTold(statement, decided) ? { ...decided, first: statement.number } : decided;
+        const [known] = knownStatements({ state, decided: told, text, at, parameterTypes });
         return known;
       }
     }
@@ -428,6 +430,15 @@ export class PortalSide {
     // The target refuses it for certain, and skips what follows up to Sync.
     state.skipping = true;
   }
+}
+
+/** Whether what was decided again is what is on record of the statement: it is one statement, not two. */
+function isTold(
+  { allowed, grantGeneration }: KnownStatement,
+  decided: Decided & { type: 'allowed' | 'opaque' },
+): decided is Decided & { type: 'allowed' } {
+  if (decided.type !== 'allowed' || decided.grantGeneration !== grantGeneration) return false;
+  return isDeepStrictEqual(decided.statements, allowed === undefined ? [] : [allowed]);
 }
 
 /** What may have to wait for an approval is shown with its values; those of an array are counted. */

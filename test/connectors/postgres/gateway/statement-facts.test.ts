@@ -61,6 +61,8 @@ interface Case extends Expected {
   readonly under?: typeof grant;
   /** Statement that is looked at, from 1; default: the last. */
   readonly at?: number;
+  /** How many there are. */
+  readonly statements?: number;
 }
 
 const P = (columns: string) =>
@@ -261,6 +263,56 @@ const CASES: readonly Case[] = [
     clear: P('email'),
     used: P('id'),
     rows: 1,
+  },
+  // What it stands for is looked up each time that it runs: it is one statement all the same.
+  {
+    sql: [
+      [query('PREPARE p AS SELECT email FROM app.people WHERE id = $1')],
+      [parse('EXECUTE p (1)', 's'), sync],
+      [bind({ statement: 's' }), execute(), sync],
+      [bind({ statement: 's' }), execute(), sync],
+    ].map((one) => Buffer.concat(one)),
+    at: 2,
+    clear: P('email'),
+    used: P('id'),
+    rows: 2,
+    results: 2,
+    statements: 2,
+  },
+  {
+    sql: [
+      [query('PREPARE p AS SELECT email FROM app.people WHERE id = $1')],
+      [parse('EXECUTE p (1)', 's'), sync],
+      [bind({ statement: 's' }), execute(), sync],
+      [query('DEALLOCATE p')],
+      [query('PREPARE p AS SELECT email FROM app.people WHERE id < $1')],
+      [bind({ statement: 's' }), execute(), sync],
+      [query('DEALLOCATE p')],
+      [query('PREPARE p AS SELECT email FROM app.people WHERE name > $1::text')],
+      [bind({ statement: 's' }), execute(), sync],
+    ].map((one) => Buffer.concat(one)),
+    clear: P('email'),
+    used: P('name'),
+    rows: 8,
+    statements: 8,
+  },
+  {
+    sql: [
+      [query('BEGIN; DECLARE c CURSOR FOR SELECT email FROM app.people')],
+      [
+        parse('FETCH 2 FROM c', 's'),
+        bind({ statement: 's' }),
+        execute('', 1),
+        execute('', 1),
+        sync,
+      ],
+      [bind({ statement: 's' }), execute(), sync],
+    ].map((one) => Buffer.concat(one)),
+    at: 3,
+    clear: P('email'),
+    rows: 4,
+    results: 3,
+    statements: 3,
   },
   { sql: 'PREPARE p AS SELECT email FROM app.people', clear: '', rows: 0 },
   {
@@ -475,7 +527,7 @@ function answerOf(row: Row | undefined, expected: Expected): unknown {
   return isReturned ? answer : { ...answer, clear: '', masked: '' };
 }
 
-test.each(CASES)('$sql', async ({ sql, under, at, ...expected }) => {
+test.each(CASES)('$sql', async ({ sql, under, at, statements, ...expected }) => {
   const events = await eventsOf(
     typeof sql === 'string' ? [query(sql)] : sql.flat(),
     under ?? grant,
@@ -483,6 +535,7 @@ test.each(CASES)('$sql', async ({ sql, under, at, ...expected }) => {
   const [first, ...others] = await Promise.all(indexes.map((one) => indexed(one, events, false)));
   const again = await Promise.all(indexes.map((one) => indexed(one, events, true)));
   for (const rows of [...others, ...again]) expect(rows).toEqual(first);
+  if (statements !== undefined) expect(first).toHaveLength(statements);
   expect(answerOf(first?.at((at ?? 0) - 1), expected)).toEqual({
     ...{ clear: '', masked: '', used: '', written: '', asked: '', unknown: '', effect: 'allow' },
     ...expected,
