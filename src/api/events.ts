@@ -19,7 +19,7 @@ const Count = z.number().int().min(0);
 const Time = z.iso.datetime();
 
 /** Somebody who has logged in. Issuer and sub stay the same; the name is for people to read. */
-const Party = z.object({
+export const EventParty = z.object({
   kind: z.enum(['person', 'workload']).optional(),
   issuer: z.string(),
   sub: z.string(),
@@ -41,9 +41,9 @@ const COMMON = {
   node: z.string().optional(),
   term: Count.optional(),
   /** Whose login, session or request it is. */
-  who: Party.optional(),
+  who: EventParty.optional(),
   /** Who did it, where that is somebody else. */
-  by: Party.optional(),
+  by: EventParty.optional(),
   /** Address that the request came from. */
   from: z.string().optional(),
   target: Name.optional(),
@@ -75,8 +75,10 @@ const REFUSED_OPERATION = {
 export const EVENT_TYPES = {
   'gateway.started': { version: z.string() },
   'gateway.stopped': {},
+  /** What it had left behind was ended: its sessions, and requests that were of a connection. */
+  'node.taken_over': { taken: z.string(), sessions: Count, requests: Count },
   'policy.in_force': { signer: z.string() },
-  'policy.refused': { code: Code },
+  'policy.refused': { ...MANY, code: Code },
   login: LOGIN,
   'login.refused': { ...MANY, code: Code.optional() },
   'login.ended': { ...LOGIN, how: LoginEnd },
@@ -121,7 +123,7 @@ type OwnOf<T extends EventType> = keyof Shape<T> extends never
 export type AuditEvent = {
   [T in EventType]: Common & OwnOf<T> & { readonly type: T };
 }[EventType];
-export type EventParty = z.infer<typeof Party>;
+export type EventParty = z.infer<typeof EventParty>;
 
 function schemaOf<T extends EventType>(type: T) {
   return z.object({ ...COMMON, type: z.literal(type), ...EVENT_TYPES[type] });

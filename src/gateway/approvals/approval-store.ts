@@ -199,7 +199,8 @@ function recordsOf(rows: readonly Row[], votes: readonly Row[]): ApprovalRecord[
   return rows.map((row) => recordOf(row, byRequest.get(text(row['id'])) ?? []));
 }
 
-function recordOf(row: Row, votes: readonly Row[]): ApprovalRecord {
+/** @param row with `RECORD`, of a request */
+export function recordOf(row: Row, votes: readonly Row[]): ApprovalRecord {
   const optional = (name: string): number | undefined =>
     row[name] === null ? undefined : integer(row[name]);
   return {
@@ -278,7 +279,7 @@ function voteOf(row: Row): Vote {
   };
 }
 
-const RECORD = `id, node, kind, state, issuer, sub, name, subject, verified_email, login_key, agent, requested_for, target, reason, session, run,
+export const RECORD = `id, node, kind, state, issuer, sub, name, subject, verified_email, login_key, agent, requested_for, target, reason, session, run,
   dies_with_connection, needs, policy_commit, binding, created_ms, waits_until_ms, usable_seconds,
   usable_until_ms, ended_ms, outcome`;
 const OPEN = "state IN ('waiting', 'approved')";

@@ -537,4 +537,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX statement_classes_by_time
     ON statement_classes (class, time_ms, last_ms, session, clear);
   `,
+  `
+  -- Who asked for it, as events name them: JSON. NULL: written by the version before.
+  ALTER TABLE node_commands ADD COLUMN ended_by TEXT;
+  `,
 ];

@@ -26,6 +26,7 @@ import {
 } from '../store/store.ts';
 import type { Decision } from './pending-statement.ts';
 import { countedRefusals, SESSION_FACTS, sessionFacts } from './refusal-events.ts';
+import { ENDED_FACTS, sessionEnd } from './session-end.ts';
 import { StatementIndex } from './statement-index.ts';
 import { UntoldRefusals } from './untold-refusals.ts';
 
@@ -220,16 +221,10 @@ export class SessionIndex {
     if (row === undefined) return;
     const facts = sessionFacts(row);
     const hasStatements = !this.#doesActs(text(row['kind']));
-    yield* this.#events.add(...counted.map((one) => countedRefusals(facts, hasStatements, one)), {
-      type: 'session.end',
-      ...facts,
-      by,
-      reason,
-      ...{ upBytes, downBytes },
-      statements: integer(row['statements']),
-      denied: integer(row['denied']),
-      maskedValues: integer(row['masked_values']),
-    });
+    yield* this.#events.add(
+      ...counted.map((one) => countedRefusals(facts, hasStatements, one)),
+      sessionEnd(row, reason, by),
+    );
   }
 
   *#signed(sql: Sql, id: string, manifestSha256: string, signed: 'both' | 'gateway'): Work<void> {
@@ -409,7 +404,7 @@ const END = sql(
   `UPDATE sessions SET ended_ms = $endedMs, end_reason = $reason, end_message = $message,
      up_bytes = $upBytes, down_bytes = $downBytes, state = $state
    WHERE id = $id AND state = 'live' AND node = $node AND term <= $term
-   RETURNING ${SESSION_FACTS}, statements, denied, masked_values`,
+   RETURNING ${ENDED_FACTS}`,
 );
 const FORGET_STATEMENTS = sql(
   'DELETE FROM statements WHERE session = (SELECT number FROM sessions WHERE id = $id)',

@@ -1,12 +1,24 @@
 /** What a node asks another one to do with a session that it has: to end it. Asked twice is once. */
+import { EventParty } from '../../api/events.ts';
 import type { EndReason } from '../../recording/types.ts';
-import { all, change, type Store, sql, text, type Work } from '../store/store.ts';
+import {
+  all,
+  change,
+  nullable,
+  optionalText,
+  type Store,
+  sql,
+  text,
+  type Work,
+} from '../store/store.ts';
 import { tellNodes } from './node-changes.ts';
 
 export interface EndCommand {
   readonly session: string;
   readonly reason: EndReason;
   readonly message: string;
+  /** undefined: written by a node of the version before */
+  readonly by?: EventParty | undefined;
 }
 
 /** A session lives no longer; what nobody took by then, its node has not lived to take. */
@@ -25,11 +37,12 @@ export class NodeCommands {
   }
 
   /** @param node id of whose it is */
-  async end(node: string, { session, reason, message }: EndCommand): Promise<void> {
+  async end(node: string, { session, reason, message, by }: EndCommand): Promise<void> {
     const nowMs = this.#clock();
+    const endedBy = nullable(by && JSON.stringify(by));
     await this.#store.transaction(function* () {
       yield* change(FORGET, { beforeMs: nowMs - KEEP_MS });
-      yield* change(ADD, { session, node, reason, message, nowMs });
+      yield* change(ADD, { session, node, reason, message, endedBy, nowMs });
       yield* tellNodes('commands');
     });
   }
@@ -43,6 +56,7 @@ export class NodeCommands {
         // Written by `end`.
         reason: text(row['end_reason']) as EndReason,
         message: text(row['end_message']),
+        by: partyOf(optionalText(row['ended_by'])),
       }));
     });
     for (const command of commands) {
@@ -52,9 +66,13 @@ export class NodeCommands {
   }
 }
 
+function partyOf(json: string | undefined): EventParty | undefined {
+  return json === undefined ? undefined : EventParty.parse(JSON.parse(json));
+}
+
 const ADD = sql(
-  `INSERT INTO node_commands (session, node, end_reason, end_message, created_ms)
-   VALUES ($session, $node, $reason, $message, $nowMs) ON CONFLICT (session) DO NOTHING`,
+  `INSERT INTO node_commands (session, node, end_reason, end_message, ended_by, created_ms)
+   VALUES ($session, $node, $reason, $message, $endedBy, $nowMs) ON CONFLICT (session) DO NOTHING`,
 );
 const MINE = sql('SELECT * FROM node_commands WHERE node = $node ORDER BY created_ms');
 const DONE = sql('DELETE FROM node_commands WHERE session = $session');

@@ -2,6 +2,11 @@
  * Nodes in the store: one row for each data directory that has ever served from it. A lease is a time
  * by the store's clock, which all nodes share.
  */
+
+import { RECORD, recordOf } from '../approvals/approval-store.ts';
+import { requestFacts } from '../approvals/request-facts.ts';
+import type { EventSteps, NewEvent } from '../events/audit-events.ts';
+import { ENDED_FACTS, sessionEnd } from '../index/session-end.ts';
 import {
   all,
   change,
@@ -100,18 +105,25 @@ export class NodeStore {
    * Ends what a node has left behind that will not come back: its live sessions and what it held. If it
    * does come back, it begins another term, and its recordings are there again.
    * @param by id of the node that does it; requests that outlive a connection are its from then on
+   * @param events tells of each that ends
    * @returns undefined: there is no such node; its row, where it lives or was taken over before
    */
-  takeOver(id: string, by: string): Promise<NodeRow | TakenOver | undefined> {
+  takeOver(id: string, by: string, events: EventSteps): Promise<NodeRow | TakenOver | undefined> {
     return this.#store.transaction(function* (): Work<NodeRow | TakenOver | undefined> {
       const row = nodeRow(yield* get(FIND_LOCKED, { id }));
       if (row === undefined || row.state === 'taken over') return row;
       if (row.state === 'live' && row.leaseLeftMs > 0) return row;
       yield* change(TAKE_OVER, { id, term: row.term + 1, by });
       const sessions = yield* all(END_SESSIONS, { id });
-      const requests = yield* change(WITHDRAW, { id });
+      const withdrawn = yield* all(WITHDRAW, { id });
       yield* change(MOVE_REQUESTS, { id, by });
-      return { type: 'taken over', term: row.term + 1, sessions: sessions.length, requests };
+      const counts = { sessions: sessions.length, requests: withdrawn.length };
+      yield* events.add(
+        { type: 'node.taken_over', taken: id, ...counts },
+        ...withdrawn.map((request) => withdrawnEvent(request)),
+        ...sessions.map((session) => sessionEnd(session, 'gateway_crash')),
+      );
+      return { type: 'taken over', term: row.term + 1, ...counts };
     });
   }
 }
@@ -159,16 +171,21 @@ const TAKE_OVER = sql(
 const END_SESSIONS = timed(
   `UPDATE sessions SET state = 'ended', ended_ms = {now}, end_reason = 'gateway_crash', term = term + 1,
      end_message = 'the node that had the session was taken over'
-   WHERE node = $id AND state = 'live' RETURNING id`,
+   WHERE node = $id AND state = 'live' RETURNING ${ENDED_FACTS}`,
 );
 const WITHDRAW = timed(
   `UPDATE approvals SET state = 'withdrawn', ended_ms = {now},
      outcome = 'the node that held it was taken over'
-   WHERE node = $id AND dies_with_connection = 1 AND state IN ('waiting', 'approved')`,
+   WHERE node = $id AND dies_with_connection = 1 AND state IN ('waiting', 'approved')
+   RETURNING ${RECORD}`,
 );
 const MOVE_REQUESTS = sql(
   `UPDATE approvals SET node = $by WHERE node = $id AND state IN ('waiting', 'approved')`,
 );
+
+function withdrawnEvent(row: Row): NewEvent {
+  return { type: 'approval.state', ...requestFacts(recordOf(row, [])), state: 'withdrawn' };
+}
 
 function nodeRow(row: Row | undefined): NodeRow | undefined {
   return row && requireRow(row);

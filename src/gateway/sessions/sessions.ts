@@ -1,5 +1,6 @@
 /** Makes sessions, finds them, and ends them when something outside of them says so. */
 
+import type { EventParty } from '../../api/events.ts';
 import { API_VERSION } from '../../api/http.ts';
 import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/sessions.ts';
 import { type ErrorCode, HoopError } from '../../errors.ts';
@@ -177,10 +178,9 @@ export class Sessions {
     const endReason = isOwner ? 'closed' : 'revoked';
     const endMessage = `the hoop session was ended by ${by}${why}`;
     // First the session: that its login has ended would be its reason otherwise.
-    const command = { session: id, reason: endReason, message: endMessage } as const;
-    const ended =
-      session?.end(endReason, endMessage, eventParty(who.principal)) ??
-      this.#endElsewhere(found, command);
+    const party = eventParty(who.principal);
+    const command = { session: id, reason: endReason, message: endMessage, by: party } as const;
+    const ended = session?.end(endReason, endMessage, party) ?? this.#endElsewhere(found, command);
     // Whoever waits for it does so further down.
     ended.catch(() => undefined);
     const isRun = found.summary.run !== undefined && who.run === undefined;
@@ -268,9 +268,9 @@ export class Sessions {
   }
 
   /** Somebody has ended it at another node. */
-  endAsked({ session: id, reason, message }: EndCommand): void {
+  endAsked({ session: id, reason, message, by }: EndCommand): void {
     const session = this.#live.get(id);
-    if (session !== undefined) this.#endLater(session, reason, message);
+    if (session !== undefined) this.#endLater(session, reason, message, by);
   }
 
   /** Nothing can be decided, nor be said of who is logged in, and that has been so for too long. */
@@ -434,13 +434,18 @@ export class Sessions {
     }
   }
 
-  #endLater(session: LiveSession, reason: EndReason, message: string): void {
-    void this.#end(session, reason, message);
+  #endLater(session: LiveSession, reason: EndReason, message: string, by?: EventParty): void {
+    void this.#end(session, reason, message, by);
   }
 
   /** Never rejects. */
-  async #end(session: LiveSession, reason: EndReason, message: string): Promise<void> {
-    await session.end(reason, message).catch((error: unknown) => {
+  async #end(
+    session: LiveSession,
+    reason: EndReason,
+    message: string,
+    by?: EventParty,
+  ): Promise<void> {
+    await session.end(reason, message, by).catch((error: unknown) => {
       this.#options.log.error('session.end_failed', { session: session.id, ...errorFields(error) });
     });
   }

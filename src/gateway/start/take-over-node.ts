@@ -1,10 +1,12 @@
 /** Nodes of a store, for whoever runs its gateways: which there are, and the end of one that is gone. */
 import type { Writable } from 'node:stream';
 import { HoopError } from '../../errors.ts';
-import { readGatewayConfig } from '../base/config.ts';
-import { createLog } from '../base/log.ts';
+import { type GatewayConfig, readGatewayConfig } from '../base/config.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { AuditEvents } from '../events/audit-events.ts';
 import { openNodeId } from '../nodes/node-id.ts';
 import { type NodeRow, NodeStore, type TakenOver } from '../nodes/node-store.ts';
+import type { Store } from '../store/store.ts';
 import { openDataDirectory } from './data-directory.ts';
 import { openStore } from './open-store.ts';
 
@@ -29,8 +31,9 @@ export function listNodes(options: NodesOptions): Promise<readonly KnownNode[]> 
 
 /** @throws HOOP_USAGE: there is no such node, it lives, or was taken over; as `listNodes` */
 export function takeOverNode(node: string, options: NodesOptions): Promise<TakenOver> {
-  return withNodes(options, async (nodes, own) => {
-    const taken = await nodes.takeOver(node, own);
+  return withNodes(options, async (nodes, own, opened) => {
+    await using events = await eventsOf(own, (await nodes.find(own))?.term ?? 0, opened);
+    const taken = await nodes.takeOver(node, own, events);
     if (taken === undefined) {
       throw new HoopError('HOOP_USAGE', `the store knows no node "${node}"`, {
         hint: '`hoop gateway nodes --config FILE` lists them.',
@@ -56,9 +59,20 @@ export function takeOverNode(node: string, options: NodesOptions): Promise<Taken
   });
 }
 
+interface Opened {
+  readonly config: GatewayConfig;
+  readonly store: Store;
+  readonly log: Log;
+}
+
+function eventsOf(id: string, term: number, { config, store, log }: Opened): Promise<AuditEvents> {
+  const { name: gateway, events: keep } = config;
+  return AuditEvents.open({ store, gateway, owner: { id, term }, keep, clock: Date.now, log });
+}
+
 async function withNodes<T>(
   { configFile, env, logTo }: NodesOptions,
-  use: (nodes: NodeStore, own: string) => Promise<T>,
+  use: (nodes: NodeStore, own: string, opened: Opened) => Promise<T>,
 ): Promise<T> {
   const config = await readGatewayConfig(configFile);
   if (config.store.postgres === undefined) {
@@ -75,5 +89,5 @@ async function withNodes<T>(
     log,
   });
   // Awaited here: the store is closed behind it.
-  return await use(new NodeStore(store), openNodeId(directory.path));
+  return await use(new NodeStore(store), openNodeId(directory.path), { config, store, log });
 }

@@ -381,4 +381,6 @@ export const POSTGRES_MIGRATIONS: readonly Migration[] = [
   { sql: collated(FILES) },
   { sql: collated(EVENTS) },
   { sql: collated(TIMES_OF_CLASSES) },
+  // As in index-schema.ts.
+  { sql: collated('ALTER TABLE node_commands ADD COLUMN ended_by TEXT') },
 ];

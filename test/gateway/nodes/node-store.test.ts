@@ -1,9 +1,16 @@
 /** Nodes on one store, on each driver: terms, leases, who may take over, what they hear of each other. */
+import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ApprovalRecord } from '../../../src/gateway/approvals/approval-record.ts';
+import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
+import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { AuditEvents } from '../../../src/gateway/events/audit-events.ts';
+import { readEvents } from '../../../src/gateway/events/read-events.ts';
 import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { NodeLease } from '../../../src/gateway/nodes/node-lease.ts';
 import { LEASE_MS, NodeStore } from '../../../src/gateway/nodes/node-store.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
+import { Secret } from '../../../src/secret.ts';
 import { waitFor } from '../../wait-for.ts';
 import { collectLog } from '../collect-log.ts';
 import { NO_EVENTS } from '../no-events.ts';
@@ -76,19 +83,19 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     await using lease = await begin();
     await using _ = await begin(B, 'there:1:2', elsewhere);
     await lease.require();
-    expect(await nodes.takeOver(A, B)).toMatchObject({ state: 'live' });
+    expect(await nodes.takeOver(A, B, NO_EVENTS)).toMatchObject({ state: 'live' });
     await store.change(RUN_OUT, { id: A });
     // Its lease has run out, and nobody has taken it over: it goes on.
     expect(await nodes.renew(lease.owner)).toBe(true);
     await store.change(RUN_OUT, { id: A });
-    expect(await nodes.takeOver(A, B)).toMatchObject({ type: 'taken over', term: 2 });
+    expect(await nodes.takeOver(A, B, NO_EVENTS)).toMatchObject({ type: 'taken over', term: 2 });
     lease.url = 'https://a';
     await waitFor(() => expect(lease.lost.aborted).toBe(true));
     await expect(lease.require()).rejects.toMatchObject({ code: 'HOOP_NODE_LOST' });
     expect(await nodes.find(A)).toMatchObject({ state: 'taken over', takenBy: B });
     // Twice is once; a node that nobody knows is none.
-    expect(await nodes.takeOver(A, B)).toMatchObject({ state: 'taken over' });
-    expect(await nodes.takeOver('none', B)).toBeUndefined();
+    expect(await nodes.takeOver(A, B, NO_EVENTS)).toMatchObject({ state: 'taken over' });
+    expect(await nodes.takeOver('none', B, NO_EVENTS)).toBeUndefined();
     // And when it comes back it is another term.
     expect(await nodes.begin(A, HERE, '0')).toEqual({ type: 'begun', term: 3 });
   });
@@ -112,7 +119,22 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     await expect(indexB.claim('a1')).rejects.toMatchObject({ code: 'HOOP_OTHER_NODE' });
     await indexA.claim('a1');
     await store.change(RUN_OUT, { id: A });
-    expect(await nodes.takeOver(A, B)).toMatchObject({ sessions: 1 });
+    await using events = await AuditEvents.open({
+      ...{ store: elsewhere, gateway: 'gw', owner: b.owner, clock: Date.now },
+      ...{ keep: { days: 90, events: 1000 }, log: collectLog().log },
+    });
+    const requests = new ApprovalStore(store, new SealedJson(new Secret(randomBytes(32))));
+    await requests.run(function* () {
+      yield* requests.insert({ ...HELD, id: 'dies' }, {});
+      yield* requests.insert({ ...HELD, id: 'stays', diesWithConnection: false }, {});
+    });
+    expect(await nodes.takeOver(A, B, events)).toMatchObject({ sessions: 1, requests: 1 });
+    const who = { issuer: 'i', sub: 's', name: 'n' };
+    expect((await readEvents(store, { limit: 10 })).events).toMatchObject([
+      { type: 'node.taken_over', node: B, taken: A, sessions: 1, requests: 1 },
+      { type: 'approval.state', who, session: 'a1', request: 'dies', state: 'withdrawn' },
+      { type: 'session.end', who, session: 'a1', reason: 'gateway_crash' },
+    ]);
     await expect(indexA.claim('a1')).rejects.toMatchObject({ code: 'HOOP_OTHER_NODE' });
     const end = { endedMs: 5, message: 'late', upBytes: 0, downBytes: 0 };
     await indexA.end('a1', { ...end, reason: 'closed' });
@@ -132,6 +154,14 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     expect(left).toBeLessThanOrEqual(LEASE_MS);
   });
 });
+
+const HELD: ApprovalRecord = {
+  ...{ id: 'dies', node: A, kind: 'statement', state: 'waiting', target: 'prod-db' },
+  requester: { issuer: 'i', sub: 's', name: 'n' },
+  ...{ session: 'a1', reason: undefined, diesWithConnection: true, needs: [], votes: [] },
+  ...{ policyCommit: 'c0ffee', binding: 'b', createdMs: 1, waitsUntilMs: 2, usableSeconds: 3 },
+  ...{ usableUntilMs: undefined, endedMs: undefined, outcome: undefined },
+};
 
 function session(id: string): Parameters<SessionIndex['start']>[0] {
   return {

@@ -13,6 +13,7 @@ import { CONNECTORS } from '../../../src/connectors/registry.ts';
 import { SEARCH_WORKER } from '../../../src/connectors/search-worker-file.ts';
 import { completeLogin } from '../../../src/demo/complete-login.ts';
 import { parseGatewayConfig } from '../../../src/gateway/base/config.ts';
+import { readEvents } from '../../../src/gateway/events/read-events.ts';
 import { tellNodes } from '../../../src/gateway/nodes/node-changes.ts';
 import { type Gateway, startGateway } from '../../../src/gateway/start/start-gateway.ts';
 import { listNodes, takeOverNode } from '../../../src/gateway/start/take-over-node.ts';
@@ -136,6 +137,10 @@ test('a session of the one is ended at the other, with its login', async () => {
   const ended = dba.endSession(session.id, bench.signal, why);
   await session.finish();
   expect(await ended).toMatchObject({ endReason: 'revoked', logins: 1 });
+  const told = await readEvents(store, { type: 'session.end', session: session.id, limit: 10 });
+  expect(told.events).toMatchObject([
+    { reason: 'revoked', by: { name: expect.stringMatching(/dba/) } },
+  ]);
   expect(session.evidence.at(-1)).toMatchObject({
     type: 'closing',
     message: expect.stringMatching(/^the hoop session was ended by .+: INC-1$/),
@@ -203,6 +208,14 @@ test('a node that is taken over ends its sessions and opens none', async () => {
     return takeOverNode(node, by);
   });
   expect(taken.sessions).toBe(live?.['count']);
+  const { events } = await readEvents(store, { type: 'node.taken_over', limit: 10 });
+  expect(events).toMatchObject([
+    { gateway: expect.any(String), taken: node, sessions: taken.sessions },
+  ]);
+  const ends = await readEvents(store, { type: 'session.end', session: session.id, limit: 10 });
+  expect(ends.events).toMatchObject([
+    { reason: 'gateway_crash', who: { name: expect.any(String) } },
+  ]);
   await session.finish();
   expect(await store.get(SESSION, { id: session.id })).toMatchObject({
     state: 'ended',
