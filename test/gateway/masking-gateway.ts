@@ -7,9 +7,9 @@ import {
 } from '../../src/connectors/postgres/gateway/mask-bindings-file.ts';
 import { TargetCatalogs } from '../../src/connectors/postgres/gateway/target-catalogs.ts';
 import type { PostgresTarget } from '../../src/connectors/postgres/gateway/types.ts';
+import type { Catalog, MaskedName } from '../../src/connectors/postgres/policy/catalog-types.ts';
 import type { SqlParser } from '../../src/connectors/postgres/policy/parser.ts';
 import { createStatementPolicy } from '../../src/connectors/postgres/policy/statement-policy.ts';
-import type { Catalog, MaskedName } from '../../src/connectors/postgres/policy/types.ts';
 import { splitColumn } from '../../src/policy/patterns.ts';
 import { grantOf } from '../connectors/postgres/policy/grant-fixture.ts';
 import { collectLog } from './collect-log.ts';

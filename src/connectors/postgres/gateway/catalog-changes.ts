@@ -1,5 +1,5 @@
 /** From what has changed in the system catalogs to rows: only what belongs to it is read again. */
-import type { ChangeScope } from '../policy/types.ts';
+import type { ChangeScope } from '../policy/analysis-types.ts';
 import { type Changes, changesSql, compareMarks, keysSql, withoutRows } from './catalog-marks.ts';
 import { dependentsSql, type OwnedSection, sectionSql } from './catalog-queries.ts';
 import { number, type Row } from './catalog-rows.ts';

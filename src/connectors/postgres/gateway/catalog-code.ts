@@ -1,6 +1,7 @@
 /** Code that is not built in and that reading or changing a relation runs. */
+
+import type { CatalogFunction, CatalogRelation, RowChange } from '../policy/catalog-types.ts';
 import { isHarmlessExtension } from '../policy/functions-table.ts';
-import type { CatalogFunction, CatalogRelation, RowChange } from '../policy/types.ts';
 import { catalogForeignKey, RULE_EVENTS } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
 import { flag, number, text } from './catalog-rows.ts';

@@ -4,7 +4,7 @@ import type {
   CatalogForeignKey,
   CatalogRule,
   RowChange,
-} from '../policy/types.ts';
+} from '../policy/catalog-types.ts';
 import { number, oids, type Row, text } from './catalog-rows.ts';
 import type { RelationTexts } from './catalog-view.ts';
 

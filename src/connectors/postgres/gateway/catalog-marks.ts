@@ -10,7 +10,7 @@
  * That is one scan of each catalog, without an index, but of small rows; what is read again
  * afterwards is only what belongs to the objects found.
  */
-import type { ChangeScope } from '../policy/types.ts';
+import type { ChangeScope } from '../policy/analysis-types.ts';
 import { BucketMap } from './bucket-map.ts';
 import { inLots } from './catalog-lots.ts';
 import type { OwnedSection, WholeSection } from './catalog-queries.ts';

@@ -4,7 +4,7 @@
  * operators too. Definitions of views come back with names qualified as the search_path of the
  * connection demands: the gateway's own has an empty one.
  */
-import type { CatalogComparison } from '../policy/types.ts';
+import type { CatalogComparison } from '../policy/catalog-types.ts';
 
 /** OIDs below belong to objects that initdb made (FirstNormalObjectId). */
 export const USER = 16_384;

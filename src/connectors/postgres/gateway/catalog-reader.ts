@@ -2,7 +2,8 @@
  * Reads the target's catalog on the gateway's own connection, notices when it changes, and reads
  * again what has changed.
  */
-import type { Catalog, ChangeScope, MaskBinding, MaskText } from '../policy/types.ts';
+import type { ChangeScope } from '../policy/analysis-types.ts';
+import type { Catalog, MaskBinding, MaskText } from '../policy/catalog-types.ts';
 import { BucketMap } from './bucket-map.ts';
 import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
 import { firstMarks, MARKS_SQL, type Marks, widerScope } from './catalog-marks.ts';

@@ -3,7 +3,6 @@
  * they are asked for: a catalog is made anew after each change, and most of it is never looked at.
  */
 import { createHash } from 'node:crypto';
-import { isHarmlessExtension } from '../policy/functions-table.ts';
 import type {
   Catalog,
   CatalogColumn,
@@ -12,7 +11,8 @@ import type {
   CatalogType,
   MaskBinding,
   MaskText,
-} from '../policy/types.ts';
+} from '../policy/catalog-types.ts';
+import { isHarmlessExtension } from '../policy/functions-table.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
 import { catalogComparisons, catalogForeignKey, catalogRules } from './catalog-consequences.ts';

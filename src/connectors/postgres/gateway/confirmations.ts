@@ -1,5 +1,6 @@
 /** What becomes certain with an answer: names, and what the statements of SQL do to them. */
-import type { AllowedStatement, ProtocolEffect } from '../policy/types.ts';
+import type { ProtocolEffect } from '../policy/analysis-types.ts';
+import type { AllowedStatement } from '../policy/types.ts';
 import { effectsOf, type KnownStatement } from './known-statement.ts';
 import type { BindEntry, CloseEntry, Entry, ParseEntry, QueryEntry } from './pending-queue.ts';
 import type { Run } from './run.ts';

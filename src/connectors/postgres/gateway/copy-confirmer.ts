@@ -16,8 +16,9 @@
 
 import { ColumnMasker } from '../../../masking/column-masker.ts';
 import { isAmbiguousNull } from '../../../masking/copy-text.ts';
+import type { ProtocolEffect } from '../policy/analysis-types.ts';
 import { copyWithNull, selectOfCopy } from '../policy/copy-source.ts';
-import type { ProtocolEffect, SqlRefusal } from '../policy/types.ts';
+import type { SqlRefusal } from '../policy/types.ts';
 import { encodeBind } from '../protocol/bind.ts';
 import { encodingKey } from '../protocol/encoding-labels.ts';
 import { encodeExecute } from '../protocol/execute.ts';

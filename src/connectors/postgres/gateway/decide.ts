@@ -5,14 +5,10 @@
  */
 import { HoopError } from '../../../errors.ts';
 import type { Grant } from '../../../policy/types.ts';
+import type { ChangeScope } from '../policy/analysis-types.ts';
+import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
-import type {
-  AllowedStatement,
-  Catalog,
-  ChangeScope,
-  SqlRefusal,
-  Verdict,
-} from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal, Verdict } from '../policy/types.ts';
 import { type Basis, type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import { probe } from './probe.ts';
 import { SeenCatalog } from './seen-catalog.ts';

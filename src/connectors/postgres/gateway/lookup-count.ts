@@ -1,8 +1,9 @@
 /** How many values a statement that is about to run looks up: masks with `lookup: true`. */
 import { isAscii } from 'node:buffer';
 import { ProtocolError } from '../../../errors.ts';
+import type { LookupFact } from '../policy/analysis-types.ts';
 import { arrayElementCount } from '../policy/array-literal.ts';
-import type { AllowedStatement, LookupFact } from '../policy/types.ts';
+import type { AllowedStatement } from '../policy/types.ts';
 import type { ClientEncoding } from './client-encoding.ts';
 import type { BoundMessage } from './known-statement.ts';
 

@@ -11,8 +11,8 @@
 import type { Log } from '../../../gateway/base/log.ts';
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { MaskAlert } from '../../../policy/mask-alert.ts';
+import type { Catalog, MaskBinding, MaskedName } from '../policy/catalog-types.ts';
 import { columnOf, nameOf, type ResolvedMask, resolveMask } from '../policy/resolve-masks.ts';
-import type { Catalog, MaskBinding, MaskedName } from '../policy/types.ts';
 import type { KeptBinding } from './mask-bindings-file.ts';
 import type { CatalogMasks, DatabasePlace } from './types.ts';
 

@@ -4,8 +4,9 @@
  * what is read of it first may have other columns than what is exported.
  */
 import { qualifiedName } from '../../../policy/patterns.ts';
+import type { ColumnFact } from '../policy/analysis-types.ts';
 import { maskedSystemColumn } from '../policy/system-relations.ts';
-import type { AllowedStatement, ColumnFact, OutputMask } from '../policy/types.ts';
+import type { AllowedStatement, OutputMask } from '../policy/types.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { encodeNotice } from './encode-notice.ts';

@@ -1,9 +1,9 @@
 /** Which texts of the catalog hold a value of a masked column: read and parsed for the masked relations alone. */
 import { HoopError } from '../../../errors.ts';
 import { CATALOG_TEXT_KINDS } from '../policy/catalog-text-kinds.ts';
+import type { Catalog, MaskBinding, MaskText } from '../policy/catalog-types.ts';
 import { columnOf } from '../policy/resolve-masks.ts';
 import { isTelling, isTellingDefault } from '../policy/telling-texts.ts';
-import type { Catalog, MaskBinding, MaskText } from '../policy/types.ts';
 import { number, type Row, text } from './catalog-rows.ts';
 
 /** kind, relation, attribute number or '', form, text. Asked on the gateway's own connection. */

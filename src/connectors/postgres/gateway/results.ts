@@ -6,15 +6,11 @@
 import type { ColumnMaskerOptions, ResultColumn } from '../../../masking/column-masker.ts';
 import { RowMasker } from '../../../masking/row-masker.ts';
 import type { DetectorName, Grant, MaskKind } from '../../../policy/types.ts';
+import type { OutputColumn } from '../policy/analysis-types.ts';
+import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import { isStatementText } from '../policy/system-relations.ts';
-import type {
-  AllowedStatement,
-  Catalog,
-  OutputColumn,
-  OutputMask,
-  SqlRefusal,
-} from '../policy/types.ts';
+import type { AllowedStatement, OutputMask, SqlRefusal } from '../policy/types.ts';
 import { BINARY_FORMAT, formatOf, TEXT_FORMAT } from '../protocol/format-code.ts';
 import type { FieldDescription } from '../protocol/row-description.ts';
 import { type TextCodec, UTF8 } from '../protocol/text-codec.ts';

@@ -1,7 +1,9 @@
 /** How many rows a statement has changed: by its tag, or by the counters of the server's statistics. */
 
 import type { RowChanges } from '../../../policy/row-changes.ts';
-import type { AllowedStatement, Catalog, RelationFact, RowCountSource } from '../policy/types.ts';
+import type { RelationFact, RowCountSource } from '../policy/analysis-types.ts';
+import type { Catalog } from '../policy/catalog-types.ts';
+import type { AllowedStatement } from '../policy/types.ts';
 import type { KnownStatement } from './known-statement.ts';
 
 /** Rows that a transaction has changed so far, by the OID of the relation. */

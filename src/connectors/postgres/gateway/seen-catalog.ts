@@ -3,7 +3,8 @@
  * has changed, and the place where names are looked up. What may be out of date is read again here,
  * and only here; whether that is worth it is the decider's affair.
  */
-import type { Catalog, ChangeScope } from '../policy/types.ts';
+import type { ChangeScope } from '../policy/analysis-types.ts';
+import type { Catalog } from '../policy/catalog-types.ts';
 import type { Place } from './known-statement.ts';
 import { askAside, probe } from './probe.ts';
 import type { StreamState } from './stream-state.ts';

@@ -4,7 +4,8 @@
  * ReadyForQuery; search_path (before 18) and the role it never reports. What cannot be known is
  * asked for (probe.ts); until then nothing may depend on it.
  */
-import type { Catalog, ChangeScope, ProtocolEffect } from '../policy/types.ts';
+import type { ChangeScope, ProtocolEffect } from '../policy/analysis-types.ts';
+import type { Catalog } from '../policy/catalog-types.ts';
 import type { TransactionStatus } from '../protocol/ready-for-query.ts';
 import { widerScope } from './catalog-marks.ts';
 import { type ClientEncoding, clientEncoding } from './client-encoding.ts';

@@ -1,7 +1,8 @@
 /** Prepared statements and cursors as SQL names them, for a text that is being decided. */
 
+import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
-import type { AllowedStatement, Catalog, SqlRefusal } from '../policy/types.ts';
+import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { type KnownStatement, type Place, samePlace } from './known-statement.ts';
 import type { StreamState } from './stream-state.ts';

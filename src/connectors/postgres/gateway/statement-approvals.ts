@@ -10,8 +10,9 @@ import {
 } from '../../../gateway/approvals/session-approvals.ts';
 import { placesOf } from '../../../gateway/targets/target-host.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
+import type { StatementAnalysis } from '../policy/analysis-types.ts';
+import type { CatalogRelation } from '../policy/catalog-types.ts';
 import { SESSION_TEMP } from '../policy/statement-facts.ts';
-import type { CatalogRelation, StatementAnalysis } from '../policy/types.ts';
 import { approvalTerms } from './approval-terms.ts';
 import type { Estimates } from './estimates.ts';
 import { askStatement } from './shown-changes.ts';

@@ -6,15 +6,14 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import type { StatementFacts } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
-import { maskedSystemColumn } from '../policy/system-relations.ts';
 import type {
-  AllowedStatement,
   ColumnFact,
   OutputColumn,
-  OutputMask,
   RelationFact,
   StatementAnalysis,
-} from '../policy/types.ts';
+} from '../policy/analysis-types.ts';
+import { maskedSystemColumn } from '../policy/system-relations.ts';
+import type { AllowedStatement, OutputMask } from '../policy/types.ts';
 import { observes } from './results.ts';
 
 type Unknown = StatementFacts['unknown'];

@@ -4,8 +4,10 @@
  * counted beside something that may commit them. All others are decided as a whole, before any of
  * it runs.
  */
+
+import type { StatementAnalysis } from '../policy/analysis-types.ts';
 import { settingEffect } from '../policy/settings-table.ts';
-import type { AllowedStatement, StatementAnalysis } from '../policy/types.ts';
+import type { AllowedStatement } from '../policy/types.ts';
 import type { Decided } from './decide.ts';
 import { isLimited } from './row-counts.ts';
 

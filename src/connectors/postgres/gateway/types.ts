@@ -8,15 +8,10 @@ import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
 import type { Secret } from '../../../secret.ts';
+import type { ChangeScope, StatementAnalysis } from '../policy/analysis-types.ts';
+import type { Catalog, MaskBinding } from '../policy/catalog-types.ts';
 import type { LoginMethod, SessionAttributes } from '../policy/target.ts';
-import type {
-  AllowedStatement,
-  Catalog,
-  ChangeScope,
-  MaskBinding,
-  StatementAnalysis,
-  StatementPolicy,
-} from '../policy/types.ts';
+import type { AllowedStatement, StatementPolicy } from '../policy/types.ts';
 import type { AskedStatement } from './shown-changes.ts';
 import type { StatementPace } from './statement-pace.ts';
 

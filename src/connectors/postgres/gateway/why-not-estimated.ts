@@ -1,4 +1,5 @@
-import type { CatalogRelation, StatementAnalysis } from '../policy/types.ts';
+import type { StatementAnalysis } from '../policy/analysis-types.ts';
+import type { CatalogRelation } from '../policy/catalog-types.ts';
 import type { ApprovalAsk } from './types.ts';
 
 const ESTIMABLE = new Set(['select', 'insert', 'update', 'delete', 'merge', 'values']);

@@ -1,5 +1,6 @@
 /** Parse tree → what each statement of the text does. */
 
+import type { OutputColumn, StatementAnalysis } from './analysis-types.ts';
 import { makesRelationsOnly } from './change-scope.ts';
 import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
@@ -9,7 +10,7 @@ import { settingEffect } from './settings-table.ts';
 import { StatementFacts, TooComplex } from './statement-facts.ts';
 import { innerQuery, type KnownStatements, type StatementResult, statement } from './statements.ts';
 import type { Node } from './tree.ts';
-import type { OutputColumn, StatementAnalysis, StatementContext } from './types.ts';
+import type { StatementContext } from './types.ts';
 import { viewColumns } from './views.ts';
 import { WorkBudget } from './work-budget.ts';
 import { writesValues, writtenPlaceholder } from './written-texts.ts';

@@ -2,13 +2,14 @@
  * Casts that are not built in and that the server applies by itself: to a value that is stored, to
  * arguments and operands, and where several values become one. They are calls that nobody wrote.
  */
+
+import type { CatalogCast } from './catalog-types.ts';
 import { concreteType, elementType, TYPE } from './function-types.ts';
 import { noteFunction } from './functions.ts';
 import type { Lineage } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogCast } from './types.ts';
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=', '>=']);
 

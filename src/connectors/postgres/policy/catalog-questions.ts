@@ -2,14 +2,8 @@
  * A catalog for a thread that has none: whoever judges there asks for what a text names, and for
  * nothing else. A catalog can have tens of thousands of relations, and most texts name three.
  */
-import type {
-  AllowedStatement,
-  Catalog,
-  CatalogFunction,
-  CatalogRelation,
-  CatalogType,
-  StatementContext,
-} from './types.ts';
+import type { Catalog, CatalogFunction, CatalogRelation, CatalogType } from './catalog-types.ts';
+import type { AllowedStatement, StatementContext } from './types.ts';
 
 export type CatalogQuestion =
   | {

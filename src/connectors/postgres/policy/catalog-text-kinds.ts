@@ -2,7 +2,8 @@
  * Where the system catalogs show expressions and definitions that their owner wrote. In some databases
  * they hold a value of a masked column: its default, or what an index or a view compares it with.
  */
-import type { CatalogTextKind, StatementAnalysis } from './types.ts';
+import type { StatementAnalysis } from './analysis-types.ts';
+import type { CatalogTextKind } from './catalog-types.ts';
 
 export const CATALOG_TEXT_KINDS: readonly CatalogTextKind[] = [
   'default',

@@ -1,5 +1,6 @@
 /** Names in expressions: columns, tables as rows, and calls in the dress of a column. */
 
+import type { Opaque } from './analysis-types.ts';
 import { callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { UNKNOWN_NAME } from './is-mistake.ts';
@@ -17,7 +18,6 @@ import {
 } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, stringOf } from './tree.ts';
-import type { Opaque } from './types.ts';
 
 /** `a`, `t.a`, `s.t.a`, `t.*` and `t`; and `t.f`, which can also be the call f(t). */
 export function columnRef(

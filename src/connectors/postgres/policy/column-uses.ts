@@ -1,6 +1,7 @@
 /** What a statement does with the values of columns besides carrying them. */
+
+import type { ColumnFact, ColumnUse, StatementAnalysis } from './analysis-types.ts';
 import type { ColumnOrigin, Origin } from './lineage.ts';
-import type { ColumnFact, ColumnUse, StatementAnalysis } from './types.ts';
 
 type Uses = Map<ColumnOrigin, string>;
 

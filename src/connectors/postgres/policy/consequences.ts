@@ -3,11 +3,13 @@
  * to changed ones (ON DELETE CASCADE, SET NULL …), and what rules say. It counts as if it stood in
  * the statement, with the relation that the statement names as the way there (`via`).
  */
+
+import type { IndirectWrite } from './analysis-types.ts';
+import type { CatalogRelation, RowChange } from './catalog-types.ts';
 import { descendants } from './relation-family.ts';
 import { noteRowCode, type WrittenRows } from './row-code.ts';
 import { ruleActions } from './rule-actions.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogRelation, IndirectWrite, RowChange } from './types.ts';
 import { noteComparisons } from './write-comparisons.ts';
 
 /** To be called when the statement has been walked; finds everything in `facts.changed`. */

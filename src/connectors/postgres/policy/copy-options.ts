@@ -3,8 +3,9 @@
  * nothing, and then data that has to be masked is not let out.
  * https://www.postgresql.org/docs/18/sql-copy.html
  */
+
+import type { CopyOptions } from './analysis-types.ts';
 import { as, is, type Node, stringOf } from './tree.ts';
-import type { CopyOptions } from './types.ts';
 
 /** What a delimiter of the text format must not be: it could stand in an escape or in NULL. */
 const NO_TEXT_DELIMITER = /[\\.a-z0-9]/;

@@ -1,5 +1,5 @@
 /** What a COPY … TO STDOUT copies, as SQL of its own. */
-import type { CopyOptions, CopySource, ProtocolEffect } from './types.ts';
+import type { CopyOptions, CopySource, ProtocolEffect } from './analysis-types.ts';
 
 type CopyEffect = NonNullable<ProtocolEffect['copy']>;
 

@@ -3,13 +3,14 @@
  * operators, casts, operator classes. Column types are not known here, so a name that could be user
  * code counts as user code.
  */
+
+import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { callFunction, noteFunction } from './functions.ts';
 import { constant } from './lineage.ts';
 import { findTarget, typeNamed } from './names.ts';
 import { checkOperator } from './operators.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf } from './tree.ts';
-import type { CatalogFunction, CatalogRelation } from './types.ts';
 
 export function noteCode(facts: StatementFacts, value: object): void {
   if ('FuncCall' in value) {

@@ -4,12 +4,13 @@
  * fail. CLUSTER sorts the rows by an index. The bounds of a new partition are compared with the keys of
  * the rows in the default one.
  */
+
+import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 import { derive } from './lineage.ts';
 import { findTarget } from './names.ts';
 import { storedColumns, visibleColumns } from './relation-columns.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, namesOf } from './tree.ts';
-import type { CatalogColumn, CatalogRelation } from './types.ts';
 
 export function noteIndexed(facts: StatementFacts, fields: FieldsOf<'IndexStmt'>): void {
   const { indexParams, indexIncludingParams, whereClause } = fields;

@@ -1,13 +1,8 @@
 /** Which places of a JSON document are masked, and how. */
+
+import type { ColumnFact, DocumentFact, OutputColumn, ValueFact } from './analysis-types.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type {
-  ColumnFact,
-  DocumentFact,
-  DocumentMask,
-  OutputColumn,
-  OutputMask,
-  ValueFact,
-} from './types.ts';
+import type { DocumentMask, OutputMask } from './types.ts';
 
 /** The mask of one value, in JSON or not. */
 export type ValueMask = (value: ValueFact, masks: MaskIndex) => OutputMask | undefined;

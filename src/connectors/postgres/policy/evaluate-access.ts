@@ -18,6 +18,7 @@ import type {
   StatementRule,
 } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
+import type { IndirectWrite, RelationFact, StatementAnalysis } from './analysis-types.ts';
 import {
   allowingCall,
   callNotAllowed,
@@ -30,7 +31,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { allowingUse, sequenceNotAllowed, speaksOfUse } from './evaluate-sequences.ts';
 import { builtin } from './guards.ts';
 import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
-import type { IndirectWrite, RelationFact, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 export type Access =
   | {

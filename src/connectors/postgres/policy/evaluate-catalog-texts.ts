@@ -1,9 +1,11 @@
 /** Defaults, index predicates and the like are structure, except where they hold a value of a masked column. */
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { Grant } from '../../../policy/types.ts';
+import type { StatementAnalysis } from './analysis-types.ts';
 import { catalogTextsRead } from './catalog-text-kinds.ts';
+import type { Catalog } from './catalog-types.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { Catalog, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 export function refuseCatalogTexts(
   analysis: StatementAnalysis,

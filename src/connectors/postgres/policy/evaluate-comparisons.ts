@@ -6,16 +6,12 @@ import { columnName } from '../../../policy/describe-grant.ts';
 import { patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
+import type { ColumnFact, StatementAnalysis, WriteComparison } from './analysis-types.ts';
+import type { Catalog } from './catalog-types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { withReferencing } from './referencing-masks.ts';
-import type {
-  Catalog,
-  ColumnFact,
-  SqlRefusal,
-  StatementAnalysis,
-  WriteComparison,
-} from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 export function refuseComparisons(
   analysis: StatementAnalysis,

@@ -2,9 +2,11 @@
 
 import type { Grant } from '../../../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
+import type { StatementAnalysis } from './analysis-types.ts';
+import type { Catalog } from './catalog-types.ts';
 import { refusal, sqlRefusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
-import type { Catalog, OutputMask, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { OutputMask, SqlRefusal } from './types.ts';
 
 /** What the server copies from itself, by relkind, and since which version: BeginCopyTo. */
 const NOT_COPIED = new Map([

@@ -7,8 +7,9 @@ import {
 } from '../../../policy/patterns.ts';
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
+import type { FunctionFact, StatementAnalysis } from './analysis-types.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { FunctionFact, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 /** Built-in functions that act on others; a rule must name them. */
 const ACTING = new Set(['pg_cancel_backend', 'pg_terminate_backend', 'pg_notify']);

@@ -7,12 +7,14 @@
  */
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
+import type { ColumnFact, StatementAnalysis } from './analysis-types.ts';
+import type { Catalog } from './catalog-types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { isPlainString } from './string-types.ts';
 import { maskedSystemColumn } from './system-relations.ts';
-import type { Catalog, ColumnFact, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 interface Known {
   readonly masks: MaskIndex;

@@ -1,8 +1,9 @@
 /** Lookups by the value of a masked column: which a mask permits, and which of them count. */
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
+import type { LookupFact, StatementAnalysis } from './analysis-types.ts';
 import { inferenceRefusal } from './evaluate-inference.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type { LookupFact, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 /** @returns why the statement must not run: a mask does not permit what it looks up. */
 export function refuseLookups(

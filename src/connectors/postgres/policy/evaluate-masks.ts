@@ -2,6 +2,14 @@
 import { columnName } from '../../../policy/describe-grant.ts';
 import { qualifiedName } from '../../../policy/patterns.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
+import type {
+  ColumnFact,
+  OutputColumn,
+  RelationFact,
+  StatementAnalysis,
+  ValueFact,
+} from './analysis-types.ts';
+import type { Catalog, CatalogRelation } from './catalog-types.ts';
 import { documentMask } from './document-mask.ts';
 import { refuseComparisons, refuseDomain } from './evaluate-comparisons.ts';
 import { refuseInference } from './evaluate-inference.ts';
@@ -11,17 +19,7 @@ import { builtin } from './guards.ts';
 import { isCodeVerb } from './guards-verbs.ts';
 import { type MaskIndex, strictest } from './mask-index.ts';
 import { isString } from './string-types.ts';
-import type {
-  Catalog,
-  CatalogRelation,
-  ColumnFact,
-  OutputColumn,
-  OutputMask,
-  RelationFact,
-  SqlRefusal,
-  StatementAnalysis,
-  ValueFact,
-} from './types.ts';
+import type { OutputMask, SqlRefusal } from './types.ts';
 
 /** A JSON document of which the places are known is masked inside. */
 export function outputMask(output: OutputColumn, masks: MaskIndex): OutputMask | undefined {

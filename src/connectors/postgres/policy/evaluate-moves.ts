@@ -5,8 +5,9 @@
 import { patternMatches, qualifiedName, reachesSchema } from '../../../policy/patterns.ts';
 import type { Grant, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
+import type { RelationMove, StatementAnalysis } from './analysis-types.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { RelationMove, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 type Name = RelationMove['from'];
 

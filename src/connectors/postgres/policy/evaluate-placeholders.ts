@@ -1,8 +1,9 @@
 /** What a detector put in the place of a value must not be written over the value. */
 import type { Grant } from '../../../policy/types.ts';
+import type { StatementAnalysis } from './analysis-types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
-import type { SqlRefusal, StatementAnalysis } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 import { writesValues } from './written-texts.ts';
 
 /** Whether values that the statement gets (parameters, data of COPY) must be looked through. */

@@ -5,9 +5,10 @@
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
+import type { RelationFact, SequenceFact } from './analysis-types.ts';
 import { isUnrestricted, temporaryFreedom } from './evaluate-functions.ts';
 import { refusal } from './evaluate-refusal.ts';
-import type { RelationFact, SequenceFact, SqlRefusal } from './types.ts';
+import type { SqlRefusal } from './types.ts';
 
 type Use = SequenceFact['use'];
 

@@ -10,6 +10,8 @@ import { grantSides } from '../../../policy/grant-sides.ts';
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { Grant, RuleRef } from '../../../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
+import type { Opaque, StatementAnalysis } from './analysis-types.ts';
+import type { Catalog } from './catalog-types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { refuseCatalogTexts } from './evaluate-catalog-texts.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
@@ -24,14 +26,7 @@ import { UNKNOWN_NAME } from './is-mistake.ts';
 import { MaskIndex } from './mask-index.ts';
 import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
 import { systemMaskOf } from './system-relations.ts';
-import type {
-  AllowedStatement,
-  Catalog,
-  Opaque,
-  SqlRefusal,
-  StatementAnalysis,
-  Verdict,
-} from './types.ts';
+import type { AllowedStatement, SqlRefusal, Verdict } from './types.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 export interface EvaluationContext {

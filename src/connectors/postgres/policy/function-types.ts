@@ -1,9 +1,10 @@
 /** Types of functions: which of several can be meant, and what comes out of it. */
+
+import type { Catalog, CatalogFunction } from './catalog-types.ts';
 import { derive, type Lineage } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { Catalog, CatalogFunction } from './types.ts';
 
 /** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */
 export const TYPE = {

@@ -1,5 +1,6 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
 import { notePassed } from './applied-casts.ts';
+import type { CatalogFunction } from './catalog-types.ts';
 import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
 import { derive, type Lineage, withOrigins } from './lineage.ts';
@@ -8,7 +9,6 @@ import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { statisticsRows, statisticsViewOf } from './statement-statistics.ts';
 import type { FieldsOf } from './tree.ts';
-import type { CatalogFunction } from './types.ts';
 
 export interface Call {
   /** Names as written, schema first. */

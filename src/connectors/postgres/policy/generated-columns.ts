@@ -1,5 +1,5 @@
 /** Columns that the server computes from others of the same row. */
-import type { CatalogColumn, CatalogRelation } from './types.ts';
+import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 
 /** bool, text, tsvector. */
 const NEVER_CAST: ReadonlySet<number> = new Set([16, 25, 3614]);

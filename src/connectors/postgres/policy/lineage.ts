@@ -1,6 +1,7 @@
 /** Where the value of an expression comes from. */
+
+import type { ColumnFact } from './analysis-types.ts';
 import { type JsonShape, mergeShapes, surrounded } from './json-shape.ts';
-import type { ColumnFact } from './types.ts';
 
 /** A base column. One object per column and statement, so that sets compare by identity. */
 export interface ColumnOrigin {

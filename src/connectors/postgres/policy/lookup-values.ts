@@ -3,6 +3,8 @@
  * runs. A column, a subquery, a function that gives another value for each row would try out as many
  * values as there are rows, and count as one.
  */
+
+import type { Candidates } from './analysis-types.ts';
 import { arrayElementCount } from './array-literal.ts';
 import { expression } from './expressions.ts';
 import { TYPE } from './function-types.ts';
@@ -12,7 +14,6 @@ import { hasOneUse } from './parameter-uses.ts';
 import type { Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, namesOf } from './tree.ts';
-import type { Candidates } from './types.ts';
 
 /** Of one value, or of the elements of an array. */
 export interface Values {

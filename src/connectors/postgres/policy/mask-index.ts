@@ -2,6 +2,8 @@
 import { columnName } from '../../../policy/describe-grant.ts';
 import { stricterOf } from '../../../policy/strictest-masks.ts';
 import type { ColumnMask } from '../../../policy/types.ts';
+import type { ColumnFact, RelationFact } from './analysis-types.ts';
+import type { Catalog, CatalogRelation } from './catalog-types.ts';
 import { concreteTypeOf } from './function-types.ts';
 import { generatedFrom } from './generated-columns.ts';
 import { withReferencing } from './referencing-masks.ts';
@@ -10,7 +12,6 @@ import { columnOf, nameOf } from './resolve-masks.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
 import { isString } from './string-types.ts';
 import { systemMaskOf } from './system-relations.ts';
-import type { Catalog, CatalogRelation, ColumnFact, RelationFact } from './types.ts';
 
 /** Masks by column, followed along inheritance and partitions in both directions, and foreign keys. */
 export class MaskIndex {

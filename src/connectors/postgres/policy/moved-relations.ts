@@ -3,10 +3,12 @@
  * under that of another one (INHERIT, ATTACH PARTITION). Rules know these things by name: what a rule
  * denies of one must not be open as soon as it is called something else.
  */
+
+import type { RelationMove } from './analysis-types.ts';
+import type { CatalogFunction } from './catalog-types.ts';
 import { findTarget, findTypeTarget, functionSchemas } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, namesOf } from './tree.ts';
-import type { CatalogFunction, RelationMove } from './types.ts';
 
 type Name = RelationMove['from'];
 type RangeVar = FieldsOf<'RangeVar'>;

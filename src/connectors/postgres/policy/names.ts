@@ -1,7 +1,8 @@
 /** What a name in a statement means, by the catalog and the search_path. */
+
+import type { CatalogFunction, CatalogRelation, CatalogType } from './catalog-types.ts';
 import { SESSION_TEMP, type StatementFacts } from './statement-facts.ts';
 import { type Node, namesOf } from './tree.ts';
-import type { CatalogFunction, CatalogRelation, CatalogType } from './types.ts';
 
 /** OIDs from here on belong to objects that are not built in (FirstNormalObjectId). */
 const FIRST_USER_OID = 16_384;

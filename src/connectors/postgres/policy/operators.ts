@@ -1,12 +1,12 @@
 /** Operators, which are functions by another name. */
 import { noteOperands } from './applied-casts.ts';
+import type { CatalogFunction } from './catalog-types.ts';
 import { concreteType, hasUserCast, TYPE } from './function-types.ts';
 import { noteFunction } from './functions.ts';
 import { isHarmlessExtension } from './functions-table.ts';
 import type { Lineage } from './lineage.ts';
 import { functionSchemas, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogFunction } from './types.ts';
 
 /** Says so when an operator of that name could run code that is not built in. */
 export function checkOperator(

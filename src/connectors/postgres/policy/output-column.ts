@@ -1,10 +1,11 @@
 /** What is known of a result column: where its value comes from, and what is in it if it is JSON. */
+
+import type { DocumentFact, OutputColumn, ValueFact } from './analysis-types.ts';
 import { concreteType } from './function-types.ts';
 import { asJson, documentType } from './json-functions.ts';
 import type { JsonContent, JsonShape } from './json-shape.ts';
 import { constant, type Lineage, type NamedLineage } from './lineage.ts';
 import { columnFacts, type StatementFacts } from './statement-facts.ts';
-import type { DocumentFact, OutputColumn, ValueFact } from './types.ts';
 
 export function outputOf(facts: StatementFacts, column: NamedLineage): OutputColumn {
   const { lineage } = column;

@@ -9,10 +9,11 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { OwnerTurns } from '../../../owner-turns.ts';
 import type { Grant } from '../../../policy/types.ts';
 import { onAbort } from '../../../until.ts';
+import type { StatementAnalysis } from './analysis-types.ts';
 import { answerQuestion, factsOf, toldOf } from './catalog-questions.ts';
 import { type ConstantShape, ConstantShapes, constantShape } from './constant-shapes.ts';
 import type { JudgeTask, ParseAnswer, ParseRequest, WorkerData } from './parser-worker.ts';
-import type { AllowedStatement, StatementAnalysis, StatementContext, Verdict } from './types.ts';
+import type { AllowedStatement, StatementContext, Verdict } from './types.ts';
 
 export type ParseOutcome =
   /** The ParseResult of libpg-query. Shared by everyone who asks for this text: do not change it. */

@@ -4,9 +4,9 @@
  */
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { ColumnMask } from '../../../policy/types.ts';
+import type { Catalog, CatalogRelation } from './catalog-types.ts';
 import { generatedFrom } from './generated-columns.ts';
 import { relationFamily } from './relation-family.ts';
-import type { Catalog, CatalogRelation } from './types.ts';
 
 interface Reference {
   readonly relation: CatalogRelation;

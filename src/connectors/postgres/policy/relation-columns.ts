@@ -1,3 +1,4 @@
+import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 import { concreteType } from './function-types.ts';
 import { arrayShape, type JsonShape, rowShape } from './json-shape.ts';
 import {
@@ -14,7 +15,6 @@ import { isBuiltIn } from './names.ts';
 import { relationFamily } from './relation-family.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { serverFileOf } from './system-relations.ts';
-import type { CatalogColumn, CatalogRelation } from './types.ts';
 
 /** Row types in row types; deeper than this the inner ones count as a whole. */
 const MAX_ROW_TYPE_DEPTH = 4;

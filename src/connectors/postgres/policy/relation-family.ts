@@ -1,5 +1,5 @@
 /** Relations that share rows through inheritance and partitioning. */
-import type { Catalog, CatalogRelation } from './types.ts';
+import type { Catalog, CatalogRelation } from './catalog-types.ts';
 
 /**
  * The relations whose masks concern rows read from `relation`: itself, its children and partitions

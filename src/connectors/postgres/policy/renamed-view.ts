@@ -1,7 +1,9 @@
 /** A view that gets another name: everything that its definition reads, conditions included. */
+
+import type { ColumnFact } from './analysis-types.ts';
+import type { CatalogRelation } from './catalog-types.ts';
 import { outputOf } from './output-column.ts';
 import { StatementFacts } from './statement-facts.ts';
-import type { CatalogRelation, ColumnFact } from './types.ts';
 
 /** @returns undefined: it cannot be followed. */
 export function columnsBehind(

@@ -3,8 +3,9 @@
  * that the names stood for before. Whoever may run DDL past the gateway can rename a column, swap two
  * tables or move one to another schema; the values stay where they are, and so must the mask.
  */
+
+import type { Catalog, CatalogRelation, MaskBinding, MaskedName } from './catalog-types.ts';
 import { relationFamily } from './relation-family.ts';
-import type { Catalog, CatalogRelation, MaskBinding, MaskedName } from './types.ts';
 
 export interface ResolvedMask {
   readonly mask: MaskedName;

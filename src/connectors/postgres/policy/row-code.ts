@@ -1,6 +1,8 @@
 /** Functions and sequences that the server uses for each row that is written, by what its owner wrote. */
+
+import type { IndirectWrite } from './analysis-types.ts';
+import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogFunction, CatalogRelation, IndirectWrite, RowChange } from './types.ts';
 
 export interface WrittenRows {
   readonly relation: CatalogRelation;

@@ -3,16 +3,10 @@
  * one INSERT, UPDATE, DELETE, MERGE or COPY at the top; what WITH, EXPLAIN ANALYZE, foreign keys,
  * rules and triggers change besides is in the server's statistics alone.
  */
+
+import type { IndirectWrite, Opaque, RowCountSource, StatementAnalysis } from './analysis-types.ts';
+import type { Catalog, CatalogRelation, RowChange } from './catalog-types.ts';
 import { descendants } from './relation-family.ts';
-import type {
-  Catalog,
-  CatalogRelation,
-  IndirectWrite,
-  Opaque,
-  RowChange,
-  RowCountSource,
-  StatementAnalysis,
-} from './types.ts';
 
 const CHANGING: readonly string[] = ['insert', 'update', 'delete', 'merge'];
 

@@ -4,6 +4,7 @@
  */
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import type { Grant, StatementRule } from '../../../policy/types.ts';
+import type { StatementAnalysis } from './analysis-types.ts';
 import {
   type Access,
   demandOf,
@@ -13,7 +14,7 @@ import {
 } from './evaluate-access.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { changesRows } from './row-count.ts';
-import type { AllowedStatement, RowThreshold, SqlRefusal, StatementAnalysis } from './types.ts';
+import type { AllowedStatement, RowThreshold, SqlRefusal } from './types.ts';
 
 /** @returns in no order; empty for what changes no rows itself */
 export function rowThresholds(

@@ -1,11 +1,12 @@
 /** Actions of CREATE RULE, walked as if they stood in the statement that the rule is about. */
+
+import type { CatalogRelation, CatalogRule } from './catalog-types.ts';
 import { condition } from './conditions.ts';
 import { constant, type NamedLineage } from './lineage.ts';
 import { relationColumns, visibleColumns } from './relation-columns.ts';
 import { NO_RESULT, type Scope } from './scope.ts';
 import { BUILT_IN_PATH, type StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node } from './tree.ts';
-import type { CatalogRelation, CatalogRule } from './types.ts';
 
 /** @returns the rows that the actions change. */
 export function ruleActions(

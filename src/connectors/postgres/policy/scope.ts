@@ -1,4 +1,6 @@
 /** Which columns and tables a name can mean at one place of a statement. */
+
+import type { CatalogRelation } from './catalog-types.ts';
 import { rowShape } from './json-shape.ts';
 import {
   constant,
@@ -10,7 +12,6 @@ import {
   withOrigins,
 } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogRelation } from './types.ts';
 
 /** Something in FROM that has a name, so that `name.column` and `name.*` mean it. */
 export interface Table {

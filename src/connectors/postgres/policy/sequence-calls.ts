@@ -1,8 +1,10 @@
 /** nextval(), setval() and currval(): which sequence they are about. */
+
+import type { SequenceFact } from './analysis-types.ts';
+import type { CatalogRelation } from './catalog-types.ts';
 import { findRelation } from './names.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, literalText, type Node, namesOf } from './tree.ts';
-import type { CatalogRelation, SequenceFact } from './types.ts';
 
 /** NAMEDATALEN - 1: bytes of a name. */
 const MAX_NAME = 63;

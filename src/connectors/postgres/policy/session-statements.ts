@@ -1,9 +1,10 @@
 /** Statements about the session: transactions, settings, names of cursors and prepared statements. */
+
+import type { ProtocolEffect } from './analysis-types.ts';
 import { constant, type NamedLineage } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementResult } from './statements.ts';
 import { type FieldsOf, is, literalText, type Node } from './tree.ts';
-import type { ProtocolEffect } from './types.ts';
 
 /** @returns undefined when it is another kind of statement. */
 export function sessionStatement(facts: StatementFacts, node: Node): StatementResult | undefined {

@@ -1,7 +1,22 @@
 /** What the walk over one statement has found so far. */
 import type { Verb } from '../../../policy/types.ts';
+import type {
+  Candidates,
+  ColumnFact,
+  FunctionFact,
+  IndirectWrite,
+  LookupFact,
+  Opaque,
+  ProtocolEffect,
+  RelationFact,
+  RelationMove,
+  RowCountSource,
+  SequenceFact,
+  StatementAnalysis,
+  WriteComparison,
+} from './analysis-types.ts';
+import type { CatalogRelation, RowChange } from './catalog-types.ts';
 import { ColumnUses } from './column-uses.ts';
-
 import {
   type ColumnOrigin,
   constant,
@@ -17,24 +32,7 @@ import type { QueryResult, Scope } from './scope.ts';
 import { isPlainString } from './string-types.ts';
 import { Ties } from './ties.ts';
 import type { Node } from './tree.ts';
-import type {
-  Candidates,
-  CatalogRelation,
-  ColumnFact,
-  FunctionFact,
-  IndirectWrite,
-  LookupFact,
-  Opaque,
-  ProtocolEffect,
-  RelationFact,
-  RelationMove,
-  RowChange,
-  RowCountSource,
-  SequenceFact,
-  StatementAnalysis,
-  StatementContext,
-  WriteComparison,
-} from './types.ts';
+import type { StatementContext } from './types.ts';
 import type { WorkBudget } from './work-budget.ts';
 
 /**

@@ -2,9 +2,10 @@
  * The views of pg_stat_statements read functions of that extension, in C. What these return is known
  * all the same: numbers about statements, and their texts, which are masked (system-relations.ts).
  */
+
+import type { Catalog, CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { constant, derive, type Lineage } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { Catalog, CatalogFunction, CatalogRelation } from './types.ts';
 
 const READING: ReadonlySet<string> = new Set(['pg_stat_statements', 'pg_stat_statements_info']);
 

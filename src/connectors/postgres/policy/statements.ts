@@ -1,4 +1,6 @@
 /** One top-level statement: its verb, its result columns and its effect on the session. */
+
+import type { OutputColumn, ProtocolEffect, StatementAnalysis } from './analysis-types.ts';
 import { insert, merge, remove, update } from './changes.ts';
 import { copy } from './copy-statement.ts';
 import { definition, noteNew } from './definitions.ts';
@@ -12,7 +14,6 @@ import { sessionStatement } from './session-statements.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { statementKind } from './statement-verbs.ts';
 import { type FieldsOf, is, type Node, tagOf } from './tree.ts';
-import type { OutputColumn, ProtocolEffect, StatementAnalysis } from './types.ts';
 import { declare, execute, explain, fetch, prepare } from './wrapped-statements.ts';
 
 export type Effect = Omit<ProtocolEffect, 'settings' | 'runsUserCode' | 'changesCatalog'>;

@@ -6,7 +6,7 @@
  * shows them among others goes on, and sees no value (mask-index.ts).
  */
 import type { ColumnMask } from '../../../policy/types.ts';
-import type { ColumnFact } from './types.ts';
+import type { ColumnFact } from './analysis-types.ts';
 
 interface SensitiveColumns {
   /** undefined: all columns. */

@@ -10,11 +10,12 @@
  * translate() and trim() of given characters: how long a value is can be measured by the memory that it
  * takes, and of these the length tells what is in it.
  */
+
+import type { Catalog } from './catalog-types.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { Lineage, Origin } from './lineage.ts';
 import { isString, isWritable } from './string-types.ts';
 import { as, is, type Node } from './tree.ts';
-import type { Catalog } from './types.ts';
 
 /** Of one string. */
 const TOTAL: ReadonlySet<string> = new Set([

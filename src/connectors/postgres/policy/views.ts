@@ -1,8 +1,8 @@
+import type { CatalogRelation } from './catalog-types.ts';
 import type { NamedLineage } from './lineage.ts';
 import { select } from './queries.ts';
 import { BUILT_IN_PATH, type StatementFacts } from './statement-facts.ts';
 import { as, type Node } from './tree.ts';
-import type { CatalogRelation } from './types.ts';
 
 /** @returns undefined after it has said why the definition cannot be followed. */
 export function viewColumns(

@@ -2,10 +2,12 @@
  * What the server compares or computes when a row is written, by what the owner of the table wrote:
  * the client gives one side, and whether the write succeeds tells of the other.
  */
+
+import type { ColumnFact } from './analysis-types.ts';
+import type { CatalogComparison, CatalogRelation } from './catalog-types.ts';
 import { canFail, sourcesOf } from './generated-columns.ts';
 import type { WrittenRows } from './row-code.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import type { CatalogComparison, CatalogRelation, ColumnFact } from './types.ts';
 
 /** Of `generated` both sides are what the column is made of: their sum may be too large. */
 interface Comparison extends Omit<CatalogComparison, 'kind'> {

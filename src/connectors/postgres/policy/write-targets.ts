@@ -2,6 +2,7 @@
 
 import { SQL_STATE } from '../sql-state.ts';
 import { noteAssigned } from './applied-casts.ts';
+import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
 import { checkFields } from './grammar.ts';
 import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
@@ -11,7 +12,6 @@ import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf } from './tree.ts';
-import type { CatalogFunction, CatalogRelation, RowChange } from './types.ts';
 
 /** What flows into each column of the target, by name. */
 export type Flows = Map<string, Lineage>;

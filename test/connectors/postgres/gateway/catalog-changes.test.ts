@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { textRows } from '../policy/sql-bench.ts';

@@ -14,10 +14,12 @@ import type {
   StatementApprovals,
 } from '../../../../src/connectors/postgres/gateway/types.ts';
 import type {
-  AllowedStatement,
   OutputColumn,
   ProtocolEffect,
   RowCountSource,
+} from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+import type {
+  AllowedStatement,
   RowThreshold,
   SqlRefusal,
   StatementContext,

@@ -3,12 +3,10 @@ import { join } from 'node:path';
 import { parse } from 'libpg-query';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
+import type { StatementAnalysis } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
 import { decideRows } from '../../../../src/connectors/postgres/policy/decide-rows.ts';
 import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import type {
-  AllowedStatement,
-  StatementAnalysis,
-} from '../../../../src/connectors/postgres/policy/types.ts';
+import type { AllowedStatement } from '../../../../src/connectors/postgres/policy/types.ts';
 import { principalGrant } from '../../../../src/policy/principal-grant.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { loadPolicy } from '../../../policy/with-connectors.ts';

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
 import type {
-  Catalog,
   StatementContext,
   Verdict,
 } from '../../../../src/connectors/postgres/policy/types.ts';

@@ -6,12 +6,14 @@ import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
 import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
 import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
+import type {
+  ColumnFact,
+  StatementAnalysis,
+} from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
 import { maskedSystemColumn } from '../../../../src/connectors/postgres/policy/system-relations.ts';
 import type {
   AllowedStatement,
-  Catalog,
-  ColumnFact,
-  StatementAnalysis,
   StatementContext,
 } from '../../../../src/connectors/postgres/policy/types.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import {
   createStatementPolicy,
   MAX_STEPS_HERE,
 } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
-import type { Catalog, Verdict } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { Verdict } from '../../../../src/connectors/postgres/policy/types.ts';
 import { emptyCatalog } from './empty-catalog.ts';
 import { grantOf } from './grant-fixture.ts';
 import { nastyTexts } from './nasty-texts.ts';

@@ -1,0 +1,232 @@
+/** A snapshot of what the target's catalog says, as connectors/postgres/gateway/catalog-reader reads it: plain, immutable data. */
+
+export interface CatalogColumn {
+  readonly attnum: number;
+  readonly name: string;
+  readonly typeOid: number;
+  readonly dropped: boolean;
+  /** Expression text of a generated column (pg_get_expr), which derives from other columns. */
+  readonly generatedFrom: string | undefined;
+  /** attnums that `generatedFrom` reads; undefined although generated = not known, so all columns. */
+  readonly generatedColumns?: readonly number[];
+  /** `generatedFrom` succeeds for all values of these columns. */
+  readonly generatedIsTotal?: true;
+}
+
+export type RowChange = 'insert' | 'update' | 'delete' | 'truncate';
+
+export interface CatalogRelation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relkind: r, p, v, m, f, S, c, i, I, t. */
+  readonly kind: string;
+  readonly columns: readonly CatalogColumn[];
+  /** pg_get_viewdef for v and m, else undefined. */
+  readonly viewDefinition: string | undefined;
+  /** The parser's tree of `viewDefinition` (all names in it qualified); undefined = did not parse. */
+  readonly viewTree?: unknown;
+  /** Schemas in which names of `viewDefinition` and `rules` are looked up that are not qualified; default: pg_catalog. */
+  readonly viewPath?: readonly string[];
+  /** attnums of its primary key, if it holds at any time (not deferrable). */
+  readonly primaryKey?: readonly number[] | undefined;
+  /** OIDs of direct parents (inheritance and partitioning). */
+  readonly parents: readonly number[];
+  /** pg_type.oid of the row type. */
+  readonly rowTypeOid: number;
+  /**
+   * Whether DML runs code that is not built in: user triggers, rules, and functions or operators
+   * of their own in defaults, CHECK constraints, indexes, domains of its columns.
+   */
+  readonly hasTriggersOrRules: boolean;
+  /** On which changes that code runs; undefined with `hasTriggersOrRules` = on any. */
+  readonly codeOn?: {
+    readonly runs: ReadonlySet<RowChange>;
+    /** It can also change the row before RETURNING shows it. */
+    readonly altersRow: ReadonlySet<RowChange>;
+    /** Trigger functions that can; where anything else can too, they are not all (`otherwise`). */
+    readonly alteredBy?: readonly {
+      readonly change: RowChange;
+      readonly called: CatalogFunction;
+    }[];
+    readonly alteredOtherwise?: ReadonlySet<RowChange>;
+    /** It can be put off until the transaction ends. */
+    readonly deferrable?: ReadonlySet<RowChange>;
+  };
+  readonly rowSecurity: boolean;
+  /** Row security policies that call functions which are not built in: reading runs them. */
+  readonly rowSecurityRunsUserCode?: boolean;
+  /** OIDs of tables with foreign keys to this one: TRUNCATE … CASCADE empties them too. */
+  readonly referencedBy?: readonly number[];
+  /** Its foreign keys to other tables. */
+  readonly foreignKeys?: readonly CatalogForeignKey[];
+  /** Rules of its own, but for what makes a view a view. */
+  readonly rules?: readonly CatalogRule[];
+  /** Of a view: functions of INSTEAD OF triggers, which are all that a change of it does. */
+  readonly insteadOf?: readonly { readonly change: RowChange; readonly called: CatalogFunction }[];
+  /** What the server compares when a row is written. */
+  readonly comparisons?: readonly CatalogComparison[];
+  /** Functions that are not built in and that every written row runs: checks, domains. */
+  readonly checking?: readonly CatalogFunction[];
+  /** Of defaults and generated columns: such functions, and OIDs of sequences that they draw from. */
+  readonly defaults?: readonly {
+    readonly attnum: number;
+    readonly called?: CatalogFunction;
+    readonly draws?: number;
+  }[];
+  /** Sequences that belong to its columns (serial, identity, OWNED BY). */
+  readonly ownSequences?: readonly { readonly attnum: number; readonly sequence: number }[];
+  /** Of a sequence: OID of the table that it belongs to, and of those whose defaults draw from it. */
+  readonly sequenceOf?: number;
+  readonly drawnBy?: readonly number[];
+}
+
+export interface CatalogForeignKey {
+  readonly name: string;
+  /** OID of the referenced table. */
+  readonly references: number;
+  /** attnums of the referencing columns, and of those that they reference, in the same order. */
+  readonly columns: readonly number[];
+  readonly referencedColumns: readonly number[];
+  /** What DELETE and UPDATE of a referenced row do to referencing ones; undefined: nothing. */
+  readonly onDelete: 'delete' | 'update' | undefined;
+  readonly onUpdate: 'update' | undefined;
+}
+
+export interface CatalogComparison {
+  /**
+   * unique: with other rows (exclusion constraints, too); the others: columns of one row with each
+   * other, policy: of row security, index: what may fail in an index that is not unique.
+   */
+  readonly kind: 'check' | 'index' | 'partition' | 'policy' | 'unique';
+  /** Of a constraint, policy or index, else ''. */
+  readonly name: string;
+  /** attnums; 0: it is about the whole row, or an expression whose columns are listed. */
+  readonly columns: readonly number[];
+}
+
+/** CREATE RULE: statements that the server runs with, or in place of, a change. */
+export interface CatalogRule {
+  readonly name: string;
+  readonly event: RowChange;
+  /** The parser's tree of pg_get_ruledef, all names in it qualified; undefined: did not parse. */
+  readonly tree?: unknown;
+}
+
+export interface CatalogFunction {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_proc.prokind: f, p, a, w. */
+  readonly kind: string;
+  readonly volatility: 'i' | 's' | 'v';
+  readonly returnTypeOid: number;
+  readonly returnsSet: boolean;
+  readonly argTypeOids: readonly number[];
+  readonly language: string;
+  readonly securityDefiner: boolean;
+  /** Name of the extension that brought it. */
+  readonly extension?: string;
+  /** The last argument type takes any number of arguments. */
+  readonly variadic?: boolean;
+  /** How many of the last arguments have defaults. */
+  readonly defaults?: number;
+  /** OUT, INOUT and TABLE parameters: the columns of its result row. */
+  readonly outputs?: readonly { readonly name: string; readonly typeOid: number }[];
+}
+
+export interface CatalogType {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_type.typtype: b, c, d, e, p, r, m. */
+  readonly kind: string;
+  /** Relation of a composite type, else 0. */
+  readonly relationOid: number;
+  /** Element type of an array, else 0. */
+  readonly elementOid: number;
+  /** Base type of a domain, else 0. */
+  readonly baseOid: number;
+  /** pg_type.typarray: the type of arrays of this, else 0. */
+  readonly arrayOid?: number;
+  /** Input, output or CHECK of this type runs code that is not built in. */
+  readonly runsUserCode?: boolean;
+  /** Functions of the CHECKs that are not built in. */
+  readonly checking?: readonly CatalogFunction[];
+}
+
+export interface CatalogCast {
+  /** OIDs of types. */
+  readonly source: number;
+  readonly target: number;
+  /** Where the server applies it by itself: `assignment` to values that are stored, `implicit` anywhere. */
+  readonly context: 'explicit' | 'assignment' | 'implicit';
+  readonly called: CatalogFunction | undefined;
+}
+
+export interface Catalog {
+  /**
+   * Another one for every re-read that found a difference; negative where one connection alone sees
+   * it, in its open transaction.
+   */
+  readonly generation: number;
+  /** server_version_num / 10000, e.g. 17. */
+  readonly majorVersion: number;
+  readonly database: string;
+  relation(schema: string, name: string): CatalogRelation | undefined;
+  relationByOid(oid: number): CatalogRelation | undefined;
+  /** Direct inheritance children and partitions. */
+  childrenOf(oid: number): readonly CatalogRelation[];
+  functions(schema: string, name: string): readonly CatalogFunction[];
+  type(schema: string, name: string): CatalogType | undefined;
+  typeByOid(oid: number): CatalogType | undefined;
+  /** Operators that are not built in (OID >= 16384), by schema and name: the functions they call. */
+  userOperators(schema: string, name: string): readonly CatalogFunction[];
+  /** Casts by functions that are not built in. */
+  readonly userCasts: readonly CatalogCast[];
+  readonly schemas: readonly string[];
+  /** Digest of all code that is not built in (functions, triggers, rules), down to its text. */
+  readonly code?: string;
+  /** Event triggers exist: any DDL runs code that is not built in. */
+  readonly eventTriggers?: boolean;
+  /** What masks were bound to, under whatever name it is known now. */
+  readonly maskBindings?: readonly MaskBinding[];
+  /** Texts of the catalog that hold a value of a bound column. */
+  readonly maskTexts?: readonly MaskText[];
+}
+
+/** Expressions and definitions that the system catalogs show: catalog-text-kinds.ts. */
+export type CatalogTextKind =
+  | 'default'
+  | 'missing'
+  | 'index'
+  | 'constraint'
+  | 'partition'
+  | 'statistics'
+  | 'policy'
+  | 'trigger'
+  | 'view';
+
+export interface MaskText {
+  readonly mask: MaskedName;
+  readonly kind: CatalogTextKind;
+}
+
+/** A masked column by the names of the policy. */
+export interface MaskedName {
+  readonly schema: string;
+  readonly relation: string;
+  readonly column: string;
+}
+
+/**
+ * An attribute that a mask stood for once: it stays masked when it, its table or schema gets another
+ * name. Both numbers are the database's own for as long as the column exists.
+ */
+export interface MaskBinding {
+  readonly mask: MaskedName;
+  readonly oid: number;
+  readonly attnum: number;
+  /** The mask named this relation; false: a child, partition or parent of that one. */
+  readonly isNamed: boolean;
+}
