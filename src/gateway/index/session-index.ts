@@ -1,21 +1,15 @@
 /** Sessions and statements in the index. */
 import type { EventParty } from '../../api/events.ts';
-import type { SessionSummary } from '../../api/sessions.ts';
 import { HoopError } from '../../errors.ts';
-import { requesterClaim } from '../../policy/actor-name.ts';
-import type { Principal } from '../../policy/types.ts';
 import type { EndReason, RecordingEvent } from '../../recording/types.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import type { Counted } from '../events/event-limit.ts';
-import { eventLogin, eventParty } from '../events/event-party.ts';
 import type { NodeOwner } from '../nodes/node-owner.ts';
 import {
-  change,
   get,
   integer,
   nullable,
   optionalText,
-  type Row,
   type Sql,
   type SqlValues,
   type Store,
@@ -24,32 +18,13 @@ import {
   text,
   type Work,
 } from '../store/store.ts';
+import { type IndexedSession, indexedSession } from './indexed-session.ts';
+import { beginSession, type NewSession } from './new-session.ts';
 import type { Decision } from './pending-statement.ts';
+import { type RecordedEvent, rebuildSession } from './rebuild-session.ts';
 import { countedRefusals, SESSION_FACTS, sessionFacts } from './refusal-events.ts';
 import { ENDED_FACTS, sessionEnd } from './session-end.ts';
 import { StatementIndex } from './statement-index.ts';
-import { UntoldRefusals } from './untold-refusals.ts';
-
-export interface NewSession {
-  readonly id: string;
-  readonly target: string;
-  readonly kind: string;
-  readonly principal: Principal;
-  readonly family: string;
-  readonly run: string | undefined;
-  /** The run that that one was started in. */
-  readonly parentRun: string | undefined;
-  /** Name of the run's program. */
-  readonly program: string | undefined;
-  readonly reason: string | undefined;
-  readonly policyCommit: string;
-  readonly recording: string;
-  readonly clientVersion: string;
-  readonly startedMs: number;
-  readonly expiresMs: number;
-  /** Address that it was asked for from. */
-  readonly from?: string | undefined;
-}
 
 export interface SessionEnd {
   readonly endedMs: number;
@@ -61,34 +36,8 @@ export interface SessionEnd {
   readonly by?: EventParty | undefined;
 }
 
-/** When it was recorded, ms since 1970. */
-export interface RecordedEvent {
-  readonly timeMs: number;
-  readonly event: RecordingEvent;
-}
-
-const REBUILT_AT_ONCE = 500;
-/** Which refusals were told is found out when all are known. */
-const TOLD_AT_THE_END: EventSteps = {
-  *add() {
-    // Not one by one.
-  },
-};
 /** In the details of one session. */
 const MAX_COLUMNS = 200;
-
-/** A summary with what decides who may see it. */
-export interface IndexedSession {
-  readonly summary: SessionSummary;
-  readonly issuer: string;
-  readonly sub: string;
-  /** The login that opened it. */
-  readonly family: string;
-  /** The login that that one was made from, where it is that of a run. */
-  readonly login: string | undefined;
-  readonly owner: NodeOwner;
-  readonly endedMs: number | undefined;
-}
 
 export interface SessionQuery {
   /** Only this person's; undefined: everybody's. */
@@ -137,50 +86,7 @@ export class SessionIndex {
 
   /** @throws what the store says: then there is no such session. */
   async start(session: NewSession): Promise<void> {
-    const { principal } = session;
-    const events = this.#events;
-    const values = {
-      id: session.id,
-      target: session.target,
-      kind: session.kind,
-      principalKind: principal.kind,
-      issuer: principal.issuer,
-      sub: principal.sub,
-      name: storable(principal.name),
-      subject: nullable(principal.subject),
-      verifiedEmail: nullable(principal.verifiedEmail),
-      family: session.family,
-      reason: nullable(storable(session.reason)),
-      agent: nullable(principal.agent),
-      agentItself: principal.isAgent === true ? 1 : 0,
-      requester: nullable(principal.requester),
-      run: nullable(session.run),
-      parentRun: nullable(session.parentRun),
-      program: nullable(storable(session.program)),
-      policyCommit: session.policyCommit,
-      recording: session.recording,
-      clientVersion: storable(session.clientVersion),
-      startedMs: session.startedMs,
-      expiresMs: session.expiresMs,
-      node: this.#owner.id,
-      term: this.#owner.term,
-    };
-    await this.#store.transaction(function* () {
-      yield* change(START, values);
-      yield* events.add({
-        type: 'session.begin',
-        who: eventParty(principal),
-        from: session.from,
-        target: session.target,
-        session: session.id,
-        run: session.run,
-        commit: session.policyCommit,
-        login: eventLogin(session.family),
-        kind: session.kind,
-        recording: session.recording,
-        expires: new Date(session.expiresMs).toISOString(),
-      });
-    });
+    await this.#store.transaction(() => beginSession(session, this.#owner, this.#events));
   }
 
   /**
@@ -273,44 +179,15 @@ export class SessionIndex {
     this.#statementIndex.streamEnded(session, stream);
   }
 
-  /**
-   * What a process that died had not written yet: the statements of a session anew, from its recording,
-   * which temporary grants it had, and events of the refusals that have none.
-   * @param events of the whole recording, in order
-   * @throws what the store says, or who reads the recording
-   */
+  /** What a process that died had not written: see rebuildSession. */
   async rebuild(id: string, events: AsyncIterable<RecordedEvent>): Promise<void> {
-    await this.#store.transaction(function* () {
-      yield* change(FORGET_STATEMENTS, { id });
-      yield* change(FORGET_FILES, { id });
-      yield* change(FORGET_COUNTS, { id });
-    });
-    let timeMs = 0;
-    const clock = (): number => timeMs;
-    const statements = new StatementIndex(
-      this.#store,
-      clock,
-      this.#onFault,
-      this.#doesActs,
-      TOLD_AT_THE_END,
-    );
-    const refusals = new UntoldRefusals();
-    let count = 0;
-    for await (const { event, timeMs: atMs } of events) {
-      timeMs = Math.round(atMs);
-      refusals.learn(event, timeMs);
-      if (event.type === 'access' && event.change === 'given') {
-        await this.#store.change(ACCESS_AGAIN, { session: id, grant: event.grant, timeMs });
-      }
-      if (event.type === 'lookups') {
-        await this.#store.change(LOOKUPS, { session: id, candidates: event.candidates });
-      }
-      statements.event(id, event);
-      count += 1;
-      if (count % REBUILT_AT_ONCE === 0) await statements.flush();
-    }
-    await statements.flush();
-    await this.#store.transaction(() => refusals.tell(id, this.#events, this.#doesActs));
+    const parts = {
+      store: this.#store,
+      events: this.#events,
+      doesActs: this.#doesActs,
+      onFault: this.#onFault,
+    };
+    await rebuildSession(parts, id, events);
   }
 
   /** Nobody waits for it. What cannot be written is reported: the recording has the same. */
@@ -392,28 +269,11 @@ export class SessionIndex {
   }
 }
 
-const START = sql(
-  `INSERT INTO sessions (id, state, target, kind, principal_kind, issuer, sub, name, subject,
-     verified_email, family, reason, agent, agent_itself, requester, run, parent_run, program,
-     policy_commit, recording, client_version, started_ms, expires_ms, node, term)
-   VALUES ($id, 'live', $target, $kind, $principalKind, $issuer, $sub, $name, $subject,
-     $verifiedEmail, $family, $reason, $agent, $agentItself, $requester, $run, $parentRun, $program,
-     $policyCommit, $recording, $clientVersion, $startedMs, $expiresMs, $node, $term)`,
-);
 const END = sql(
   `UPDATE sessions SET ended_ms = $endedMs, end_reason = $reason, end_message = $message,
      up_bytes = $upBytes, down_bytes = $downBytes, state = $state
    WHERE id = $id AND state = 'live' AND node = $node AND term <= $term
    RETURNING ${ENDED_FACTS}`,
-);
-const FORGET_STATEMENTS = sql(
-  'DELETE FROM statements WHERE session = (SELECT number FROM sessions WHERE id = $id)',
-);
-const FORGET_FILES = sql(
-  'DELETE FROM files WHERE session = (SELECT number FROM sessions WHERE id = $id)',
-);
-const FORGET_COUNTS = sql(
-  'UPDATE sessions SET statements = 0, denied = 0, masked_values = 0, lookups = 0 WHERE id = $id',
 );
 const CLAIM = sql(
   'UPDATE sessions SET term = $term WHERE id = $id AND node = $node AND term <= $term',
@@ -442,12 +302,6 @@ const LOOKUPS = sql('UPDATE sessions SET lookups = lookups + $candidates WHERE i
 const ACCESS = sql(
   `INSERT INTO session_grants (session, temporary_grant, since_ms)
    VALUES ($session, $grant, $nowMs) ON CONFLICT DO NOTHING`,
-);
-/** Of a recording, which may be older than what is known of the grant. */
-const ACCESS_AGAIN = sql(
-  `INSERT INTO session_grants (session, temporary_grant, since_ms)
-   SELECT CAST($session AS TEXT), id, CAST($timeMs AS BIGINT) FROM temporary_grants
-   WHERE id = $grant ON CONFLICT DO NOTHING`,
 );
 const GRANTS = sql(
   'SELECT temporary_grant FROM session_grants WHERE session = $session ORDER BY since_ms',
@@ -480,54 +334,6 @@ const LIVE = sql(
   "SELECT id FROM sessions WHERE state = 'live' AND node = $node ORDER BY started_ms",
 );
 
-function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
-  const endedMs = row['ended_ms'] === null ? undefined : integer(row['ended_ms']);
-  const state = text(row['state']);
-  return {
-    issuer: text(row['issuer']),
-    sub: text(row['sub']),
-    family: text(row['family']),
-    login: optionalText(row['parent_login']),
-    owner: { id: text(row['node']), term: integer(row['term']) },
-    endedMs,
-    summary: {
-      id: text(row['id']),
-      target: text(row['target']),
-      principal: text(row['name']),
-      ...defined('agent', optionalText(row['agent'])),
-      ...(integer(row['agent_itself']) === 1 ? { isAgent: true } : {}),
-      ...requesterClaim(optionalText(row['requester'])),
-      ...defined('run', optionalText(row['run'])),
-      ...defined('parentRun', optionalText(row['parent_run'])),
-      ...defined('program', optionalText(row['program'])),
-      ...defined('reason', optionalText(row['reason'])),
-      startedAt: new Date(integer(row['started_ms'])).toISOString(),
-      ...defined('endedAt', endedMs === undefined ? undefined : new Date(endedMs).toISOString()),
-      ...defined('endReason', optionalText(row['end_reason'])),
-      ...defined('endMessage', optionalText(row['end_message'])),
-      kind: text(row['kind']),
-      // The table's CHECK allows these four and nothing else.
-      state: state as SessionSummary['state'],
-      statements: integer(row['statements']),
-      denied: integer(row['denied']),
-      maskedValues: integer(row['masked_values']),
-      ...(integer(row['lookups']) === 0 ? {} : { lookups: integer(row['lookups']) }),
-      upBytes: integer(row['up_bytes']),
-      downBytes: integer(row['down_bytes']),
-      policyCommit: text(row['policy_commit']),
-      ...(integer(row['terminal']) === 1 ? { terminal: 'recorded' } : {}),
-      ...(grants.length === 0
-        ? {}
-        : { grants: grants.map((grant) => text(grant['temporary_grant'])) }),
-    },
-  };
-}
-
 function atUrl(url: string | undefined): string {
   return url === undefined ? '' : ` (${url})`;
-}
-
-function defined<K extends string>(key: K, value: string | undefined): { [P in K]?: string } {
-  // A computed key widens to a string index; the value is exactly what the type says.
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: string });
 }

@@ -3,7 +3,8 @@ import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { isSessionId } from '../../session-id.ts';
 import type { Authenticated } from '../identity/identity.ts';
-import type { IndexedSession, SessionIndex } from '../index/session-index.ts';
+import type { IndexedSession } from '../index/indexed-session.ts';
+import type { SessionIndex } from '../index/session-index.ts';
 
 /**
  * own: what only the owner's client does. read: its recording; owner and auditors. end: owner and

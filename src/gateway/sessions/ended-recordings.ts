@@ -13,7 +13,8 @@ import { loadRecordingKeys } from '../../recording/recording-keys.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { CONTROL_STREAM } from '../../recording/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import type { RecordedEvent, SessionIndex } from '../index/session-index.ts';
+import type { RecordedEvent } from '../index/rebuild-session.ts';
+import type { SessionIndex } from '../index/session-index.ts';
 
 export interface EndedRecordingsOptions {
   readonly store: RecordingStore;

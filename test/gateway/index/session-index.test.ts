@@ -157,6 +157,51 @@ describe.each(DRIVERS)('in %s', (driver) => {
     expect(await index.live()).toEqual([ID]);
   });
 
+  test('what the store has of a recording whose end the disk has lost stays when it is made anew', async () => {
+    await start(ID, ENGINEER, 'web-1', 'ssh');
+    const file = (path: string): RecordingEvent => ({
+      ...{ type: 'ssh.file', stream: 1, channel: 0, at: 10, operation: 'remove', path, status: 0 },
+    });
+    const events: RecordingEvent[] = [
+      decision(1),
+      result(1),
+      file('/a'),
+      file('/a'),
+      { type: 'lookups', stream: 1, at: 10, statement: 1, candidates: 4, left: 1 },
+      // From here on the disk has lost it.
+      decision(2, 'refuse'),
+      decision(3),
+      result(3, 5),
+      file('/b'),
+      { type: 'lookups', stream: 1, at: 10, statement: 3, candidates: 2, left: 1 },
+    ];
+    for (const event of events) index.event(ID, event);
+    await index.flush();
+    await open();
+    const recorded = async function* () {
+      for (const event of events.slice(0, 5)) yield { event, timeMs: now + 1 };
+    };
+    for (const _ of ['a crash', 'a crash while it was made']) {
+      await index.rebuild(ID, recorded());
+      expect((await index.find(ID))?.summary).toMatchObject({
+        ...{ statements: 3, denied: 1, maskedValues: 4, lookups: 6 },
+      });
+      expect(
+        await rows('SELECT statement, rows, results, time_ms FROM statements ORDER BY statement'),
+      ).toEqual([
+        { statement: 1, rows: 3, results: 1, time_ms: now + 1 },
+        { statement: 2, rows: null, results: 0, time_ms: now },
+        { statement: 3, rows: 5, results: 1, time_ms: now },
+      ]);
+      expect(await rows('SELECT path, time_ms FROM files ORDER BY path')).toEqual([
+        { path: '/a', time_ms: now + 1 },
+        { path: '/a', time_ms: now + 1 },
+        { path: '/b', time_ms: now },
+      ]);
+      expect(await count('statement_classes')).toBe(2);
+    }
+  });
+
   test('refusals that a process which died had not told are told from the recording, once', async () => {
     await using events = await AuditEvents.open({
       store,
