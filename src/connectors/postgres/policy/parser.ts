@@ -4,39 +4,27 @@
  * with a large stack that are replaced as soon as they do anything but answer, texts are bounded,
  * and one large text is parsed at a time. What could not be parsed is refused by the caller.
  */
-import { setFlagsFromString } from 'node:v8';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { OwnerTurns } from '../../../owner-turns.ts';
 import type { Grant } from '../../../policy/types.ts';
 import { onAbort } from '../../../until.ts';
-import type { StatementAnalysis } from './analysis-types.ts';
 import { answerQuestion, factsOf, toldOf } from './catalog-questions.ts';
 import { type ConstantShape, ConstantShapes, constantShape } from './constant-shapes.ts';
-import type { JudgeTask, ParseAnswer, ParseRequest, WorkerData } from './parser-worker.ts';
-import type { AllowedStatement, StatementContext, Verdict } from './types.ts';
+import { ParseCache } from './parse-cache.ts';
+import {
+  type BoundedOutcome,
+  BROKEN,
+  type JudgedOutcome,
+  MAX_SQL_BYTES,
+  NOT_TEXT,
+  type NotParsed,
+  outcomeOf,
+  type ParseOutcome,
+  TOO_LARGE,
+} from './parse-outcome.ts';
+import { type Job, startThread, type Thread, workedMs } from './parser-thread.ts';
+import type { JudgeTask, ParseAnswer, ParseRequest } from './parser-worker.ts';
+import type { StatementContext } from './types.ts';
 
-export type ParseOutcome =
-  /** The ParseResult of libpg-query. Shared by everyone who asks for this text: do not change it. */
-  | {
-      readonly type: 'tree';
-      readonly tree: unknown;
-      /** Made from the tree of a text with other constants: whether their values have been read. */
-      readonly wasRead?: () => boolean;
-    }
-  | NotParsed;
-
-export type NotParsed =
-  /** The parser's own message, as the server would say it. `position` is 1-based, in characters. */
-  | { readonly type: 'syntax'; readonly message: string; readonly position: number | undefined }
-  | {
-      readonly type: 'refused';
-      readonly reason: 'size' | 'depth' | 'parser';
-      readonly message: string;
-      readonly hint: string | undefined;
-    };
-
-/** UTF-8 bytes of one Query or Parse. 1 MB of INSERT takes 0.5 s and 500 MB; nobody types more. */
-export const MAX_SQL_BYTES = 1024 * 1024;
 /**
  * Levels of the tree: about 1000 terms of a sum, 280 nested subqueries, 2000 UNIONs. The analysis
  * recurses on the main thread, whose stack is 1 MB.
@@ -49,12 +37,6 @@ const WORKER_STACK_MB = 64;
  * fifth of a second at this size. Bytes.
  */
 const LARGE_SQL_BYTES = 16 * 1024;
-/**
- * V8's optimizing compiler takes 550 MB for half a second over the generated parser, and saves 2 of
- * 11 µs per statement. The first flag stands for the others, but only where a process starts with
- * it; they hold for all WebAssembly of the process.
- */
-const WASM_FLAGS = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
 /** The process's resident memory may grow by this much after a large text before the worker goes. */
 const MAX_RSS_GROWTH = 192 * 1024 * 1024;
 /** The scanner takes quadratic time for nested comments: 100 KB of them are 6 s. */
@@ -65,8 +47,6 @@ const PARSE_TIMEOUT_MS = 5_000;
  * refused for the work of others.
  */
 const JUDGE_TIMEOUT_MS = 10_000;
-/** Of V8, in each thread; what the parser itself takes is apart. The tree of 1 MB of `(1),(1)` has 300. */
-const WORKER_HEAP_MB = 768;
 const START_TIMEOUT_MS = 20_000;
 /** The same, once nobody waits for the verdict any more: a new thread costs more than a short rest. */
 const ABANDONED_MS = 500;
@@ -74,9 +54,6 @@ const ABANDONED_MS = 500;
 const PATIENCE_MS = 60_000;
 /** How soon it is asked again, at the least. */
 const MIN_ASK_MS = 50;
-/** Bytes of SQL and of tree JSON in the cache. */
-const MAX_CACHE_BYTES = 32 * 1024 * 1024;
-const MAX_CACHED_TREE_BYTES = 512 * 1024;
 const NOT_TAKEN = -1;
 /** Of whoever cannot leave. */
 const NEVER = new AbortController().signal;
@@ -97,71 +74,6 @@ export interface SqlParserOptions {
   readonly judgeTimeoutMs?: number;
 }
 
-interface Job {
-  readonly owner: object;
-  readonly text: string;
-  readonly large: boolean;
-  readonly maxTreeBytes: number;
-  readonly judge?: { readonly context: StatementContext; readonly grant: Grant };
-  readonly done: (outcome: BoundedOutcome | JudgedOutcome, bytes: number) => void;
-}
-
-interface Thread {
-  readonly worker: Worker;
-  /** Where the thread waits for the answers to its questions, and what wakes it up. */
-  readonly answers: MessagePort;
-  readonly bell: Int32Array;
-  /** The processor's time that it had used when it took the text; negative: it has not yet. */
-  readonly taken: Int32Array;
-  /** What it has been told of last. */
-  grant: Grant | undefined;
-  catalog: StatementContext['catalog'] | undefined;
-  /** Statements of a verdict that come one lot after the other. */
-  lots: unknown[];
-  job: Job | undefined;
-  hadLarge: boolean;
-  id: number;
-  /** Of the processor, for its job; and until when by the clock. */
-  limitMs: number;
-  deadline: number;
-  timer: NodeJS.Timeout | undefined;
-  /** Resident bytes of the process before the job. */
-  rssBefore: number;
-}
-
-const BROKEN = {
-  type: 'refused',
-  reason: 'parser',
-  message: 'the statement could not be parsed safely',
-  hint: 'Split it into smaller statements.',
-} as const satisfies NotParsed;
-const TOO_LARGE: NotParsed = {
-  type: 'refused',
-  reason: 'size',
-  message: `the statement is larger than ${MAX_SQL_BYTES / 1024} KiB`,
-  hint: 'Send the data with COPY … FROM STDIN, or with parameters in several statements.',
-};
-const TOO_DEEP: NotParsed = {
-  type: 'refused',
-  reason: 'depth',
-  message: 'the statement is nested too deeply',
-  hint: 'Use IN, ANY or a VALUES list instead of long chains of operators or subqueries.',
-};
-const NOT_TEXT: NotParsed = {
-  type: 'refused',
-  reason: 'parser',
-  message: 'the statement contains characters that SQL text cannot hold',
-  hint: undefined,
-};
-
-/** A tree, or that it is larger than whoever asked can take. */
-export type BoundedOutcome = ParseOutcome | { readonly type: 'large' };
-
-export type JudgedOutcome =
-  /** @property fault of our own, for which it was refused */
-  | { readonly type: 'judged'; readonly verdict: Verdict; readonly fault?: Error | undefined }
-  | (NotParsed & { readonly fault?: Error });
-
 export class SqlParser implements AsyncDisposable {
   readonly #size: number;
   readonly #stackSizeMb: number;
@@ -170,11 +82,10 @@ export class SqlParser implements AsyncDisposable {
   readonly #threads = new Set<Thread>();
   readonly #small = new OwnerTurns<Job>(MAX_WAITING);
   readonly #large = new OwnerTurns<Job>(MAX_WAITING);
-  readonly #cache = new Map<string, { outcome: ParseOutcome; bytes: number }>();
+  readonly #cache = new ParseCache();
   readonly #shapes = new ConstantShapes();
   /** By owner: nobody waits for a turn of somebody else's. */
   readonly #pending = new WeakMap<object, Map<string, Promise<BoundedOutcome>>>();
-  #cacheBytes = 0;
   #closed = false;
   #replaced = 0;
 
@@ -213,12 +124,7 @@ export class SqlParser implements AsyncDisposable {
     maxTreeBytes = Number.POSITIVE_INFINITY,
   ): Promise<BoundedOutcome> {
     const cached = this.#cache.get(text);
-    if (cached) {
-      // Most recently used last.
-      this.#cache.delete(text);
-      this.#cache.set(text, cached);
-      return Promise.resolve(cached.outcome);
-    }
+    if (cached) return Promise.resolve(cached);
     const ofOwner = this.#pending.get(owner) ?? new Map<string, Promise<BoundedOutcome>>();
     const key = `${maxTreeBytes} ${text}`;
     const pending = ofOwner.get(key);
@@ -307,7 +213,7 @@ export class SqlParser implements AsyncDisposable {
         done: (outcome, bytes) => {
           // Nobody has asked for a verdict.
           if (outcome.type === 'judged') throw new TypeError('a verdict in place of a tree');
-          if (outcome.type !== 'large') this.#remember(text, outcome, bytes);
+          if (outcome.type !== 'large') this.#cache.remember(text, outcome, bytes);
           if (shape !== undefined && outcome.type === 'tree') {
             this.#shapes.learn(shape, outcome.tree, bytes);
           }
@@ -346,40 +252,8 @@ export class SqlParser implements AsyncDisposable {
   }
 
   #start(): Thread {
-    for (const flag of WASM_FLAGS) {
-      setFlagsFromString(flag);
-    }
-    // In a checkout this file is TypeScript, which Node runs as it is; in dist/ both are compiled.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const { port1: answers, port2: port } = new MessageChannel();
-    const bell = new Int32Array(new SharedArrayBuffer(4));
-    const taken = new Int32Array(new SharedArrayBuffer(4));
-    const workerData: WorkerData = { port, bell, taken };
-    const worker = new Worker(new URL(`./parser-worker.${extension}`, import.meta.url), {
-      name: 'hoop-sql-parser',
-      resourceLimits: { stackSizeMb: this.#stackSizeMb, maxOldGenerationSizeMb: WORKER_HEAP_MB },
-      workerData,
-      transferList: [port],
-      // Nothing of this process's flags, variables or output belongs in there.
-      execArgv: [],
-      env: {},
-    });
-    const thread: Thread = {
-      worker,
-      answers,
-      bell,
-      taken,
-      grant: undefined,
-      catalog: undefined,
-      lots: [],
-      job: undefined,
-      hadLarge: false,
-      id: 0,
-      limitMs: 0,
-      deadline: 0,
-      timer: undefined,
-      rssBefore: 0,
-    };
+    const thread = startThread(this.#stackSizeMb);
+    const { answers, worker } = thread;
     this.#threads.add(thread);
     answers.unref();
     worker.unref();
@@ -526,67 +400,4 @@ export class SqlParser implements AsyncDisposable {
     thread.answers.close();
     await thread.worker.terminate();
   }
-
-  #remember(text: string, outcome: ParseOutcome, jsonBytes: number): void {
-    // Two who ask at once are both answered; one of the answers is kept.
-    if (outcome === BROKEN || jsonBytes > MAX_CACHED_TREE_BYTES || this.#cache.has(text)) {
-      return;
-    }
-    // A parsed tree takes several times its JSON.
-    const bytes = text.length * 2 + jsonBytes * 6 + 200;
-    this.#cache.set(text, { outcome, bytes });
-    this.#cacheBytes += bytes;
-    for (const [oldest, entry] of this.#cache) {
-      if (this.#cacheBytes <= MAX_CACHE_BYTES) {
-        return;
-      }
-      this.#cache.delete(oldest);
-      this.#cacheBytes -= entry.bytes;
-    }
-  }
-}
-
-/** Of the processor, for the text that it has; of a thread that starts, for that. */
-async function workedMs({ worker, taken, id }: Thread): Promise<number> {
-  const before = Atomics.load(taken, 0);
-  if (before < 0 && id > 1) return 0;
-  // One that has not started yet has no time of its own.
-  const used = await worker.cpuUsage().catch(() => ({ user: 0, system: 0 }));
-  return (used.user + used.system) / 1000 - Math.max(before, 0);
-}
-
-function outcomeOf(
-  answer: Exclude<ParseAnswer, { type: 'question' | 'lot' }>,
-  lots: readonly unknown[],
-): [BoundedOutcome | JudgedOutcome, number] {
-  switch (answer.type) {
-    case 'large':
-      return [{ type: 'large' }, 0];
-    case 'allowed': {
-      // As the thread has sent them.
-      const statements = lots as readonly AllowedStatement[];
-      return [{ type: 'judged', verdict: { effect: 'allow', statements } }, 0];
-    }
-    case 'refused': {
-      // As the thread has sent them.
-      const analysis = lots as readonly StatementAnalysis[];
-      const { refusal, statement, fault } = answer;
-      const verdict: Verdict = { effect: 'refuse', refusal, statement, analysis };
-      return [{ type: 'judged', verdict, fault }, 0];
-    }
-    case 'tree':
-      return [{ type: 'tree', tree: JSON.parse(answer.json) }, answer.json.length];
-    case 'depth':
-      return [TOO_DEEP, 0];
-    case 'syntax':
-      return [
-        { type: 'syntax', message: answer.message, position: positionOf(answer) },
-        answer.message.length,
-      ];
-  }
-}
-
-/** The binding turns "no position" into 0, which is also the first character. */
-function positionOf({ message, cursor }: { message: string; cursor: number }): number | undefined {
-  return cursor > 0 || / at (or near|end of) /.test(message) ? cursor + 1 : undefined;
 }

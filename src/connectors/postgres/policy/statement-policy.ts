@@ -13,7 +13,8 @@ import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
-import type { NotParsed, SqlParser } from './parser.ts';
+import type { NotParsed } from './parse-outcome.ts';
+import type { SqlParser } from './parser.ts';
 import type { SqlRefusal, StatementContext, StatementPolicy, Verdict } from './types.ts';
 import { OverBudget, WorkBudget } from './work-budget.ts';
 
