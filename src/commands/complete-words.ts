@@ -1,6 +1,6 @@
 /**
  * What could be typed next, read from the program itself: a new command or option needs nothing
- * here. What is meant is seen from the name of an argument: `<target>`, `<id>`, `<file>`, `<dir>`.
+ * here. What is meant is seen from the name of an argument: `<target>`, `<id>`, `<event-type>`, `<file>`, `<dir>`.
  */
 import type { Command, Option } from 'commander';
 
@@ -13,6 +13,7 @@ export interface CompletionSources {
   /** What may stand for `<target>`. */
   readonly target: Names;
   readonly agent: Names;
+  readonly eventType: Names;
 }
 
 type Names = () => Promise<readonly string[]>;
@@ -121,6 +122,7 @@ async function valueCandidates(
     ...(kinds.includes('id') ? [word('last', 'the newest session')] : []),
     ...(kinds.includes('target') ? await sources.target() : []).map((one) => word(one, '')),
     ...(kinds.includes('agent') ? await sources.agent() : []).map((one) => word(one, '')),
+    ...(kinds.includes('event-type') ? await sources.eventType() : []).map((one) => word(one, '')),
   ];
   const wantsFile = kinds.some((kind) => /^(file|dir|directory)$/.test(kind));
   return [...startingWith(typed, words), ...(wantsFile ? [{ type: 'files' as const }] : [])];

@@ -29,6 +29,7 @@ export function completeCommand(io: Io): Command {
       const candidates = await completeWords(program, words, {
         target: () => knownNames('targets', io.env, io.signal),
         agent: () => knownNames('agents', io.env, io.signal),
+        eventType: async () => (await import('../api/events.ts')).EVENT_NAMES,
       });
       io.stdout.write(candidates.map((one) => `${line(one, plain)}\n`).join(''));
     });

@@ -19,7 +19,7 @@ export interface EventsFlags {
   readonly json?: boolean;
 }
 
-/** @throws HOOP_USAGE for a time that is none */
+/** @throws HOOP_USAGE for what is neither a time nor a cursor */
 export async function showEvents(io: Io, flags: EventsFlags): Promise<void> {
   const from = fromOf(flags, Date.now());
   await using gateway = await openGateway(io);
@@ -59,7 +59,7 @@ function fromOf(flags: EventsFlags, nowMs: number): EventsFrom {
       ? {}
       : isCursor
         ? { after: since.trim() }
-        : { since: new Date(instant(since, '--since', nowMs)).toISOString() }),
+        : { since: new Date(instant(since, '--since', nowMs, { orCursor: true })).toISOString() }),
     type: type?.join(','),
     ...{ session, user, newest },
   };

@@ -44,8 +44,12 @@ export function gatewayCommand(io: Io): Command {
     )
     .option('--follow', 'go on with what happens, until it is interrupted')
     .option('--since <when>', 'from then on: 2h ago as `2h`, a day, a time; or after a cursor')
-    .option('--type <type>', 'only these: statement.refused, `session.*`; may be repeated', collect)
-    .option('--session <id>', 'only of this session')
+    .option(
+      '--type <event-type>',
+      'only these: statement.refused, `session.*`; may be repeated',
+      collect,
+    )
+    .option('--session <session>', 'only of this session')
     .option('--user <name>', 'only of this person or workload, or by them: name or sub')
     .option('--newest <count>', 'so many of the newest, without --since', countOf, 50)
     .option('--json', 'print one JSON document a line, each with its cursor')

@@ -8,7 +8,12 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 
 /** `2h` ago; a day, the whole of it; a time of it, of the place of whoever asks unless it says more. */
-export function instant(typed: string, flag: '--since' | '--until', nowMs: number): number {
+export function instant(
+  typed: string,
+  flag: '--since' | '--until',
+  nowMs: number,
+  { orCursor = false } = {},
+): number {
   const [, count = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(typed) ?? [];
   const factor = UNIT_MS[unit];
   if (factor !== undefined) {
@@ -18,8 +23,10 @@ export function instant(typed: string, flag: '--since' | '--until', nowMs: numbe
   const isTime = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(typed);
   const ms = Date.parse(isDay ? `${typed}T00:00` : typed.replace(' ', 'T'));
   if ((!isDay && !isTime) || Number.isNaN(ms) || ms < 0) {
-    throw new HoopError('HOOP_USAGE', `"${typed}" is no time for ${flag}`, {
-      hint: 'Give how long ago (90s, 30m, 2h, 7d), a day (2026-03-01) or a time (2026-03-01T14:05).',
+    const what = orCursor ? 'neither a time nor a cursor' : 'no time';
+    const cursor = orCursor ? ' A cursor is that of a line of `--json`, all of it.' : '';
+    throw new HoopError('HOOP_USAGE', `"${typed}" is ${what} for ${flag}`, {
+      hint: `Give how long ago (90s, 30m, 2h, 7d), a day (2026-03-01) or a time (2026-03-01T14:05).${cursor}`,
     });
   }
   if (!isDay || flag === '--since') {

@@ -39,6 +39,8 @@ export interface SyncResult {
   readonly changed: boolean;
   /** Why the newest commit is not in force, or could not be fetched. */
   readonly problem: HoopError | undefined;
+  /** The commit that the problem is about; undefined: none could be fetched. */
+  readonly refused?: string | undefined;
 }
 
 export interface WatchOptions {
@@ -46,7 +48,7 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
   readonly onChange: (inForce: PolicyInForce) => void;
   /** Called when the problem is another one than at the last poll. */
-  readonly onProblem: (problem: HoopError) => void;
+  readonly onProblem: (problem: HoopError, refused: string | undefined) => void;
 }
 
 export class PolicyRepo {
@@ -85,8 +87,9 @@ export class PolicyRepo {
   async sync(signal: AbortSignal): Promise<SyncResult> {
     return this.#inTurn(async () => {
       const before = this.#inForce?.commit;
+      let tip: string | undefined;
       try {
-        const tip = await this.#clone.fetch(this.#options.repository, signal);
+        tip = await this.#clone.fetch(this.#options.repository, signal);
         this.#fetchedAt = new Date(this.#now());
         await this.#consider(tip, signal);
         this.#problem = undefined;
@@ -95,7 +98,9 @@ export class PolicyRepo {
         signal.throwIfAborted();
         this.#problem = asPolicyError(error);
       }
-      return { changed: this.#inForce?.commit !== before, problem: this.#problem };
+      const problem = this.#problem;
+      const changed = this.#inForce?.commit !== before;
+      return { changed, problem, refused: problem && tip };
     });
   }
 
@@ -106,12 +111,12 @@ export class PolicyRepo {
     while (!signal.aborted) {
       try {
         await delay(pollSeconds * 1000, undefined, { signal });
-        const { changed, problem } = await this.sync(signal);
+        const { changed, problem, refused } = await this.sync(signal);
         if (changed && this.#inForce) {
           onChange(this.#inForce);
         }
         if (problem && problemKey(problem) !== reported) {
-          onProblem(problem);
+          onProblem(problem, refused);
         }
         reported = problemKey(problem);
       } catch (error) {

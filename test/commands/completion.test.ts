@@ -46,6 +46,11 @@ describe('what could be typed next', () => {
     [['policy', 'schema', 'po'], ['policy']],
     [['connect', 'x', '--so'], ['--socket']],
     [['connect', '--reason', ''], []],
+    [
+      ['gateway', 'events', '--type', 'login'],
+      ['login', 'login.refused', 'login.ended'],
+    ],
+    [['gateway', 'events', '--session', ''], []],
     [['connect', '--reason', 'se'], []],
     [['sessions', 'verify', '--trust', ''], [':files']],
     [['connect', 'x', '--', 'ps'], [':commands']],

@@ -125,12 +125,13 @@ test('an unsigned commit is refused and the last good one stays in force', async
   const { fixture, repo, commit } = await opened();
   using _ = fixture;
   await repo.sync(NEVER);
-  fixture.commit({ 'policies/readers.yaml': 'name: wider\n' });
+  const unsigned = fixture.commit({ 'policies/readers.yaml': 'name: wider\n' });
 
-  const { changed, problem } = await repo.sync(NEVER);
+  const { changed, problem, refused } = await repo.sync(NEVER);
 
   expect(changed).toBe(false);
   expect(problem?.code).toBe('HOOP_POLICY_UNSIGNED');
+  expect(refused).toBe(unsigned);
   expect(repo.current()?.commit).toBe(commit);
   expect(repo.reply().problem).toContain('is not signed');
 });

@@ -35,7 +35,7 @@ export interface GatewayPolicyOptions {
   /** Somebody's word keeps this principal out of the target, whatever the policy gives. */
   readonly isBlocked: (principal: Principal, target: string) => boolean;
   /** A commit was refused, or none could be fetched; once for each reason. */
-  readonly onRefused: (problem: unknown) => void;
+  readonly onRefused: (problem: unknown, commit: string | undefined) => void;
   readonly log: Log;
 }
 
@@ -73,9 +73,9 @@ export class GatewayPolicy {
 
   async #firstSync(signal: AbortSignal): Promise<void> {
     try {
-      const { problem } = await this.#repo.sync(signal);
+      const { problem, refused } = await this.#repo.sync(signal);
       if (problem !== undefined) {
-        this.#logProblem(problem);
+        this.#logProblem(problem, refused);
       }
     } catch (error) {
       // Only when the gateway is told to stop while it starts.
@@ -94,7 +94,7 @@ export class GatewayPolicy {
       pollSeconds: this.#options.pollSeconds,
       signal,
       onChange: (inForce) => this.#changed(inForce),
-      onProblem: (problem) => this.#logProblem(problem),
+      onProblem: (problem, commit) => this.#logProblem(problem, commit),
     });
   }
 
@@ -201,8 +201,8 @@ export class GatewayPolicy {
     }
   }
 
-  #logProblem(problem: unknown): void {
-    this.#options.log.error('policy.problem', errorFields(problem));
-    this.#options.onRefused(problem);
+  #logProblem(problem: unknown, commit?: string): void {
+    this.#options.log.error('policy.problem', { ...errorFields(problem), commit });
+    this.#options.onRefused(problem, commit);
   }
 }

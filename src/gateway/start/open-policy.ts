@@ -41,10 +41,10 @@ export async function openPolicy(
       connectors: await policyConnectors(sources),
       temporary: (principal, target) => access.active(principal, target),
       isBlocked: (principal, target) => blocks.find(principal, target) !== undefined,
-      onRefused(problem) {
+      onRefused(problem, commit) {
         if (!(problem instanceof HoopError)) return;
         const { code } = problem;
-        events.tellLimited('policy', code, { type: 'policy.refused', code });
+        events.tellLimited('policy', `${code} ${commit}`, { type: 'policy.refused', code, commit });
       },
       log,
     },

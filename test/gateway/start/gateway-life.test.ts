@@ -4,6 +4,7 @@ import { chmod, cp, readFile, rename, rm, stat, writeFile } from 'node:fs/promis
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EVENTS_PATH, EventsReply } from '../../../src/api/events.ts';
 import { PATHS } from '../../../src/api/http.ts';
 import { InfoReply } from '../../../src/api/login.ts';
 import { SEARCH_WORKER } from '../../../src/connectors/search-worker-file.ts';
@@ -142,6 +143,15 @@ test('which policy was in force from when on, and who signed it, is kept across 
   expect(shown).toMatchObject({ policyCommit: first.commit, policySince: first.inForceSince });
   const { signer } = await client.policy(bench.signal);
   expect(shown.policySigner).toBe(signer);
+});
+
+test('a commit that is refused is named by its event', async () => {
+  const auditor = await bench.client('dba');
+  const path = `${EVENTS_PATH}?type=policy.refused`;
+  const refused = await bench.policy.commit({ files: { 'hoop.yaml': 'x: 1\n' }, message: 'bad' });
+  const told = async () =>
+    (await auditor.json(EventsReply, { method: 'GET', path }, bench.signal)).events;
+  await expect.poll(told).toMatchObject([{ code: 'HOOP_POLICY_INVALID', commit: refused }]);
 });
 
 test('the last good policy is in force after a restart without the repository', async () => {
