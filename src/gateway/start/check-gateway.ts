@@ -19,7 +19,7 @@ import { checkProvider } from '../identity/check-provider.ts';
 import { withGroupless } from '../identity/groupless-logins.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { Targets } from '../targets/targets.ts';
-import { checkDataDirectory, indexPath } from './data-directory.ts';
+import { checkDataDirectory } from './data-directory.ts';
 import { checkStore } from './open-store.ts';
 
 const CHECK_TIMEOUT_MS = 20_000;
@@ -56,7 +56,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
       ? []
       : [await attempt('keys directory', () => checkDataDirectory(config.keysDir))]),
     await attempt('store', () =>
-      checkStore({ config: config.store, index: indexPath(config.dataDir), env, log }),
+      checkStore({ config: config.store, dataDir: config.dataDir, env, log }),
     ),
     await attempt('credentials', async () => {
       await credentials.check();

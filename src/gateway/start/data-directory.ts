@@ -13,7 +13,6 @@ const LOCK_WAIT_MS = 2000;
 export interface DataDirectory {
   readonly path: string;
   readonly keys: string;
-  readonly index: string;
   readonly policy: string;
   /** See seen-approvers-file.ts. */
   readonly seenApprovers: string;
@@ -44,7 +43,6 @@ export async function openDataDirectory({
   return {
     path,
     keys,
-    index: indexPath(path),
     policy: join(path, 'policy'),
     seenApprovers: seenApproversPath(path),
     isNew: !existsSync(join(keys, 'root.pub')),

@@ -20,12 +20,7 @@ import { StoreWatch } from '../store/store-watch.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
 import { lockDataDirectory, openDataDirectory } from './data-directory.ts';
 import { openGatewaySecrets } from './gateway-secrets.ts';
-import {
-  openStore,
-  rememberDatabase,
-  requireNoDatabase,
-  requireSameDatabase,
-} from './open-store.ts';
+import { openStore, rememberDatabase } from './open-store.ts';
 
 /** What every stage is given. */
 export interface Opening {
@@ -48,12 +43,9 @@ export async function openData(
 ) {
   const directory = await openDataDirectory(config);
   opened.use(lockDataDirectory(directory.path));
-  if (injected === undefined && config.store.postgres === undefined) {
-    requireNoDatabase(directory.path);
-  }
   const found: Store =
     injected ??
-    opened.use(await openStore({ config: config.store, index: directory.index, env, log }));
+    opened.use(await openStore({ config: config.store, dataDir: directory.path, env, log }));
   const kept = new StoreWatch(found, log);
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
@@ -126,7 +118,6 @@ async function openNode(
 ): Promise<NodeLease> {
   const id = openNodeId(directory);
   const { nodes } = options;
-  if (nodes.isShared) await requireSameDatabase(directory, nodes, id);
   const lease = await NodeLease.begin({ ...options, id, place: nodePlace(directory) });
   if (nodes.isShared) rememberDatabase(directory);
   return lease;

@@ -3,42 +3,75 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { createPrivateFile } from '../../recording/private-file.ts';
-import type { GatewayConfig } from '../base/config.ts';
+import type { GatewayConfig, PostgresStoreConfig } from '../base/config.ts';
 import type { Log } from '../base/log.ts';
 import { IndexStore } from '../index/index-store.ts';
-import type { NodeStore } from '../nodes/node-store.ts';
-import { postgresConnection, storePlace } from '../store/postgres-connection.ts';
+import { openNodeId } from '../nodes/node-id.ts';
+import {
+  type PostgresConnection,
+  postgresConnection,
+  storePlace,
+} from '../store/postgres-connection.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
+import type { UsableStore } from '../store/postgres-usable.ts';
 import type { Store } from '../store/store.ts';
+import { indexPath } from './data-directory.ts';
 
 export interface OpenStoreOptions {
   readonly config: GatewayConfig['store'];
-  /** Of SQLite. */
-  readonly index: string;
+  readonly dataDir: string;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
 }
 
-/** @throws HOOP_CONFIG, HOOP_LOCAL_STATE, HOOP_STORE_UNAVAILABLE */
-export async function openStore({ config, index, env, log }: OpenStoreOptions): Promise<Store> {
-  const { postgres } = config;
-  if (postgres === undefined) return IndexStore.open(index).store;
-  requireNoIndex(index);
-  const connection = await postgresConnection(postgres, { env, log });
+/**
+ * Refuses a store that is not the one that this data directory began with, and leaves nothing in it.
+ * @throws HOOP_CONFIG, HOOP_LOCAL_STATE, HOOP_STORE_UNAVAILABLE
+ */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const { config, dataDir, log } = options;
+  if (config.postgres === undefined) {
+    requireNoDatabase(dataDir);
+    return IndexStore.open(indexPath(dataDir)).store;
+  }
+  const connection = await connectionOf(config.postgres, options);
+  if (hasDatabase(dataDir)) await lookAt(connection, options);
   return PostgresStore.open({ connection, log });
 }
 
 /** @returns what to say of it @throws as `openStore` */
-export async function checkStore({ config, index, env, log }: OpenStoreOptions): Promise<string> {
-  const { postgres } = config;
-  if (postgres === undefined) return 'SQLite in the data directory';
-  requireNoIndex(index);
-  const connection = await postgresConnection(postgres, { env, log });
-  const { server, version } = await PostgresStore.check({ connection, log });
+export async function checkStore(options: OpenStoreOptions): Promise<string> {
+  const { postgres } = options.config;
+  if (postgres === undefined) {
+    requireNoDatabase(options.dataDir);
+    return 'SQLite in the data directory';
+  }
+  const connection = await connectionOf(postgres, options);
+  const { server, version } = await lookAt(connection, options);
   const schema =
     version === 0 ? 'empty: its tables are made at the first start' : `version ${version}`;
   const tls = postgres.tls.mode === 'disable' ? 'no TLS' : 'TLS';
   return `PostgreSQL ${server} at ${storePlace(connection)}, ${tls}, ${schema}`;
+}
+
+/** @throws HOOP_CONFIG */
+async function connectionOf(
+  postgres: PostgresStoreConfig,
+  { dataDir, env, log }: OpenStoreOptions,
+): Promise<PostgresConnection> {
+  requireNoIndex(indexPath(dataDir));
+  return postgresConnection(postgres, { env, log });
+}
+
+/** Changes nothing in the database. @throws HOOP_CONFIG where it is another one than before */
+async function lookAt(
+  connection: PostgresConnection,
+  { dataDir, log }: OpenStoreOptions,
+): Promise<UsableStore> {
+  if (!hasDatabase(dataDir)) return PostgresStore.check({ connection, log });
+  const found = await PostgresStore.check({ connection, log }, openNodeId(dataDir));
+  if (!found.knowsNode) throw otherDatabase(dataDir, 'this database');
+  return found;
 }
 
 /** Whoever is blocked in there would be let in again, and nobody would be told. */
@@ -54,24 +87,18 @@ function requireNoIndex(index: string): void {
 /** A file of the data directory: there once its gateway has begun with a database. */
 const databasePath = (dataDir: string): string => join(dataDir, 'has-database');
 
+function hasDatabase(dataDir: string): boolean {
+  return existsSync(databasePath(dataDir));
+}
+
+/** To be called once the node of this directory is in the database. */
 export function rememberDatabase(dataDir: string): void {
   createPrivateFile(databasePath(dataDir), () => Buffer.from('1\n'));
 }
 
 /** Asked before a file is made, which would stand in the way back. @throws HOOP_CONFIG */
-export function requireNoDatabase(dataDir: string): void {
-  if (existsSync(databasePath(dataDir))) throw otherDatabase(dataDir, 'a file');
-}
-
-/** @throws HOOP_CONFIG */
-export async function requireSameDatabase(
-  dataDir: string,
-  nodes: NodeStore,
-  node: string,
-): Promise<void> {
-  if (existsSync(databasePath(dataDir)) && (await nodes.find(node)) === undefined) {
-    throw otherDatabase(dataDir, 'this database');
-  }
+function requireNoDatabase(dataDir: string): void {
+  if (hasDatabase(dataDir)) throw otherDatabase(dataDir, 'a file');
 }
 
 function otherDatabase(dataDir: string, now: string): HoopError {

@@ -84,7 +84,7 @@ async function withNodes<T>(
   const log = createLog({ stream: logTo, json: true, level: 'warn' });
   await using store = await openStore({
     config: config.store,
-    index: directory.index,
+    dataDir: directory.path,
     env,
     log,
   });

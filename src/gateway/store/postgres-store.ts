@@ -79,9 +79,20 @@ export class PostgresStore implements Store {
     return new PostgresStore(options);
   }
 
-  /** Changes nothing. @returns what the server is @throws as `open` */
-  static check(options: PostgresStoreOptions): Promise<UsableStore> {
-    return connectedOnce(options, (client) => requireUsable(client, POSTGRES_MIGRATIONS));
+  /**
+   * Changes nothing.
+   * @param node an id that it may know
+   * @returns what the server is
+   * @throws as `open`
+   */
+  static check(
+    options: PostgresStoreOptions,
+    node = '',
+  ): Promise<UsableStore & { readonly knowsNode: boolean }> {
+    return connectedOnce(options, async (client) => {
+      const usable = await requireUsable(client, POSTGRES_MIGRATIONS);
+      return { ...usable, knowsNode: await knowsNode(client, node) };
+    });
   }
 
   async transaction<T>(work: () => Work<T>): Promise<T> {
@@ -208,6 +219,12 @@ async function connectedOnce<T>(
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+async function knowsNode(client: pg.ClientBase, node: string): Promise<boolean> {
+  const { rows } = await client.query("SELECT 1 WHERE to_regclass('nodes') IS NOT NULL");
+  if (rows.length === 0) return false;
+  return (await client.query('SELECT 1 FROM nodes WHERE id = $1', [node])).rows.length > 0;
 }
 
 function unavailable(cause: unknown): HoopError {

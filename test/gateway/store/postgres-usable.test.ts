@@ -6,7 +6,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { parseGatewayConfig } from '../../../src/gateway/base/config.ts';
-import { checkStore, openStore } from '../../../src/gateway/start/open-store.ts';
+import { openNodeId } from '../../../src/gateway/nodes/node-id.ts';
+import { checkStore, openStore, rememberDatabase } from '../../../src/gateway/start/open-store.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
 import { collectLog } from '../collect-log.ts';
 
@@ -45,7 +46,7 @@ policy: { repository: policy, allowedSigners: signers }
 
 function options(section: string, env: NodeJS.ProcessEnv = { STORE: PASSWORD }) {
   const config = parseGatewayConfig(`${CONFIG}${section}`, join(directory, 'gateway.yaml'));
-  return { config: config.store, index: join(directory, 'index.sqlite'), env, log: log.log };
+  return { config: config.store, dataDir: directory, env, log: log.log };
 }
 
 const at = (database: string, more = 'tls: { mode: disable }', port = server.port): string =>
@@ -81,6 +82,32 @@ describe('a store in PostgreSQL', () => {
     await using _ = await openStore(options(section));
     expect(await checkStore(options(section))).toMatch(/version \d+$/);
     expect(await checkStore(options(''))).toBe('SQLite in the data directory');
+  });
+
+  test('is the one that the gateway began with: nothing is made in another', async () => {
+    const database = await made('elsewhere');
+    const other = {
+      code: 'HOOP_CONFIG',
+      message: 'the gateway has kept its state in another database until now',
+    };
+    rememberDatabase(directory);
+    try {
+      expect(await refusal('')).toMatchObject(other);
+      expect(await refusal(at(database))).toMatchObject(other);
+      await rm(join(directory, 'has-database'));
+      expect(await checkStore(options(at(database)))).toContain('empty');
+      await using _ = await openStore(options(at(database)));
+      rememberDatabase(directory);
+      expect(await refusal(at(database))).toMatchObject(other);
+      await admin(
+        database,
+        `INSERT INTO nodes VALUES ('${openNodeId(directory)}', 1, 'taken over', 0, 'here', NULL, '1', 'n')`,
+      );
+      expect(await checkStore(options(at(database)))).toContain('version');
+      await using _again = await openStore(options(at(database)));
+    } finally {
+      await rm(join(directory, 'has-database'), { force: true });
+    }
   });
 
   test('takes its password from a file, and the next one without a restart', async () => {
