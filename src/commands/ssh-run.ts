@@ -58,7 +58,8 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     await session.close();
   }
   try {
-    await uploadRecording({ open, session: session.id, live: session.live, note: silent.note });
+    const upload = { open, session: session.id, live: session.live };
+    await uploadRecording({ ...upload, note: silent.note, waitNote: io.note });
   } finally {
     ended.abort();
     await pending;

@@ -256,6 +256,10 @@ export class ClientRecording implements AsyncDisposable {
     await this.close();
   }
 
+  get uncoveredBytes(): number {
+    return this.#uncoveredBytes;
+  }
+
   /** Of all streams; after `close` what this side can sign, and send back. */
   offsets(): StreamOffsets[] {
     return this.#writer.allOffsets();

@@ -3,15 +3,14 @@
  * read from the files, so a session that ended in a crash is settled by the same code. One object
  * per session at a time; its calls run one after the other.
  */
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CutsReply, GatewayFacts, SealReply } from '../api/control.ts';
 import { HoopError } from '../errors.ts';
-import { isMissing } from '../home.ts';
 import { type Bundle, buildBundle } from './build-bundle.ts';
 import { buildManifest, type ManifestInput } from './build-manifest.ts';
 import { readCertificateUnverified, type SessionCertificate } from './certificate.ts';
 import { checkRepair, requireRepairable } from './check-repair.ts';
+import { syncSegments, vouchedFrames, vouchFor } from './closed-file.ts';
 import { encodeRecordedCut, type GatewayCut } from './cut.ts';
 import { CutCountersigner, type CutOutcome } from './cut-countersigner.ts';
 import {
@@ -24,7 +23,7 @@ import {
 } from './dsse.ts';
 import type { SigningKey } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
-import { retiredGatewayKey } from './gateway-keys.ts';
+import { readEndedFiles, readText } from './ended-files.ts';
 import { type GatewayTail, measureTail } from './gateway-tail.ts';
 import { decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
 import { hasRoomForLateCut } from './manifest-room.ts';
@@ -37,10 +36,7 @@ import {
   scanOptions,
 } from './opened-recording.ts';
 import { writePrivateFile } from './private-file.ts';
-import { loadRecordingKeys } from './recording-keys.ts';
 import {
-  CERTIFICATE_FILE,
-  CLOSED_FILE,
   LEAVES_FILE,
   MANIFEST_FILE,
   type RecordingStore,
@@ -59,6 +55,8 @@ export interface EndedOptions {
   readonly session: string;
   readonly gatewayKey: SigningKey;
   readonly nowMs?: () => number;
+  /** Rejects where this process is not the owner of the recording (any more). */
+  readonly mayWrite?: () => Promise<void>;
 }
 
 export class EndedRecording {
@@ -72,27 +70,25 @@ export class EndedRecording {
 
   /**
    * Recovers first when the gateway died during the session.
-   * @throws HoopError HOOP_RECORDING_LOST (never recorded, or erased), HOOP_RECORDING_DAMAGED
+   * @throws HoopError HOOP_RECORDING_LOST (never recorded, or erased), HOOP_RECORDING_DAMAGED; what
+   * `mayWrite` rejects with
    */
   static async open(options: EndedOptions): Promise<EndedRecording> {
     const { store, session } = options;
     const directory = recordingDirectory(store, session);
-    await requireFiles(directory);
-    const keys = loadRecordingKeys(store.keysDir, session);
-    const open: OpenOptions = {
-      directory,
-      session,
-      keys,
-      hasher: store.hasher,
-    };
-    const certificate = await readText(join(directory, CERTIFICATE_FILE));
-    if (certificate === undefined) {
-      throw lost('its certificate');
+    const files = await readEndedFiles(store, session, options.gatewayKey);
+    const { certificate, gatewayKey } = files;
+    const open: OpenOptions = { directory, session, keys: files.keys, hasher: store.hasher };
+    const mayWrite = options.mayWrite ?? (async () => undefined);
+    const opened = await openRecording(open, mayWrite);
+    // All of it was read, which takes a while.
+    await mayWrite();
+    const { frames } = opened.scan;
+    if (vouchedFrames(directory) !== frames) {
+      await syncSegments(directory);
+      vouchFor(directory, frames);
     }
-    const opened = await openRecording(open);
-    writePrivateFile(join(directory, CLOSED_FILE), '');
     const manifest = await readText(join(directory, MANIFEST_FILE));
-    const gatewayKey = signingKeyFor(options, certificate);
     const settled = { ...options, gatewayKey };
     const ended = new EndedRecording(settled, open, certificate, opened, manifest);
     if (opened.tail !== undefined) {
@@ -381,6 +377,8 @@ export class EndedRecording {
   async #append(frames: readonly FrameToAppend[]): Promise<void> {
     await appendFrames(scanOptions(this.#open), this.#opened.scan, frames);
     this.#opened = await readRecording(this.#open);
+    // Before anybody is answered: no later crash can have taken it.
+    vouchFor(this.#open.directory, this.#opened.scan.frames);
   }
 
   #store(envelope: Envelope): string {
@@ -413,50 +411,6 @@ export class EndedRecording {
   }
 }
 
-/** The key that the certificate names, which may have been replaced since. */
-function signingKeyFor({ store, gatewayKey }: EndedOptions, certificate: string): SigningKey {
-  const wanted = readCertificateUnverified(certificate).gatewayKey;
-  if (sameBytes(wanted, gatewayKey.publicKey)) {
-    return gatewayKey;
-  }
-  const retired = retiredGatewayKey(store.keysDir, wanted);
-  if (retired === undefined) {
-    throw new HoopError('HOOP_RECORDING_DAMAGED', 'the key that signs this session is gone', {
-      hint: 'Restore the keys directory from the backup.',
-    });
-  }
-  return retired;
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
 function mismatch(message: string): HoopError {
   return new HoopError('HOOP_EVIDENCE_MISMATCH', message);
-}
-
-/** @throws HOOP_RECORDING_LOST */
-async function requireFiles(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((error: unknown) => {
-    if (isMissing(error)) throw lost('the directory of it');
-    throw error;
-  });
-  if (!names.some((name) => name.endsWith('.hrs'))) {
-    throw lost('its segments');
-  }
-}
-
-function lost(what: string): HoopError {
-  return new HoopError('HOOP_RECORDING_LOST', 'the files of this recording are gone', {
-    detail: `The gateway does not have ${what} any more: deleted, or not restored with the rest.`,
-    hint: 'Whoever runs the gateway may have a backup of its data directory.',
-  });
 }

@@ -12,6 +12,7 @@ import { createSecretKey } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
 import { HoopError } from '../errors.ts';
 import type { StreamKind } from '../stream-kinds.ts';
+import { vouchFor } from './closed-file.ts';
 import {
   type CutCheck,
   CutCountersigner,
@@ -29,7 +30,6 @@ import { type RecordingKeys, storeRecordingKeys } from './recording-keys.ts';
 import { RecordingStopped, stoppedByForward, stoppedByWrite } from './recording-stopped.ts';
 import {
   CERTIFICATE_FILE,
-  CLOSED_FILE,
   createRecordingDirectory,
   type RecordingStore,
   recordingDirectory,
@@ -311,7 +311,7 @@ export class GatewayRecording implements AsyncDisposable {
         this.#writer.append('end', endBody(reason, endedMs));
       }
       await this.#writer.sync();
-      writePrivateFile(`${this.directory}/${CLOSED_FILE}`, '');
+      vouchFor(this.directory, this.#writer.syncedFrames);
     } catch (error) {
       // The failure is in `stopped`; recovery closes what could not be closed here.
       if (!(error instanceof HoopError)) {

@@ -39,11 +39,15 @@ export interface OpenedRecording {
 }
 
 /**
- * Recovers when nobody closed it.
+ * Recovers what a crash has left.
+ * @param mayWrite as of `recoverRecording`
  * @throws FormatError when the files do not give the roots that were signed
  */
-export async function openRecording(options: OpenOptions): Promise<OpenedRecording> {
-  return await checkRecording(options, await recoverRecording(scanOptions(options)));
+export async function openRecording(
+  options: OpenOptions,
+  mayWrite: () => Promise<void> = async () => undefined,
+): Promise<OpenedRecording> {
+  return await checkRecording(options, await recoverRecording(scanOptions(options), mayWrite));
 }
 
 /** As it is; nothing is repaired. */

@@ -11,7 +11,7 @@ export const CERTIFICATE_FILE = 'cert.dsse';
 export const MANIFEST_FILE = 'manifest.dsse';
 /** Of all chunks that the manifest covers, 32 bytes each, in leaf order. */
 export const LEAVES_FILE = 'leaves';
-/** Empty; says that the recording was closed, so that a start need not scan every recording. */
+/** See closed-file.ts. */
 export const CLOSED_FILE = 'closed';
 
 export interface RecordingStore extends AsyncDisposable {

@@ -8,9 +8,10 @@ import { open, readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError } from '../format-error.ts';
 import { canonicalJson } from './canonical-json.ts';
+import { vouchedFrames } from './closed-file.ts';
 import { utf8 } from './encoding.ts';
 import type { RecoveredBody } from './notice-bodies.ts';
-import { CLOSED_FILE } from './recording-store.ts';
+import { MANIFEST_FILE } from './recording-store.ts';
 import {
   type ScannedRecording,
   type ScanOptions,
@@ -22,13 +23,23 @@ import { readSignedCuts } from './signed-cuts.ts';
 import type { RecordingEvent } from './types.ts';
 
 /**
- * Scans, and repairs when the recording was not closed.
- * @throws FormatError `truncated below signed cut …` when more is missing than a crash can take
+ * Scans, and repairs what was being written when the process or the power went.
+ * @param mayWrite rejects where this process is not the owner (any more); scanning takes a while
+ * @throws FormatError `truncated …` when more is missing than a crash can take
  */
-export async function recoverRecording(options: ScanOptions): Promise<ScannedRecording> {
-  const signed = readSignedCuts(options.directory);
-  const isClosed = existsSync(join(options.directory, CLOSED_FILE));
-  const scan = await scanRecording(options, isClosed ? undefined : { signedCuts: signed });
+export async function recoverRecording(
+  options: ScanOptions,
+  mayWrite: () => Promise<void> = async () => undefined,
+): Promise<ScannedRecording> {
+  const { directory } = options;
+  const signed = readSignedCuts(directory);
+  const closedWith = vouchedFrames(directory);
+  // A manifest names every frame.
+  const isComplete = existsSync(join(directory, MANIFEST_FILE));
+  const scan = await scanRecording(options, {
+    signedCuts: signed,
+    vouchedFrames: isComplete ? undefined : closedWith,
+  });
   const agreed = scan.cuts.filter(({ type }) => type === 'agreed').length;
   if (agreed < signed) {
     throw new FormatError(`recording is truncated below signed cut ${signed - 1}`, {
@@ -36,11 +47,18 @@ export async function recoverRecording(options: ScanOptions): Promise<ScannedRec
       hint: 'Nothing was changed. Keep the files and look at the disk.',
     });
   }
+  if (scan.frames < (closedWith ?? 0)) {
+    throw new FormatError(`recording is truncated below its ${closedWith} frames`, {
+      detail: `The files have ${scan.frames} frames. A crash cannot have done this: the others were on disk when it was closed.`,
+      hint: 'Nothing was changed. Keep the files and look at the disk.',
+    });
+  }
   if (scan.torn === undefined && (scan.end !== undefined || scan.events.close !== undefined)) {
     return scan;
   }
+  await mayWrite();
   if (scan.torn !== undefined) {
-    await saveTail(options.directory, scan.torn);
+    await saveTail(directory, scan.torn);
   }
   await appendFrames(options, scan, recoveryFrames(scan));
   return await scanRecording(options);
@@ -101,10 +119,10 @@ function recoveryFrames(scan: ScannedRecording): FrameToAppend[] {
 
 async function saveTail(directory: string, torn: TornTail): Promise<void> {
   for (const name of torn.later) {
-    await rename(join(directory, name), join(directory, `${name}.torn`));
+    await rename(join(directory, name), unusedName(join(directory, `${name}.torn`)));
   }
   const path = join(directory, segmentName(torn.segment));
-  const saved = `${path}.torn`;
+  const saved = unusedName(`${path}.torn`);
   if (torn.position === 0) {
     // Not even a header: the file as it is, under the other name.
     await rename(path, saved);
@@ -112,7 +130,7 @@ async function saveTail(directory: string, torn: TornTail): Promise<void> {
     return;
   }
   const bytes = await readFile(path);
-  await writeFile(saved, bytes.subarray(torn.position), { mode: 0o600, flush: true });
+  await writeFile(saved, bytes.subarray(torn.position), { flag: 'wx', mode: 0o600, flush: true });
   await syncDirectory(directory);
   await truncate(path, torn.position);
   const file = await open(path, 'r+');
@@ -121,4 +139,13 @@ async function saveTail(directory: string, torn: TornTail): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/** A segment's number is used again where not even its header was whole: what was saved before stays. */
+function unusedName(wanted: string): string {
+  let name = wanted;
+  for (let n = 2; existsSync(name); n += 1) {
+    name = `${wanted}.${n}`;
+  }
+  return name;
 }

@@ -96,10 +96,12 @@ export interface ScanRepair {
    * thrown. What is behind it may be damaged by a power cut, and counts as torn.
    */
   readonly signedCuts: number;
+  /** So many frames were on disk before somebody was answered; undefined: nothing may be cut. */
+  readonly vouchedFrames: number | undefined;
 }
 
 /**
- * @param repair of a recording that nobody has closed
+ * @param repair what may not be cut; absent: damage anywhere is thrown
  * @throws FormatError for anything that a crash cannot have left: a frame that does not open, a wrong
  * order, a missing segment. A torn end is reported, not thrown.
  */
@@ -148,6 +150,8 @@ class Scan {
   #end: EndBody | undefined;
   #segments = 0;
   #frames = 0;
+  /** Before this segment. */
+  #framesBefore = 0;
   readonly #chain = new HeadChain();
   #startedMs = 0;
   #lastMs = 0;
@@ -170,6 +174,7 @@ class Scan {
   /** @param later the segments behind it */
   async segment(path: string, later: readonly string[]): Promise<void> {
     const number = this.#segments + 1;
+    this.#framesBefore = this.#frames;
     let key: ReturnType<typeof segmentKey> | undefined;
     let segment: SegmentHeader | undefined;
     for await (const part of readSegment(path)) {
@@ -200,6 +205,9 @@ class Scan {
   }
 
   #tornAt(segment: number, { position, behind, error }: TornPart, later: readonly string[]): void {
+    if (this.#end !== undefined) {
+      throw new FormatError('bytes follow the end of the recording');
+    }
     const isDamaged = error !== undefined || later.length > 0;
     if (isDamaged && !this.#mayBeCut()) {
       throw error ?? new FormatError(`segment ${segment} is damaged at byte ${position}`);
@@ -207,10 +215,15 @@ class Scan {
     this.#torn = { segment, position, bytes: behind, isDamaged, later };
   }
 
-  /** Nothing that was signed or closed is behind this, and with another key nothing would have opened. */
+  /** Nothing that was signed or answered is behind this, and with another key nothing would have opened. */
   #mayBeCut(): boolean {
+    const { signedCuts, vouchedFrames } = this.#repair ?? {};
+    if (signedCuts === undefined || vouchedFrames === undefined) {
+      return false;
+    }
     const agreed = this.#cuts.filter(({ type }) => type === 'agreed').length;
-    return this.#repair !== undefined && this.#frames > 0 && agreed >= this.#repair.signedCuts;
+    // What comes after a recording was closed begins a segment of its own.
+    return this.#frames > 0 && this.#framesBefore >= vouchedFrames && agreed >= signedCuts;
   }
 
   #mayTakeTurn(bytes: number): Promise<void> | undefined {

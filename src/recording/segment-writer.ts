@@ -107,6 +107,11 @@ export class SegmentWriter {
     this.#startSegment();
   }
 
+  /** How many frames are on disk. */
+  get syncedFrames(): number {
+    return this.#syncedFrames;
+  }
+
   /** A frame that is neither data nor events. @throws as `append` */
   appendOther(type: Exclude<FrameType, 'data' | 'group'>, body: FrameBody): void {
     this.assertOpen();

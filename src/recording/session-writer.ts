@@ -119,6 +119,10 @@ export class SessionWriter {
     return this.#index;
   }
 
+  get syncedFrames(): number {
+    return this.#writer.syncedFrames;
+  }
+
   /** How many these are, nearly. */
   get uncoveredFrames(): number {
     return this.#index.frames + this.#unsettled.length;

@@ -44,6 +44,8 @@ import {
 
 /** The session's own process, while that lives: ClientRecording. */
 export interface LiveWitness {
+  /** Of all streams what no agreed cut covers: nobody else may have it. */
+  readonly uncoveredBytes: number;
   /** Of each stream what has passed. */
   offsets(): StreamOffsets[];
   /** What the gateway must have: up as far as it has said so, down as far as it has come. */

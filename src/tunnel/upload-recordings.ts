@@ -15,6 +15,9 @@ const ATTEMPTS = 4;
 const RETRY_AFTER_MS = 1_000;
 /** A request that found nobody for longer than this has waited for a gateway that takes no more. */
 const RETRY_WITHIN_MS = 15_000;
+/** A gateway that had a power cut is there again by then; what its disk has lost is in our memory alone. */
+const RETRY_UNCOVERED_WITHIN_MS = 120_000;
+const MAX_RETRY_AFTER_MS = 5_000;
 const UPLOAD_WITHIN_MS = 120_000;
 /** A gateway that says so long that it does not have a session is believed. */
 const GIVE_UP_AFTER_MS = 7 * 86_400_000;
@@ -28,17 +31,22 @@ export async function uploadRecording(options: {
   /** Whose settings say whether it is fetched; absent: `open`. */
   readonly owner?: OpenGateway;
   readonly note: (text: string) => void;
+  /** Told why this takes minutes; absent: `note`. */
+  readonly waitNote?: (text: string) => void;
   /** Milliseconds since 1970; for tests. */
   readonly clock?: () => number;
+  /** For tests. */
+  readonly wait?: (ms: number) => Promise<void>;
 }): Promise<UploadReceipt> {
-  const { open, session, live, owner = open, note, clock = Date.now } = options;
+  const { open, session, live, owner = open, note, waitNote = note } = options;
+  const { clock = Date.now, wait = sleep } = options;
   // Loaded where there is something to upload: a command that opened nothing need not wait for it.
   const { uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
-  // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
-  const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
   const startedMs = clock();
   for (let attempt = 1; ; attempt += 1) {
+    // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
+    const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
     try {
       const receipt = await uploadSession({
         directory,
@@ -51,9 +59,13 @@ export async function uploadRecording(options: {
       await fetchIfWanted({ open: owner, session, note, signal });
       return receipt;
     } catch (error) {
+      const waitedMs = clock() - startedMs;
+      const isOnlyHere = (live?.uncoveredBytes ?? 0) > 0 && isComingBack(error);
+      const isLast = isOnlyHere
+        ? waitedMs >= RETRY_UNCOVERED_WITHIN_MS
+        : attempt >= ATTEMPTS || waitedMs > RETRY_WITHIN_MS;
       // Between the end of a session and this, another hoop may have found it left behind.
-      const isLast = attempt === ATTEMPTS || clock() - startedMs > RETRY_WITHIN_MS;
-      if (isLast || !(isPassing(error) || error instanceof SpoolInUse)) {
+      if (isLast || !(isOnlyHere || isPassing(error) || error instanceof SpoolInUse)) {
         throw new HoopError(
           'HOOP_UPLOAD_FAILED',
           `the recording of session ${session} is not signed by both sides yet`,
@@ -65,10 +77,14 @@ export async function uploadRecording(options: {
         );
       }
       // Seconds in which nothing else is said.
-      if (attempt === 1 && isPassing(error)) {
+      if (attempt === 1 && isOnlyHere) {
+        waitNote(
+          `the recording is not signed by both sides yet (${error.message}); the gateway may have lost its end, which this hoop still has: trying again for 2 minutes, a second Ctrl-C gives up`,
+        );
+      } else if (attempt === 1 && isPassing(error)) {
         note(`the recording is not signed by both sides yet, trying again: ${error.message}`);
       }
-      await sleep(RETRY_AFTER_MS * attempt);
+      await wait(Math.min(RETRY_AFTER_MS * attempt, MAX_RETRY_AFTER_MS));
     }
   }
 }
@@ -195,6 +211,15 @@ function isPassing(error: unknown): error is HoopError {
   return (
     error instanceof HoopError &&
     (error.code === 'HOOP_UNREACHABLE' || error.code === 'HOOP_GATEWAY_TLS')
+  );
+}
+
+/** As a gateway, or what stands before it, answers while it starts. */
+function isComingBack(error: unknown): error is HoopError {
+  return (
+    isPassing(error) ||
+    (error instanceof HoopError &&
+      (error.code === 'HOOP_STORE_UNAVAILABLE' || error.code === 'HOOP_GATEWAY_BAD_REPLY'))
   );
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
 import { bytesSource } from '../../src/recording/bundle-source.ts';
-import type { EndedRecording } from '../../src/recording/ended-recording.ts';
+import { EndedRecording } from '../../src/recording/ended-recording.ts';
 import { listRecordings } from '../../src/recording/list-recordings.ts';
 import { readSession } from '../../src/recording/read-session.ts';
 import { newRecordingKeys, storeRecordingKeys } from '../../src/recording/recording-keys.ts';
@@ -135,7 +135,10 @@ test('a gateway that dies between its tail and the end of a seal finishes the se
   await using bench = await RecordingBench.create();
   const pair = await abandoned(bench, true);
   const before = await bench.ended(pair.session);
+  const closed = await readFile(join(pair.gateway.directory, 'closed'));
   await before.seal();
+  // That the end is there is said when it is there.
+  await writeFile(join(pair.gateway.directory, 'closed'), closed);
   const names = (await readdir(pair.gateway.directory)).filter((name) => name.endsWith('.hrs'));
   const file = join(pair.gateway.directory, names.sort().at(-1) ?? '');
   const { size } = await stat(file);
@@ -252,6 +255,68 @@ describe('torn ends', () => {
     });
     expect((await readFile(file)).equals(damaged)).toBe(true);
     expect(await readdir(pair.gateway.directory)).not.toContain(segmentName(2));
+  });
+
+  test('files that end before what a recording was closed with are not repaired', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, true);
+    await pair.gateway.close({ reason: 'client_lost' });
+    const file = join(pair.gateway.directory, segmentName(1));
+    await truncate(file, (await stat(file)).size - 1);
+    const before = await readFile(file);
+    await expect(bench.ended(pair.session)).rejects.toMatchObject({
+      code: 'HOOP_RECORDING_DAMAGED',
+      message: expect.stringMatching(/^recording is truncated below its \d+ frames$/),
+    });
+    expect((await readFile(file)).equals(before)).toBe(true);
+    expect(await readdir(pair.gateway.directory)).not.toContain(segmentName(2));
+  });
+
+  test('what was torn off before under the same number stays', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, true);
+    const torn = join(pair.gateway.directory, `${segmentName(2)}.torn`);
+    await writeFile(torn, 'of an earlier crash');
+    await writeFile(`${torn}.2`, 'of another');
+    await writeFile(join(pair.gateway.directory, segmentName(2)), 'and of this one');
+    await bench.ended(pair.session);
+    expect(await readFile(torn, 'utf8')).toBe('of an earlier crash');
+    expect(await readFile(`${torn}.2`, 'utf8')).toBe('of another');
+    expect(await readFile(`${torn}.3`, 'utf8')).toBe('and of this one');
+  });
+
+  test('whoever has lost its lease while it read a recording neither repairs, closes nor seals it', async () => {
+    await using bench = await RecordingBench.create();
+    const pair = await abandoned(bench, true);
+    const { directory } = pair.gateway;
+    const open = (looks: number) => {
+      const { store, keys } = bench;
+      let left = looks;
+      return EndedRecording.open({
+        ...{ store, session: pair.session, gatewayKey: keys.gatewayKey },
+        mayWrite: async () => {
+          left -= 1;
+          if (left < 0) throw new Error('taken over');
+        },
+      });
+    };
+    await expect(open(0)).rejects.toThrow('taken over');
+    expect(await readdir(directory)).not.toContain(segmentName(2));
+    await expect(open(1)).rejects.toThrow('taken over');
+    expect(await readdir(directory)).not.toContain('closed');
+    const ended = await open(2);
+    const closed = await readFile(join(directory, 'closed'));
+    await ended.seal();
+    // A seal that was broken off between its tail and its end.
+    await writeFile(join(directory, 'closed'), closed);
+    const last = join(directory, segmentName(3));
+    await truncate(last, (await stat(last)).size - 20);
+    // Reading and cutting what is torn may take longer than a lease.
+    const before = (await readdir(directory)).filter((name) => name.endsWith('.hrs'));
+    await expect(open(1)).rejects.toThrow('taken over');
+    const after = (await readdir(directory)).filter((name) => name.endsWith('.hrs'));
+    expect(after).toEqual([...before, segmentName(4)]);
+    expect((await open(2)).position()).toMatchObject({ state: 'sealed' });
   });
 
   test('damage before a signed cut is not repaired, and nothing is cut', async () => {

@@ -3,7 +3,7 @@
  * back, as its word alone.
  */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { timelineOf } from '../../src/commands/sessions-timeline.ts';
@@ -68,6 +68,11 @@ async function powerless(agreed = true): Promise<SessionPair> {
 
 function segmentOf(pair: SessionPair): string {
   return join(pair.gateway.directory, 'seg-00000001.hrs');
+}
+
+function lastSegment(directory: string): string {
+  const names = readdirSync(directory).filter((name) => name.endsWith('.hrs'));
+  return names.sort().at(-1) ?? '';
 }
 
 /** Where the frames of a segment end. */
@@ -143,6 +148,92 @@ describe('what a power cut took', () => {
       }
     }
   }, 600_000);
+
+  test('is sent back again when the power goes a second time, while it is written', async () => {
+    const { ended } = await lossy();
+    const pair = lastPair;
+    const { directory } = pair.gateway;
+    let closed = Buffer.alloc(0);
+    const repair = async (_session: string, pieces: Uint8Array) => {
+      closed = readFileSync(join(directory, 'closed'));
+      await ended.repair(pieces);
+      throw new Error('the connection broke');
+    };
+    const options = {
+      directory: bench.spools,
+      session: pair.session,
+      live: pair.client,
+      signal: new AbortController().signal,
+    };
+    const gateway = { ...transportTo(ended), repair };
+    await expect(uploadSession({ ...options, gateway })).rejects.toThrow('the connection broke');
+    // The length of the file had reached the disk, and its end, and not what is between.
+    const segment = join(directory, lastSegment(directory));
+    const written = readFileSync(segment);
+    writeFileSync(
+      segment,
+      Buffer.from(written).fill(0, SEGMENT_HEADER_LENGTH + 70, written.length - 10),
+    );
+    // What says that it is there comes after it.
+    writeFileSync(join(directory, 'closed'), closed);
+    const again = await bench.ended(pair.session);
+    expect(readFileSync(`${segment}.torn`)).toHaveLength(written.length - SEGMENT_HEADER_LENGTH);
+    const receipt = await upload(pair, again);
+    expect(receipt.sentBack).toBe(LATE_ANSWER.length);
+    const { bundle, result } = await verified(again);
+    expect(result.checks.filter(({ status }) => status === 'failed')).toEqual([]);
+    expect(result.exitStatus).toBe(2);
+    expect(contentOf(bundle, 1)).toEqual(Buffer.concat([ANSWER, LATE_ANSWER]));
+  });
+
+  test('is not dropped by damage once the gateway has said that it has it, nor with its end or manifest', async () => {
+    const { ended } = await lossy();
+    const { directory } = lastPair.gateway;
+    const damaged = async (name: string): Promise<void> => {
+      const path = join(directory, name);
+      const whole = readFileSync(path);
+      writeFileSync(
+        path,
+        Buffer.from(whole).fill(0, SEGMENT_HEADER_LENGTH + 70, whole.length - 10),
+      );
+      const names = readdirSync(directory);
+      await expect(bench.ended(lastPair.session)).rejects.toMatchObject({
+        code: 'HOOP_RECORDING_DAMAGED',
+      });
+      expect(readdirSync(directory)).toEqual(names);
+      writeFileSync(path, whole);
+    };
+    const before = readFileSync(join(directory, 'closed'));
+    let repaired = '';
+    const gateway = transportTo(ended);
+    await uploadSession({
+      directory: bench.spools,
+      session: lastPair.session,
+      live: lastPair.client,
+      signal: new AbortController().signal,
+      gateway: {
+        ...gateway,
+        seal: async (...call) => {
+          repaired = lastSegment(directory);
+          await damaged(repaired);
+          const sealed = await gateway.seal(...call);
+          await damaged(repaired);
+          await damaged(lastSegment(directory));
+          return sealed;
+        },
+      },
+    });
+    expect(readdirSync(directory)).toContain('manifest.dsse');
+    // Nor when somebody has changed what it was closed with, and there is a manifest.
+    for (const closed of [before, '0\n', '', '1e3\n', undefined]) {
+      rmSync(join(directory, 'closed'));
+      if (closed !== undefined) {
+        writeFileSync(join(directory, 'closed'), closed);
+      }
+      await damaged(repaired);
+      await damaged(lastSegment(directory));
+    }
+  });
 
   test('is accepted by no option', async () => {
     const { ended } = await lossy();

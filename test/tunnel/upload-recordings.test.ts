@@ -10,6 +10,7 @@ import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { HoopError } from '../../src/errors.ts';
 import { pendingUploads } from '../../src/recording/pending-uploads.ts';
 import { releaseSpool, spoolDirectory } from '../../src/recording/spool.ts';
+import type { LiveWitness } from '../../src/recording/upload-session.ts';
 import { connectSession } from '../../src/tunnel/connect-session.ts';
 import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { uploadPending, uploadRecording } from '../../src/tunnel/upload-recordings.ts';
@@ -40,14 +41,28 @@ test('a recording that cannot be sent is an error that says where it is kept, an
 test('who waits for a gateway that cannot be reached is told so once, and the recording is sent', async () => {
   await using open = await openGateway({ env: bench.environment('engineer') });
   const left = await leftRecording(open);
-  const { client } = open;
   let failures = 2;
-  const away: GatewayClient = Object.assign(Object.create(client), {
+  const away = gatewayThat(open, () => {
+    failures -= 1;
+    if (failures >= 0) {
+      throw new HoopError('HOOP_UNREACHABLE', 'cannot reach gateway "gw": connection refused');
+    }
+  });
+  const notes: string[] = [];
+  const note = (text: string) => void notes.push(text);
+  await uploadRecording({ ...left, open: away, note });
+  expect(notes).toEqual([
+    'the recording is not signed by both sides yet, trying again: cannot reach gateway "gw": connection refused',
+    'recording signed by both sides',
+  ]);
+});
+
+/** @param asked throws while the gateway does not answer */
+function gatewayThat(open: OpenGateway, asked: () => void): OpenGateway {
+  const { client } = open;
+  const made: GatewayClient = Object.assign(Object.create(client), {
     position: async (...call: Parameters<GatewayClient['position']>) => {
-      failures -= 1;
-      if (failures >= 0) {
-        throw new HoopError('HOOP_UNREACHABLE', 'cannot reach gateway "gw": connection refused');
-      }
+      asked();
       return client.position(...call);
     },
     proposeCut: client.proposeCut.bind(client),
@@ -55,14 +70,8 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
     seal: client.seal.bind(client),
     putManifest: client.putManifest.bind(client),
   });
-  const notes: string[] = [];
-  const note = (text: string) => void notes.push(text);
-  await uploadRecording({ ...left, open: { ...open, client: away }, note });
-  expect(notes).toEqual([
-    'the recording is not signed by both sides yet, trying again: cannot reach gateway "gw": connection refused',
-    'recording signed by both sides',
-  ]);
-});
+  return { ...open, client: made };
+}
 
 /** A gateway that cannot be reached, and how often somebody has tried. */
 function awayGateway(open: OpenGateway) {
@@ -88,6 +97,72 @@ test('a gateway that does not answer is not asked again by whoever has waited fo
   const sent = uploadRecording({ ...left, open: away.open, note: () => undefined, clock });
   await expect(sent).rejects.toMatchObject({ code: 'HOOP_UPLOAD_FAILED' });
   expect(away.tries).toHaveLength(1);
+  releaseSpool(left.directory);
+  await uploadPending({ open, note: () => undefined, signal: bench.signal });
+});
+
+/** Of a session that broke: bytes of it are in this process alone. */
+const BROKEN: LiveWitness = {
+  uncoveredBytes: 7,
+  offsets: () => [],
+  owed: () => [],
+  leaves: () => new Uint8Array(),
+  bytes: () => [],
+};
+
+/** Time passes only while somebody waits. */
+function waiting(comesBackAfterMs = Number.POSITIVE_INFINITY) {
+  const notes: string[] = [];
+  let nowMs = 0;
+  return {
+    notes,
+    isBack: () => nowMs >= comesBackAfterMs,
+    nowMs: () => nowMs,
+    options: {
+      note: (text: string) => void notes.push(text),
+      clock: () => nowMs,
+      wait: async (ms: number) => {
+        nowMs += ms;
+      },
+    },
+  };
+}
+
+test.each(['HOOP_UNREACHABLE', 'HOOP_STORE_UNAVAILABLE', 'HOOP_GATEWAY_BAD_REPLY'] as const)(
+  'what the gateway may have lost is kept for it for two minutes while it says %s, and that is said once',
+  async (code) => {
+    await using open = await openGateway({ env: bench.environment('engineer') });
+    const left = await leftRecording(open);
+    const time = waiting(110_000);
+    const away = gatewayThat(open, () => {
+      if (!time.isBack()) {
+        throw new HoopError(code, 'no answer');
+      }
+    });
+    const receipt = await uploadRecording({ ...left, open: away, live: BROKEN, ...time.options });
+    expect(receipt.session).toBe(left.session);
+    expect(time.nowMs()).toBeGreaterThan(100_000);
+    expect(time.notes).toEqual([
+      'the recording is not signed by both sides yet (no answer); the gateway may have lost its end, which this hoop still has: trying again for 2 minutes, a second Ctrl-C gives up',
+      'recording signed by both sides',
+    ]);
+  },
+);
+
+test('a gateway that stays away is not waited for longer than that, and without such bytes only some seconds', async () => {
+  await using open = await openGateway({ env: bench.environment('engineer') });
+  const left = await leftRecording(open);
+  const away = awayGateway(open);
+  const waitedFor = async (live: LiveWitness | undefined): Promise<number> => {
+    const time = waiting();
+    const sent = uploadRecording({ ...left, open: away.open, live, ...time.options });
+    await expect(sent).rejects.toMatchObject({ code: 'HOOP_UPLOAD_FAILED' });
+    expect(time.notes).toHaveLength(1);
+    return time.nowMs();
+  };
+  expect(await waitedFor(BROKEN)).toBe(120_000);
+  expect(await waitedFor({ ...BROKEN, uncoveredBytes: 0 })).toBe(6_000);
+  expect(await waitedFor(undefined)).toBe(6_000);
   releaseSpool(left.directory);
   await uploadPending({ open, note: () => undefined, signal: bench.signal });
 });

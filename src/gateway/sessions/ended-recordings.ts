@@ -71,8 +71,13 @@ export class EndedRecordings {
     if (known !== undefined) {
       return known;
     }
-    const { store, gatewayKey } = this.#options;
-    const opened = EndedRecording.open({ store, session, gatewayKey: gatewayKey() });
+    const { store, gatewayKey, requireLease } = this.#options;
+    const opened = EndedRecording.open({
+      store,
+      session,
+      gatewayKey: gatewayKey(),
+      mayWrite: requireLease,
+    });
     const entry = { opened, users: 0 };
     this.#open.set(session, entry);
     opened.catch(() => this.#open.delete(session));
