@@ -108,6 +108,11 @@ export const SessionSummary = z.object({
   lookups: z.number().optional(),
   upBytes: z.number(),
   downBytes: z.number(),
+  /**
+   * What the gateway's disk lost of the recording and the client has sent back, as its word alone; not
+   * in `upBytes` and `downBytes`. Absent: nothing.
+   */
+  lostBytes: z.number().optional(),
   policyCommit: z.string(),
   /** Ids of the temporary grants that it had. */
   grants: z.array(z.string()).optional(),

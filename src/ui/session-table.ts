@@ -15,6 +15,9 @@ const SHORT_ID = 13;
 const WIDE = 110;
 const MEDIUM = 90;
 
+const LOST = ', lost ';
+const LOST_TEXT = 'the gateway’s disk lost this; the client sent it back, as its word alone';
+
 interface SessionColumn extends TableColumn {
   /** The least width of a terminal at which it is shown. */
   readonly from?: number;
@@ -55,7 +58,8 @@ export function sessionTable(
       title: 'STATE',
       whole: true,
       paint: (text, cell) => paintState(text, cell, style),
-      cell: ({ state }) => state,
+      cell: ({ state, lostBytes }) =>
+        lostBytes === undefined ? state : `${state}${LOST}${byteCount(lostBytes)}`,
     },
     { title: 'REASON', from: WIDE, cell: ({ reason }) => reason ?? '' },
   ];
@@ -104,6 +108,9 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
       ? []
       : [['looked up', `${plural(session.lookups, 'value')} of masked columns`] as const]),
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
+    ...(session.lostBytes === undefined
+      ? []
+      : [['lost', `${byteCount(session.lostBytes)}: ${LOST_TEXT}`] as const]),
     ...(session.terminal === undefined ? [] : [['terminal', terminalText(session)] as const]),
     ['policy', session.policyCommit],
     ...(session.policySince === undefined
@@ -172,7 +179,7 @@ function lasted({ startedAt, endedAt }: SessionSummary): string {
 }
 
 function paintState(text: string, cell: string, style: Style): string {
-  switch (cell) {
+  switch (cell.split(LOST, 1)[0]) {
     case 'disputed':
       return style.red(text);
     case 'live':
@@ -180,7 +187,7 @@ function paintState(text: string, cell: string, style: Style): string {
     case 'ended':
       return style.yellow(text);
     default:
-      return text;
+      return cell.includes(LOST) ? style.yellow(text) : text;
   }
 }
 

@@ -92,4 +92,7 @@ test('what a power cut took is sent back by the hoop that lives, and whoever rea
   expect(next.stderr).not.toContain('not signed by both sides');
   const [, listed] = await bench.sessions('engineer');
   expect(listed).toMatchObject({ id: session, state: 'uploaded', statements: 1 });
+  expect(listed?.['lostBytes']).toBeGreaterThan(0);
+  expect((await run('list')).stdout).toMatch(/uploaded, lost \d+ B/);
+  expect((await run('show', session)).stdout).toMatch(/^lost +\d+ B: /m);
 }, 240_000);

@@ -57,6 +57,20 @@ describe('sessions as a list', () => {
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
   });
 
+  test('what the gateway’s disk lost of it is told in lists and in its details', () => {
+    const lost = { ...session, lostBytes: 57 };
+    const state = (one: SessionSummary) =>
+      sessionTable([one], { style, width: undefined })[1]?.includes('uploaded, lost 57 B');
+    expect(state(lost)).toBe(true);
+    expect(state(session)).toBe(false);
+    expect(sessionTable([lost], { style, width: 80 })[1]).toMatch(/uploaded, lost 57 B$/);
+    const title = 'lost ';
+    expect(sessionDetails(session, style).some((line) => line.startsWith(title))).toBe(false);
+    expect(sessionDetails(lost, style)).toContain(
+      'lost       57 B: the gateway’s disk lost this; the client sent it back, as its word alone',
+    );
+  });
+
   test('values that were looked up are told where there were any', () => {
     const title = 'looked up';
     expect(sessionDetails(session, style).some((line) => line.startsWith(title))).toBe(false);

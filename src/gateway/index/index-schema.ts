@@ -154,4 +154,8 @@ export const MIGRATIONS: readonly string[] = [
   -- Who asked for it, as events name them: JSON. NULL: written by the version before.
   ALTER TABLE node_commands ADD COLUMN ended_by TEXT;
   `,
+  `
+  -- What the disk lost of its recording and the client has sent back.
+  ALTER TABLE sessions ADD COLUMN lost_bytes INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -52,6 +52,7 @@ export function indexedSession(row: Row, grants: readonly Row[]): IndexedSession
       ...(integer(row['lookups']) === 0 ? {} : { lookups: integer(row['lookups']) }),
       upBytes: integer(row['up_bytes']),
       downBytes: integer(row['down_bytes']),
+      ...(integer(row['lost_bytes']) === 0 ? {} : { lostBytes: integer(row['lost_bytes']) }),
       policyCommit: text(row['policy_commit']),
       ...(integer(row['terminal']) === 1 ? { terminal: 'recorded' } : {}),
       ...(grants.length === 0

@@ -36,6 +36,13 @@ export interface SessionEnd {
   readonly by?: EventParty | undefined;
 }
 
+export interface SignedManifest {
+  /** Hex. */
+  readonly sha256: string;
+  /** What it says that was lost, and sent back. */
+  readonly lostBytes: number;
+}
+
 /** In the details of one session. */
 const MAX_COLUMNS = 200;
 
@@ -133,8 +140,9 @@ export class SessionIndex {
     );
   }
 
-  *#signed(sql: Sql, id: string, manifestSha256: string, signed: 'both' | 'gateway'): Work<void> {
-    const row = yield* get(sql, { id, manifestSha256 });
+  *#signed(sql: Sql, id: string, manifest: SignedManifest, signed: 'both' | 'gateway'): Work<void> {
+    const { sha256: manifestSha256, lostBytes } = manifest;
+    const row = yield* get(sql, { id, manifestSha256, lostBytes });
     if (row === undefined) return;
     const facts = sessionFacts(row);
     yield* this.#events.add({ type: 'recording.complete', ...facts, signed, manifestSha256 });
@@ -146,13 +154,13 @@ export class SessionIndex {
   }
 
   /** Both sides have signed the manifest. */
-  async uploaded(id: string, manifestSha256: string): Promise<void> {
-    await this.#store.transaction(() => this.#signed(UPLOADED, id, manifestSha256, 'both'));
+  async uploaded(id: string, manifest: SignedManifest): Promise<void> {
+    await this.#store.transaction(() => this.#signed(UPLOADED, id, manifest, 'both'));
   }
 
   /** The gateway has signed alone, because the client did not come or did not agree. */
-  async signedAlone(id: string, manifestSha256: string): Promise<void> {
-    await this.#store.transaction(() => this.#signed(SIGNED_ALONE, id, manifestSha256, 'gateway'));
+  async signedAlone(id: string, manifest: SignedManifest): Promise<void> {
+    await this.#store.transaction(() => this.#signed(SIGNED_ALONE, id, manifest, 'gateway'));
   }
 
   /** This node's sessions without a manifest that ended before `endedBeforeMs`, and all disputed ones. */
@@ -286,12 +294,12 @@ const TERMINAL = sql('UPDATE sessions SET terminal = 1 WHERE id = $id');
 /** A client that lost the answer sends its manifest again. */
 const IS_NEW = "coalesce(manifest_sha256, '') <> $manifestSha256";
 const UPLOADED = sql(
-  `UPDATE sessions SET manifest_sha256 = $manifestSha256,
+  `UPDATE sessions SET manifest_sha256 = $manifestSha256, lost_bytes = $lostBytes,
      state = CASE state WHEN 'disputed' THEN state ELSE 'uploaded' END
    WHERE id = $id AND ${IS_NEW} RETURNING ${SESSION_FACTS}`,
 );
 const SIGNED_ALONE = sql(
-  `UPDATE sessions SET manifest_sha256 = $manifestSha256 WHERE id = $id AND ${IS_NEW}
+  `UPDATE sessions SET manifest_sha256 = $manifestSha256, lost_bytes = $lostBytes WHERE id = $id AND ${IS_NEW}
    RETURNING ${SESSION_FACTS}`,
 );
 const WITHOUT_MANIFEST = sql(

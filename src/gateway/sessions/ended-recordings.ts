@@ -14,7 +14,7 @@ import { type RecordingStore, recordingDirectory } from '../../recording/recordi
 import { CONTROL_STREAM } from '../../recording/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { RecordedEvent } from '../index/rebuild-session.ts';
-import type { SessionIndex } from '../index/session-index.ts';
+import type { SessionIndex, SignedManifest } from '../index/session-index.ts';
 
 export interface EndedRecordingsOptions {
   readonly store: RecordingStore;
@@ -106,8 +106,10 @@ export class EndedRecordings {
 
   /** @returns the DSSE text with both signatures. @throws HOOP_EVIDENCE_MISMATCH */
   async countersign(session: string, envelope: string): Promise<string> {
-    const signed = await this.use(session, (recording) => recording.countersign(envelope));
-    await this.#options.index.uploaded(session, sha256(signed));
+    const { signed, manifest } = await this.use(session, async (recording) =>
+      signedOf(recording, await recording.countersign(envelope)),
+    );
+    await this.#options.index.uploaded(session, manifest);
     this.#options.log.info('session.uploaded', { session });
     return signed;
   }
@@ -167,8 +169,10 @@ export class EndedRecordings {
     const { index, log, clock, uploadWithinSeconds } = this.#options;
     for (const session of await index.withoutManifest(clock() - uploadWithinSeconds * 1000)) {
       try {
-        const signed = await this.use(session, (recording) => recording.signAlone());
-        await index.signedAlone(session, sha256(signed));
+        const { manifest } = await this.use(session, async (recording) =>
+          signedOf(recording, await recording.signAlone()),
+        );
+        await index.signedAlone(session, manifest);
         log.warn('session.signed_alone', { session });
       } catch (error) {
         log.error('session.sign_failed', { session, ...errorFields(error) });
@@ -177,6 +181,11 @@ export class EndedRecordings {
   }
 }
 
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+function signedOf(
+  recording: EndedRecording,
+  signed: string,
+): { readonly signed: string; readonly manifest: SignedManifest } {
+  const lostBytes = recording.position().lost.reduce((sum, { from, to }) => sum + to - from, 0);
+  const sha256 = createHash('sha256').update(signed).digest('hex');
+  return { signed, manifest: { sha256, lostBytes } };
 }

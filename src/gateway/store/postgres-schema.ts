@@ -383,4 +383,5 @@ export const POSTGRES_MIGRATIONS: readonly Migration[] = [
   { sql: collated(TIMES_OF_CLASSES) },
   // As in index-schema.ts.
   { sql: collated('ALTER TABLE node_commands ADD COLUMN ended_by TEXT') },
+  { sql: 'ALTER TABLE sessions ADD COLUMN lost_bytes bigint NOT NULL DEFAULT 0' },
 ];

@@ -724,7 +724,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
     const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
     await index.end(ID, { ...end, reason: 'disputed' });
     expect(await index.withoutManifest(0)).toEqual([ID]);
-    await index.uploaded(ID, 'aa');
+    await index.uploaded(ID, { sha256: 'aa', lostBytes: 0 });
     expect((await index.find(ID))?.summary.state).toBe('disputed');
     expect(await index.withoutManifest(0)).toEqual([]);
   });
@@ -742,10 +742,22 @@ describe.each(DRIVERS)('in %s', (driver) => {
     expect(await index.live()).toEqual([]);
     expect(await index.withoutManifest(now - 1)).toEqual([]);
     expect(await index.withoutManifest(now + 1)).toEqual([ID]);
-    await index.uploaded(ID, 'aa');
+    await index.uploaded(ID, { sha256: 'aa', lostBytes: 0 });
     expect((await index.find(ID))?.summary.state).toBe('uploaded');
+    expect((await index.find(ID))?.summary).not.toHaveProperty('lostBytes');
     expect(await index.withoutManifest(now + 1)).toEqual([]);
   });
+
+  test.each(['uploaded', 'signedAlone'] as const)(
+    'what its manifest says that was lost is in a summary once it is %s',
+    async (signed) => {
+      await start();
+      const end = { endedMs: now, message: undefined, upBytes: 0, downBytes: 0 };
+      await index.end(ID, { ...end, reason: 'gateway_crash' });
+      await index[signed](ID, { sha256: 'aa', lostBytes: 57 });
+      expect((await index.find(ID))?.summary.lostBytes).toBe(57);
+    },
+  );
 
   test('a list is filtered by owner and target, newest first', async () => {
     await start();
