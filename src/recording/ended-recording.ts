@@ -25,8 +25,8 @@ import type { SigningKey } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
 import { readEndedFiles, readText } from './ended-files.ts';
 import { type GatewayTail, measureTail } from './gateway-tail.ts';
+import { requireRoomForLateCut } from './late-cut.ts';
 import { decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
-import { hasRoomForLateCut } from './manifest-room.ts';
 import { endBody } from './notice-bodies.ts';
 import {
   type OpenedRecording,
@@ -46,9 +46,6 @@ import { appendFrames, type FrameToAppend } from './recover-recording.ts';
 import { encodeRepairPiece } from './repair.ts';
 import { SignedCuts } from './signed-cuts.ts';
 import type { CutProposal, EndReason } from './types.ts';
-
-/** Cuts after the end: one whose answer was lost, a last one, the same after a crash of the client. */
-const MAX_LATE_CUTS = 8;
 
 export interface EndedOptions {
   readonly store: RecordingStore;
@@ -277,12 +274,7 @@ export class EndedRecording {
     if (check.type === 'repeated') {
       return { type: 'ack', ack: check.ack };
     }
-    if (scan.end !== undefined) {
-      throw new HoopError('HOOP_SESSION_ENDED', 'the recording is sealed', {
-        detail: 'What was not agreed on by then has been signed by the gateway alone.',
-      });
-    }
-    this.#checkLateCut(cut);
+    requireRoomForLateCut(this.#opened, cut);
     if (check.type !== 'agreed') {
       const ours = check.type === 'differs' ? check.ours : check.message;
       const message =
@@ -298,22 +290,6 @@ export class EndedRecording {
       throw new TypeError('the cut that was written is not there');
     }
     return { type: 'ack', ack };
-  }
-
-  /** Each is paid for by reading the whole recording again; ours needs two. */
-  #checkLateCut(cut: CutProposal): void {
-    const { scan, agreed } = this.#opened;
-    const moves = agreed.reduce((sum, { proposal }) => sum + proposal.streams.length, 0);
-    const content = {
-      streams: scan.events.streams.size + 1,
-      cuts: agreed.length + 1,
-      moves: moves + cut.streams.length,
-    };
-    if (scan.lateCuts >= MAX_LATE_CUTS || !hasRoomForLateCut(content)) {
-      throw new HoopError('HOOP_LIMIT', 'the session has ended, and has had cuts enough since', {
-        detail: 'What they do not cover is signed by the gateway alone.',
-      });
-    }
   }
 
   async #seal(): Promise<GatewayFacts> {

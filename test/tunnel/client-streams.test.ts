@@ -11,6 +11,20 @@ beforeEach(async () => {
 });
 afterEach(() => bench[Symbol.asyncDispose]());
 
+/** @param told types of what the gateway is told */
+function streamsOver(
+  pair: SessionPair,
+  carrier: WebSocketCarrier,
+  told: string[] = [],
+): ClientStreams {
+  return new ClientStreams({
+    recording: pair.client,
+    openCarrier: async () => carrier,
+    tell: ({ type }) => told.push(type),
+    reason: () => undefined,
+  });
+}
+
 test('a local client that stands still is told of while there is nothing to confirm', async () => {
   await using sockets = await webSocketPair();
   const pair = await SessionPair.open(bench);
@@ -19,12 +33,7 @@ test('a local client that stands still is told of while there is nothing to conf
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   try {
     const carrier = new WebSocketCarrier(sockets.client);
-    const streams = new ClientStreams({
-      recording: pair.client,
-      openCarrier: async () => carrier,
-      tell: ({ type }) => told.push(type),
-      reason: () => undefined,
-    });
+    const streams = streamsOver(pair, carrier, told);
     const stream = await streams.open('postgres', new AbortController().signal);
     stream.on('error', () => undefined);
     vi.advanceTimersByTime(60_000);
@@ -49,12 +58,7 @@ test('a local client that stands still is told of while there is nothing to conf
 test('a stream that cannot be recorded is cut off at once, not left open at the gateway', async () => {
   await using sockets = await webSocketPair();
   const pair = await SessionPair.open(bench);
-  const streams = new ClientStreams({
-    recording: pair.client,
-    openCarrier: async () => new WebSocketCarrier(sockets.client),
-    tell: () => undefined,
-    reason: () => undefined,
-  });
+  const streams = streamsOver(pair, new WebSocketCarrier(sockets.client));
   await pair.end();
   const cutOff = once(sockets.server, 'close');
   await expect(streams.open('postgres', new AbortController().signal)).rejects.toThrow();
@@ -67,12 +71,7 @@ test('a stream that ends when the session is over, because its gateway took noth
   const pair = await SessionPair.open(bench);
   const carrier = new WebSocketCarrier(sockets.client);
   const told: string[] = [];
-  const streams = new ClientStreams({
-    recording: pair.client,
-    openCarrier: async () => carrier,
-    tell: ({ type }) => told.push(type),
-    reason: () => undefined,
-  });
+  const streams = streamsOver(pair, carrier, told);
   const stream = await streams.open('postgres', new AbortController().signal);
   stream.on('error', () => undefined);
   streams.over();
