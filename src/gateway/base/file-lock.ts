@@ -29,6 +29,7 @@ export function lockFile(path: string, waitMs: number): Disposable {
   return { [Symbol.dispose]: () => database.close() };
 }
 
-function isLocked(error: unknown): boolean {
+/** SQLite says that another process has the file. */
+export function isLocked(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }

@@ -1,12 +1,14 @@
 /**
- * The gateway's SQLite database. One user, this process, which the exclusive lock makes sure of:
- * a second gateway would take this one's live sessions for what a crash has left. WAL with synchronous=FULL, so that what
- * was committed survives a power cut. Statement rows arrive by the thousand and are batched: they
- * can be made again from the recordings. Everything else is durable when the call returns.
+ * The gateway's SQLite database. One user, this process: a second gateway would take this one's live
+ * sessions for what a crash has left. The lock on the data directory keeps out gateways of this version;
+ * the exclusive lock also those of before it, and whoever else opens the file. WAL with synchronous=FULL,
+ * so that what was committed survives a power cut. Statement rows arrive by the thousand and are batched:
+ * they can be made again from the recordings. Everything else is durable when the call returns.
  */
 import { chmodSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { HoopError } from '../../errors.ts';
+import { isLocked } from '../base/file-lock.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import { integer } from '../store/store.ts';
 import { MIGRATIONS } from './index-schema.ts';
@@ -57,13 +59,6 @@ export class IndexStore implements Disposable {
       this.database.close();
     }
   }
-}
-
-/** https://www.sqlite.org/rescode.html#busy */
-const SQLITE_BUSY = 5;
-
-function isLocked(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }
 
 function migrate(database: DatabaseSync, path: string): void {

@@ -1,6 +1,6 @@
 /**
- * How many values of masked columns people may look up. One gateway has one store, and its budget is in
- * it; several gateways that share their people would answer `spend` from one place.
+ * How many values of masked columns people may look up, at all gateways of one store together: what is
+ * used is in the store.
  */
 import type { DayReceipt, Spender } from '../index/day-budget.ts';
 
