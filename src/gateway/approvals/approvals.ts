@@ -13,6 +13,7 @@ import type { EventSteps } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';
 import { personMarks } from '../identity/same-person.ts';
 import type { Work } from '../store/store.ts';
+import { ApprovalDeadlines } from './approval-deadlines.ts';
 import {
   type ApprovalNeed,
   type ApprovalRecord,
@@ -56,7 +57,6 @@ export interface ApprovalsOptions extends CountedVotesOptions {
   readonly clock: () => number;
 }
 
-const MINUTE_MS = 60_000;
 /** What ended is shown for this long, and the index keeps so many of it. */
 const KEEP_MS = 7 * 86_400_000;
 const MAX_ENDED = 10_000;
@@ -74,12 +74,13 @@ export class Approvals implements Disposable {
   readonly #waiting = new Map<string, Waiter[]>();
   readonly #limits = new RequestLimits();
   readonly #votes: CountedVotes;
-  #timer: NodeJS.Timeout | undefined;
-  #isDisposed = false;
+  readonly #deadlines: ApprovalDeadlines;
 
   private constructor(options: ApprovalsOptions) {
     this.#options = options;
     this.#votes = new CountedVotes(options);
+    const end = (nowMs: number) => this.#endOverdue(nowMs);
+    this.#deadlines = new ApprovalDeadlines({ ...options, end });
   }
 
   /** Withdraws what this node has left behind when it stopped. */
@@ -94,7 +95,7 @@ export class Approvals implements Disposable {
       }
     }
     await approvals.prune();
-    await approvals.#sweep();
+    await approvals.#deadlines.sweep();
     return approvals;
   }
 
@@ -147,7 +148,7 @@ export class Approvals implements Disposable {
       ...(record.session === undefined ? {} : { session: record.session }),
     });
     this.changes.happened();
-    await this.#sweepLater();
+    await this.#deadlines.later();
     return record;
   }
 
@@ -240,7 +241,7 @@ export class Approvals implements Disposable {
     },
   ): Promise<ApprovalRecord> {
     const { store, log } = this.#options;
-    await this.#sweep();
+    await this.#deadlines.sweep();
     const decided = await store.run(() => this.#vote(who, id, said));
     if (decided === 'not to be had') {
       await this.end(id, 'void', 'what was asked for is not to be had any more');
@@ -283,7 +284,7 @@ export class Approvals implements Disposable {
    * @returns undefined when it is not approved (any more), or somebody's word no longer counts.
    */
   async use(id: string): Promise<ApprovalRecord | undefined> {
-    await this.#sweep();
+    await this.#deadlines.sweep();
     const moved = await this.#options.store.run(() => this.#useNow(id));
     if (moved !== undefined) await this.#moved(moved);
     return moved?.state === 'used' ? moved : undefined;
@@ -404,7 +405,7 @@ export class Approvals implements Disposable {
       const record = await this.find(id);
       if (record !== undefined && record.state !== 'waiting') this.#tellWaiting(record);
     }
-    await this.#sweepLater();
+    await this.#deadlines.later();
   }
 
   /** What a run has asked for, and waits or can be used. */
@@ -431,8 +432,7 @@ export class Approvals implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#isDisposed = true;
-    clearTimeout(this.#timer);
+    this.#deadlines[Symbol.dispose]();
     this.changes.happened();
   }
 
@@ -485,7 +485,7 @@ export class Approvals implements Disposable {
     this.changes.happened();
     this.#tellWaiting(now);
     await this.#tellHandler(now);
-    await this.#sweepLater();
+    await this.#deadlines.later();
   }
 
   /** More than once is as once: they wait for the first word. */
@@ -502,50 +502,13 @@ export class Approvals implements Disposable {
     await handler.onDecided(record, details);
   }
 
-  /** Ends what is over its time. */
-  async #sweep(): Promise<void> {
-    const { store, clock } = this.#options;
-    const first = await store.run(() => store.firstDeadline());
-    if (first !== undefined && first <= clock()) {
-      const nowMs = clock();
-      for (const record of await this.#open()) {
-        if (deadlineOf(record) > nowMs) continue;
-        const outcome =
-          record.state === 'waiting' ? 'not enough approvals in time' : 'it was not used in time';
-        await this.#move(record, { state: 'expired', outcome });
-      }
+  async #endOverdue(nowMs: number): Promise<void> {
+    for (const record of await this.#open()) {
+      if (deadlineOf(record) > nowMs) continue;
+      const outcome =
+        record.state === 'waiting' ? 'not enough approvals in time' : 'it was not used in time';
+      await this.#move(record, { state: 'expired', outcome });
     }
-    await this.#sweepLater();
-  }
-
-  /** Never rejects: what was decided before is so, whether the next deadline can be read or not. */
-  async #sweepLater(): Promise<void> {
-    const { store, clock } = this.#options;
-    try {
-      const first = await store.run(() => store.firstDeadline());
-      // A timer knows nothing of the wall clock being set: it looks again at least once a minute.
-      this.#sweepIn(first === undefined ? undefined : Math.max(0, first - clock()));
-    } catch (error) {
-      this.#sweepFailed(error);
-    }
-  }
-
-  #sweepGuarded(): void {
-    this.#sweep().catch((error: unknown) => this.#sweepFailed(error));
-  }
-
-  /** The store is away, as readiness says; deadlines are checked again at each use. */
-  #sweepFailed(error: unknown): void {
-    this.#options.log.error('approval.sweep_failed', errorFields(error));
-    this.#sweepIn(MINUTE_MS);
-  }
-
-  /** @param inMs undefined: there is nothing to wait for */
-  #sweepIn(inMs: number | undefined): void {
-    clearTimeout(this.#timer);
-    if (inMs === undefined || this.#isDisposed) return;
-    this.#timer = setTimeout(() => this.#sweepGuarded(), Math.min(inMs, MINUTE_MS));
-    this.#timer.unref();
   }
 }
 

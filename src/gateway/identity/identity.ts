@@ -17,12 +17,10 @@
  *
  * https://www.rfc-editor.org/rfc/rfc8693 (exchange), https://www.rfc-editor.org/rfc/rfc9449 (DPoP)
  */
-import { randomBytes } from 'node:crypto';
 import { API_VERSION } from '../../api/http.ts';
 import type { TokenReply } from '../../api/login.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import { newSessionId } from '../../session-id.ts';
 import { type Block, meansPrincipal } from '../blocks/block.ts';
 import { eventParty } from '../events/event-party.ts';
 import { DpopNonces } from './dpop-nonce.ts';
@@ -32,11 +30,13 @@ import type { LoginEnd, RefreshFamily, RevokedLogins } from './identity-store.ts
 import { gatewayName, issueTokens } from './issue-tokens.ts';
 import { Logins, type LoginsOptions, type RevokedListener } from './logins.ts';
 import type { LoggedOut } from './logout-token.ts';
+import { newRun, type RunStart } from './new-run.ts';
 import { ProofReplays, type SpentProof } from './proof-replays.ts';
 import { ProviderLogouts } from './provider-logouts.ts';
+import { readAuthorization } from './read-authorization.ts';
 import { type RefusedLogin, refusedRefresh, refusedToken } from './refused-login.ts';
 import { type RunOfLogin, readRun } from './run-of-login.ts';
-import { runPrincipal, runRefused, runTargets } from './run-rights.ts';
+import { runPrincipal, runRefused } from './run-rights.ts';
 import { verifySessionToken } from './session-token.ts';
 import { type LoginFacts, loginFacts } from './stored-login.ts';
 import { tokenError } from './token-error.ts';
@@ -97,28 +97,12 @@ export interface LoginStanding
   readonly run?: RunOfLogin;
 }
 
-/** What a run is asked for with; what it says of agent and reason was checked by the caller. */
-export interface RunStart {
-  /** Of the run's own key. */
-  readonly jkt: string;
-  readonly proof: string;
-  readonly agent: string | undefined;
-  /** Without its folder and its arguments. */
-  readonly program: string | undefined;
-  readonly reason: string | undefined;
-  /** Names; undefined: all that the caller may reach. Never more than that. */
-  readonly targets: readonly string[] | undefined;
-}
-
 export interface StartedRun {
   readonly run: RunOfLogin;
   readonly token: TokenReply;
   /** Who the run acts as. */
   readonly who: Authenticated;
 }
-
-/** A run within a run within a run is plausible; a hundred are a program that calls itself. */
-const MAX_RUN_DEPTH = 16;
 
 /** A run whose login has not ended. */
 export interface LiveRun {
@@ -372,29 +356,13 @@ export class Identity {
     if (start.jkt === who.jkt) {
       throw tokenError('HOOP_PROOF_KEY', 'a run needs a key of its own');
     }
-    const depth = (who.run?.depth ?? 0) + 1;
-    if (depth > MAX_RUN_DEPTH) {
-      throw new HoopError('HOOP_LIMIT', `runs are nested more than ${MAX_RUN_DEPTH} deep`);
-    }
+    const run = newRun(who, start, clock());
     const proof = await this.#verifyProof(
       { ...request, dpop: start.proof },
       { accessToken: readAuthorization(request.authorization), jkt: start.jkt },
     );
     const parent = this.#logins.requireLive(await store.readFamily(who.family));
     this.#spendProof(proof);
-    const { agent, program, reason } = start;
-    const targets = runTargets(start.targets, who.run?.targets);
-    const run: RunOfLogin = {
-      id: newSessionId(clock(), randomBytes(16)),
-      ...(who.run === undefined ? {} : { parent: who.run.id }),
-      login: who.run === undefined ? who.family : who.run.login,
-      loginKey: who.principal.loginKey ?? who.jkt,
-      ...(agent === undefined ? {} : { agent }),
-      ...(program === undefined ? {} : { program }),
-      ...(reason === undefined ? {} : { reason }),
-      ...(targets === undefined ? {} : { targets: [...targets] }),
-      depth,
-    };
     const login = await this.#logins.startRun(parent, proof.jkt, run, request.from);
     const { family } = login;
     try {
@@ -507,19 +475,4 @@ export class Identity {
       return reply;
     }
   }
-}
-
-function readAuthorization(header: string | undefined): string {
-  if (header === undefined || header === '') {
-    throw new HoopError('HOOP_NOT_LOGGED_IN', 'the request carries no token', {
-      hint: 'Log in with `hoop login`.',
-    });
-  }
-  const [scheme, token, ...rest] = header.split(' ');
-  if (scheme?.toLowerCase() !== 'dpop' || token === undefined || rest.length > 0) {
-    throw tokenError('HOOP_PROOF_MISSING', 'the token was sent without a proof of its key', {
-      detail: 'Tokens of this gateway are sent as `Authorization: DPoP`, never as Bearer.',
-    });
-  }
-  return token;
 }

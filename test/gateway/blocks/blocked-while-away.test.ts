@@ -2,25 +2,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
 import type { Block } from '../../../src/gateway/blocks/block.ts';
-import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
+import type { Blocks } from '../../../src/gateway/blocks/blocks.ts';
 import { sql } from '../../../src/gateway/store/store.ts';
-import type { Principal } from '../../../src/policy/types.ts';
-import { collectLog } from '../collect-log.ts';
-import { NO_EVENTS } from '../no-events.ts';
 import { type AwayStore, awayStore } from '../store/away-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
+import { ASKED, ann, lea, openBlocks } from './open-blocks.ts';
 
-const lea: Principal = {
-  kind: 'person',
-  issuer: 'https://idp.example',
-  sub: 'lea',
-  name: 'Lea',
-  email: undefined,
-  groups: [],
-  roles: ['approver'],
-};
-const ann: Principal = { ...lea, sub: 'ann', name: 'Ann', roles: [] };
-const ASKED = { v: 1, who: 'Ann', reason: 'INC-4711' } as const;
 /** Ann, under the subject of another client, whom only the list of sessions knows. */
 const SESSION = sql(
   `INSERT INTO sessions (id, target, kind, principal_kind, issuer, sub, name, family, policy_commit,
@@ -42,14 +29,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   });
   afterEach(() => stores[Symbol.asyncDispose]());
 
-  const open = () =>
-    Blocks.open({
-      store,
-      events: NO_EVENTS,
-      agents: () => new Set(),
-      clock: () => 1_700_000_000_000,
-      log: collectLog().log,
-    });
+  const open = () => openBlocks(store);
 
   test('a block holds at once, and is written when the store is back', async () => {
     await store.change(SESSION);

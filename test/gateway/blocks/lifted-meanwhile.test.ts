@@ -1,24 +1,10 @@
 /** A block holds before it is in the store; who lifts it in between has lifted it for good. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Blocks } from '../../../src/gateway/blocks/blocks.ts';
-import type { Principal } from '../../../src/policy/types.ts';
-import { collectLog } from '../collect-log.ts';
-import { NO_EVENTS } from '../no-events.ts';
+import type { Blocks } from '../../../src/gateway/blocks/blocks.ts';
 import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
-
-const lea: Principal = {
-  kind: 'person',
-  issuer: 'https://idp.example',
-  sub: 'lea',
-  name: 'Lea',
-  email: undefined,
-  groups: [],
-  roles: ['approver'],
-};
-const ann: Principal = { ...lea, sub: 'ann', name: 'Ann', roles: [] };
-const ASKED = { v: 1, who: 'Ann', reason: 'INC-4711' } as const;
+import { ASKED, ann, lea, openBlocks } from './open-blocks.ts';
 
 const storesOf = testStores();
 let stores: TestStores;
@@ -33,14 +19,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   });
   afterEach(() => stores[Symbol.asyncDispose]());
 
-  const open = () =>
-    Blocks.open({
-      events: NO_EVENTS,
-      store,
-      agents: () => new Set(),
-      clock: () => 1_700_000_000_000,
-      log: collectLog().log,
-    });
+  const open = () => openBlocks(store);
   const isBlocked = (by: Blocks) => by.find(ann) !== undefined;
 
   test('a block that is kept holds after a restart, until it is lifted', async () => {
