@@ -32,11 +32,11 @@ export async function showEvents(io: Io, flags: EventsFlags): Promise<void> {
   let count = 0;
   for await (const { events, forgottenUntil, lookedBackTo } of pages) {
     if (isFirst && forgottenUntil !== undefined) {
-      io.note(`what happened until ${localTime(Date.parse(forgottenUntil))} is no longer kept`);
+      io.note(`events before ${localTime(Date.parse(forgottenUntil))} are no longer kept`);
     }
     if (isFirst && lookedBackTo !== undefined) {
       const time = localTime(Date.parse(lookedBackTo));
-      io.note(`looked back to ${time}; --since goes further`);
+      io.note(`searched back to ${time}; use --since to go further`);
     }
     if (flags.json === true) {
       for (const event of events) io.stdout.write(`${renderJson(event)}\n`);
@@ -48,7 +48,7 @@ export async function showEvents(io: Io, flags: EventsFlags): Promise<void> {
     isFirst = false;
     count += events.length;
   }
-  if (count === 0 && flags.json !== true) io.note('nothing has happened that is asked for');
+  if (count === 0 && flags.json !== true) io.note('no events match');
 }
 
 function fromOf(flags: EventsFlags, nowMs: number): EventsFrom {

@@ -14,7 +14,7 @@ For auditors and approvers. docs/events.md says what each type has, and what no 
 Examples:
   hoop gateway events --since 1d --type 'login.*'
   hoop gateway events --user devin@example.com --type statement.refused
-  hoop gateway events --follow --json --since "$(cat cursor)"   # goes on`;
+  hoop gateway events --follow --json --since "$(cat cursor)"   # resumes there`;
 
 interface StartOptions {
   readonly config: string;
@@ -40,32 +40,32 @@ export function gatewayCommand(io: Io): Command {
   gateway
     .command('events')
     .description(
-      'what has happened: logins, sessions, refusals, approvals, access, policy, recordings',
+      'show what has happened: logins, sessions, refusals, approvals, access, policy, recordings',
     )
-    .option('--follow', 'go on with what happens, until it is interrupted')
-    .option('--since <when>', 'from then on: 2h ago as `2h`, a day, a time; or after a cursor')
+    .option('--follow', 'keep printing new events until you press Ctrl-C')
+    .option('--since <when>', 'where to start: `2h` for 2 hours ago, a day, a time, or a cursor')
     .option(
       '--type <event-type>',
-      'only these: statement.refused, `session.*`; may be repeated',
+      'only events of this type: statement.refused, `session.*`; repeatable',
       collect,
     )
     .option('--session <session>', 'only of this session')
     .option('--user <name>', 'only of this person or workload, or by them: name or sub')
-    .option('--newest <count>', 'so many of the newest, without --since', countOf, 50)
+    .option('--newest <count>', 'how many of the newest to print; not with --since', countOf, 50)
     .option('--json', 'print one JSON document a line, each with its cursor')
     .addHelpText('after', EVENTS_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./gateway-events.ts')).showEvents));
   gateway
     .command('nodes')
-    .description('list the gateways that have kept their state in the same database')
+    .description('list the gateways that share one PostgreSQL store')
     .requiredOption('--config <file>', 'configuration of one of them (YAML)')
     .option('--json', 'print them as JSON')
     .action((options: StartOptions) => nodes(io, options));
   gateway
     .command('takeover')
-    .description('end what a gateway has left behind that will not come back')
+    .description('end the sessions and requests of a gateway that will not come back')
     .argument('<node>', 'its id, as `hoop gateway nodes` shows it')
-    .requiredOption('--config <file>', 'configuration of another one of the same database (YAML)')
+    .requiredOption('--config <file>', 'configuration of another gateway on the same store (YAML)')
     .action((node: string, options: StartOptions) => takeOver(io, node, options));
   return gateway;
 }

@@ -85,12 +85,12 @@ export function requireDecided({ changes, notLookedAt }: AfterRun): void {
   const more = count === 1 ? '' : ` and ${count - 1} more`;
   throw new HoopError(
     'HOOP_CHANGES_OWED',
-    'what an earlier fenced run here has changed is still to be decided',
+    'changes that an earlier fenced run left here have not been reviewed',
     {
       detail: plain(
-        `Programs would use it by themselves, and without a fence nothing keeps them in: ${first}${more}.`,
+        `Other programs use these files by themselves, and without a fence they would do so with all your rights: ${first}${more}.`,
       ),
-      hint: 'Look at it, then say --keep-changes or --restore-changes; `hoop run` on a terminal asks. With --fence the run can start.',
+      hint: 'Look at them, then run this again with --keep-changes or --restore-changes; on a terminal `hoop run` asks. A run with --fence starts.',
     },
   );
 }

@@ -71,7 +71,9 @@ export async function searchSessions(
     };
     io.stdout.write(`${searchLines(hits, options).join('\n')}\n`);
   } else {
-    io.note(`nothing found in ${plural(sessions, 'session')} that you may read`);
+    // The index gives only sessions that have something: how many it looked at is not known.
+    const where = text === undefined ? 'the index of all sessions' : plural(sessions, 'session');
+    io.note(`nothing found in ${where} that you may read`);
   }
   for (const { session, why } of unread) {
     io.note(`session ${plain(session)} was not searched to its end: ${UNREAD[why]}`);
@@ -84,6 +86,9 @@ export async function searchSessions(
     io.note('there may be older ones: give a higher --limit, or --until');
   }
 }
+
+/** Of a relation nothing is shown but its columns: with `--seen-clear` it would find nothing. */
+const COLUMN = /.\..+\../;
 
 /** An empty list must not be read as proof. */
 const UNKNOWN =
@@ -147,8 +152,11 @@ export function requestOf(
       hint: 'They are answered by the index, which holds no text.',
     });
   }
-  if (seenClear === true && touches === undefined && flags.class === undefined) {
-    throw new HoopError('HOOP_USAGE', '--seen-clear needs --touches with a column, or --class');
+  const isColumn = touches === undefined ? flags.class !== undefined : COLUMN.test(touches);
+  if (seenClear === true && !isColumn) {
+    throw new HoopError('HOOP_USAGE', '--seen-clear needs --touches with a column, or --class', {
+      hint: 'A column is written schema.table.column, such as public.customers.email.',
+    });
   }
   const sinceMs = flags.since === undefined ? undefined : instant(flags.since, '--since', nowMs);
   const untilMs = flags.until === undefined ? undefined : instant(flags.until, '--until', nowMs);

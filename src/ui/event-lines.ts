@@ -85,7 +85,8 @@ function whatOf(event: ReadEvent): string {
     return [partOf(name, value)];
   });
   const times = typeof count === 'number' ? [plural(count, 'time')] : [];
-  const isOther = by !== undefined && who !== undefined;
+  const isOther =
+    by !== undefined && who !== undefined && (by.issuer !== who.issuer || by.sub !== who.sub);
   return [...times, ...(isOther ? [`by ${by.name}`] : []), ...parts].join(' ');
 }
 

@@ -134,7 +134,7 @@ test('without a terminal nothing starts here without a fence until somebody has 
   await fenced(EVIL);
   const refused = await plain('touch started');
   expect(refused.exitCode).toBe(255);
-  expect(refused.stderr).toContain('is still to be decided');
+  expect(refused.stderr).toContain('have not been reviewed');
   expect(refused.stderr).toContain('--keep-changes');
   expect(existsSync(join(project, 'started'))).toBe(false);
   // In a fence what was left has no rights.

@@ -112,7 +112,7 @@ function typesOf(asked: string): readonly string[] {
       : EVENT_NAMES.filter((type) => type === one);
     if (found.length > 0) return found;
     throw new HoopError('HOOP_USAGE', 'there is no such type of event', {
-      hint: `The types are ${EVENT_NAMES.join(', ')}; "session.*" means all that begin so.`,
+      hint: `The types are ${EVENT_NAMES.join(', ')}; "session.*" means all that start with "session.".`,
     });
   });
 }
@@ -153,7 +153,7 @@ function requireKept(
       hint: 'Begin again with a time: --since. How long events are kept stands in the gateway’s configuration as `events`.',
     });
   }
-  throw new HoopError('HOOP_EVENTS_CURSOR', 'this gateway has given no such cursor', {
+  throw new HoopError('HOOP_EVENTS_CURSOR', 'this gateway never issued this cursor', {
     detail:
       'It is of another gateway, or its store has since been restored from a copy: what was written after that copy is gone.',
     hint: 'Begin again with a time: --since.',

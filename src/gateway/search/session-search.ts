@@ -8,7 +8,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { API_VERSION } from '../../api/http.ts';
 import type { SearchHit, SearchReply, SearchRequest } from '../../api/search.ts';
+import { HoopError } from '../../errors.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
+import { DETECTORS } from '../../policy/schema.ts';
 import type { Principal } from '../../policy/types.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
@@ -290,6 +292,7 @@ export class SessionSearch implements AsyncDisposable {
   }
 }
 
+/** @throws HoopError HOOP_USAGE: nothing found of a class that is not one would read as an answer */
 function scopeOf(
   {
     principal,
@@ -299,6 +302,11 @@ function scopeOf(
 ): SearchScope {
   const { issuer, sub } = principal;
   const { user, target, agent, touches, sinceMs, untilMs, denied, seenClear } = request;
+  if (request.class !== undefined && !DETECTORS.some((name) => name === request.class)) {
+    throw new HoopError('HOOP_USAGE', 'there is no such class of values', {
+      hint: `The classes are ${DETECTORS.join(', ')}.`,
+    });
+  }
   return {
     owner: maySeeAll(principal, false) ? undefined : { issuer, sub },
     run: run?.id,

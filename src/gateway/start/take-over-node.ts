@@ -50,12 +50,12 @@ export function takeOverNode(node: string, options: NodesOptions): Promise<Taken
       return taken;
     }
     if (taken.state === 'live') {
-      throw new HoopError('HOOP_USAGE', `node ${node} lives`, {
-        detail: `It has renewed its lease, which ends in ${Math.ceil(taken.leaseLeftMs / 1000)} s unless it does so again.`,
-        hint: 'Stop its gateway. One that was killed can be taken over when its lease is over.',
+      throw new HoopError('HOOP_USAGE', `node ${node} is still running`, {
+        detail: `Its lease ends in ${Math.ceil(taken.leaseLeftMs / 1000)} s unless it renews it.`,
+        hint: 'Stop its gateway. If it was killed, try again when the lease has ended.',
       });
     }
-    throw new HoopError('HOOP_USAGE', `node ${node} was taken over before`);
+    throw new HoopError('HOOP_USAGE', `node ${node} has already been taken over`);
   });
 }
 
@@ -76,9 +76,13 @@ async function withNodes<T>(
 ): Promise<T> {
   const config = await readGatewayConfig(configFile);
   if (config.store.postgres === undefined) {
-    throw new HoopError('HOOP_CONFIG', 'the store of this gateway is a file, which has one node', {
-      detail: 'What it has left behind is recovered when it starts again.',
-    });
+    throw new HoopError(
+      'HOOP_CONFIG',
+      'this gateway keeps its state in a file, so it is the only node',
+      {
+        detail: 'What it has left behind is recovered when it starts again.',
+      },
+    );
   }
   const directory = await openDataDirectory(config);
   const log = createLog({ stream: logTo, json: true, level: 'warn' });

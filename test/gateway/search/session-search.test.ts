@@ -327,6 +327,47 @@ describe('hoop sessions search', () => {
     expect(unread.stderr).toMatch(/hoop: session \S+ was not searched to its end: .* was erased\n/);
   });
 
+  test('an answer of the index does not say that it looked at no session', async () => {
+    const none = await run('engineer', '--touches', 'public.no_such_table');
+    expect(none).toMatchObject({ stdout: '', status: 0 });
+    expect(none.stderr).toMatch(
+      /^hoop: nothing found in the index of all sessions that you may read$/m,
+    );
+  });
+
+  test('--class with what is no class is refused by name, not answered with nothing', async () => {
+    const result = await run('auditor', '--class', 'creditcard', '--seen-clear');
+    expect(result).toMatchObject({ stdout: '', status: 2 });
+    expect(result.stderr).toContain('there is no such class of values');
+    expect(result.stderr).toContain('The classes are card, ');
+    expect(await run('auditor', '--class', 'card', '--seen-clear')).toMatchObject({ status: 0 });
+  });
+
+  test.each([
+    ['--seen-clear alone', ['--seen-clear'], /--seen-clear needs --touches with a column/],
+    [
+      '--seen-clear of a relation',
+      ['--seen-clear', '--touches', 'public.customers', '--class', 'card'],
+      /written schema\.table\.column/,
+    ],
+    ['a text with --seen-clear', ['x', '--seen-clear'], /are for a search without a text/],
+    ['a text with --class', ['x', '--class', 'card'], /are for a search without a text/],
+  ])('%s is refused before anything is asked', async (_what, args, message) => {
+    const result = await runSessions(['search', ...args], { env: { HOOP_HOME: '/nonexistent' } });
+    expect(result).toMatchObject({ stdout: '', status: 2 });
+    expect(result.stderr).toMatch(message);
+  });
+
+  test('--touches, --class and --seen-clear go into one request', () => {
+    const touches = 'public.customers.email';
+    expect(requestOf(undefined, { limit: 1, touches, class: 'card', seenClear: true }, 0)).toEqual({
+      v: 1,
+      touches,
+      class: 'card',
+      seenClear: true,
+    });
+  });
+
   test.each([
     ['a time', ['--since', 'yesterday'], /"yesterday" is no time for --since/],
     ['a text', ['   '], /the text to search for must have/],
