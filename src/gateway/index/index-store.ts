@@ -9,9 +9,9 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { HoopError } from '../../errors.ts';
 import { isLocked } from '../base/file-lock.ts';
+import { MIGRATIONS } from '../store/schema.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import { integer } from '../store/store.ts';
-import { MIGRATIONS } from './index-schema.ts';
 
 /** A gateway that is just stopping gives the lock back within this time. */
 const LOCK_WAIT_MS = 2000;

@@ -13,8 +13,8 @@ import {
 } from '../../../src/gateway/approvals/request-limits.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { countOthers } from '../../../src/gateway/identity/same-person.ts';
-import { MIGRATIONS } from '../../../src/gateway/index/index-schema.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
+import { MIGRATIONS } from '../../../src/gateway/store/schema.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';

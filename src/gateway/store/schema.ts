@@ -1,30 +1,16 @@
 /**
- * Tables of the gateway's index: who did what, when, where, to which relations, with which masks
+ * Tables of the gateway's store: who did what, when, where, to which relations, with which masks
  * and detector classes. It holds no SQL, no values and no prompts' text: those are in the encrypted
- * recordings, which are the evidence; the index only finds them. Each entry of MIGRATIONS runs once,
- * in order, in a transaction; PRAGMA user_version counts them. Never change one that was released.
+ * recordings, which are the evidence; the index only finds them. Each migration runs once, in order, in
+ * a transaction: in SQLite each for itself (PRAGMA user_version counts them), in PostgreSQL as
+ * postgres-schema.ts makes them of these. Never change one that was released.
  */
-import { FIRST_SCHEMA } from './first-index-schema.ts';
-import { BEFORE_POSTGRES } from './schema-before-postgres.ts';
+import { FIRST_CHANGES, type SchemaChange } from './first-schema.ts';
 
-export const MIGRATIONS: readonly string[] = [
-  FIRST_SCHEMA,
-  ...BEFORE_POSTGRES,
-  `
-  -- What statements showed, used and wrote, by column. SQLite cannot change a CHECK, so the table is made
-  -- anew, without one (touched-lists.ts has the kinds).
-  CREATE TABLE next_touched_facts (
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    touched INTEGER NOT NULL REFERENCES touched (id) ON DELETE CASCADE,
-    extra TEXT,
-    PRIMARY KEY (kind, name, touched)
-  ) STRICT, WITHOUT ROWID;
-  INSERT INTO next_touched_facts SELECT kind, name, touched, extra FROM touched_facts;
-  DROP TABLE touched_facts;
-  ALTER TABLE next_touched_facts RENAME TO touched_facts;
-  CREATE INDEX touched_facts_by_touched ON touched_facts (touched);
-
+/** Since a store can be in PostgreSQL. */
+export const CHANGES: readonly (string | SchemaChange)[] = [
+  {
+    both: `
   -- Keyed digest of the statement without its constants.
   ALTER TABLE statements ADD COLUMN fingerprint TEXT;
   -- Of what was returned; NULL: no end of it is known.
@@ -48,11 +34,29 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX sessions_by_login ON sessions (family);
   CREATE INDEX approvals_by_session ON approvals (session) WHERE session IS NOT NULL;
   `,
+    sqlite: `  -- What statements showed, used and wrote, by column. SQLite cannot change a CHECK, so the table is made
+  -- anew, without one (touched-lists.ts has the kinds).
+  CREATE TABLE next_touched_facts (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    touched INTEGER NOT NULL REFERENCES touched (id) ON DELETE CASCADE,
+    extra TEXT,
+    PRIMARY KEY (kind, name, touched)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO next_touched_facts SELECT kind, name, touched, extra FROM touched_facts;
+  DROP TABLE touched_facts;
+  ALTER TABLE next_touched_facts RENAME TO touched_facts;
+  CREATE INDEX touched_facts_by_touched ON touched_facts (touched);
+  `,
+    postgres: `ALTER TABLE touched_facts DROP CONSTRAINT touched_facts_kind_check;
+      CREATE INDEX IF NOT EXISTS touched_facts_by_touched ON touched_facts (touched);`,
+  },
   `
   -- Nobody asks for it since there is statements_by_what.
   DROP INDEX statements_by_touched;
   `,
-  `
+  {
+    both: `
   -- Who a session or a request belongs to: the id of a data directory, and its term, which rises with
   -- each start. '': from before there were nodes.
   CREATE TABLE nodes (
@@ -83,12 +87,15 @@ export const MIGRATIONS: readonly string[] = [
     commit_id TEXT NOT NULL,
     since_ms INTEGER NOT NULL
   ) STRICT;
-  -- How often each kind of thing was changed, for other nodes; this store has none.
+  -- How often each kind of thing was changed, for other nodes; a store in one file has none.
   CREATE TABLE change_counts (
     topic TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) STRICT;
   `,
+    postgres: `INSERT INTO change_counts VALUES ('approvals', 0), ('blocks', 0), ('commands', 0),
+      ('grants', 0), ('logins', 0), ('policy', 0);`,
+  },
   `
   -- What was done to files of servers. at: that of the statement (act) that began it.
   CREATE TABLE files (
@@ -112,8 +119,20 @@ export const MIGRATIONS: readonly string[] = [
   -- Of an act: bytes of the client's that it took.
   ALTER TABLE statements ADD COLUMN up_bytes INTEGER;
   `,
-  `
-  -- What happened, for readers that follow it: docs/events.md. A number is never used again, and what
+  {
+    both: `
+  CREATE TABLE audit_state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    -- Of this store, in each cursor.
+    id TEXT NOT NULL,
+    base INTEGER NOT NULL DEFAULT 0,
+    -- The last event that was forgotten.
+    cut_position INTEGER NOT NULL DEFAULT 0,
+    cut_number INTEGER NOT NULL DEFAULT 0,
+    cut_ms INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  `,
+    sqlite: `  -- What happened, for readers that follow it: docs/events.md. A number is never used again, and what
   -- was forgotten is known.
   CREATE TABLE audit_events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -128,17 +147,23 @@ export const MIGRATIONS: readonly string[] = [
     event TEXT NOT NULL
   ) STRICT;
   CREATE INDEX audit_events_by_time ON audit_events (time_ms);
-  CREATE TABLE audit_state (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    -- Of this store, in each cursor.
-    id TEXT NOT NULL,
-    base INTEGER NOT NULL DEFAULT 0,
-    -- The last event that was forgotten.
-    cut_position INTEGER NOT NULL DEFAULT 0,
-    cut_number INTEGER NOT NULL DEFAULT 0,
-    cut_ms INTEGER NOT NULL DEFAULT 0
-  ) STRICT;
   `,
+    postgres: `
+  CREATE TABLE audit_events (
+    -- The transaction that wrote it: event-sql.ts.
+    position INTEGER NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    time_ms INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    session TEXT,
+    names TEXT NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (position, number)
+  );
+  CREATE INDEX audit_events_by_time ON audit_events (time_ms);
+  CREATE INDEX audit_events_by_number ON audit_events (number);
+  `,
+  },
   `
   -- When there were hits, as time_ms and last_ms of their statement say it, so that those of a class are
   -- found by their time. NULL: written by the version before.
@@ -159,3 +184,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE sessions ADD COLUMN lost_bytes INTEGER NOT NULL DEFAULT 0;
   `,
 ];
+
+export const MIGRATIONS: readonly string[] = [...FIRST_CHANGES, ...CHANGES].map((change) =>
+  typeof change === 'string' ? change : `${change.both}${change.sqlite ?? ''}`,
+);
