@@ -15,6 +15,7 @@ const KEPT_DAYS = 32;
 export type Spender = Pick<Principal, 'issuer' | 'sub'>;
 
 export interface DayUse {
+  /** Values that a statement is about to compare with masked columns; rows that it changes. */
   readonly amount: number;
   /** Of the day, by the policy in force. */
   readonly limit: number;
@@ -31,6 +32,9 @@ export interface DayReceipt {
   readonly resetsMs: number;
 }
 
+/** As whoever asks has it. */
+export type Budget = Pick<DayBudget, 'spend'>;
+
 export interface DayBudgetOptions {
   readonly store: Store;
   /** Wall clock, ms. */
@@ -39,19 +43,32 @@ export interface DayBudgetOptions {
 }
 
 export class DayBudget {
-  readonly #options: Pick<DayBudgetOptions, 'clock' | 'log'>;
+  readonly #options: DayBudgetOptions;
   readonly #table: 'lookups' | 'changed_rows';
   readonly #sql: ReturnType<typeof sqlOf>;
 
-  /** @param table of the store, where it is written down. */
-  constructor(table: 'lookups' | 'changed_rows', options: Pick<DayBudgetOptions, 'clock' | 'log'>) {
+  /** @param table of the store: values of masked columns that were looked up, rows that were changed */
+  constructor(table: 'lookups' | 'changed_rows', options: DayBudgetOptions) {
     this.#options = options;
     this.#table = table;
     this.#sql = sqlOf(table);
   }
 
-  /** A transaction of its own. */
-  *spend(
+  /**
+   * Asked each time that a statement runs, before it, or anything that could commit it, is sent.
+   * @throws where it cannot be written down: then it must not run, or not be committed
+   */
+  async spend(person: Spender, target: string, use: DayUse): Promise<DayReceipt> {
+    const { store, log } = this.#options;
+    try {
+      return await store.transaction(() => this.#spend(person, target, use));
+    } catch (error) {
+      log.error(`${this.#table}.not_counted`, { target, ...errorFields(error) });
+      throw error;
+    }
+  }
+
+  *#spend(
     { issuer, sub }: Spender,
     target: string,
     { amount, limit, isApproved = false }: DayUse,
@@ -68,12 +85,6 @@ export class DayBudget {
       left: Math.max(0, limit - used),
       resetsMs: (day + 1) * DAY_MS,
     };
-  }
-
-  /** It could not be written down. @throws the error */
-  failed(target: string, error: unknown): never {
-    this.#options.log.error(`${this.#table}.not_counted`, { target, ...errorFields(error) });
-    throw error;
   }
 }
 

@@ -1,7 +1,6 @@
 /** PostgreSQL as the gateway's sessions see it. */
 import type { SessionReply } from '../../../api/sessions.ts';
 import { errorFields } from '../../../gateway/base/log.ts';
-import { StoredChangedRowsBudget } from '../../../gateway/changed-rows/stored-changed-rows-budget.ts';
 import type {
   CheckServices,
   ConnectorSession,
@@ -10,7 +9,7 @@ import type {
   OpenConnector,
   SessionContext,
 } from '../../../gateway/connector.ts';
-import { StoredLookupBudget } from '../../../gateway/lookups/stored-lookup-budget.ts';
+import { DayBudget } from '../../../gateway/index/day-budget.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
 import { maskedOn } from '../../../policy/masked-columns.ts';
 import type { PolicyTarget } from '../../../policy/policy.ts';
@@ -43,8 +42,8 @@ interface Shared {
   readonly catalogs: TargetCatalogs;
   readonly estimates: Estimates;
   readonly statements: StatementPolicy;
-  readonly lookups: StoredLookupBudget;
-  readonly changedRows: StoredChangedRowsBudget;
+  readonly lookups: DayBudget;
+  readonly changedRows: DayBudget;
 }
 
 function open(services: GatewayServices): OpenConnector {
@@ -67,8 +66,8 @@ function open(services: GatewayServices): OpenConnector {
     statements: createStatementPolicy(parser, (fault) =>
       log.error('statement.fault', errorFields(fault)),
     ),
-    lookups: new StoredLookupBudget({ store, clock, log }),
-    changedRows: new StoredChangedRowsBudget({ store, clock, log }),
+    lookups: new DayBudget('lookups', { store, clock, log }),
+    changedRows: new DayBudget('changed_rows', { store, clock, log }),
   };
   return {
     policyChanged(next) {

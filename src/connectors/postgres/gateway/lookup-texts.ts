@@ -1,19 +1,15 @@
 /** Why a statement with lookups did not run. */
 
 import { utcTime } from '../../../gateway/base/utc-time.ts';
-import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
-import type { LookupUse } from '../../../gateway/lookups/lookup-budget.ts';
+import type { DayReceipt, DayUse } from '../../../gateway/index/day-budget.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 
 type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
 
-export function usedUp(
-  { candidates, limit }: LookupUse,
-  { left, resetsMs }: DayReceipt,
-): SqlRefusal {
-  const values = candidates === 1 ? 'one value' : `${candidates} values`;
+export function usedUp({ amount, limit }: DayUse, { left, resetsMs }: DayReceipt): SqlRefusal {
+  const values = amount === 1 ? 'one value' : `${amount} values`;
   const rest = left === 0 ? 'none is left' : `${left} ${left === 1 ? 'is' : 'are'} left`;
   return refused({
     message: `the statement looks up ${values} of masked columns, and ${rest} today`,

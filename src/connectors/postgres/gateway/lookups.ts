@@ -49,7 +49,7 @@ export class Lookups {
     if (candidates === 0) return this.#counted(at);
     const { options, audit, ended } = this.#state;
     const { limits } = options.grant();
-    const use = { candidates, limit: limits.lookups };
+    const use = { amount: candidates, limit: limits.lookups };
     let receipt: DayReceipt;
     try {
       receipt = await options.lookups.spend(options.principal, options.target.name, use);

@@ -1,8 +1,7 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { HeldAsk, OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
-import type { ChangedRowsBudget } from '../../../gateway/changed-rows/changed-rows-budget.ts';
 import type { ServedStream } from '../../../gateway/connector.ts';
-import type { LookupBudget } from '../../../gateway/lookups/lookup-budget.ts';
+import type { Budget } from '../../../gateway/index/day-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
@@ -187,9 +186,9 @@ export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clie
   /** It is of a program that hoop has started: errors are said in one line, too. */
   readonly isRun?: boolean;
   /** Counts what is looked up of masked columns. */
-  readonly lookups: LookupBudget;
+  readonly lookups: Budget;
   /** Counts the rows that are changed in a day, where the policy limits them. */
-  readonly changedRows: ChangedRowsBudget;
+  readonly changedRows: Budget;
   /** Of the session, shared by its streams; absent: no limit holds. */
   readonly pace?: StatementPace;
   /** A statement waits for approval. @returns how to say that it no longer does. */

@@ -27,9 +27,8 @@ import type {
   Verdict,
 } from '../../../../src/connectors/postgres/policy/types.ts';
 import { HoopError } from '../../../../src/errors.ts';
-import type { ChangedRowsBudget } from '../../../../src/gateway/changed-rows/changed-rows-budget.ts';
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
-import type { LookupBudget } from '../../../../src/gateway/lookups/lookup-budget.ts';
+import type { Budget } from '../../../../src/gateway/index/day-budget.ts';
 import { StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
 import type { EvidenceLine, RecordingEvent } from '../../../../src/recording/types.ts';
@@ -163,11 +162,11 @@ export function testGrant(changes: Partial<Grant> = {}): Grant {
   };
 }
 
-const noLookups: LookupBudget = {
+const noLookups: Budget = {
   spend: () => Promise.reject(new Error('nothing is looked up in this test')),
 };
 
-const noChangedRows: ChangedRowsBudget = {
+const noChangedRows: Budget = {
   spend: () => Promise.reject(new Error('no day limits changed rows in this test')),
 };
 
@@ -185,8 +184,8 @@ export interface BenchOptions {
   readonly catalog?: CatalogSource;
   readonly approvals?: StatementApprovals;
   readonly isRun?: boolean;
-  readonly lookups?: LookupBudget;
-  readonly changedRows?: ChangedRowsBudget;
+  readonly lookups?: Budget;
+  readonly changedRows?: Budget;
   readonly grant?: () => Grant;
   readonly pace?: StatementPace;
   /** Splits what goes to the engine into single bytes. */

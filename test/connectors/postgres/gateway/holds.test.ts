@@ -6,7 +6,7 @@ import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/
 import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
 import type { ApprovalRecord } from '../../../../src/gateway/approvals/approval-record.ts';
 import { reconsiderStatements } from '../../../../src/gateway/approvals/policy-standing.ts';
-import { StoredLookupBudget } from '../../../../src/gateway/lookups/stored-lookup-budget.ts';
+import { DayBudget } from '../../../../src/gateway/index/day-budget.ts';
 import type { ApprovalTerms, Grant } from '../../../../src/policy/types.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
@@ -66,7 +66,7 @@ function grantWith(terms: Partial<ApprovalTerms> = {}): Grant {
 
 function session(grant: () => Grant): Promise<Bench> {
   const { log } = collectLog();
-  const lookups = new StoredLookupBudget({ store: bench.index().store, clock: Date.now, log });
+  const lookups = new DayBudget('lookups', { store: bench.index().store, clock: Date.now, log });
   return bench.open(grant, { catalog, lookups });
 }
 

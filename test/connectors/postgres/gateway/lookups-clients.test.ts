@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import type { LookupBudget, LookupUse } from '../../../../src/gateway/lookups/lookup-budget.ts';
+import type { Budget, DayUse } from '../../../../src/gateway/index/day-budget.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import { realEngine } from './real-engine.ts';
@@ -26,16 +26,16 @@ const grant = grantOf({
 /** Counts, and permits. */
 function counter() {
   const uses: number[] = [];
-  const lookups: LookupBudget = {
-    spend: async (_person, _target, { candidates, limit }: LookupUse) => {
-      uses.push(candidates);
-      return { type: 'spent', left: limit - candidates, resetsMs: 0 };
+  const lookups: Budget = {
+    spend: async (_person, _target, { amount, limit }: DayUse) => {
+      uses.push(amount);
+      return { type: 'spent', left: limit - amount, resetsMs: 0 };
     },
   };
   return { uses, lookups };
 }
 
-const bench = (lookups: LookupBudget): Promise<Bench> =>
+const bench = (lookups: Budget): Promise<Bench> =>
   startBench({ target: target(), ...real.parts(), grant: () => grant, lookups });
 
 test('psql: the row, its masked address, and what is wrong with another comparison', async () => {

@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encodeBind } from '../../../../src/connectors/postgres/protocol/bind.ts';
+import { type Budget, DayBudget } from '../../../../src/gateway/index/day-budget.ts';
 import { IndexStore } from '../../../../src/gateway/index/index-store.ts';
-import type { LookupBudget } from '../../../../src/gateway/lookups/lookup-budget.ts';
-import { StoredLookupBudget } from '../../../../src/gateway/lookups/stored-lookup-budget.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
@@ -36,12 +35,12 @@ const real = realEngine(target);
 
 let directory: string;
 let store: IndexStore;
-let budget: LookupBudget;
+let budget: Budget;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'hoop-lookups-'));
   store = IndexStore.open(join(directory, 'index.sqlite'));
-  budget = new StoredLookupBudget({ store: store.store, clock: Date.now, log: collectLog().log });
+  budget = new DayBudget('lookups', { store: store.store, clock: Date.now, log: collectLog().log });
 });
 
 afterAll(async () => {
@@ -57,7 +56,7 @@ const support = grantOf({
   inference: 'deny',
 });
 
-function bench(grant: () => Grant = () => support, lookups: LookupBudget = budget): Promise<Bench> {
+function bench(grant: () => Grant = () => support, lookups: Budget = budget): Promise<Bench> {
   return startBench({ target: target(), ...real.parts(), grant, lookups });
 }
 
@@ -342,7 +341,7 @@ describe('while it is counted', () => {
   function slow() {
     const asked = Promise.withResolvers<void>();
     const may = Promise.withResolvers<void>();
-    const spend: LookupBudget['spend'] = async (...how) => {
+    const spend: Budget['spend'] = async (...how) => {
       asked.resolve();
       await may.promise;
       return budget.spend(...how);
@@ -394,7 +393,7 @@ describe('while it is counted', () => {
 });
 
 test('where it cannot be written down it does not run', async () => {
-  const broken: LookupBudget = { spend: () => Promise.reject(new Error('disk full')) };
+  const broken: Budget = { spend: () => Promise.reject(new Error('disk full')) };
   await using engine = await bench(() => support, broken);
   await using client = await RawClient.open(engine.port);
   const received = await client.ask([parse(FIND), ...find(1), sync]);

@@ -1,6 +1,6 @@
 /** Limits of the rows that a transaction, or a person in a day, may change. Real policy, real server. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { StoredChangedRowsBudget } from '../../../../src/gateway/changed-rows/stored-changed-rows-budget.ts';
+import { DayBudget } from '../../../../src/gateway/index/day-budget.ts';
 import { integer, type Store, sql as storeSql } from '../../../../src/gateway/store/store.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
@@ -41,11 +41,11 @@ const storesOf = testStores();
 let now = NOON;
 let stores: TestStores;
 let store: Store;
-let budget: StoredChangedRowsBudget;
+let budget: DayBudget;
 
 async function openStore(): Promise<void> {
   store = await stores.open();
-  budget = new StoredChangedRowsBudget({ store, clock: () => now, log: collectLog().log });
+  budget = new DayBudget('changed_rows', { store, clock: () => now, log: collectLog().log });
 }
 
 beforeEach(async () => {

@@ -1,6 +1,6 @@
 /** What tools send, word by word, under rules and masks as a platform team writes them for developers. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LookupBudget, LookupUse } from '../../../../src/gateway/lookups/lookup-budget.ts';
+import type { Budget, DayUse } from '../../../../src/gateway/index/day-budget.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import { errors, query, RawClient } from './raw-client.ts';
@@ -32,10 +32,10 @@ const grant = grantOf({
   inference: 'deny',
 });
 /** Permits each. */
-const lookups: LookupBudget = {
-  spend: async (_person, _target, { candidates, limit }: LookupUse) => ({
+const lookups: Budget = {
+  spend: async (_person, _target, { amount, limit }: DayUse) => ({
     type: 'spent',
-    left: limit - candidates,
+    left: limit - amount,
     resetsMs: 0,
   }),
 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { StoredLookupBudget } from '../../../src/gateway/lookups/stored-lookup-budget.ts';
+import { DayBudget } from '../../../src/gateway/index/day-budget.ts';
 import { collectLog } from '../collect-log.ts';
 import { DRIVERS, testStores } from '../store/test-stores.ts';
 
@@ -7,7 +7,7 @@ const ANN = { issuer: 'https://idp.example', sub: 'ann' };
 const NOON = Date.UTC(2026, 2, 1, 12);
 const MIDNIGHT = Date.UTC(2026, 2, 2);
 
-const use = (candidates: number, limit = 100) => ({ candidates, limit });
+const use = (amount: number, limit = 100) => ({ amount, limit });
 
 const storesOf = testStores();
 
@@ -15,7 +15,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   async function opened(clock = () => NOON) {
     const stores = await storesOf(driver);
     const { log, events } = collectLog();
-    const open = async () => new StoredLookupBudget({ store: await stores.open(), clock, log });
+    const open = async () => new DayBudget('lookups', { store: await stores.open(), clock, log });
     return {
       open,
       events,
