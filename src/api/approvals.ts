@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { freeText } from './free-text.ts';
 import { API_VERSION } from './http.ts';
 import { Requester } from './login.ts';
+import { LaterFields, View } from './view.ts';
 
 /** `:id` is an approval id. */
 export const APPROVAL_PATHS = {
@@ -102,14 +103,27 @@ const ApprovalPrompt = z.object({
 });
 export type ApprovalPrompt = z.infer<typeof ApprovalPrompt>;
 
-export const StatementPart = z.object({
+/** Of whatever is held, in any protocol. */
+const HELD = {
   session: z.string(),
   stream: z.number(),
   /** Offset in the up stream of the message that is held. */
   at: z.number(),
+  /** What would run, to the letter; of an act that is no command what it is about. */
   text: z.string(),
-  /** In a list: `text` is the beginning and `parameters` are left out; ask for the one. */
+  /** All that whoever decides is shown of it. The rest of the part is for programs. */
+  view: View,
+  later: LaterFields,
+  /** In a list: `text` and `view` are the beginning, and `parameters` are left out; ask for the one. */
   shortened: z.boolean().default(false),
+  /** false: `wait: no`; it failed, and runs when it is asked for again. */
+  waits: z.boolean(),
+  /** A claim of the client; absent where none was given. */
+  prompt: ApprovalPrompt.optional(),
+};
+
+export const StatementPart = z.object({
+  ...HELD,
   /** Texts of the prepared statements that an EXECUTE in `text` runs. */
   prepared: z.array(z.string()).default([]),
   /** Settings that the client has set on its connection and that say what values stand for. */
@@ -122,36 +136,21 @@ export const StatementPart = z.object({
   role: z.string().optional(),
   /** It waits inside an open transaction, so locks are held. */
   inTransaction: z.boolean(),
-  /** false: `wait: no`; it failed, and runs when it is sent again. */
-  waits: z.boolean(),
   estimate: ApprovalEstimateSchema,
   /** An approval covers what changes up to as many rows. */
   changes: RowChangesPart.optional(),
-  /** A claim of the client; absent where none was given. */
-  prompt: ApprovalPrompt.optional(),
 });
 export type StatementPart = z.infer<typeof StatementPart>;
 
 /** What somebody wants to do on a server. */
 export const CommandPart = z.object({
-  session: z.string(),
-  stream: z.number(),
-  /** Offset in the up stream of the frame that is held. */
-  at: z.number(),
+  ...HELD,
   /** `exec`, `shell`, `sftp`, `sftp write`, … */
   verb: z.string(),
-  /** The command as it would reach the server; of other acts what it is about. */
-  text: z.string(),
-  /** In a list: `text` is the beginning; ask for the one. */
-  shortened: z.boolean().default(false),
   /** Who it would be on the server. */
   user: z.string(),
   /** Programs, paths. */
   touches: z.array(z.string()),
-  /** false: `wait: no`; it failed, and happens when it is asked for again. */
-  waits: z.boolean(),
-  /** A claim of the client; absent where none was given. */
-  prompt: ApprovalPrompt.optional(),
 });
 export type CommandPart = z.infer<typeof CommandPart>;
 

@@ -2,6 +2,7 @@
  * Shapes shared by everything that writes, agrees on, carries or checks a recording.
  * Byte formats: docs/design/0002-recording.md.
  */
+import type { View } from '../api/view.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { FileRecord } from './file-record.ts';
 
@@ -241,6 +242,8 @@ export type RecordingEvent =
       /** Digest of all that the approval is bound to, hex. */
       readonly binding: string;
       readonly policyCommit: string;
+      /** What whoever decides was shown of it; absent in what was recorded before. */
+      readonly view?: View;
     }
   | {
       readonly type: 'approval.vote';

@@ -1,16 +1,16 @@
 /** Requests for approval as lines of text. Everything in them was typed by somebody else. */
 
-import type { Approval, CommandPart, StatementPart } from '../api/approvals.ts';
+import type { Approval, StatementPart } from '../api/approvals.ts';
+import { withLater } from '../api/view.ts';
 import { actorName } from '../policy/actor-name.ts';
-import { describeChanges } from '../policy/row-changes.ts';
 import { isLimit } from '../recording/prompt.ts';
-import { plain, plainLines } from './printable.ts';
+import { plain } from './printable.ts';
 import { NO_ROOM } from './prompt-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Mark, Style } from './style.ts';
 import { renderTable, type TableColumn } from './table.ts';
-import { wrap } from './text-width.ts';
-import { count, localTime } from './times.ts';
+import { localTime } from './times.ts';
+import { fieldLines, viewLines } from './view-lines.ts';
 
 /** Width of a terminal from which on there is room for who and since when. */
 const WIDE = 100;
@@ -121,9 +121,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
   const mark = approvalMark(approval);
   const left = timeLeft(approval, nowMs);
   const fact = (name: string, value: string | undefined): string[] =>
-    value === undefined || value === ''
-      ? []
-      : labelled(`${style.bold(name.padEnd(LABEL))}`, plain(value), options);
+    value === undefined ? [] : fieldLines([{ name, value }], options);
   const since = `${localTime(Date.parse(approval.createdAt))}, ${spanOf(nowMs - Date.parse(approval.createdAt))} ago${left === '' ? '' : `, ${left}`}`;
   return [
     `${style.bold('request'.padEnd(LABEL))}${plain(approval.id)}  ${style[mark.tone](`${mark.sign} ${mark.word}`)}${approval.outcome === undefined ? '' : `  ${plain(approval.outcome)}`}`,
@@ -198,102 +196,20 @@ export function lackingNotes(approval: Approval): string[] {
 type Fact = (name: string, value: string | undefined) => string[];
 
 function subjectLines(approval: Approval, options: LineOptions, fact: Fact): string[] {
-  const { access, statement, command } = approval;
+  const { access } = approval;
   if (access !== undefined) {
     return [
       ...fact('asks for', `${access.policy}, for ${spanOf(access.durationSeconds * 1000)}`),
       ...access.rules.flatMap((rule) => fact('gives', rule)),
     ];
   }
-  if (command !== undefined) {
-    return commandLines(command, options, fact);
-  }
-  if (statement === undefined) {
-    return fact(approval.kind, 'no longer kept');
-  }
-  const { role, verbs, relations } = statement;
-  const waits = !statement.waits
-    ? 'no: it has failed, and may be sent again once approved'
-    : statement.inTransaction
-      ? 'inside an open transaction, which holds locks'
-      : undefined;
-  return [
-    ...fact('waits', waits),
-    ...fact('effect', effectText(statement)),
-    '',
-    ...indented(statement.text.trimEnd(), options).map((line) => options.style.bold(line)),
-    ...statement.parameters.flatMap((parameter, index) =>
-      indented(`$${index + 1} = ${parameterText(parameter)}`, options),
-    ),
-    // What an EXECUTE runs is not in its text.
-    ...statement.prepared.flatMap((text) => [
-      'which runs:',
-      ...indented(text.trimEnd(), options).map((line) => options.style.bold(line)),
-    ]),
-    '',
-    ...fact('touches', `${verbs.join(', ')} on ${relations.join(', ') || 'no relation'}`),
-    ...fact('database', `${statement.database}${role === undefined ? '' : `, as ${role}`}`),
-    ...statement.settings.flatMap(({ name, value }) => fact('set', `${name} = ${value}`)),
-    ...fact('session', statement.session),
-  ];
-}
-
-function commandLines(command: CommandPart, options: LineOptions, fact: Fact): string[] {
-  const { verb, text, user, touches, waits, session } = command;
-  return [
-    ...fact('waits', waits ? undefined : 'no: it has failed, and may be tried again once approved'),
-    ...fact('act', verb),
-    '',
-    ...indented(text.trimEnd(), options).map((line) => options.style.bold(line)),
-    '',
-    ...fact('touches', touches.join(', ')),
-    ...fact('login', user),
-    ...fact('session', session),
-  ];
-}
-
-function parameterText({ format, value }: StatementPart['parameters'][number]): string {
-  switch (format) {
-    case 'null':
-      return 'NULL';
-    case 'hex':
-      return `\\x${value}`;
-    case 'text':
-      return value;
-  }
-}
-
-function effectText({ estimate, changes }: StatementPart): string {
-  if (changes === undefined) return estimateText(estimate);
-  const counted = describeChanges(changes);
-  // What the planner expects is no count, and better than nothing.
-  return changes.counted === 'trial' || estimate.state !== 'known'
-    ? counted
-    : `${counted} (${estimateText(estimate)})`;
-}
-
-function estimateText(estimate: StatementPart['estimate']): string {
-  switch (estimate.state) {
-    case 'pending':
-      return 'being estimated';
-    case 'known':
-      return `about ${count(Math.round(estimate.rows))} ${Math.round(estimate.rows) === 1 ? 'row' : 'rows'}, by the planner`;
-    case 'none':
-      return `not estimated: ${estimate.why}`;
-  }
-}
-
-function labelled(label: string, text: string, { width }: LineOptions): string[] {
-  const room = width === undefined ? undefined : width - LABEL;
-  const lines = room === undefined ? [text] : wrap(text, room);
-  return lines.map((line, index) => (index === 0 ? label : ' '.repeat(LABEL)) + line);
-}
-
-function indented(text: string, { width }: LineOptions): string[] {
-  return plainLines(text)
-    .split('\n')
-    .flatMap((line) => (width === undefined ? [line] : wrap(line, width - 2)))
-    .map((line) => `  ${line}`);
+  const held = approval.statement ?? approval.command;
+  return held === undefined
+    ? fact(approval.kind, 'no longer kept')
+    : [
+        ...viewLines(withLater(held.view, held.later), options, 'fields'),
+        ...fact('session', held.session),
+      ];
 }
 
 /** What a decision has come to, for whoever made it. */

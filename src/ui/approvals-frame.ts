@@ -1,5 +1,6 @@
 /** One screen of the approvals view as lines: state in, text out. */
 import type { Approval } from '../api/approvals.ts';
+import { cutView } from '../api/view.ts';
 import {
   approvalLines,
   approvalMark,
@@ -24,7 +25,7 @@ export interface ApprovalsFrame {
 
 /** Of the room beside header and footer, at most. */
 const LIST_SHARE = 0.35;
-/** Characters of a statement that are laid out again at every tick. */
+/** Characters of what would run that are laid out again at every tick. */
 const MAX_TEXT = 20_000;
 
 export function approvalsFrame(
@@ -52,7 +53,13 @@ export function approvalsFrame(
       footer: [messageLine(state, columns, style), keysLine(state, columns, style)],
     };
   });
-  return { lines, page: { ...page, isWhole: isShown && hiddenLength(approval) === 0 } };
+  return {
+    lines,
+    page: {
+      ...page,
+      isWhole: isShown && (approval === undefined || shownPart(approval).more === 0),
+    },
+  };
 }
 
 const HELP: readonly string[] = [
@@ -130,21 +137,20 @@ function listLine(
   return [...start, ...middle, painted, style.dim(left)].join(' ');
 }
 
-/** Characters of the statement, its parameters and what it executes that are left out here. */
-function hiddenLength(approval: Approval | undefined): number {
-  if (approval?.command !== undefined) {
-    return Math.max(0, approval.command.text.length - MAX_TEXT);
-  }
-  if (approval?.statement === undefined) {
-    return 0;
-  }
-  const { text, parameters, prepared } = approval.statement;
-  const rest = [...parameters.map(({ value }) => value), ...prepared];
-  const total = rest.reduce((sum, { length }) => sum + length, text.length);
-  if (total <= MAX_TEXT) {
-    return 0;
-  }
-  return total - Math.min(text.length, MAX_TEXT);
+/** Fit to be laid out at every tick, with the characters that are left out for it. */
+function shownPart(approval: Approval): { readonly approval: Approval; readonly more: number } {
+  const { statement, command } = approval;
+  const held = statement ?? command;
+  if (held === undefined) return { approval, more: 0 };
+  const { view, more } = cutView(held.view, MAX_TEXT);
+  return {
+    approval: {
+      ...approval,
+      ...(statement === undefined ? {} : { statement: { ...statement, view } }),
+      ...(command === undefined ? {} : { command: { ...command, view } }),
+    },
+    more,
+  };
 }
 
 function detailOf(
@@ -153,26 +159,9 @@ function detailOf(
   style: Style,
   nowMs: number,
 ): readonly string[] {
-  if (approval === undefined) {
-    return [];
-  }
-  const { statement, command } = approval;
-  const more = hiddenLength(approval);
-  const cut =
-    statement !== undefined && more > 0
-      ? {
-          ...approval,
-          statement: {
-            ...statement,
-            text: statement.text.slice(0, MAX_TEXT),
-            parameters: [],
-            prepared: [],
-          },
-        }
-      : command !== undefined && more > 0
-        ? { ...approval, command: { ...command, text: command.text.slice(0, MAX_TEXT) } }
-        : approval;
-  const lines = approvalLines(cut, { style, width: columns - 1 }, nowMs);
+  if (approval === undefined) return [];
+  const { approval: shown, more } = shownPart(approval);
+  const lines = approvalLines(shown, { style, width: columns - 1 }, nowMs);
   return more > 0
     ? [...lines, style.yellow(`${more} characters more: hoop approvals show ${approval.id}`)]
     : lines;

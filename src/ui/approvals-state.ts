@@ -85,8 +85,8 @@ export function selectedApproval(state: ApprovalsState): Approval | undefined {
   const whole = listed && state.whole.get(listed.id);
   if (listed?.statement !== undefined && whole?.statement !== undefined) {
     // The estimate comes later than the request.
-    const { estimate } = listed.statement;
-    return { ...listed, statement: { ...whole.statement, estimate } };
+    const { estimate, later } = listed.statement;
+    return { ...listed, statement: { ...whole.statement, estimate, later } };
   }
   return listed && whole?.command ? { ...listed, command: whole.command } : listed;
 }

@@ -82,23 +82,16 @@ test('Nothing that a requester typed reaches the terminal as a control', () => {
 });
 
 test('What an EXECUTE runs is shown with it', () => {
-  const held = heldStatement();
-  if (held.statement === undefined) throw new Error('no statement');
   const prepared = ['DELETE FROM orders\nWHERE true \u001b[2J'];
-  const statement = { ...held.statement, text: 'EXECUTE cleanup', prepared };
-  const text = approvalLines({ ...held, statement }, PLAIN, NOW_MS).join('\n');
+  const held = heldStatement({ statement: { text: 'EXECUTE cleanup', prepared } });
+  const text = approvalLines(held, PLAIN, NOW_MS).join('\n');
   expect(text).toContain('which runs:\n  DELETE FROM orders\n  WHERE true ⟪U+001B⟫[2J');
 });
 
 test('A long statement is shown to its last character, however narrow the terminal', () => {
   const text = `DELETE FROM orders WHERE id IN (${Array.from({ length: 400 }, (_, n) => n).join(', ')}) AND note = 'the end'`;
-  const held = heldStatement();
-  if (held.statement === undefined) throw new Error('no statement');
-  const lines = approvalLines(
-    { ...held, statement: { ...held.statement, text } },
-    { ...PLAIN, width: 40 },
-    NOW_MS,
-  );
+  const held = heldStatement({ statement: { text } });
+  const lines = approvalLines(held, { ...PLAIN, width: 40 }, NOW_MS);
   expect(lines.map((line) => line.trim()).join(' ')).toContain("AND note = 'the end'");
   expect(Math.max(...lines.map(textWidth))).toBeLessThanOrEqual(40);
 });

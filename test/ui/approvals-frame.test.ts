@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { Approval } from '../../src/api/approvals.ts';
 import { type ApprovalsFrame, approvalsFrame } from '../../src/ui/approvals-frame.ts';
 import {
   type ApprovalsKey,
@@ -128,10 +127,7 @@ describe('deciding', () => {
 
   test('a statement that the list has shortened must come whole before it can be approved', () => {
     if (HELD.statement === undefined) throw new Error('no statement');
-    const short: Approval = {
-      ...HELD,
-      statement: { ...HELD.statement, text: 'DELETE', shortened: true },
-    };
+    const short = heldStatement({ statement: { text: 'DELETE', shortened: true } });
     const state = listArrived(FIRST_STATE, [short]);
     expect(missingWhole(state)).toBe(HELD.id);
     expect(press(state, 'approve').deciding).toBeUndefined();
@@ -141,16 +137,11 @@ describe('deciding', () => {
   });
 
   test('a statement too long for the screen cannot be approved on it', () => {
-    if (HELD.statement === undefined) throw new Error('no statement');
-    const long: Approval = { ...HELD, statement: { ...HELD.statement, text: 'x'.repeat(20_001) } };
+    const long = heldStatement({ statement: { text: 'x'.repeat(20_001) } });
     const state = press(listArrived(FIRST_STATE, [long]), 'approve');
     expect(state.deciding).toBeUndefined();
     expect(state.message?.text).toContain('hoop approvals show');
-    const { prepared: _, ...statement } = HELD.statement;
-    const executes: Approval = {
-      ...HELD,
-      statement: { ...statement, prepared: ['x'.repeat(20_001)] },
-    };
+    const executes = heldStatement({ statement: { prepared: ['x'.repeat(20_001)] } });
     expect(press(listArrived(FIRST_STATE, [executes]), 'approve').deciding).toBeUndefined();
   });
 });

@@ -7,6 +7,7 @@ import {
   CommandPart,
   StatementPart,
 } from '../../api/approvals.ts';
+import { cutView } from '../../api/view.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { ApprovalRecord, Party } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
@@ -25,8 +26,9 @@ export async function approvalView(
   const { kind, usableUntilMs, endedMs, agent, requestedFor, reason, outcome } = record;
   const details = await approvals.details(record.id);
   const needs = await needsOf(approvals, record, isListed);
-  const statement = kind === 'statement' ? StatementPart.parse(details) : undefined;
-  const command = kind === 'command' ? CommandPart.parse(details) : undefined;
+  // What an earlier version asked, or nobody keeps any more, is listed without what it is about.
+  const statement = kind === 'statement' ? StatementPart.safeParse(details).data : undefined;
+  const command = kind === 'command' ? CommandPart.safeParse(details).data : undefined;
   return {
     id: record.id,
     kind,
@@ -56,8 +58,10 @@ export async function approvalView(
       ? { awaited: approvals.isAwaited(record.id) }
       : {}),
     mayDecide: mayDecide(who, record),
-    ...(statement === undefined ? {} : { statement: isListed ? shortened(statement) : statement }),
-    ...(command === undefined ? {} : { command: isListed ? shortCommand(command) : command }),
+    ...(statement === undefined
+      ? {}
+      : { statement: isListed ? shortStatement(statement) : statement }),
+    ...(command === undefined ? {} : { command: isListed ? shortened(command) : command }),
     ...(kind === 'access' ? { access: AccessPart.parse(details) } : {}),
   };
 }
@@ -79,24 +83,20 @@ async function needsOf(
   return needs;
 }
 
-function shortened(statement: StatementPart): StatementPart {
-  const { text, parameters, prompt } = statement;
-  const listed = prompt === undefined ? statement : { ...statement, prompt: shortPrompt(prompt) };
-  if (text.length <= MAX_LISTED_TEXT && parameters.length === 0) return listed;
-  return {
-    ...listed,
-    text: text.slice(0, MAX_LISTED_TEXT),
-    parameters: [],
-    shortened: true,
-  };
+function shortStatement(statement: StatementPart): StatementPart {
+  const listed = shortened(statement);
+  const { length } = statement.parameters;
+  return { ...listed, parameters: [], shortened: listed.shortened || length > 0 };
 }
 
-function shortCommand(command: CommandPart): CommandPart {
-  const { text, prompt, shortened } = command;
+function shortened<Part extends StatementPart | CommandPart>(part: Part): Part {
+  const { text, prompt } = part;
+  const { view, more } = cutView(part.view, MAX_LISTED_TEXT);
   return {
-    ...command,
+    ...part,
     text: text.slice(0, MAX_LISTED_TEXT).toWellFormed(),
-    shortened: shortened || text.length > MAX_LISTED_TEXT,
+    view,
+    shortened: part.shortened || more > 0 || text.length > MAX_LISTED_TEXT,
     ...(prompt === undefined ? {} : { prompt: shortPrompt(prompt) }),
   };
 }

@@ -1,10 +1,12 @@
 /** Requests for approval of what is no statement: an act on a server, a line, a call. */
 import type { CommandPart } from '../../api/approvals.ts';
+import type { View } from '../../api/view.ts';
 import { shownPrompt } from './asked-approval.ts';
 import { askedBy } from './policy-standing.ts';
 import {
   askOnce,
   type HeldAsk,
+  isHeld,
   type OperationApprovals,
   requestBinding,
   type SessionApprovalsOptions,
@@ -22,8 +24,15 @@ export interface CommandFacts<Ask> {
   /** See `requestBinding`. */
   readonly format: string;
   readonly bound: (ask: Ask) => readonly unknown[];
-  readonly shown: (ask: Ask) => Pick<CommandPart, 'verb' | 'text' | 'user' | 'touches'>;
+  /** `user` and `touches` are told where there are any. */
+  readonly shown: (ask: Ask) => ShownCommand;
 }
+
+type ShownCommand = Pick<CommandPart, 'verb' | 'text'> &
+  Partial<Pick<CommandPart, 'user' | 'touches'>> & {
+    /** Default: verb and text, what it touches, and as whom. */
+    readonly view?: View;
+  };
 
 export function commandApprovals<Ask extends CommandAsk>(
   options: SessionApprovalsOptions & { readonly target: { readonly name: string } },
@@ -31,15 +40,29 @@ export function commandApprovals<Ask extends CommandAsk>(
 ): OperationApprovals<Ask> {
   const { approvals, policy, principal, session, target, prompt } = options;
   const bindingOf = (ask: Ask): string => requestBinding(options, ask, format, bound(ask));
+  const viewOf = (ask: Ask): View => {
+    const about = shown(ask);
+    return about.view ?? commandView(about, isHeld(ask));
+  };
   return {
     bindingOf,
+    viewOf,
     ask(ask) {
       const binding = bindingOf(ask);
       return askOnce(options, ask, binding, (waits) => {
         const { stream, at } = ask;
         const inForce = prompt();
         const details = {
-          ...{ session, stream, at, ...shown(ask), shortened: false, waits },
+          ...{
+            session,
+            stream,
+            at,
+            user: '',
+            touches: [],
+            ...shown(ask),
+            view: viewOf(ask),
+            waits,
+          },
           ...(inForce === undefined ? {} : { prompt: shownPrompt(inForce) }),
           asked: askedBy(policy, principal, target.name),
         };
@@ -48,4 +71,28 @@ export function commandApprovals<Ask extends CommandAsk>(
       });
     },
   };
+}
+
+export function commandView(
+  { verb, text, user = '', touches = [] }: ShownCommand,
+  waits: boolean,
+): View {
+  const notWaiting = waits ? '' : 'no: it has failed, and may be tried again once approved';
+  return [
+    {
+      type: 'fields',
+      fields: [
+        { name: 'waits', value: notWaiting },
+        { name: 'act', value: verb },
+      ],
+    },
+    { type: 'code', language: 'shell', text },
+    {
+      type: 'fields',
+      fields: [
+        { name: 'touches', value: touches.join(', ') },
+        { name: 'login', value: user },
+      ],
+    },
+  ];
 }

@@ -107,7 +107,8 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     const { standing } = asked;
     if (standing.state === 'waiting') {
       const text = heldText(ask, words(ask), asked);
-      audit.held({ at, asked, demands: ask.demands, message: text.message });
+      const view = approvals.viewOf(ask);
+      audit.held({ at, asked, demands: ask.demands, message: text.message, view });
       return isHeld(ask) ? this.#wait(ask, asked, text) : refused(pending(ask, words(ask), asked));
     }
     // It was asked for before.

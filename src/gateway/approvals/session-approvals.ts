@@ -4,6 +4,7 @@
  * which is sent again finds the request that it was asked for with.
  */
 import { createHash } from 'node:crypto';
+import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Principal } from '../../policy/types.ts';
 import type { PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen, type NewApproval } from './approval-record.ts';
@@ -49,6 +50,8 @@ export interface OperationApprovals<Ask extends HeldAsk, Asked = AskedApproval> 
   ask(ask: Ask): Promise<Asked>;
   /** Digest of all that an approval of this is bound to. */
   bindingOf(ask: Ask): string;
+  /** What whoever decides is shown when it is asked. */
+  viewOf(ask: Ask): View;
 }
 
 /** Whoever asks waits for it in their connection. */

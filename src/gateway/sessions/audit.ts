@@ -9,8 +9,10 @@
  * An operation is what somebody asks for: a statement, a command, a file, a line. It is allowed,
  * refused, or fails before anybody decides; it may be held for people, and it ends.
  */
+import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
+import { recordedView } from '../../recording/recorded-view.ts';
 import {
   type ApprovalOutcome,
   type EvidenceLine,
@@ -68,6 +70,8 @@ export interface HeldRequest {
   readonly demands: readonly ApprovalDemand[];
   /** In words. */
   readonly message: string;
+  /** What whoever decides is shown of it. */
+  readonly view: View;
 }
 
 export interface HeldEnd {
@@ -154,7 +158,7 @@ export class StreamAudit implements Durable {
   }
 
   /** It waits for people. */
-  held({ at, asked, demands, message }: HeldRequest): void {
+  held({ at, asked, demands, message, view }: HeldRequest): void {
     const { stream } = this;
     const { id: request, binding, waits, waitsUntilMs } = asked;
     const needs = needsOf(demands);
@@ -162,6 +166,7 @@ export class StreamAudit implements Durable {
     this.tell({
       type: 'approval.held',
       ...{ stream, at, request, needs, waits, waitsUntilMs, binding, policyCommit },
+      view: recordedView(view),
     });
     const until = new Date(waitsUntilMs).toISOString();
     const approvers = approversText({ demands });

@@ -65,7 +65,7 @@ function hold(
 ): Hold<Ask, string> {
   return new Hold({
     at: 0,
-    approvals: { ask: async () => request, bindingOf: ({ text }) => text },
+    approvals: { ask: async () => request, bindingOf: ({ text }) => text, viewOf: () => [] },
     audit: {
       held: () => void log.push('held'),
       holdEnded: (_at, _id, { outcome }) => void log.push(outcome),
@@ -199,7 +199,7 @@ test.each([
     const ask = async () => {
       throw new HoopError(thrown, 'it is so');
     };
-    const one = hold({ approvals: { ask, bindingOf: ({ text }) => text } });
+    const one = hold({ approvals: { ask, bindingOf: ({ text }) => text, viewOf: () => [] } });
     expect(await one.pass(ASK)).toMatchObject({
       type: 'refused',
       refusal: { code, hint: expect.stringContaining(hint) },

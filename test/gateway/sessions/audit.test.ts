@@ -60,6 +60,7 @@ test('a request is held: in the events and on stream 0, with who may approve', (
     asked: ASKED,
     demands: [{ rule: { id: 'p/r', file: 'p.yaml', line: 4 }, terms, hint: undefined }],
     message: 'DELETE is held',
+    view: [{ type: 'code', language: 'sql', text: 'DELETE \ud800' }],
   });
   const needs = [{ rule: 'p/r', groups: ['leads'], count: 2 }];
   expect(events).toEqual([
@@ -67,6 +68,7 @@ test('a request is held: in the events and on stream 0, with who may approve', (
       type: 'approval.held',
       ...{ stream: 3, at: 40, request: 'r1', needs, waits: true },
       ...{ waitsUntilMs: 0, binding: 'b', policyCommit: 'c1' },
+      view: [{ type: 'code', language: 'sql', text: 'DELETE \ufffd' }],
     },
   ]);
   expect(lines).toEqual([

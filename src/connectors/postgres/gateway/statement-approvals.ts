@@ -4,6 +4,7 @@ import type { ApprovalRecord } from '../../../gateway/approvals/approval-record.
 import { shownPrompt } from '../../../gateway/approvals/asked-approval.ts';
 import { askedBy } from '../../../gateway/approvals/policy-standing.ts';
 import {
+  isHeld,
   requestBinding,
   type SessionApprovalsOptions,
   sessionRequest,
@@ -16,6 +17,7 @@ import { SESSION_TEMP } from '../policy/statement-facts.ts';
 import { approvalTerms } from './approval-terms.ts';
 import type { Estimates } from './estimates.ts';
 import { askStatement } from './shown-changes.ts';
+import { effect, statementView } from './statement-view.ts';
 import type { ApprovalAsk, PostgresTarget, StatementApprovals } from './types.ts';
 
 /** Of those whose rows change, so many are named. */
@@ -29,6 +31,7 @@ export interface StatementApprovalsOptions extends SessionApprovalsOptions {
 export function statementApprovals(options: StatementApprovalsOptions): StatementApprovals {
   return {
     bindingOf: (ask) => bindingOf(options, ask),
+    viewOf: (ask) => statementPart(options, ask, isHeld(ask)).view,
     ask(ask) {
       const binding = bindingOf(options, ask);
       return askStatement(options, ask, binding, (waits) => create(options, ask, binding, waits));
@@ -56,7 +59,10 @@ async function create(
   };
   const record = await approvals.create({ ...request, kind: 'statement', waitsSeconds, details });
   estimates.estimate(target, ask, (estimate: ApprovalEstimate) =>
-    approvals.setDetails(record.id, { ...details, estimate }),
+    approvals.setDetails(record.id, {
+      ...{ ...details, estimate },
+      later: [effect({ ...details, estimate })],
+    }),
   );
   return record;
 }
@@ -71,14 +77,13 @@ function statementPart(
   const settings = ask.settings.flatMap(({ name, value, isNamed }) =>
     isNamed && value !== null ? [{ name, value }] : [],
   );
-  return {
+  const part = {
     session,
     stream,
     at,
     text,
     prepared: [...prepared],
     settings,
-    shortened: false,
     parameters: [...parameters],
     verbs: unique(analyses.flatMap(({ verbs }) => verbs)),
     relations: unique(
@@ -90,8 +95,12 @@ function statementPart(
     ...(role === undefined ? {} : { role }),
     inTransaction,
     waits,
-    estimate: { state: 'pending' },
+    estimate: { state: 'pending' as const },
     ...(changes === undefined ? {} : { changes: shownPart(changes) }),
+  };
+  return {
+    ...part,
+    ...{ view: statementView(part), later: [], shortened: false },
     ...(inForce === undefined ? {} : { prompt: shownPrompt(inForce) }),
   };
 }

@@ -175,6 +175,7 @@ const noApprovals: StatementApprovals = {
     throw new HoopError('HOOP_LIMIT', 'nobody approves anything in this test');
   },
   bindingOf: () => '',
+  viewOf: () => [],
 };
 
 export interface BenchOptions {

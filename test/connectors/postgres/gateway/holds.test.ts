@@ -142,6 +142,14 @@ test('a held Query tells who can approve and how, runs once approved, and what f
     inTransaction: false,
     waits: true,
   });
+  // What whoever decides is shown is in the recording, too.
+  const { view } = StatementPart.parse(await bench.approvals().details(id));
+  expect(started.events.find(({ type }) => type === 'approval.held')).toMatchObject({ view });
+  expect(view).toMatchObject([
+    {},
+    { type: 'code', language: 'sql', text: 'DELETE FROM t WHERE id = 1' },
+    { type: 'fields', fields: [{ name: 'touches', value: 'delete on public.t' }, {}] },
+  ]);
   await approve(id);
   await client.until(readyAgain(2));
   expect(letters(client.received)).toBe('N C Z T D C Z');

@@ -95,6 +95,8 @@ function statementWith(changes: RowChanges | undefined): StatementPart {
     stream: 1,
     at: 0,
     text: 'DELETE FROM orders WHERE id > 5',
+    view: [],
+    later: [],
     shortened: false,
     prepared: [],
     settings: [],

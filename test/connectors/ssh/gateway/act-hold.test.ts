@@ -149,6 +149,13 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
       reason: 'INC-1',
       command: { verb: 'exec', text: 'echo "done"; cat', user: bench.server.user, waits: true },
     });
+    expect(stream.events.find(({ type }) => type === 'approval.held')).toMatchObject({
+      view: [
+        { fields: [{}, { name: 'act', value: 'exec' }] },
+        { type: 'code', language: 'shell', text: 'echo "done"; cat' },
+        { fields: [{}, { name: 'login', value: bench.server.user }] },
+      ],
+    });
     await stream.frame('stderr', 0);
     expect(stream.outcome(0).stderr).toContain(`held for approval, request ${id}`);
     expect(stream.outcome(0).stdout.length).toBe(0);

@@ -51,6 +51,7 @@ describe.skipIf(findSshd() === undefined)('a client that asks for ever', () => {
       grant: () => grant,
       approvals: {
         bindingOf: () => 'same',
+        viewOf: () => [],
         ask: async (): Promise<AskedApproval> => ({
           id: 'request',
           waits: true,

@@ -102,6 +102,7 @@ const NO_APPROVALS: SshApprovals = {
     throw new Error('nothing should be asked');
   },
   bindingOf: () => '',
+  viewOf: () => [],
 };
 
 export class TestStream {

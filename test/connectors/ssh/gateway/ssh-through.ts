@@ -51,6 +51,7 @@ export class SshThrough implements AsyncDisposable {
             throw new Error('nothing should be asked');
           },
           bindingOf: () => '',
+          viewOf: () => [],
         },
         resolver: systemResolver({
           hostsFile: '/dev/null',
