@@ -6,11 +6,9 @@ import { type GatewayClient, jsonBody } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
 import { renderBlocks } from '../ui/render-blocks.ts';
-import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { MIN_PREFIX, normalized } from './approvals-source.ts';
 import type { Io } from './io.ts';
+import { type JsonFlag, lookOf, printedAsJson, printLines } from './print.ts';
 
 export interface BlockFlags {
   readonly target?: string;
@@ -32,10 +30,7 @@ export async function blockAccess(io: Io, who: string, flags: BlockFlags): Promi
   });
   const path = BLOCK_PATHS.blocks;
   const reply = await gateway.client.json(BlockReply, { method: 'POST', path, body }, io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson(reply)}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, reply)) return;
   const { block, logins, sessions } = reply;
   const what = block.kind === 'agent' ? `agent ${block.who}` : block.who;
   const where = block.target === undefined ? '' : ` on ${block.target}`;
@@ -57,18 +52,12 @@ export async function blockAccess(io: Io, who: string, flags: BlockFlags): Promi
   io.note(`to lift it: hoop access unblock ${block.id}`);
 }
 
-export async function unblockAccess(
-  io: Io,
-  typed: string,
-  flags: { readonly json?: boolean },
-): Promise<void> {
+export async function unblockAccess(io: Io, typed: string, flags: JsonFlag): Promise<void> {
   await using gateway = await openGateway(io);
   const id = await blockMeant(gateway.client, typed, io.signal);
   const path = BLOCK_PATHS.block(id);
   const reply = await gateway.client.json(BlockReply, { method: 'DELETE', path }, io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson(reply)}\n`);
-  } else {
+  if (!printedAsJson(io, flags, reply)) {
     io.note(plain(`${reply.block.who} is no longer blocked by ${id}; ended logins stay ended`));
   }
 }
@@ -80,16 +69,12 @@ export async function listBlocks(
   await using gateway = await openGateway(io);
   const all = await blocksOf(gateway.client, io.signal);
   const blocks = flags.all ? all : all.filter(({ state }) => state === 'active');
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, blocks })}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, { v: 1, blocks })) return;
   if (blocks.length === 0) {
     io.note('nobody is blocked, as far as you may know');
     return;
   }
-  const options = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };
-  io.stdout.write(`${renderBlocks(blocks, { ...options, nowMs: Date.now() }).join('\n')}\n`);
+  printLines(io, renderBlocks(blocks, { ...lookOf(io), nowMs: Date.now() }));
 }
 
 /** An id, the start of one, or whom it was typed for. */

@@ -4,11 +4,9 @@ import { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
 import { renderAccess } from '../ui/render-access.ts';
-import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { MIN_PREFIX, normalized } from './approvals-source.ts';
 import type { Io } from './io.ts';
+import { type JsonFlag, lookOf, printedAsJson, printLines } from './print.ts';
 
 export interface AccessListFlags {
   readonly all?: boolean;
@@ -21,15 +19,11 @@ export async function listAccess(io: Io, flags: AccessListFlags): Promise<void> 
   const { requestable, grants } = await client.access(io.signal);
   const { approvals } = await client.list({ kind: 'access', state: 'open' }, io.signal);
   const shown = flags.all ? grants : grants.filter(({ state }) => state === 'active');
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, grants: shown, requests: approvals, requestable })}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, { v: 1, grants: shown, requests: approvals, requestable })) return;
   const lines = renderAccess(
     { grants: shown, requests: approvals, requestable },
     {
-      style: styleFor(io.color.stdout),
-      width: terminalWidth(io.stdout, io.env),
+      ...lookOf(io),
       nowMs: Date.now(),
     },
   );
@@ -37,22 +31,16 @@ export async function listAccess(io: Io, flags: AccessListFlags): Promise<void> 
     io.note('you have no temporary access, and the policy lists none that you could ask for');
     return;
   }
-  io.stdout.write(`${lines.join('\n')}\n`);
+  printLines(io, lines);
 }
 
-export async function revokeAccess(
-  io: Io,
-  typed: string,
-  flags: { readonly json?: boolean },
-): Promise<void> {
+export async function revokeAccess(io: Io, typed: string, flags: JsonFlag): Promise<void> {
   await using gateway = await openGateway(io);
   const client = new ApprovalsClient(gateway.client);
   const wanted = normalized(typed);
   const id = APPROVAL_ID.test(wanted) ? wanted : await grantThatBegins(client, wanted, io.signal);
   await client.revoke(id, io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, id, state: 'revoked' })}\n`);
-  } else {
+  if (!printedAsJson(io, flags, { v: 1, id, state: 'revoked' })) {
     io.note(`${id} is over`);
   }
 }

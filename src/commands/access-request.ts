@@ -6,6 +6,7 @@ import { lackingNotes, spanOf } from '../ui/approval-lines.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
+import { printedAsJson } from './print.ts';
 
 export interface RequestFlags {
   readonly for: number;
@@ -37,9 +38,7 @@ export async function requestAccess(io: Io, target: string, flags: RequestFlags)
     return;
   }
   const ended = await untilEnded(client, approval.id, io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, approval: ended })}\n`);
-  }
+  printedAsJson(io, flags, { v: 1, approval: ended });
   const failure = FAILURES[ended.state];
   if (failure !== undefined) {
     throw notGiven(ended, failure);

@@ -4,11 +4,11 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
 import { approvalLines, decisionText } from '../ui/approval-lines.ts';
-import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
 import { onAbort } from '../until.ts';
 import { findApproval } from './approvals-source.ts';
 import type { Io } from './io.ts';
+import { printedAsJson } from './print.ts';
 
 export interface DecideFlags {
   readonly reason?: string;
@@ -39,10 +39,7 @@ export async function decideApproval(
     { decision, binding: shown.binding, ...(reason === undefined ? {} : { reason }) },
     io.signal,
   );
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, approval: decided })}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, { v: 1, approval: decided })) return;
   io.note(decisionText(decided, decision));
 }
 

@@ -6,10 +6,10 @@ import { ApprovalsClient } from '../client/approvals-client.ts';
 import { HoopError } from '../errors.ts';
 import { approvalChangeLine } from '../ui/approval-lines.ts';
 import { plain } from '../ui/printable.ts';
-import { renderJson } from '../ui/render-json.ts';
 import { styleFor } from '../ui/style.ts';
 import { findApproval } from './approvals-source.ts';
 import type { Io } from './io.ts';
+import { printedAsJson } from './print.ts';
 
 export interface WaitFlags {
   readonly timeout?: number;
@@ -28,9 +28,7 @@ export async function waitForApproval(io: Io, typed: string, flags: WaitFlags): 
     throw error;
   });
   const approval = decided ?? (await client.find(id, io.signal));
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, approval })}\n`);
-  } else {
+  if (!printedAsJson(io, flags, { v: 1, approval })) {
     io.stdout.write(`${approvalChangeLine(approval, styleFor(io.color.stdout))}\n`);
   }
   if (approval.state === 'waiting') {

@@ -3,10 +3,9 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { ApprovalsClient } from '../client/approvals-client.ts';
 import { approvalChangeLine, approvalLines } from '../ui/approval-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { listApprovals } from './approvals-list.ts';
 import type { Io } from './io.ts';
+import { lookOf } from './print.ts';
 
 export interface WatchFlags {
   /** commander's form of --no-tui. */
@@ -65,11 +64,10 @@ async function wholeOf(
 }
 
 function changeText(io: Io, approval: Approval, isNew: boolean): string {
-  const style = styleFor(io.color.stdout);
-  const width = terminalWidth(io.stdout, io.env);
+  const look = lookOf(io);
   const lines = isNew
-    ? [...approvalLines(approval, { style, width }, Date.now()), '']
-    : [approvalChangeLine(approval, style)];
+    ? [...approvalLines(approval, look, Date.now()), '']
+    : [approvalChangeLine(approval, look.style)];
   return lines.map((line) => `${line}\n`).join('');
 }
 

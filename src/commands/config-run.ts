@@ -12,10 +12,9 @@ import { HoopError } from '../errors.ts';
 import { locateHome, parseConfig, readConfig, writeConfig } from '../home.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
 import { renderTable } from '../ui/table.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import type { Io } from './io.ts';
+import { lookOf } from './print.ts';
 
 type Key = SettingName;
 
@@ -45,8 +44,7 @@ export function listConfig(io: Io, { json }: Flags): void {
       { title: 'from', whole: true },
     ],
     rows: settings.map(({ key, value, source }) => [key, value ?? '-', source]),
-    width: terminalWidth(io.stdout, io.env),
-    style: styleFor(io.color.stdout),
+    ...lookOf(io),
     look: 'list',
   });
   // Beside the values its path would be cut.

@@ -3,11 +3,10 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { type EventsFrom, readEvents } from '../client/events-client.ts';
 import { eventLines } from '../ui/event-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { localTime } from '../ui/times.ts';
 import { instant } from './instant.ts';
 import type { Io } from './io.ts';
+import { lookOf, printLines } from './print.ts';
 
 export interface EventsFlags {
   readonly follow?: boolean;
@@ -41,9 +40,7 @@ export async function showEvents(io: Io, flags: EventsFlags): Promise<void> {
     if (flags.json === true) {
       for (const event of events) io.stdout.write(`${renderJson(event)}\n`);
     } else if (events.length > 0) {
-      const look = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };
-      const lines = eventLines(events, { ...look, withTitles: count === 0 });
-      io.stdout.write(`${lines.join('\n')}\n`);
+      printLines(io, eventLines(events, { ...lookOf(io), withTitles: count === 0 }));
     }
     isFirst = false;
     count += events.length;

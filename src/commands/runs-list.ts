@@ -2,57 +2,40 @@ import { openGateway } from '../auth/open-gateway.ts';
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
-import { renderJson } from '../ui/render-json.ts';
 import { runLines, runTable } from '../ui/run-lines.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import type { Io } from './io.ts';
+import { type JsonFlag, lookOf, printedAsJson, printLines } from './print.ts';
 import { FULL_ID } from './sessions-source.ts';
 
-export interface RunsFlags {
-  readonly json?: boolean;
-}
-
-export interface KillFlags extends RunsFlags {
+export interface KillFlags extends JsonFlag {
   readonly reason?: string;
 }
 
 const MIN_PREFIX = 4;
 
-export async function listRuns(io: Io, flags: RunsFlags): Promise<void> {
+export async function listRuns(io: Io, flags: JsonFlag): Promise<void> {
   await using gateway = await openGateway(io);
   const reply = await gateway.client.runs(io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson(reply)}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, reply)) return;
   if (reply.runs.length === 0) {
     io.note('there is no active run that you may see');
     return;
   }
-  const options = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };
-  io.stdout.write(`${runTable(reply.runs, options, Date.now()).join('\n')}\n`);
+  printLines(io, runTable(reply.runs, lookOf(io), Date.now()));
 }
 
-export async function showRunOf(io: Io, typed: string, flags: RunsFlags): Promise<void> {
+export async function showRunOf(io: Io, typed: string, flags: JsonFlag): Promise<void> {
   await using gateway = await openGateway(io);
   const run = await gateway.client.run(await idOf(gateway.client, typed, io.signal), io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, run })}\n`);
-    return;
-  }
-  const options = { style: styleFor(io.color.stdout), width: terminalWidth(io.stdout, io.env) };
-  io.stdout.write(`${runLines(run, options, Date.now()).join('\n')}\n`);
+  if (printedAsJson(io, flags, { v: 1, run })) return;
+  printLines(io, runLines(run, lookOf(io), Date.now()));
 }
 
 export async function killRun(io: Io, typed: string, flags: KillFlags): Promise<void> {
   await using gateway = await openGateway(io);
   const { client } = gateway;
   const ended = await client.endRun(await idOf(client, typed, io.signal), flags.reason, io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson(ended)}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, ended)) return;
   io.note(`run ${plain(ended.run)} has lost its login; it was told: ${plain(ended.endMessage)}`);
 }
 

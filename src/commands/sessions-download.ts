@@ -3,9 +3,9 @@ import { dirname, resolve } from 'node:path';
 import { openGateway } from '../auth/open-gateway.ts';
 import { saveBundle } from '../client/save-bundle.ts';
 import { HoopError } from '../errors.ts';
-import { renderJson } from '../ui/render-json.ts';
 import { byteCount } from '../ui/times.ts';
 import type { Io } from './io.ts';
+import { printedAsJson } from './print.ts';
 import { downloadTo, findSession, requireEnded } from './sessions-source.ts';
 
 export interface DownloadFlags {
@@ -38,10 +38,7 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
   requireEnded(session);
   await saveBundle(gateway.client, session.id, path, io.signal);
   const { size } = await stat(path);
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, session: session.id, file: path, bytes: size })}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, { v: 1, session: session.id, file: path, bytes: size })) return;
   io.note(`saved ${byteCount(size)}; check it with \`hoop sessions verify ${path}\``);
   io.stdout.write(`${path}\n`);
 }

@@ -2,8 +2,8 @@ import { openGateway } from '../auth/open-gateway.ts';
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
-import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
+import { printedAsJson } from './print.ts';
 import { FULL_ID, findSession } from './sessions-source.ts';
 
 export interface EndFlags {
@@ -20,10 +20,7 @@ export async function endSession(io: Io, typed: string, flags: EndFlags): Promis
     ...(reason === undefined ? {} : { reason }),
     ...(login === undefined ? {} : { login }),
   });
-  if (flags.json) {
-    io.stdout.write(`${renderJson(ended)}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, ended)) return;
   io.note(`session ${ended.session} has ended; its client was told: ${plain(ended.endMessage)}`);
   if (ended.logins > 0) {
     io.note(login ? 'its login has ended, with the sessions and runs of it' : RUN_ENDED);

@@ -3,23 +3,16 @@ import { openGateway } from '../auth/open-gateway.ts';
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
-import { renderJson } from '../ui/render-json.ts';
 import { sessionDetails, sessionTable } from '../ui/session-table.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import type { Io } from './io.ts';
+import { type JsonFlag, lookOf, printedAsJson, printLines } from './print.ts';
 import { FULL_ID, findSession } from './sessions-source.ts';
 
-export interface ListFlags {
+export interface ListFlags extends JsonFlag {
   readonly mine?: boolean;
   readonly live?: boolean;
   readonly target?: string;
   readonly limit: number;
-  readonly json?: boolean;
-}
-
-export interface ShowFlags {
-  readonly json?: boolean;
 }
 
 export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
@@ -33,10 +26,7 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     },
     io.signal,
   );
-  if (flags.json) {
-    io.stdout.write(`${renderJson(reply)}\n`);
-    return;
-  }
+  if (printedAsJson(io, flags, reply)) return;
   if (reply.sessions.length === 0) {
     const none = `no ${flags.live ? 'live ' : ''}session`;
     io.note(
@@ -46,19 +36,14 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     );
     return;
   }
-  const style = styleFor(io.color.stdout);
-  const width = terminalWidth(io.stdout, io.env);
-  io.stdout.write(`${sessionTable(reply.sessions, { style, width }).join('\n')}\n`);
+  printLines(io, sessionTable(reply.sessions, lookOf(io)));
 }
 
-export async function showSession(io: Io, id: string, flags: ShowFlags): Promise<void> {
+export async function showSession(io: Io, id: string, flags: JsonFlag): Promise<void> {
   await using gateway = await openGateway(io);
   const session = await findShown(gateway.client, id, io.signal);
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ v: 1, session })}\n`);
-    return;
-  }
-  io.stdout.write(`${sessionDetails(session, styleFor(io.color.stdout)).join('\n')}\n`);
+  if (printedAsJson(io, flags, { v: 1, session })) return;
+  printLines(io, sessionDetails(session, lookOf(io).style));
 }
 
 /** Approvers see others' sessions while they are live, which no list has unless it is asked for. */

@@ -11,11 +11,10 @@ import type { Statement, TimelineEntry } from '../replay/timeline.ts';
 import { actText, isPlayable } from '../ui/act-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { collectReplay, type ReplayHeader, type ReplayModel } from '../ui/replay-model.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { timeOf, transcriptLines } from '../ui/transcript.ts';
 import { verdictLine } from '../ui/verification-lines.ts';
 import type { Io } from './io.ts';
+import { lookOf } from './print.ts';
 import {
   castLines,
   findPlayable,
@@ -104,7 +103,7 @@ async function showChannel(
   } else if (hasScreen(io, flags) && flags.input !== true) {
     await playAct(io, reading, { act, header: headerOf(reading, verification), flags });
   } else {
-    const style = styleFor(io.color.stdout);
+    const { style } = lookOf(io);
     const head = [
       `${verdictLine(verification, style)}\n`,
       `${style.bold(`#${act.number} ${actText(act)}`)}\n`,
@@ -218,9 +217,8 @@ async function* transcript(
   verification: Verification,
   speed: number | undefined,
 ): AsyncGenerator<string> {
-  const style = styleFor(io.color.stdout);
-  const width = terminalWidth(io.stdout, io.env);
-  yield `${verdictLine(verification, style)}\n`;
+  const look = lookOf(io);
+  yield `${verdictLine(verification, look.style)}\n`;
   let startMs: number | undefined;
   let clockMs = 0;
   for (const entry of timelineOf(reading, STREAMED_LIMITS)) {
@@ -231,7 +229,7 @@ async function* transcript(
       await sleep(pauseMs, undefined, { signal: io.signal });
       clockMs = Math.max(clockMs, shownMs);
     }
-    const lines = transcriptLines(entry, { style, width, startMs });
+    const lines = transcriptLines(entry, { ...look, startMs });
     yield lines.map((line) => `${line}\n`).join('');
   }
 }

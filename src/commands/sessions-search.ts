@@ -14,11 +14,10 @@ import { HoopError } from '../errors.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { searchLines } from '../ui/search-lines.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { localTime, plural } from '../ui/times.ts';
 import { instant } from './instant.ts';
 import type { Io } from './io.ts';
+import { lookOf, printLines } from './print.ts';
 
 export interface SearchFlags {
   readonly user?: string;
@@ -65,11 +64,7 @@ export async function searchSessions(
     return;
   }
   if (hits.length > 0) {
-    const options = {
-      style: styleFor(io.color.stdout),
-      width: terminalWidth(io.stdout, io.env),
-    };
-    io.stdout.write(`${searchLines(hits, options).join('\n')}\n`);
+    printLines(io, searchLines(hits, lookOf(io)));
   } else {
     // The index gives only sessions that have something: how many it looked at is not known.
     const where = text === undefined ? 'the index of all sessions' : plural(sessions, 'session');

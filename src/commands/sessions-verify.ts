@@ -6,11 +6,10 @@ import { compareWithJournal, type JournalComparison } from '../recording/compare
 import { spoolDirectory } from '../recording/spool.ts';
 import { type Verification, verifyBundle } from '../recording/verify.ts';
 import { spoolsOf } from '../tunnel/spools-of.ts';
-import { renderJson } from '../ui/render-json.ts';
-import { type Style, styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
+import type { Style } from '../ui/style.ts';
 import { verificationLines } from '../ui/verification-lines.ts';
 import type { Io } from './io.ts';
+import { lookOf, printedAsJson, printLines } from './print.ts';
 import { openRecording } from './sessions-source.ts';
 import { trustedRoots } from './sessions-trust.ts';
 
@@ -29,13 +28,10 @@ export async function verifySession(io: Io, typed: string, flags: VerifyFlags): 
     allowOneSided: flags.allowOneSided === true,
   });
   const journal = journalOf(io, verification, recording.source);
-  if (flags.json) {
-    io.stdout.write(`${renderJson({ ...verification, ...(journal ? { journal } : {}) })}\n`);
-  } else {
-    const style = styleFor(io.color.stdout);
-    const width = terminalWidth(io.stdout, io.env);
+  if (!printedAsJson(io, flags, { ...verification, ...(journal ? { journal } : {}) })) {
+    const { style, width } = lookOf(io);
     const lines = verificationLines(verification, style, width);
-    io.stdout.write(`${[...lines, ...journalLines(journal, style)].join('\n')}\n`);
+    printLines(io, [...lines, ...journalLines(journal, style)]);
   }
   if (journal?.status === 'differs' && verification.exitStatus !== 1) {
     throw new HoopError(

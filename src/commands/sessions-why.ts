@@ -14,11 +14,10 @@ import {
 import { REPLAY_LIMITS } from '../replay/replay-limits.ts';
 import type { Statement } from '../replay/timeline.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
 import { verdictLine } from '../ui/verification-lines.ts';
 import { statementTable, whyLines } from '../ui/why-lines.ts';
 import type { Io } from './io.ts';
+import { lookOf } from './print.ts';
 import { openRecording } from './sessions-source.ts';
 import { timelineOf } from './sessions-timeline.ts';
 import { trustedRoots } from './sessions-trust.ts';
@@ -54,19 +53,18 @@ export async function whySession(
   const who = { principal: name, agent: act?.agent, ...whom, run: act?.run };
   const { verdict, exitStatus } = verification;
   const head = { v: 1, session, target, ...who, verdict, exitStatus };
-  const style = styleFor(io.color.stdout);
-  const width = terminalWidth(io.stdout, io.env);
+  const look = lookOf(io);
   const print = (json: object, lines: () => readonly string[]): void => {
     io.stdout.write(
       flags.json === true
         ? `${renderJson({ ...head, ...json })}\n`
-        : `${[verdictLine(verification, style), ...lines()].join('\n')}\n`,
+        : `${[verdictLine(verification, look.style), ...lines()].join('\n')}\n`,
     );
   };
   if (id === undefined) {
     const { statements, more } = listed(timelineOf(reading, LISTED_LIMITS));
     print({ statements: statements.map(listedJson), more }, () =>
-      statementTable(statements, more, { style, width }),
+      statementTable(statements, more, look),
     );
   } else {
     const { found, more } = findStatements(timelineOf(reading), id);
@@ -79,7 +77,7 @@ export async function whySession(
       whyLines(
         { session, target, principal: actorName({ name, requester, ...act }) },
         { found, more },
-        { style, width },
+        look,
       ),
     );
   }

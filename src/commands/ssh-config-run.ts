@@ -10,6 +10,7 @@ import { isMissing, writeFileAtomic } from '../home.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
+import { printedAsJson } from './print.ts';
 
 interface SshConfigRequest {
   readonly targets: readonly string[];
@@ -47,10 +48,7 @@ export async function runSshConfig(io: Io, request: SshConfigRequest): Promise<v
   writeFileAtomic(file, text);
   chmodSync(file, 0o600);
   const isIncluded = INCLUDED.test(readIfThere(join(directory, 'config')));
-  if (request.json) {
-    io.stdout.write(`${renderJson({ v: 1, targets: chosen, file, included: isIncluded })}\n`);
-    return;
-  }
+  if (printedAsJson(io, request, { v: 1, targets: chosen, file, included: isIncluded })) return;
   io.note(plain(`${file} has ${chosen.join(', ')}`));
   if (isIncluded) {
     io.note(`try: ssh ${plain(chosen[0] ?? '')}`);
