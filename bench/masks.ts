@@ -7,8 +7,8 @@
  *   node bench/masks.ts [--only TEXT] [--rounds 5] [--ms 300]
  */
 import { parseArgs } from 'node:util';
-import { encodeCopyData } from '../src/connectors/postgres/protocol/copy-data.ts';
-import { encodeDataRow } from '../src/connectors/postgres/protocol/data-row.ts';
+import { encodeDataRow } from '../src/connectors/postgres/protocol/backend-messages.ts';
+import { encodeCopyData } from '../src/connectors/postgres/protocol/frontend-messages.ts';
 import {
   type Handling,
   MessageScanner,

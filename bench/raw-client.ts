@@ -5,14 +5,16 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import { encodeBind } from '../src/connectors/postgres/protocol/bind.ts';
-import { encodeCopyData } from '../src/connectors/postgres/protocol/copy-data.ts';
 import { encodeEmptyFrontend } from '../src/connectors/postgres/protocol/empty-messages.ts';
-import { encodeExecute } from '../src/connectors/postgres/protocol/execute.ts';
+import {
+  encodeBind,
+  encodeCopyData,
+  encodeExecute,
+  encodeParse,
+  encodeQuery,
+} from '../src/connectors/postgres/protocol/frontend-messages.ts';
 import { MessageScanner } from '../src/connectors/postgres/protocol/message-scanner.ts';
 import { BACKEND } from '../src/connectors/postgres/protocol/message-types.ts';
-import { encodeParse } from '../src/connectors/postgres/protocol/parse.ts';
-import { encodeQuery } from '../src/connectors/postgres/protocol/string-message.ts';
 
 const MAX_WHOLE_LENGTH = 1 << 20;
 /** psql sends about 8 kB of a file in one CopyData. */

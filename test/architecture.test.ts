@@ -103,7 +103,7 @@ const LAYERS: readonly Layer[] = [
     folder: 'src/connectors/postgres/policy/',
     mayImport: ['src/connectors/postgres/sql-state.ts', 'src/policy/'],
     because: 'what SQL does is decided from values, whoever sent them',
-    forbidden: 'src/connectors/postgres/protocol/parse.ts',
+    forbidden: 'src/connectors/postgres/protocol/frontend-messages.ts',
   },
   {
     folder: 'src/connectors/postgres/gateway/',
@@ -196,7 +196,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['src/protocol/carrier/'],
     because:
       'both ends of the tunnel use it, and neither what it carries nor who records it matters',
-    forbidden: 'src/connectors/postgres/protocol/parse.ts',
+    forbidden: 'src/connectors/postgres/protocol/frontend-messages.ts',
   },
   {
     folder: 'src/recording/',
@@ -208,7 +208,7 @@ const LAYERS: readonly Layer[] = [
     folder: 'src/policy/',
     mayImport: ['src/api/'],
     because: 'the policy decides without knowing how statements arrive',
-    forbidden: 'src/connectors/postgres/protocol/parse.ts',
+    forbidden: 'src/connectors/postgres/protocol/frontend-messages.ts',
   },
   {
     folder: 'src/masking/',
@@ -285,7 +285,7 @@ const LAYERS: readonly Layer[] = [
       'src/tunnel/connector.ts',
     ],
     because: 'what is shown was put together by others: it has no connection and no bytes to read',
-    forbidden: 'src/connectors/postgres/protocol/parse.ts',
+    forbidden: 'src/connectors/postgres/protocol/frontend-messages.ts',
   },
   {
     folder: 'src/gateway/search/',

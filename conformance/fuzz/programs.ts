@@ -1,10 +1,13 @@
 /** Random programs of protocol messages over random texts. */
-import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
+
 import { encodeEmptyFrontend } from '../../src/connectors/postgres/protocol/empty-messages.ts';
-import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
-import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
-import { encodeClose } from '../../src/connectors/postgres/protocol/statement-or-portal.ts';
-import { encodeQuery } from '../../src/connectors/postgres/protocol/string-message.ts';
+import {
+  encodeBind,
+  encodeClose,
+  encodeExecute,
+  encodeParse,
+  encodeQuery,
+} from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { mutate } from './mutate.ts';
 import type { Random } from './random.ts';
 

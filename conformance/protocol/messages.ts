@@ -1,13 +1,14 @@
 /** Messages of the frontend as data: a script can be shown, cut down and changed before it is sent. */
-import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
+
 import { encodeEmptyFrontend } from '../../src/connectors/postgres/protocol/empty-messages.ts';
-import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
-import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
 import {
+  encodeBind,
   encodeClose,
   encodeDescribe,
-} from '../../src/connectors/postgres/protocol/statement-or-portal.ts';
-import { encodeQuery } from '../../src/connectors/postgres/protocol/string-message.ts';
+  encodeExecute,
+  encodeParse,
+  encodeQuery,
+} from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 
 export type Message =
   | { readonly kind: 'query'; readonly sql: string }

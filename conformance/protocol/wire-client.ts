@@ -5,15 +5,19 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
-import { encodeSASLInitialResponse } from '../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import { encodeSASLResponse } from '../../src/connectors/postgres/protocol/sasl-response.ts';
+import {
+  encodeSASLInitialResponse,
+  encodeSASLResponse,
+} from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 import {
   scramClientFinal,
   scramClientFirst,
   verifyScramServerFinal,
 } from '../../src/connectors/postgres/protocol/scram-client.ts';
-import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
+import {
+  encodeCancelRequest,
+  encodeStartupMessage,
+} from '../../src/connectors/postgres/protocol/startup-packet.ts';
 
 export interface WireAddress {
   readonly host: string;

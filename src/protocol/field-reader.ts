@@ -5,7 +5,7 @@ import type { ProtocolError } from '../errors.ts';
  * and `end()` refuses what is left over. Bytes it gives out are views of the body.
  */
 export abstract class FieldReader {
-  protected readonly name: string;
+  readonly name: string;
   protected readonly body: Uint8Array;
   protected at = 0;
 

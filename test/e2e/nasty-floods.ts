@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { openGateway } from '../../src/auth/open-gateway.ts';
-import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/startup-packet.ts';
 
 export interface NastyFlood {
   readonly name: string;

@@ -1,7 +1,7 @@
 /** Rows and COPY data rewritten within chunks, against what went over them one by one. */
 import { describe, expect, test } from 'vitest';
-import { encodeCopyData } from '../../src/connectors/postgres/protocol/copy-data.ts';
-import { encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
+import { encodeDataRow } from '../../src/connectors/postgres/protocol/backend-messages.ts';
+import { encodeCopyData } from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { MessageScanner } from '../../src/connectors/postgres/protocol/message-scanner.ts';
 import { ProtocolError } from '../../src/errors.ts';
 import {

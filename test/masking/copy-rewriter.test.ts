@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCopyData } from '../../src/connectors/postgres/protocol/copy-data.ts';
+import { encodeCopyData } from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { ProtocolError } from '../../src/errors.ts';
 import { ColumnMasker, type ResultColumn } from '../../src/masking/column-masker.ts';
 import { CopyRewriter } from '../../src/masking/copy-rewriter.ts';

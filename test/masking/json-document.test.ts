@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { DocumentMask } from '../../src/connectors/postgres/policy/types.ts';
-import { decodeDataRow, encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
+import {
+  decodeDataRow,
+  encodeDataRow,
+} from '../../src/connectors/postgres/protocol/backend-messages.ts';
 import { JsonDocumentMasker } from '../../src/masking/json-document.ts';
 import { HashMask, maskValue } from '../../src/masking/mask-value.ts';
 import { RowMasker } from '../../src/masking/row-masker.ts';

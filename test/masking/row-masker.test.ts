@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { decodeDataRow, encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
+import {
+  decodeDataRow,
+  encodeDataRow,
+} from '../../src/connectors/postgres/protocol/backend-messages.ts';
 import { ProtocolError } from '../../src/errors.ts';
 import type { ResultColumn } from '../../src/masking/column-masker.ts';
 import { RowMasker } from '../../src/masking/row-masker.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCopyData } from '../../src/connectors/postgres/protocol/copy-data.ts';
-import { encodeCopyResponse } from '../../src/connectors/postgres/protocol/copy-response.ts';
+import { COPY_RESPONSE } from '../../src/connectors/postgres/protocol/backend-messages.ts';
 import {
   encodeEmptyBackend,
   encodeEmptyFrontend,
 } from '../../src/connectors/postgres/protocol/empty-messages.ts';
+import { encodeCopyData } from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../../src/replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
@@ -334,7 +334,7 @@ describe('COPY', () => {
     const stream = new RecordedStream()
       .start()
       .up(query('copy t to stdout'))
-      .down(encodeCopyResponse({ type: 'CopyOutResponse', format: 0, columnFormats: [0] }))
+      .down(COPY_RESPONSE.CopyOutResponse.encode({ format: 0, columnFormats: [0] }))
       .down(encodeCopyData({ data: utf8('1\n') }), encodeCopyData({ data: utf8('22\n') }))
       .down(encodeEmptyBackend('CopyDone'), complete('COPY 2'), ready());
     expect(statements(stream.items)[0]?.results).toMatchObject([
@@ -347,7 +347,7 @@ describe('COPY', () => {
       .start()
       .up(parse('copy t from stdin'), bind(), execute(), sync())
       .down(parseComplete(), bindComplete())
-      .down(encodeCopyResponse({ type: 'CopyInResponse', format: 1, columnFormats: [1] }))
+      .down(COPY_RESPONSE.CopyInResponse.encode({ format: 1, columnFormats: [1] }))
       .up(encodeCopyData({ data: utf8('abc') }), encodeEmptyFrontend('CopyDone'), sync())
       .down(complete('COPY 1'), ready())
       .up(query('select 1'))
@@ -549,7 +549,7 @@ function conversation(): RecordedItem[] {
     .up(query('bad'))
     .down(error('42601', 'syntax error'), ready())
     .up(query('copy t to stdout'))
-    .down(encodeCopyResponse({ type: 'CopyOutResponse', format: 0, columnFormats: [] }))
+    .down(COPY_RESPONSE.CopyOutResponse.encode({ format: 0, columnFormats: [] }))
     .down(encodeCopyData({ data: utf8('x') }), encodeEmptyBackend('CopyDone'))
     .down(complete('COPY 1'), ready()).items;
 }

@@ -1,28 +1,30 @@
 /** Builds what a recording holds, message by message, for tests. */
-import { encodeBackendKeyData } from '../../src/connectors/postgres/protocol/backend-key-data.ts';
-import { encodeBind } from '../../src/connectors/postgres/protocol/bind.ts';
-import { encodeDataRow } from '../../src/connectors/postgres/protocol/data-row.ts';
+import {
+  encodeBackendKeyData,
+  encodeCommandComplete,
+  encodeDataRow,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  encodeRowDescription,
+} from '../../src/connectors/postgres/protocol/backend-messages.ts';
 import {
   encodeEmptyBackend,
   encodeEmptyFrontend,
 } from '../../src/connectors/postgres/protocol/empty-messages.ts';
-import { encodeExecute } from '../../src/connectors/postgres/protocol/execute.ts';
-import { encodeParameterStatus } from '../../src/connectors/postgres/protocol/parameter-status.ts';
-import { encodeParse } from '../../src/connectors/postgres/protocol/parse.ts';
-import { encodeReadyForQuery } from '../../src/connectors/postgres/protocol/ready-for-query.ts';
+import {
+  encodeBind,
+  encodeDescribe,
+  encodeExecute,
+  encodeParse,
+  encodeQuery,
+} from '../../src/connectors/postgres/protocol/frontend-messages.ts';
 import {
   encodeErrorResponse,
   encodeNoticeResponse,
   type Report,
   reportFields,
 } from '../../src/connectors/postgres/protocol/report-fields.ts';
-import { encodeRowDescription } from '../../src/connectors/postgres/protocol/row-description.ts';
-import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
-import { encodeDescribe } from '../../src/connectors/postgres/protocol/statement-or-portal.ts';
-import {
-  encodeCommandComplete,
-  encodeQuery,
-} from '../../src/connectors/postgres/protocol/string-message.ts';
+import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { EvidenceLine, RecordingEvent } from '../../src/recording/types.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 

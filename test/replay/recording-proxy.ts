@@ -1,7 +1,7 @@
 /** A real PostgreSQL server behind a TCP proxy that keeps what passes, as a recording would. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
-import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
+import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-packet.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/demo/embedded-postgres.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeCancelRequest } from '../../src/connectors/postgres/protocol/startup-packet.ts';
 import {
   addressesOf,
   canTellPeers,

@@ -13,7 +13,7 @@ import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { WebSocketCarrier } from '../../src/carrier/web-socket-carrier.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
 import type { GatewayClient } from '../../src/client/gateway-client.ts';
-import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-message.ts';
+import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-packet.ts';
 import { locateHome } from '../../src/home.ts';
 import type { UpgradeClient } from '../../src/tunnel/open-stream-connection.ts';
 import { type CarrierChoice, StreamOpener } from '../../src/tunnel/stream-opener.ts';

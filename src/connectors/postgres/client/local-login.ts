@@ -19,16 +19,17 @@ import { TLSSocket } from 'node:tls';
 import { ProtocolError } from '../../../errors.ts';
 import { LocalRefusal } from '../../../tunnel/local-refusal.ts';
 import { SocketReader } from '../../../tunnel/socket-reader.ts';
-import { encodeAuthentication } from '../protocol/authentication.ts';
-import type { CancelRequest } from '../protocol/cancel-request.ts';
+import {
+  encodeAuthentication,
+  encodeNegotiateProtocolVersion,
+} from '../protocol/backend-messages.ts';
 import { SCRAM_SHA_256_PLUS } from '../protocol/channel-binding.ts';
+import { decodeSASLInitialResponse } from '../protocol/frontend-messages.ts';
 import { LATEST_MINOR_VERSION, MAX_SASL_MESSAGE_LENGTH } from '../protocol/limits.ts';
 import { FRONTEND } from '../protocol/message-types.ts';
-import { encodeNegotiateProtocolVersion } from '../protocol/negotiate-protocol-version.ts';
-import { decodeSASLInitialResponse } from '../protocol/sasl-initial-response.ts';
 import { scramServerFinal, scramServerFirst } from '../protocol/scram-server.ts';
 import { SCRAM_SHA_256, type ScramVerifier } from '../protocol/scram-sha-256.ts';
-import type { StartupMessage } from '../protocol/startup-message.ts';
+import type { CancelRequest, StartupMessage } from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { encodeFatal } from './local-error-response.ts';

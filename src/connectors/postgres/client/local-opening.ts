@@ -8,14 +8,17 @@ import { TLSSocket } from 'node:tls';
 import { ProtocolError } from '../../../errors.ts';
 import { LocalRefusal } from '../../../tunnel/local-refusal.ts';
 import { SocketReader } from '../../../tunnel/socket-reader.ts';
-import type { CancelRequest } from '../protocol/cancel-request.ts';
 import {
   LATEST_MINOR_VERSION,
   MAX_STARTUP_PACKET_LENGTH,
   MIN_STARTUP_PACKET_LENGTH,
 } from '../protocol/limits.ts';
-import type { StartupMessage } from '../protocol/startup-message.ts';
-import { decodeStartupPacket, type StartupPacket } from '../protocol/startup-packet.ts';
+import {
+  type CancelRequest,
+  decodeStartupPacket,
+  type StartupMessage,
+  type StartupPacket,
+} from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { encodeFatal } from './local-error-response.ts';

@@ -16,10 +16,13 @@ import { LocalConnections } from '../../../tunnel/local-connections.ts';
 import type { LocalListener } from '../../../tunnel/local-listener.ts';
 import { LocalRefusal, type RefusalReason } from '../../../tunnel/local-refusal.ts';
 import { onAbort } from '../../../until.ts';
-import { type CancelRequest, encodeCancelRequest } from '../protocol/cancel-request.ts';
 import { makeScramVerifier } from '../protocol/scram-server.ts';
 import { MIN_SCRAM_ITERATIONS, type ScramVerifier } from '../protocol/scram-sha-256.ts';
-import { encodeStartupMessage } from '../protocol/startup-message.ts';
+import {
+  type CancelRequest,
+  encodeCancelRequest,
+  encodeStartupMessage,
+} from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { LocalCancelKeys } from './local-cancel-keys.ts';

@@ -8,7 +8,7 @@ import { HoopError } from '../../../errors.ts';
 import { closeGently } from '../../../tunnel/close-gently.ts';
 import { type Tunnel, whileHalfClosed } from '../../../tunnel/half-close.ts';
 import { pump } from '../../../tunnel/pump.ts';
-import { decodeBackendKeyData } from '../protocol/backend-key-data.ts';
+import { decodeBackendKeyData } from '../protocol/backend-messages.ts';
 import { MAX_CANCEL_KEY_LENGTH } from '../protocol/limits.ts';
 import { MessageScanner } from '../protocol/message-scanner.ts';
 import { BACKEND, FRONTEND } from '../protocol/message-types.ts';

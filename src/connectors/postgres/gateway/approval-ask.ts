@@ -8,7 +8,7 @@ import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { ApprovalDemand } from '../../../policy/types.ts';
 import { decideRows } from '../policy/decide-rows.ts';
 import type { AllowedStatement } from '../policy/types.ts';
-import type { Bind } from '../protocol/bind.ts';
+import type { Bind } from '../protocol/frontend-messages.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 import type { Decided } from './decide.ts';
 import {

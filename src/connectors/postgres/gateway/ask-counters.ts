@@ -1,5 +1,5 @@
 /** Asks, in the transaction of a statement that is counted, what its counters say. */
-import { decodeDataRow } from '../protocol/data-row.ts';
+import { decodeDataRow } from '../protocol/backend-messages.ts';
 import { sendAside } from './probe.ts';
 import { countersSql, type RowCounters, readCounters } from './row-counts.ts';
 import type { StreamState } from './stream-state.ts';

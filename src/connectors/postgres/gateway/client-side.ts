@@ -5,12 +5,16 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import { decodeEmpty } from '../protocol/empty-messages.ts';
+import {
+  decodeClose,
+  decodeDescribe,
+  decodeParse,
+  decodeQuery,
+  encodeQuery,
+} from '../protocol/frontend-messages.ts';
 import { MalformedMessage, UndecodableText } from '../protocol/malformed-message.ts';
 import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
 import { FRONTEND, frontendName } from '../protocol/message-types.ts';
-import { decodeParse } from '../protocol/parse.ts';
-import { decodeClose, decodeDescribe } from '../protocol/statement-or-portal.ts';
-import { decodeQuery, encodeQuery } from '../protocol/string-message.ts';
 import { type Allowed, needsApproval } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { confirmCopies } from './copy-confirmer.ts';

@@ -3,13 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../../errors.ts';
 import { refuseStartupParameters, startupOptions } from '../policy/guards-startup.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { encodeAuthentication } from '../protocol/authentication.ts';
-import { encodeBackendKeyData } from '../protocol/backend-key-data.ts';
-import type { CancelRequest } from '../protocol/cancel-request.ts';
-import { encodeParameterStatus } from '../protocol/parameter-status.ts';
-import { encodeReadyForQuery } from '../protocol/ready-for-query.ts';
-import type { StartupMessage } from '../protocol/startup-message.ts';
-import { StartupPacketReader } from '../protocol/startup-packet.ts';
+import {
+  encodeAuthentication,
+  encodeBackendKeyData,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+} from '../protocol/backend-messages.ts';
+import {
+  type CancelRequest,
+  type StartupMessage,
+  StartupPacketReader,
+} from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import type { ChunkReader } from './chunk-reader.ts';

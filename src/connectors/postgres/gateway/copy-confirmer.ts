@@ -19,12 +19,15 @@ import { isAmbiguousNull } from '../../../masking/copy-text.ts';
 import type { ProtocolEffect } from '../policy/analysis-types.ts';
 import { copyWithNull, selectOfCopy } from '../policy/copy-source.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { encodeBind } from '../protocol/bind.ts';
+import type { FieldDescription } from '../protocol/backend-messages.ts';
 import { encodingKey } from '../protocol/encoding-labels.ts';
-import { encodeExecute } from '../protocol/execute.ts';
-import { encodeParse } from '../protocol/parse.ts';
-import type { FieldDescription } from '../protocol/row-description.ts';
-import { encodeClose, encodeDescribe } from '../protocol/statement-or-portal.ts';
+import {
+  encodeBind,
+  encodeClose,
+  encodeDescribe,
+  encodeExecute,
+  encodeParse,
+} from '../protocol/frontend-messages.ts';
 import { UTF8 } from '../protocol/text-codec.ts';
 import { needsConfirmation, needsReading } from './copy-out.ts';
 import {

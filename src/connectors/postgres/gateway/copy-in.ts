@@ -1,6 +1,6 @@
 /** Data of COPY … FROM STDIN on its way to the target. */
 import { refusePlaceholder } from '../policy/evaluate-placeholders.ts';
-import { encodeCopyFail } from '../protocol/string-message.ts';
+import { encodeCopyFail } from '../protocol/frontend-messages.ts';
 import { runOf } from './confirmations.ts';
 import type { Refusals } from './refusals.ts';
 import type { StreamState } from './stream-state.ts';

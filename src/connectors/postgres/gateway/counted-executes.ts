@@ -6,7 +6,7 @@
 
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { encodeExecute } from '../protocol/execute.ts';
+import { encodeExecute } from '../protocol/frontend-messages.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import type { CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';

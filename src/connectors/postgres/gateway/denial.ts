@@ -4,9 +4,7 @@
  * rules decide what happens to the transaction and to the rest of the pipeline.
  */
 import { randomBytes } from 'node:crypto';
-import { encodeExecute } from '../protocol/execute.ts';
-import { encodeParse } from '../protocol/parse.ts';
-import { encodeQuery } from '../protocol/string-message.ts';
+import { encodeExecute, encodeParse, encodeQuery } from '../protocol/frontend-messages.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
 
 export interface Denial {

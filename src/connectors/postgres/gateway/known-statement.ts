@@ -2,7 +2,7 @@ import type { ApprovalDemand } from '../../../policy/types.ts';
 import type { ProtocolEffect } from '../policy/analysis-types.ts';
 import type { Catalog } from '../policy/catalog-types.ts';
 import type { AllowedStatement } from '../policy/types.ts';
-import type { FieldDescription } from '../protocol/row-description.ts';
+import type { FieldDescription } from '../protocol/backend-messages.ts';
 import type { RowTrial } from './row-trial.ts';
 
 /** Where names of a statement are looked up, as the target itself has said. */

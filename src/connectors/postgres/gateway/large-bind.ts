@@ -4,8 +4,8 @@
  */
 import { HoopError } from '../../../errors.ts';
 import { PlaceholderScanner } from '../../../policy/placeholders.ts';
-import { decodeBindNames } from '../protocol/bind.ts';
 import { BindWalker } from '../protocol/bind-walker.ts';
+import { decodeBindNames } from '../protocol/frontend-messages.ts';
 import type { KnownStatement } from './known-statement.ts';
 import { mustShowValues, type PortalSide } from './portal-side.ts';
 import type { Refusals } from './refusals.ts';

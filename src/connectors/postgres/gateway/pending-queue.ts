@@ -5,7 +5,7 @@
  */
 
 import { onAbort } from '../../../until.ts';
-import type { FieldDescription } from '../protocol/row-description.ts';
+import type { FieldDescription } from '../protocol/backend-messages.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { Denial } from './denial.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';

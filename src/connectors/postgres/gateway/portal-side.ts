@@ -4,10 +4,14 @@ import { isDeepStrictEqual } from 'node:util';
 import { placeholderInBytes } from '../../../policy/placeholders.ts';
 import { mayWriteBack, refusePlaceholder } from '../policy/evaluate-placeholders.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { decodeBind, decodeBindNames, readResultFormats } from '../protocol/bind.ts';
-import { decodeExecute } from '../protocol/execute.ts';
 import type { FormatCode } from '../protocol/format-code.ts';
-import { encodeDescribe } from '../protocol/statement-or-portal.ts';
+import {
+  decodeBind,
+  decodeBindNames,
+  decodeExecute,
+  encodeDescribe,
+  readResultFormats,
+} from '../protocol/frontend-messages.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';

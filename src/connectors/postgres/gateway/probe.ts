@@ -4,11 +4,13 @@
  * statements and cursors. The answers stay in the gateway.
  */
 import { ProtocolError } from '../../../errors.ts';
-import { encodeBind } from '../protocol/bind.ts';
-import { decodeDataRow } from '../protocol/data-row.ts';
-import { encodeExecute } from '../protocol/execute.ts';
-import { encodeParse } from '../protocol/parse.ts';
-import { encodeClose } from '../protocol/statement-or-portal.ts';
+import { decodeDataRow } from '../protocol/backend-messages.ts';
+import {
+  encodeBind,
+  encodeClose,
+  encodeExecute,
+  encodeParse,
+} from '../protocol/frontend-messages.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**

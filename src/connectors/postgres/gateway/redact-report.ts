@@ -8,7 +8,7 @@ import type { DetectorName } from '../../../policy/types.ts';
 import {
   decodeNotificationResponse,
   encodeNotificationResponse,
-} from '../protocol/notification-response.ts';
+} from '../protocol/backend-messages.ts';
 import {
   decodeErrorResponse,
   decodeNoticeResponse,

@@ -4,10 +4,13 @@ import { withoutHits } from '../../../masking/detect-text.ts';
 import type { DetectorName, Grant } from '../../../policy/types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { decodeCopyResponse } from '../protocol/copy-response.ts';
+import {
+  COPY_RESPONSE,
+  encodeRowDescription,
+  type FieldDescription,
+} from '../protocol/backend-messages.ts';
 import type { Handling } from '../protocol/message-scanner.ts';
 import { BACKEND } from '../protocol/message-types.ts';
-import { encodeRowDescription, type FieldDescription } from '../protocol/row-description.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { runOf } from './confirmations.ts';
@@ -118,7 +121,7 @@ export class RowDelivery {
    */
   copyBegins(run: Run, body: Uint8Array, entry: Entry | undefined): Uint8Array | undefined {
     const { options, codec, notices, toClient } = this.#state;
-    const response = decodeCopyResponse('CopyOutResponse', body);
+    const response = COPY_RESPONSE.CopyOutResponse.decode(body);
     const refusal = beginCopy({
       run,
       response,

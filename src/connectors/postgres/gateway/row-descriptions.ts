@@ -1,4 +1,4 @@
-import { decodeRowDescription, type FieldDescription } from '../protocol/row-description.ts';
+import { decodeRowDescription, type FieldDescription } from '../protocol/backend-messages.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 
 const MAX_KEPT = 32;

@@ -7,8 +7,8 @@ import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { RowCountSource } from '../policy/analysis-types.ts';
 import { decideRows, isCovered, type RowDecision } from '../policy/decide-rows.ts';
 import type { AllowedStatement } from '../policy/types.ts';
+import { encodeCommandComplete } from '../protocol/backend-messages.ts';
 import { encodeEmptyBackend } from '../protocol/empty-messages.ts';
-import { encodeCommandComplete } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import type { CountedQuery } from './counted-query.ts';
 import {

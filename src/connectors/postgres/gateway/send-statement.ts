@@ -1,10 +1,12 @@
 /** One statement of a simple Query, as messages of the extended protocol. */
 
 import type { RowChanges } from '../../../policy/row-changes.ts';
-import { encodeBind } from '../protocol/bind.ts';
-import { encodeExecute } from '../protocol/execute.ts';
-import { encodeParse } from '../protocol/parse.ts';
-import { encodeDescribe } from '../protocol/statement-or-portal.ts';
+import {
+  encodeBind,
+  encodeDescribe,
+  encodeExecute,
+  encodeParse,
+} from '../protocol/frontend-messages.ts';
 import type { CountedQuery } from './counted-query.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import { sendAside } from './probe.ts';

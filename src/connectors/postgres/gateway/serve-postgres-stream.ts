@@ -27,8 +27,7 @@ import { RecordingFailed } from '../../../gateway/sessions/audit.ts';
 import { decodeCancelPosition } from '../../../protocol/carrier/cancel-position.ts';
 import { doneOrAborted, untilAborted, withinTime } from '../../../until.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import type { CancelRequest } from '../protocol/cancel-request.ts';
-import type { StartupMessage } from '../protocol/startup-message.ts';
+import type { CancelRequest, StartupMessage } from '../protocol/startup-packet.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import {

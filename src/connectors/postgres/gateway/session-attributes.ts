@@ -4,9 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import type { SessionAttributes } from '../policy/target.ts';
-import { decodeDataRow } from '../protocol/data-row.ts';
+import { decodeDataRow } from '../protocol/backend-messages.ts';
+import { encodeQuery } from '../protocol/frontend-messages.ts';
 import { BACKEND } from '../protocol/message-types.ts';
-import { encodeQuery } from '../protocol/string-message.ts';
 import { readMessage } from './read-message.ts';
 
 /**

@@ -6,7 +6,7 @@
  */
 import type { ChangeScope, ProtocolEffect } from '../policy/analysis-types.ts';
 import type { Catalog } from '../policy/catalog-types.ts';
-import type { TransactionStatus } from '../protocol/ready-for-query.ts';
+import type { TransactionStatus } from '../protocol/backend-messages.ts';
 import { widerScope } from './catalog-marks.ts';
 import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
 import type { Place } from './known-statement.ts';

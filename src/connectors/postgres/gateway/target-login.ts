@@ -9,15 +9,21 @@ import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { Secret } from '../../../secret.ts';
 import { startupOptions } from '../policy/guards-startup.ts';
 import type { LoginMethod } from '../policy/target.ts';
-import { type Authentication, decodeAuthentication } from '../protocol/authentication.ts';
-import { decodeBackendKeyData } from '../protocol/backend-key-data.ts';
+import {
+  type Authentication,
+  decodeAuthentication,
+  decodeBackendKeyData,
+  decodeParameterStatus,
+} from '../protocol/backend-messages.ts';
 import { type ChannelBinding, SCRAM_SHA_256_PLUS } from '../protocol/channel-binding.ts';
+import {
+  encodePasswordMessage,
+  encodeSASLInitialResponse,
+  encodeSASLResponse,
+} from '../protocol/frontend-messages.ts';
 import { KnownScramKeys } from '../protocol/known-scram-keys.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
-import { decodeParameterStatus } from '../protocol/parameter-status.ts';
 import { decodeErrorResponse } from '../protocol/report-fields.ts';
-import { encodeSASLInitialResponse } from '../protocol/sasl-initial-response.ts';
-import { encodeSASLResponse } from '../protocol/sasl-response.ts';
 import {
   type ScramClientFinalState,
   type ScramClientState,
@@ -26,8 +32,7 @@ import {
   verifyScramServerFinal,
 } from '../protocol/scram-client.ts';
 import { SCRAM_SHA_256 } from '../protocol/scram-sha-256.ts';
-import { encodeStartupMessage } from '../protocol/startup-message.ts';
-import { encodePasswordMessage } from '../protocol/string-message.ts';
+import { encodeStartupMessage } from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { readMessage } from './read-message.ts';

@@ -5,12 +5,15 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import type { AllowedStatement } from '../policy/types.ts';
+import {
+  decodeCommandComplete,
+  decodeParameterStatus,
+  decodeReadyForQuery,
+} from '../protocol/backend-messages.ts';
+import { encodeCopyFail } from '../protocol/frontend-messages.ts';
 import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
-import { decodeParameterStatus } from '../protocol/parameter-status.ts';
-import { decodeReadyForQuery } from '../protocol/ready-for-query.ts';
 import { decodeErrorResponse } from '../protocol/report-fields.ts';
-import { decodeCommandComplete, encodeCopyFail } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';

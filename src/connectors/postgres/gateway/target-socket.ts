@@ -8,7 +8,7 @@ import { ReadArena } from '../../../gateway/targets/read-arena.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { tlsText } from '../../../gateway/targets/tls-text.ts';
 import { tlsServerEndPoint } from '../protocol/channel-binding.ts';
-import { encodeSSLRequest } from '../protocol/request-codes.ts';
+import { encodeSSLRequest } from '../protocol/startup-packet.ts';
 import { readExactly } from './read-exactly.ts';
 import { targetError } from './target-errors.ts';
 import type { PostgresTarget } from './types.ts';

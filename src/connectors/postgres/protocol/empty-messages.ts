@@ -1,6 +1,5 @@
 /**
- * The messages that are their type byte and Int32(4) and nothing else: one decoder for all of
- * them, which checks that the body is empty.
+ * The messages that are their type byte and Int32(4) and nothing else.
  * https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 import { MalformedMessage } from './malformed-message.ts';
@@ -20,19 +19,11 @@ const BACKEND_EMPTY = [
 export type EmptyFrontendName = (typeof FRONTEND_EMPTY)[number];
 export type EmptyBackendName = (typeof BACKEND_EMPTY)[number];
 
-export interface EmptyMessage<Name extends string = EmptyFrontendName | EmptyBackendName> {
-  readonly type: Name;
-}
-
 /** @throws MalformedMessage if the body has any byte. */
-export function decodeEmpty<Name extends EmptyFrontendName | EmptyBackendName>(
-  name: Name,
-  body: Uint8Array,
-): EmptyMessage<Name> {
+export function decodeEmpty(name: EmptyFrontendName | EmptyBackendName, body: Uint8Array): void {
   if (body.length !== 0) {
     throw new MalformedMessage(`${name} has ${body.length} bytes too many`);
   }
-  return { type: name };
 }
 
 export function encodeEmptyFrontend(name: EmptyFrontendName): Uint8Array {

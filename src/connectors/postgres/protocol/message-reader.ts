@@ -1,12 +1,20 @@
 import { FieldReader } from '../../../protocol/field-reader.ts';
 import { MalformedMessage } from './malformed-message.ts';
-import type { TextCodec } from './text-codec.ts';
+import { type TextCodec, UTF8 } from './text-codec.ts';
 
 /**
  * The body of one message. A count is Int16 by the docs; the server reads it unsigned, and 65535
  * parameters are legal: `u16`.
  */
 export class MessageReader extends FieldReader {
+  readonly #text: TextCodec;
+
+  /** @param name of the message, for people. */
+  constructor(name: string, body: Uint8Array, text: TextCodec = UTF8) {
+    super(name, body);
+    this.#text = text;
+  }
+
   protected fault(text: string): MalformedMessage {
     return new MalformedMessage(text);
   }
@@ -32,12 +40,12 @@ export class MessageReader extends FieldReader {
   }
 
   /** String ended by NUL, which is read and not returned. */
-  cstring(text: TextCodec): string {
+  cstring(): string {
     const start = this.at;
     this.skipString();
     const end = this.at - 1;
     // Most names are empty.
-    return start === end ? '' : text.decode(this.body.subarray(start, end));
+    return start === end ? '' : this.#text.decode(this.body.subarray(start, end));
   }
 
   skipString(): void {

@@ -1,6 +1,6 @@
 import { ProtocolError } from '../../../errors.ts';
 import { MAX_MESSAGE_LENGTH } from './limits.ts';
-import type { TextCodec } from './text-codec.ts';
+import { type TextCodec, UTF8 } from './text-codec.ts';
 
 const TYPE_LENGTH = 1;
 const LENGTH_LENGTH = 4;
@@ -15,8 +15,10 @@ export class MessageWriter {
   #view = new DataView(this.#buffer.buffer);
   #length: number;
   readonly #lengthAt: number;
+  readonly #text: TextCodec;
 
-  constructor(type: number | undefined) {
+  constructor(type: number | undefined, text: TextCodec = UTF8) {
+    this.#text = text;
     this.#lengthAt = type === undefined ? 0 : TYPE_LENGTH;
     this.#length = this.#lengthAt + LENGTH_LENGTH;
     if (type !== undefined) {
@@ -69,8 +71,8 @@ export class MessageWriter {
     return value === null ? this.i32(-1) : this.i32(value.length).bytes(value);
   }
 
-  cstring(value: string, text: TextCodec): this {
-    const bytes = text.encode(value);
+  cstring(value: string): this {
+    const bytes = this.#text.encode(value);
     if (bytes.includes(0)) {
       throw new ProtocolError('text for a message contains a NUL character');
     }

@@ -1,20 +1,109 @@
-/** The packets that open a connection: they have a length and no type byte. */
+/**
+ * The packets that open a connection: they have a length and no type byte.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
 import { ProtocolError } from '../../../errors.ts';
-import { type CancelRequest, decodeCancelRequest } from './cancel-request.ts';
+import { readFields, type ValuesOf, writeFields } from '../../../protocol/layout.ts';
 import { MAX_STARTUP_PACKET_LENGTH, MIN_STARTUP_PACKET_LENGTH } from './limits.ts';
-import {
-  CANCEL_REQUEST_CODE,
-  decodeGSSENCRequest,
-  decodeSSLRequest,
-  GSSENC_REQUEST_CODE,
-  type GSSENCRequest,
-  SSL_REQUEST_CODE,
-  type SSLRequest,
-} from './request-codes.ts';
-import { decodeStartupMessage, type StartupMessage } from './startup-message.ts';
+import { cancelKey, I32, type MessageLayout } from './message-layout.ts';
+import { MessageReader } from './message-reader.ts';
+import { MessageWriter } from './message-writer.ts';
 import { type TextCodec, UTF8 } from './text-codec.ts';
 
-export type StartupPacket = StartupMessage | SSLRequest | GSSENCRequest | CancelRequest;
+/** Int32 length · Int32 code, in place of a version (pqcomm.h) · fields */
+function packet<const Name extends string, Fields extends MessageLayout>(
+  type: Name,
+  code: number,
+  fields: Fields,
+) {
+  return {
+    code,
+    /** @param body the packet without its length field. */
+    decode(body: Uint8Array): { readonly type: Name } & ValuesOf<Fields> {
+      const reader = new MessageReader(type, body);
+      if (reader.u32() !== code) {
+        throw new ProtocolError(`${type} has the wrong code`);
+      }
+      const values = readFields(fields, reader);
+      reader.end();
+      return { type, ...values };
+    },
+    encode(values: ValuesOf<Fields>): Uint8Array {
+      const writer = new MessageWriter(undefined).u32(code);
+      writeFields(fields, writer, values);
+      return writer.finish();
+    },
+  };
+}
+
+const CANCEL = packet('CancelRequest', 80877102, {
+  processId: I32,
+  secretKey: cancelKey('CancelRequest'),
+});
+const SSL = packet('SSLRequest', 80877103, {});
+const GSSENC = packet('GSSENCRequest', 80877104, {});
+
+export const { decode: decodeCancelRequest, encode: encodeCancelRequest } = CANCEL;
+export const { decode: decodeSSLRequest } = SSL;
+export const { decode: decodeGSSENCRequest } = GSSENC;
+export const encodeSSLRequest = (): Uint8Array => SSL.encode({});
+export const encodeGSSENCRequest = (): Uint8Array => GSSENC.encode({});
+
+export type CancelRequest = ReturnType<typeof decodeCancelRequest>;
+
+/** Int32 length · Int16 major · Int16 minor · (String name · String value)* · Byte1(0) */
+export interface StartupMessage {
+  readonly type: 'StartupMessage';
+  /** Always 3 here; the minor version may be anything and is negotiated. */
+  readonly majorVersion: number;
+  readonly minorVersion: number;
+  /** In the order given. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/**
+ * @param body the packet without its length field.
+ * @throws ProtocolError also if a parameter is given twice: PostgreSQL takes the last, others the
+ *   first, and what was checked must be what is used.
+ */
+export function decodeStartupMessage(body: Uint8Array, text: TextCodec = UTF8): StartupMessage {
+  const reader = new MessageReader('StartupMessage', body, text);
+  const majorVersion = reader.u16();
+  const minorVersion = reader.u16();
+  if (majorVersion !== 3) {
+    throw new ProtocolError(`protocol version ${majorVersion}.${minorVersion} is not supported`);
+  }
+  const parameters = new Map<string, string>();
+  for (let name = reader.cstring(); name !== ''; name = reader.cstring()) {
+    if (parameters.has(name)) {
+      throw new ProtocolError('StartupMessage gives a parameter twice');
+    }
+    parameters.set(name, reader.cstring());
+  }
+  reader.end();
+  return { type: 'StartupMessage', majorVersion, minorVersion, parameters };
+}
+
+export function encodeStartupMessage(
+  message: Omit<StartupMessage, 'type'>,
+  text: TextCodec = UTF8,
+): Uint8Array {
+  const writer = new MessageWriter(undefined, text);
+  writer.u16(message.majorVersion).u16(message.minorVersion);
+  for (const [name, value] of message.parameters) {
+    if (name === '') {
+      throw new ProtocolError('StartupMessage cannot have a parameter without a name');
+    }
+    writer.cstring(name).cstring(value);
+  }
+  return writer.u8(0).finish();
+}
+
+export type StartupPacket =
+  | StartupMessage
+  | CancelRequest
+  | ReturnType<typeof decodeSSLRequest>
+  | ReturnType<typeof decodeGSSENCRequest>;
 
 /** @param body the packet without its length field. */
 export function decodeStartupPacket(body: Uint8Array, text: TextCodec = UTF8): StartupPacket {
@@ -22,11 +111,11 @@ export function decodeStartupPacket(body: Uint8Array, text: TextCodec = UTF8): S
     throw new ProtocolError('startup packet is too short');
   }
   switch (new DataView(body.buffer, body.byteOffset).getUint32(0)) {
-    case CANCEL_REQUEST_CODE:
+    case CANCEL.code:
       return decodeCancelRequest(body);
-    case SSL_REQUEST_CODE:
+    case SSL.code:
       return decodeSSLRequest(body);
-    case GSSENC_REQUEST_CODE:
+    case GSSENC.code:
       return decodeGSSENCRequest(body);
     default:
       return decodeStartupMessage(body, text);
@@ -53,11 +142,6 @@ export class StartupPacketReader {
 
   constructor(text: TextCodec = UTF8) {
     this.#text = text;
-  }
-
-  /** Bytes of the incomplete packet that are there. */
-  get pending(): number {
-    return this.#filled;
   }
 
   /**

@@ -2,13 +2,17 @@
 
 import { ProtocolError } from '../../../errors.ts';
 import type { Parameter } from '../../../replay/timeline.ts';
-import { type Bind, decodeBind } from '../protocol/bind.ts';
-import { decodeExecute } from '../protocol/execute.ts';
+import {
+  type Bind,
+  decodeBind,
+  decodeClose,
+  decodeDescribe,
+  decodeExecute,
+  decodeParse,
+  decodeQuery,
+} from '../protocol/frontend-messages.ts';
 import { FRONTEND } from '../protocol/message-types.ts';
-import { decodeParse } from '../protocol/parse.ts';
 import type { StartupPacket } from '../protocol/startup-packet.ts';
-import { decodeClose, decodeDescribe } from '../protocol/statement-or-portal.ts';
-import { decodeQuery } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { type Conversation, type Place, remember } from './conversation.ts';
 import { formatAt, type Portal, type Prepared } from './open-statement.ts';

@@ -3,15 +3,18 @@
 import { ProtocolError } from '../../../errors.ts';
 import { MAX_ROW_LENGTH } from '../../../replay/replay-limits.ts';
 import type { ServerMessage } from '../../../replay/timeline.ts';
-import { type CopyResponseName, decodeCopyResponse } from '../protocol/copy-response.ts';
-import { decodeDataRow } from '../protocol/data-row.ts';
+import {
+  COPY_RESPONSE,
+  type CopyResponseName,
+  decodeCommandComplete,
+  decodeDataRow,
+  decodeNotificationResponse,
+  decodeParameterDescription,
+  decodeParameterStatus,
+  decodeRowDescription,
+} from '../protocol/backend-messages.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
-import { decodeNotificationResponse } from '../protocol/notification-response.ts';
-import { decodeParameterDescription } from '../protocol/parameter-description.ts';
-import { decodeParameterStatus } from '../protocol/parameter-status.ts';
 import { decodeErrorResponse, decodeNoticeResponse } from '../protocol/report-fields.ts';
-import { decodeRowDescription } from '../protocol/row-description.ts';
-import { decodeCommandComplete } from '../protocol/string-message.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import {
@@ -183,7 +186,7 @@ export class ServerMessages {
       throw new ProtocolError('COPY that nobody began');
     }
     const name = COPY_RESPONSES[type];
-    const { format } = decodeCopyResponse(name, body);
+    const { format } = COPY_RESPONSE[name].decode(body);
     const direction = name === 'CopyOutResponse' ? 'out' : 'in';
     const result = new OpenResult([]);
     result.copy = { direction, format: format === 1 ? 'binary' : 'text', bytes: 0 };

@@ -11,19 +11,19 @@ import {
   LocalPort,
   type LocalPortOptions,
 } from '../../../../src/connectors/postgres/client/local-port.ts';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
-import {
-  encodeGSSENCRequest,
-  encodeSSLRequest,
-} from '../../../../src/connectors/postgres/protocol/request-codes.ts';
-import { encodeSASLInitialResponse } from '../../../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import { encodeSASLResponse } from '../../../../src/connectors/postgres/protocol/sasl-response.ts';
-import { scramClientFinal } from '../../../../src/connectors/postgres/protocol/scram-client.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
 import {
   encodePasswordMessage,
   encodeQuery,
-} from '../../../../src/connectors/postgres/protocol/string-message.ts';
+  encodeSASLInitialResponse,
+  encodeSASLResponse,
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
+import { scramClientFinal } from '../../../../src/connectors/postgres/protocol/scram-client.ts';
+import {
+  encodeCancelRequest,
+  encodeGSSENCRequest,
+  encodeSSLRequest,
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { Secret } from '../../../../src/secret.ts';

@@ -1,11 +1,11 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
 import {
+  encodeCancelRequest,
   encodeGSSENCRequest,
   encodeSSLRequest,
-} from '../../../../src/connectors/postgres/protocol/request-codes.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { RefusalReason } from '../../../../src/tunnel/local-refusal.ts';
 import { localBench, PASSWORD, USER } from './local-bench.ts';
 import { RawClient } from './raw-client.ts';

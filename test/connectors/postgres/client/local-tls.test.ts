@@ -10,14 +10,16 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCertificateAuthority } from '../../../../src/certificates.ts';
 import { LocalTls } from '../../../../src/connectors/postgres/client/local-tls.ts';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
 import {
+  encodeQuery,
+  encodeSASLInitialResponse,
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
+import {
+  encodeCancelRequest,
   encodeGSSENCRequest,
   encodeSSLRequest,
-} from '../../../../src/connectors/postgres/protocol/request-codes.ts';
-import { encodeSASLInitialResponse } from '../../../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
-import { encodeQuery } from '../../../../src/connectors/postgres/protocol/string-message.ts';
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { localBench, PASSWORD, USER } from './local-bench.ts';
 import { RawClient } from './raw-client.ts';
 

@@ -1,15 +1,17 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { decodeBackendKeyData } from '../../../../src/connectors/postgres/protocol/backend-key-data.ts';
+import { decodeBackendKeyData } from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
 import type { ChannelBinding } from '../../../../src/connectors/postgres/protocol/channel-binding.ts';
-import { encodeSASLInitialResponse } from '../../../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import { encodeSASLResponse } from '../../../../src/connectors/postgres/protocol/sasl-response.ts';
+import {
+  encodeSASLInitialResponse,
+  encodeSASLResponse,
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import {
   type ScramClientState,
   scramClientFinal,
   scramClientFirst,
 } from '../../../../src/connectors/postgres/protocol/scram-client.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 
 export interface RawMessage {
   readonly type: number;

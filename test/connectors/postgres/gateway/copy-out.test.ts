@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/copy-data.ts';
+import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { type GrantText, grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';

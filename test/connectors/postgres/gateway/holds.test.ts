@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { StatementPart } from '../../../../src/api/approvals.ts';
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { ApprovalRecord } from '../../../../src/gateway/approvals/approval-record.ts';
 import { reconsiderStatements } from '../../../../src/gateway/approvals/policy-standing.ts';
 import { DayBudget } from '../../../../src/gateway/index/day-budget.ts';

@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { reconsiderStatements } from '../../../../src/gateway/approvals/policy-standing.ts';
 import type { ApprovalTerms, Grant } from '../../../../src/policy/types.ts';
 import { waitFor } from '../../../wait-for.ts';

@@ -1,6 +1,6 @@
 /** Messages that are too large to be collected. */
 import { describe, expect, test } from 'vitest';
-import { encodeBind } from '../../../../src/connectors/postgres/protocol/bind.ts';
+import { encodeBind } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { type Script, startBench, testGrant } from './engine-bench.ts';
 import {
   bind,

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { encodeBind } from '../../../../src/connectors/postgres/protocol/bind.ts';
+import { encodeBind } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { type Budget, DayBudget } from '../../../../src/gateway/index/day-budget.ts';
 import { IndexStore } from '../../../../src/gateway/index/index-store.ts';
 import type { Grant } from '../../../../src/policy/types.ts';

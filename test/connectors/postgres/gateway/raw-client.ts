@@ -1,16 +1,16 @@
 /** A client that sends exactly what the test says and keeps exactly what came. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { encodeBind } from '../../../../src/connectors/postgres/protocol/bind.ts';
 import { encodeEmptyFrontend } from '../../../../src/connectors/postgres/protocol/empty-messages.ts';
-import { encodeExecute } from '../../../../src/connectors/postgres/protocol/execute.ts';
-import { encodeParse } from '../../../../src/connectors/postgres/protocol/parse.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
 import {
+  encodeBind,
   encodeClose,
   encodeDescribe,
-} from '../../../../src/connectors/postgres/protocol/statement-or-portal.ts';
-import { encodeQuery } from '../../../../src/connectors/postgres/protocol/string-message.ts';
+  encodeExecute,
+  encodeParse,
+  encodeQuery,
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
+import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 
 export interface Received {
   /** The letter of the message type. */

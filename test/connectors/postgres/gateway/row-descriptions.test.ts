@@ -3,7 +3,7 @@ import { RowDescriptions } from '../../../../src/connectors/postgres/gateway/row
 import {
   encodeRowDescription,
   type FieldDescription,
-} from '../../../../src/connectors/postgres/protocol/row-description.ts';
+} from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
 import { BYTES } from '../../../../src/connectors/postgres/protocol/text-codec.ts';
 import { ProtocolError } from '../../../../src/errors.ts';
 

@@ -8,7 +8,7 @@ import type { Transcript } from '../../../../conformance/protocol/play.ts';
 import type { Script } from '../../../../conformance/protocol/script.ts';
 import { IN_TURN } from '../../../../conformance/protocol/scripts-in-turn.ts';
 import { StatementPart } from '../../../../src/api/approvals.ts';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { ada, approvalBench } from './approval-bench.ts';
 import { type Bench, startBench } from './engine-bench.ts';

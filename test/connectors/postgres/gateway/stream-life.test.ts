@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { decodeBackendKeyData } from '../../../../src/connectors/postgres/protocol/backend-key-data.ts';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+import { decodeBackendKeyData } from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
+import {
+  encodeCancelRequest,
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { errorFields } from '../../../../src/gateway/base/log.ts';
 import { encodeCancelPosition } from '../../../../src/protocol/carrier/cancel-position.ts';

@@ -16,8 +16,10 @@ import {
 } from '../../../../src/certificates.ts';
 import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { encodeSSLRequest } from '../../../../src/connectors/postgres/protocol/request-codes.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
+import {
+  encodeSSLRequest,
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { Secret } from '../../../../src/secret.ts';

@@ -19,7 +19,7 @@ import {
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
-import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
+import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { grantOf } from '../policy/grant-fixture.ts';

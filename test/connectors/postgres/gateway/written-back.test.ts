@@ -1,6 +1,6 @@
 /** What masks put in the place of values is not written over the values, against a real server. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/copy-data.ts';
+import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { placeholderIn } from '../../../../src/policy/placeholders.ts';
 import { DETECTORS } from '../../../../src/policy/schema.ts';
 import type { Grant } from '../../../../src/policy/types.ts';

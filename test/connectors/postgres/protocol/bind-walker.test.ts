@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { BindWalker } from '../../../../src/connectors/postgres/protocol/bind-walker.ts';
 import {
   encodeBind,
   readResultFormats,
-} from '../../../../src/connectors/postgres/protocol/bind.ts';
-import { BindWalker } from '../../../../src/connectors/postgres/protocol/bind-walker.ts';
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { MalformedMessage } from '../../../../src/connectors/postgres/protocol/malformed-message.ts';
 
 const message = encodeBind({

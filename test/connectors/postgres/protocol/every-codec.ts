@@ -1,29 +1,29 @@
 import {
-  decodeAuthentication,
-  encodeAuthentication,
-} from '../../../../src/connectors/postgres/protocol/authentication.ts';
-import {
-  decodeBackendKeyData,
-  encodeBackendKeyData,
-} from '../../../../src/connectors/postgres/protocol/backend-key-data.ts';
-import { decodeBind, encodeBind } from '../../../../src/connectors/postgres/protocol/bind.ts';
-import {
-  decodeCancelRequest,
-  encodeCancelRequest,
-} from '../../../../src/connectors/postgres/protocol/cancel-request.ts';
-import {
-  decodeCopyData,
-  encodeCopyData,
-} from '../../../../src/connectors/postgres/protocol/copy-data.ts';
-import {
+  COPY_RESPONSE,
   type CopyResponseName,
-  decodeCopyResponse,
-  encodeCopyResponse,
-} from '../../../../src/connectors/postgres/protocol/copy-response.ts';
-import {
+  decodeAuthentication,
+  decodeBackendKeyData,
+  decodeCommandComplete,
   decodeDataRow,
+  decodeFunctionCallResponse,
+  decodeNegotiateProtocolVersion,
+  decodeNotificationResponse,
+  decodeParameterDescription,
+  decodeParameterStatus,
+  decodeReadyForQuery,
+  decodeRowDescription,
+  encodeAuthentication,
+  encodeBackendKeyData,
+  encodeCommandComplete,
   encodeDataRow,
-} from '../../../../src/connectors/postgres/protocol/data-row.ts';
+  encodeFunctionCallResponse,
+  encodeNegotiateProtocolVersion,
+  encodeNotificationResponse,
+  encodeParameterDescription,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  encodeRowDescription,
+} from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
 import {
   decodeEmpty,
   type EmptyBackendName,
@@ -32,38 +32,31 @@ import {
   encodeEmptyFrontend,
 } from '../../../../src/connectors/postgres/protocol/empty-messages.ts';
 import {
+  decodeBind,
+  decodeClose,
+  decodeCopyData,
+  decodeCopyFail,
+  decodeDescribe,
   decodeExecute,
-  encodeExecute,
-} from '../../../../src/connectors/postgres/protocol/execute.ts';
-import {
   decodeFunctionCall,
+  decodeParse,
+  decodePasswordMessage,
+  decodeQuery,
+  decodeSASLInitialResponse,
+  decodeSASLResponse,
+  encodeBind,
+  encodeClose,
+  encodeCopyData,
+  encodeCopyFail,
+  encodeDescribe,
+  encodeExecute,
   encodeFunctionCall,
-} from '../../../../src/connectors/postgres/protocol/function-call.ts';
-import {
-  decodeFunctionCallResponse,
-  encodeFunctionCallResponse,
-} from '../../../../src/connectors/postgres/protocol/function-call-response.ts';
-import {
-  decodeNegotiateProtocolVersion,
-  encodeNegotiateProtocolVersion,
-} from '../../../../src/connectors/postgres/protocol/negotiate-protocol-version.ts';
-import {
-  decodeNotificationResponse,
-  encodeNotificationResponse,
-} from '../../../../src/connectors/postgres/protocol/notification-response.ts';
-import {
-  decodeParameterDescription,
-  encodeParameterDescription,
-} from '../../../../src/connectors/postgres/protocol/parameter-description.ts';
-import {
-  decodeParameterStatus,
-  encodeParameterStatus,
-} from '../../../../src/connectors/postgres/protocol/parameter-status.ts';
-import { decodeParse, encodeParse } from '../../../../src/connectors/postgres/protocol/parse.ts';
-import {
-  decodeReadyForQuery,
-  encodeReadyForQuery,
-} from '../../../../src/connectors/postgres/protocol/ready-for-query.ts';
+  encodeParse,
+  encodePasswordMessage,
+  encodeQuery,
+  encodeSASLInitialResponse,
+  encodeSASLResponse,
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import {
   decodeErrorResponse,
   decodeNoticeResponse,
@@ -71,43 +64,15 @@ import {
   encodeNoticeResponse,
 } from '../../../../src/connectors/postgres/protocol/report-fields.ts';
 import {
+  decodeCancelRequest,
   decodeGSSENCRequest,
   decodeSSLRequest,
+  decodeStartupMessage,
+  encodeCancelRequest,
   encodeGSSENCRequest,
   encodeSSLRequest,
-} from '../../../../src/connectors/postgres/protocol/request-codes.ts';
-import {
-  decodeRowDescription,
-  encodeRowDescription,
-} from '../../../../src/connectors/postgres/protocol/row-description.ts';
-import {
-  decodeSASLInitialResponse,
-  encodeSASLInitialResponse,
-} from '../../../../src/connectors/postgres/protocol/sasl-initial-response.ts';
-import {
-  decodeSASLResponse,
-  encodeSASLResponse,
-} from '../../../../src/connectors/postgres/protocol/sasl-response.ts';
-import {
-  decodeStartupMessage,
   encodeStartupMessage,
-} from '../../../../src/connectors/postgres/protocol/startup-message.ts';
-import {
-  decodeClose,
-  decodeDescribe,
-  encodeClose,
-  encodeDescribe,
-} from '../../../../src/connectors/postgres/protocol/statement-or-portal.ts';
-import {
-  decodeCommandComplete,
-  decodeCopyFail,
-  decodePasswordMessage,
-  decodeQuery,
-  encodeCommandComplete,
-  encodeCopyFail,
-  encodePasswordMessage,
-  encodeQuery,
-} from '../../../../src/connectors/postgres/protocol/string-message.ts';
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 
 /** Decodes a body; gives back the message that its encoder makes of what was decoded. */
 export type RoundTrip = (body: Uint8Array) => Uint8Array;
@@ -127,7 +92,10 @@ const emptyBackend = (name: EmptyBackendName): RoundTrip =>
     () => encodeEmptyBackend(name),
   );
 const copyResponse = (name: CopyResponseName): RoundTrip =>
-  codec((body) => decodeCopyResponse(name, body), encodeCopyResponse);
+  codec(
+    (body) => COPY_RESPONSE[name].decode(body),
+    (m) => COPY_RESPONSE[name].encode(m),
+  );
 
 /** Every message of the protocol. Arrows, because a second argument would be a text codec. */
 export const CODECS: Readonly<Record<string, RoundTrip>> = {

@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { encodeDataRow } from '../../../../src/connectors/postgres/protocol/data-row.ts';
+import {
+  encodeCommandComplete,
+  encodeDataRow,
+  encodeReadyForQuery,
+} from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
 import {
   type Handling,
   MessageScanner,
   type ScannedItem,
 } from '../../../../src/connectors/postgres/protocol/message-scanner.ts';
 import { BACKEND } from '../../../../src/connectors/postgres/protocol/message-types.ts';
-import { encodeReadyForQuery } from '../../../../src/connectors/postgres/protocol/ready-for-query.ts';
-import { encodeCommandComplete } from '../../../../src/connectors/postgres/protocol/string-message.ts';
 import { joinViews } from '../../../../src/join-views.ts';
 
 const row = encodeDataRow({ values: [Buffer.from('x'.repeat(50)), null] });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { encodeParse } from '../../../../src/connectors/postgres/protocol/parse.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-message.ts';
 import {
   decodeQuery,
+  encodeParse,
   encodeQuery,
-} from '../../../../src/connectors/postgres/protocol/string-message.ts';
+} from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
+import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { BYTES, UTF8 } from '../../../../src/connectors/postgres/protocol/text-codec.ts';
 
 describe('text of messages', () => {
