@@ -7,8 +7,12 @@
  */
 import type { Writable } from 'node:stream';
 import { encodeDataHeader, encodeFrame } from './connectors/ssh/protocol/encode-frame.ts';
-import { type DownFrame, MAX_DATA_BYTES, type UpFrame } from './connectors/ssh/protocol/frame.ts';
-import { FRAME_HEADER_BYTES } from './connectors/ssh/protocol/frame-types.ts';
+import {
+  type DownFrame,
+  FRAME_HEADER_BYTES,
+  MAX_DATA_BYTES,
+  type UpFrame,
+} from './connectors/ssh/protocol/frame.ts';
 
 /** Whoever sends so much at once sends on: what else the turn brings is waited for. */
 const BULK_BYTES = 16 * 1024;

@@ -65,7 +65,8 @@ export function variants<
       return { [key]: name, ...readFields(variant.fields, reader) } as OneOf<Key, Table>;
     },
     code: (value: OneOf<Key, Table>): number => variantOf(value).code,
-    write: (value: OneOf<Key, Table>, writer: Writer): void =>
+    write: (writer: Writer, value: OneOf<Key, Table>): void =>
       writeFields(variantOf(value).fields, writer, value),
+    has: (name: string): boolean => Object.hasOwn(table, name),
   };
 }

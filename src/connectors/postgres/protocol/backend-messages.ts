@@ -78,7 +78,7 @@ export function decodeAuthentication(body: Uint8Array): Authentication {
 
 export function encodeAuthentication(values: Authentication): Uint8Array {
   const writer = new MessageWriter(BACKEND.Authentication, BYTES);
-  authentication.write(values, writer.u32(authentication.code(values)));
+  authentication.write(writer.u32(authentication.code(values)), values);
   return writer.finish();
 }
 

@@ -1,7 +1,6 @@
 /** Messages of RFC 4254 that the gateway sends to a target: what ssh2 has no public way to say. */
 import { BodyWriter } from '../protocol/body-writer.ts';
-import { writeRequestFields } from '../protocol/channel-request.ts';
-import type { ChannelRequest, ChannelTarget } from '../protocol/frame.ts';
+import { CHANNEL_REQUEST, type ChannelRequest, type ChannelTarget } from '../protocol/frame.ts';
 
 /** RFC 4250 §4.1.2. */
 const MESSAGE = {
@@ -77,6 +76,6 @@ export function requestMessage(
   const name = request.kind === 'eow' ? 'eow@openssh.com' : request.kind;
   const body = new BodyWriter().byte(MESSAGE.request).number(channel);
   body.text(name, MAX_STRING).flag(wantReply);
-  writeRequestFields(body, request);
+  CHANNEL_REQUEST.writeFields(body, request);
   return body.finish(0);
 }

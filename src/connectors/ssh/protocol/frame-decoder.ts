@@ -1,19 +1,16 @@
 import { ProtocolError } from '../../../errors.ts';
-import { decodeDown, decodeUp } from './decode-frame.ts';
-import type { DownFrame, UpFrame } from './frame.ts';
+import { BodyReader } from './body-reader.ts';
 import {
   BODY_LENGTHS,
+  DATA_TYPE,
+  type DownFrame,
   FRAME_HEADER_BYTES,
-  FRAME_TYPE,
+  FRAMES,
   type FrameDirection,
-} from './frame-types.ts';
-
-/** Frames that belong to no channel. */
-const OF_THE_STREAM: ReadonlySet<number> = new Set([
-  FRAME_TYPE.hello,
-  FRAME_TYPE.notCarried,
-  FRAME_TYPE.disconnect,
-]);
+  OF_THE_STREAM,
+  type OnItsChannel,
+  type UpFrame,
+} from './frame.ts';
 
 /**
  * Finds the frames in one direction of a stream. Pulled: `feed` a chunk, then `next` until
@@ -22,7 +19,7 @@ const OF_THE_STREAM: ReadonlySet<number> = new Set([
  */
 export class FrameDecoder<Frame extends UpFrame | DownFrame> {
   readonly #direction: FrameDirection;
-  readonly #decode: (type: number, channel: number, body: Uint8Array) => Frame;
+  readonly #decode: (type: number, body: BodyReader, channel: number) => Frame;
   readonly #data: (type: number, channel: number, data: Uint8Array) => Frame;
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
   #headerLength = 0;
@@ -40,7 +37,7 @@ export class FrameDecoder<Frame extends UpFrame | DownFrame> {
 
   private constructor(
     direction: FrameDirection,
-    decode: (type: number, channel: number, body: Uint8Array) => Frame,
+    decode: (type: number, body: BodyReader, channel: number) => Frame,
     data: (type: number, channel: number, data: Uint8Array) => Frame,
   ) {
     this.#direction = direction;
@@ -50,20 +47,24 @@ export class FrameDecoder<Frame extends UpFrame | DownFrame> {
 
   /** Of what the CLI sends. */
   static up(): FrameDecoder<UpFrame> {
-    return new FrameDecoder('up', decodeUp, (_type, channel, data) => ({
-      type: 'data',
-      channel,
-      data,
-    }));
+    return new FrameDecoder<UpFrame>(
+      'up',
+      (type, body, channel) => onItsChannel(type, channel, FRAMES.up.read(type, body)),
+      (_type, channel, data) => ({ type: 'data', channel, data }),
+    );
   }
 
   /** Of what the gateway sends. */
   static down(): FrameDecoder<DownFrame> {
-    return new FrameDecoder('down', decodeDown, (type, channel, data) => ({
-      type: type === FRAME_TYPE.stderr ? 'stderr' : 'data',
-      channel,
-      data,
-    }));
+    return new FrameDecoder<DownFrame>(
+      'down',
+      (type, body, channel) => onItsChannel(type, channel, FRAMES.down.read(type, body)),
+      (type, channel, data) => ({
+        type: type === DATA_TYPE.stderr ? 'stderr' : 'data',
+        channel,
+        data,
+      }),
+    );
   }
 
   /** Offset in the stream of the first byte of the frame that `next` gave last. */
@@ -112,7 +113,7 @@ export class FrameDecoder<Frame extends UpFrame | DownFrame> {
       } else if (this.#fill(this.#body)) {
         const body = this.#body;
         this.#body = undefined;
-        return this.#decode(this.#type, this.#channel, body);
+        return this.#whole(body);
       } else {
         return undefined;
       }
@@ -139,19 +140,26 @@ export class FrameDecoder<Frame extends UpFrame | DownFrame> {
     const length = header.getUint32(0);
     this.#type = header.getUint8(4);
     this.#channel = header.getUint32(5);
-    const [least, most] = BODY_LENGTHS[this.#direction][this.#type] ?? [1, 0];
+    const [least, most] = BODY_LENGTHS[this.#direction].get(this.#type) ?? [1, 0];
     if (length < least || length > most) {
       throw new ProtocolError(`no frame has type ${this.#type} and length ${length}`);
     }
     if (OF_THE_STREAM.has(this.#type) && this.#channel !== 0) {
       throw new ProtocolError(`a frame of type ${this.#type} has no channel`);
     }
-    if (this.#type === FRAME_TYPE.data || this.#type === FRAME_TYPE.stderr) {
+    if (this.#type === DATA_TYPE.data || this.#type === DATA_TYPE.stderr) {
       this.#dataLeft = length;
     } else {
       this.#body = new Uint8Array(length);
       this.#bodyLength = 0;
     }
+  }
+
+  #whole(bytes: Uint8Array): Frame {
+    const body = new BodyReader(bytes);
+    const frame = this.#decode(this.#type, body, this.#channel);
+    body.end();
+    return frame;
   }
 
   /** @returns it is whole */
@@ -162,4 +170,14 @@ export class FrameDecoder<Frame extends UpFrame | DownFrame> {
     this.#at += part.length;
     return this.#bodyLength === body.length;
   }
+}
+
+function onItsChannel<Frame extends { readonly type: string }>(
+  type: number,
+  channel: number,
+  frame: Frame | undefined,
+): OnItsChannel<Frame> {
+  if (frame === undefined) throw new ProtocolError(`no frame has type ${type}`);
+  // As its type says; those of the stream have no channel.
+  return (OF_THE_STREAM.has(type) ? frame : { ...frame, channel }) as OnItsChannel<Frame>;
 }

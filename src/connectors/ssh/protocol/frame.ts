@@ -16,13 +16,34 @@
  *     |<-- eof 0, close 0 ------------------|
  *     |-- close 0 ------------------------->|
  *
- * A frame is `length | type | channel | body`, see frame-types.ts. Channels have one number for both ends, given by the client, never used twice in a stream. Data
+ * The layout of a frame; the tables below have the fields of the bodies:
+ *
+ *   length   4 bytes  of the body
+ *   type     1 byte
+ *   channel  4 bytes  0 with hello, notCarried and disconnect
+ *   body
+ *
+ * Channels have one number for both ends, given by the client, never used twice in a stream. Data
  * and extended data together stay within the credit: `window` of open and opened, and of each
  * window frame. Everything else passes without credit, so that a signal overtakes nothing and yet
  * never waits for a reader.
  */
 
-import type { NotCarried } from './not-carried.ts';
+import { type OneOf, variants } from '../../../protocol/layout.ts';
+import {
+  always,
+  bytes,
+  CREDIT,
+  command,
+  FLAG,
+  kindOf,
+  type Lengths,
+  lengthsOf,
+  NUMBER,
+  text,
+  upTo,
+  word,
+} from './frame-fields.ts';
 
 /** Bytes of data on a channel before its receiver has to give more: as many as OpenSSH takes. */
 export const CHANNEL_WINDOW_BYTES = 2 * 1024 * 1024;
@@ -39,118 +60,143 @@ export const MAX_MESSAGE_BYTES = 16 * 1024;
 /** RFC 4254 §8: five bytes for each of at most 160 modes. */
 export const MAX_MODES_BYTES = 1024;
 
-/** The first frame of either side. */
-export type HelloFrame =
-  | {
-      readonly type: 'hello';
-      readonly from: 'client';
-      /** Name that the local client logged in with: the login that is asked for on the target. */
-      readonly user: string;
-      /** Identification of the local client's software, e.g. `OpenSSH_9.2p1`; untrusted. */
-      readonly software: string;
-    }
-  | {
-      readonly type: 'hello';
-      readonly from: 'gateway';
-      /** Of the target. */
-      readonly software: string;
-    };
+export const FRAME_HEADER_BYTES = 9;
 
-export type ChannelTarget =
-  | { readonly kind: 'session' }
+/** Which way frames go: from the CLI to the gateway, or back. */
+export type FrameDirection = 'up' | 'down';
+
+const NAME = text(MAX_NAME_BYTES);
+const MESSAGE = text(MAX_MESSAGE_BYTES);
+const PORT = upTo(0xffff);
+const SIZE = { columns: NUMBER, rows: NUMBER, widthPixels: NUMBER, heightPixels: NUMBER } as const;
+
+const TARGET_TABLE = {
+  session: { code: 1, fields: {} },
   /** RFC 4254 §7.2. */
-  | {
-      readonly kind: 'direct-tcpip';
-      readonly host: string;
-      readonly port: number;
-      readonly originHost: string;
-      readonly originPort: number;
-    };
+  'direct-tcpip': {
+    code: 2,
+    fields: { host: NAME, port: PORT, originHost: NAME, originPort: PORT },
+  },
+} as const;
+
+export type ChannelTarget = OneOf<'kind', typeof TARGET_TABLE>;
+
+const REQUEST_TABLE = {
+  /** Modes are encoded, RFC 4254 §8. */
+  'pty-req': { code: 1, fields: { term: NAME, ...SIZE, modes: bytes(MAX_MODES_BYTES) } },
+  'window-change': { code: 2, fields: SIZE },
+  env: { code: 3, fields: { name: NAME, value: text(MAX_STRING_BYTES) } },
+  shell: { code: 4, fields: {} },
+  exec: { code: 5, fields: { command: command(MAX_STRING_BYTES) } },
+  subsystem: { code: 6, fields: { name: NAME } },
+  /** Without `SIG`. */
+  signal: { code: 7, fields: { name: NAME } },
+  /** RFC 4335. */
+  break: { code: 8, fields: { milliseconds: NUMBER } },
+  /** OpenSSH's `eow@openssh.com`, without reply: who sends it reads no more. */
+  eow: { code: 9, fields: {} },
+} as const;
 
 /** RFC 4254 §6: what is known. Others never leave the CLI, and the gateway refuses them. */
-export type ChannelRequest =
-  | {
-      readonly kind: 'pty-req';
-      readonly term: string;
-      readonly columns: number;
-      readonly rows: number;
-      readonly widthPixels: number;
-      readonly heightPixels: number;
-      /** Encoded terminal modes, RFC 4254 §8. */
-      readonly modes: Uint8Array;
-    }
-  | {
-      readonly kind: 'window-change';
-      readonly columns: number;
-      readonly rows: number;
-      readonly widthPixels: number;
-      readonly heightPixels: number;
-    }
-  | { readonly kind: 'env'; readonly name: string; readonly value: string }
-  | { readonly kind: 'shell' }
-  /** Bytes, because a command need not be UTF-8. */
-  | { readonly kind: 'exec'; readonly command: Uint8Array }
-  | { readonly kind: 'subsystem'; readonly name: string }
-  /** Without `SIG`. */
-  | { readonly kind: 'signal'; readonly name: string }
-  /** RFC 4335. */
-  | { readonly kind: 'break'; readonly milliseconds: number }
-  /** OpenSSH's `eow@openssh.com`, without reply: who sends it reads no more. */
-  | { readonly kind: 'eow' };
+export type ChannelRequest = OneOf<'kind', typeof REQUEST_TABLE>;
+
+export const CHANNEL_REQUEST = kindOf(REQUEST_TABLE, 'request of a channel');
+
+const NOT_CARRIED_TYPE = {
+  'remote-forward': 1,
+  agent: 2,
+  x11: 3,
+  streamlocal: 4,
+  tunnel: 5,
+} as const;
+
+const BOTH_WAYS = {
+  window: { code: 0x57, fields: { bytes: CREDIT } },
+  eof: { code: 0x46, fields: {} },
+  close: { code: 0x43, fields: {} },
+} as const;
 
 /** From the CLI to the gateway. */
-export type UpFrame =
-  | Extract<HelloFrame, { from: 'client' }>
-  | {
-      readonly type: 'open';
-      readonly channel: number;
-      readonly target: ChannelTarget;
-      /** Credit for data from the gateway. */
-      readonly window: number;
-    }
-  | {
-      readonly type: 'request';
-      readonly channel: number;
-      readonly wantReply: boolean;
-      readonly request: ChannelRequest;
-    }
+const UP = {
+  /**
+   * `user`: name that the local client logged in with, the login that is asked for on the target.
+   * `software`: its identification, e.g. `OpenSSH_9.2p1`; untrusted.
+   */
+  hello: { code: 0x48, fields: { from: always('client'), user: NAME, software: NAME } },
+  /** `window`: credit for data from the gateway. */
+  open: {
+    code: 0x4f,
+    fields: { window: NUMBER, target: kindOf(TARGET_TABLE, 'channel') },
+  },
+  request: { code: 0x52, fields: { wantReply: FLAG, request: CHANNEL_REQUEST } },
   /**
    * Somebody asked for this, and the CLI has refused it: for the record, nothing follows from it.
    * Each at most once in a stream; only to a gateway that says that it knows the frame.
    */
-  | { readonly type: 'notCarried'; readonly what: NotCarried }
-  | { readonly type: 'data'; readonly channel: number; readonly data: Uint8Array }
-  | { readonly type: 'window'; readonly channel: number; readonly bytes: number }
-  | { readonly type: 'eof'; readonly channel: number }
-  | { readonly type: 'close'; readonly channel: number };
+  notCarried: {
+    code: 0x55,
+    fields: { what: word(NOT_CARRIED_TYPE, 'nothing that is not carried') },
+  },
+  ...BOTH_WAYS,
+} as const;
 
 /** From the gateway to the CLI. */
-export type DownFrame =
-  | Extract<HelloFrame, { from: 'gateway' }>
-  | { readonly type: 'opened'; readonly channel: number; readonly window: number }
+const DOWN = {
+  /** `software`: of the target. */
+  hello: { code: 0x48, fields: { from: always('gateway'), software: NAME } },
+  opened: { code: 0x41, fields: { window: NUMBER } },
   /** RFC 4254 §5.1: 1 prohibited, 2 connect failed, 3 unknown type, 4 shortage. */
-  | {
-      readonly type: 'openFailed';
-      readonly channel: number;
-      readonly reason: number;
-      readonly message: string;
-    }
+  openFailed: { code: 0x58, fields: { reason: NUMBER, message: MESSAGE } },
   /** Replies come in the order of the requests that wanted one. */
-  | { readonly type: 'success'; readonly channel: number }
-  | { readonly type: 'failure'; readonly channel: number }
-  | { readonly type: 'data'; readonly channel: number; readonly data: Uint8Array }
-  /** SSH_EXTENDED_DATA_STDERR, the only kind there is. */
-  | { readonly type: 'stderr'; readonly channel: number; readonly data: Uint8Array }
-  | { readonly type: 'window'; readonly channel: number; readonly bytes: number }
-  | { readonly type: 'exitStatus'; readonly channel: number; readonly status: number }
-  | {
-      readonly type: 'exitSignal';
-      readonly channel: number;
-      readonly name: string;
-      readonly coreDumped: boolean;
-      readonly message: string;
-    }
-  | { readonly type: 'eof'; readonly channel: number }
-  | { readonly type: 'close'; readonly channel: number }
+  success: { code: 0x53, fields: {} },
+  failure: { code: 0x4e, fields: {} },
+  exitStatus: { code: 0x51, fields: { status: NUMBER } },
+  exitSignal: { code: 0x4b, fields: { name: NAME, coreDumped: FLAG, message: MESSAGE } },
   /** The last frame: the target was not reached, or is gone, or the session ends. */
-  | { readonly type: 'disconnect'; readonly message: string };
+  disconnect: { code: 0x5a, fields: { message: MESSAGE } },
+  ...BOTH_WAYS,
+} as const;
+
+/** Frames that are not collected; extended data is of SSH_EXTENDED_DATA_STDERR, the only kind there is. */
+export const DATA_TYPE = { data: 0x44, stderr: 0x45 } as const;
+
+interface DataFrame<Type extends keyof typeof DATA_TYPE> {
+  readonly type: Type;
+  readonly channel: number;
+  readonly data: Uint8Array;
+}
+
+type OfTheStream = { readonly type: 'hello' | 'notCarried' | 'disconnect' };
+/** Hello and what else belongs to no channel say none. */
+export type OnItsChannel<Frame> = Frame extends OfTheStream
+  ? Frame
+  : Frame & { readonly channel: number };
+
+export type CollectedUp = OnItsChannel<OneOf<'type', typeof UP>>;
+export type CollectedDown = OnItsChannel<OneOf<'type', typeof DOWN>>;
+export type UpFrame = CollectedUp | DataFrame<'data'>;
+export type DownFrame = CollectedDown | DataFrame<'data' | 'stderr'>;
+
+export const FRAMES = { up: variants('type', UP), down: variants('type', DOWN) } as const;
+
+/** Frames that belong to no channel. */
+export const OF_THE_STREAM: ReadonlySet<number> = new Set([
+  UP.hello.code,
+  UP.notCarried.code,
+  DOWN.disconnect.code,
+]);
+
+const DATA: Lengths = [1, MAX_DATA_BYTES];
+
+/** Lengths that a body may have, before a byte of it is kept; of data nothing is collected. */
+export const BODY_LENGTHS: Readonly<Record<FrameDirection, ReadonlyMap<number, Lengths>>> = {
+  up: new Map([
+    [DATA_TYPE.data, DATA],
+    ...Object.values(UP).map(({ code, fields }) => [code, lengthsOf(fields)] as const),
+  ]),
+  down: new Map([
+    [DATA_TYPE.data, DATA],
+    [DATA_TYPE.stderr, DATA],
+    ...Object.values(DOWN).map(({ code, fields }) => [code, lengthsOf(fields)] as const),
+  ]),
+};

@@ -1,4 +1,4 @@
-import { MalformedPacket, type PacketReader } from './packet-reader.ts';
+import { MalformedPacket, type PacketReader, type SftpField } from './packet-reader.ts';
 import type { PacketWriter } from './packet-writer.ts';
 
 /**
@@ -20,7 +20,7 @@ export interface Attributes {
 const FLAG = { size: 0x1, owner: 0x2, permissions: 0x4, times: 0x8, extended: 0x80000000 } as const;
 const KNOWN = FLAG.size | FLAG.owner | FLAG.permissions | FLAG.times;
 
-export function readAttributes(reader: PacketReader): Attributes {
+function readAttributes(reader: PacketReader): Attributes {
   const flags = reader.u32();
   // A field that we do not know has a length that we do not know.
   if ((((flags & ~KNOWN) >>> 0) & ~FLAG.extended) !== 0) {
@@ -41,7 +41,7 @@ function readExtended(reader: PacketReader): { type: Uint8Array; data: Uint8Arra
   return Array.from({ length: count }, () => ({ type: reader.string(), data: reader.string() }));
 }
 
-export function writeAttributes(writer: PacketWriter, attributes: Attributes): void {
+function writeAttributes(writer: PacketWriter, attributes: Attributes): void {
   const { size, owner, permissions, times, extended } = attributes;
   writer.u32(
     ((size === undefined ? 0 : FLAG.size) |
@@ -62,3 +62,5 @@ export function writeAttributes(writer: PacketWriter, attributes: Attributes): v
     }
   }
 }
+
+export const ATTRIBUTES: SftpField<Attributes> = { read: readAttributes, write: writeAttributes };

@@ -1,31 +1,60 @@
-import { type Attributes, readAttributes, writeAttributes } from './attributes.ts';
-import { MalformedPacket, PacketReader } from './packet-reader.ts';
-import { MAX_HANDLE_LENGTH, REPLY } from './packet-types.ts';
+import {
+  type OneOf,
+  readFields,
+  type ValuesOf,
+  variants,
+  writeFields,
+} from '../../../../protocol/layout.ts';
+import { ATTRIBUTES } from './attributes.ts';
+import { HANDLE, PacketReader, type SftpField, STRING, U32 } from './packet-reader.ts';
+import { REPLY } from './packet-types.ts';
 import { PacketWriter } from './packet-writer.ts';
 
-/** Section 7 of the draft. */
-export type SftpReply =
-  | { readonly type: 'status'; readonly code: number; readonly message: string }
-  | { readonly type: 'handle'; readonly handle: Uint8Array }
-  | { readonly type: 'data'; readonly data: Uint8Array }
-  | { readonly type: 'name'; readonly entries: readonly NameEntry[] }
-  | { readonly type: 'attrs'; readonly attributes: Attributes };
+/** Servers of version 2 end before it, and some of version 3 with them; a language tag follows. */
+const MESSAGE: SftpField<string> = {
+  read(reader) {
+    const message = reader.remaining === 0 ? new Uint8Array(0) : reader.string();
+    if (reader.remaining > 0) {
+      reader.string();
+    }
+    return new TextDecoder().decode(message);
+  },
+  // Language tag: none.
+  write: (writer, message) => writer.text(message).text(''),
+};
 
-export interface NameEntry {
-  readonly name: Uint8Array;
-  /** A line of `ls -l`. */
-  readonly longName: Uint8Array;
-  readonly attributes: Attributes;
-}
+/** `longName`: a line of `ls -l`. */
+const ENTRY = { name: STRING, longName: STRING, attributes: ATTRIBUTES } as const;
 
-/** Section 4; OpenSSH's PROTOCOL, section 4. */
-export interface Extension {
-  readonly name: string;
-  readonly data: Uint8Array;
-}
+export type NameEntry = ValuesOf<typeof ENTRY>;
 
-/** Of NAME: two strings and the flags of the attributes. */
+/** Of an entry: two strings and the flags of the attributes. */
 const MIN_ENTRY_LENGTH = 12;
+
+const ENTRIES: SftpField<readonly NameEntry[]> = {
+  read(reader) {
+    const count = reader.u32();
+    reader.expect(count, MIN_ENTRY_LENGTH);
+    return Array.from({ length: count }, () => readFields(ENTRY, reader));
+  },
+  write(writer, entries) {
+    writer.u32(entries.length);
+    for (const entry of entries) writeFields(ENTRY, writer, entry);
+  },
+};
+
+/** Section 7 of the draft. */
+const REPLIES = {
+  status: { code: REPLY.status, fields: { code: U32, message: MESSAGE } },
+  handle: { code: REPLY.handle, fields: { handle: HANDLE } },
+  data: { code: REPLY.data, fields: { data: STRING } },
+  name: { code: REPLY.name, fields: { entries: ENTRIES } },
+  attrs: { code: REPLY.attrs, fields: { attributes: ATTRIBUTES } },
+} as const;
+
+export type SftpReply = OneOf<'type', typeof REPLIES>;
+
+const replies = variants('type', REPLIES);
 
 /**
  * @param body after the id
@@ -34,75 +63,21 @@ const MIN_ENTRY_LENGTH = 12;
  */
 export function decodeReply(type: number, body: Uint8Array): SftpReply | undefined {
   const reader = new PacketReader('reply', body);
-  const reply = fields(type, reader);
-  if (reply !== undefined) {
-    reader.end();
-  }
+  const reply = replies.read(type, reader);
+  if (reply !== undefined) reader.end();
   return reply;
 }
 
-function fields(type: number, reader: PacketReader): SftpReply | undefined {
-  switch (type) {
-    case REPLY.status: {
-      const code = reader.u32();
-      // Servers of version 2 stop here, and some of version 3 with them.
-      const message = reader.remaining === 0 ? new Uint8Array(0) : reader.string();
-      if (reader.remaining > 0) {
-        reader.string();
-      }
-      return { type: 'status', code, message: new TextDecoder().decode(message) };
-    }
-    case REPLY.handle: {
-      const handle = reader.string();
-      if (handle.length > MAX_HANDLE_LENGTH) {
-        throw new MalformedPacket(`handle of ${handle.length} bytes is too long`);
-      }
-      return { type: 'handle', handle };
-    }
-    case REPLY.data:
-      return { type: 'data', data: reader.string() };
-    case REPLY.name: {
-      const count = reader.u32();
-      reader.expect(count, MIN_ENTRY_LENGTH);
-      const entries = Array.from({ length: count }, () => ({
-        name: reader.string(),
-        longName: reader.string(),
-        attributes: readAttributes(reader),
-      }));
-      return { type: 'name', entries };
-    }
-    case REPLY.attrs:
-      return { type: 'attrs', attributes: readAttributes(reader) };
-    default:
-      return undefined;
-  }
+export function encodeReply(id: number, reply: SftpReply): Uint8Array {
+  const writer = new PacketWriter(replies.code(reply), id);
+  replies.write(writer, reply);
+  return writer.finish();
 }
 
-export function encodeReply(id: number, reply: SftpReply): Uint8Array {
-  const writer = new PacketWriter(REPLY[reply.type], id);
-  switch (reply.type) {
-    case 'status':
-      // Language tag: none.
-      writer.u32(reply.code).text(reply.message).text('');
-      break;
-    case 'handle':
-      writer.string(reply.handle);
-      break;
-    case 'data':
-      writer.string(reply.data);
-      break;
-    case 'name':
-      writer.u32(reply.entries.length);
-      for (const { name, longName, attributes } of reply.entries) {
-        writer.string(name).string(longName);
-        writeAttributes(writer, attributes);
-      }
-      break;
-    case 'attrs':
-      writeAttributes(writer, reply.attributes);
-      break;
-  }
-  return writer.finish();
+/** Section 4; OpenSSH's PROTOCOL, section 4. */
+export interface Extension {
+  readonly name: string;
+  readonly data: Uint8Array;
 }
 
 /** @param body of VERSION, after the version. @throws MalformedPacket */

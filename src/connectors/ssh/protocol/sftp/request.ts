@@ -1,41 +1,44 @@
-import { type Attributes, readAttributes, writeAttributes } from './attributes.ts';
-import { MalformedPacket, PacketReader } from './packet-reader.ts';
-import { MAX_HANDLE_LENGTH, REQUEST } from './packet-types.ts';
+import { type OneOf, variants } from '../../../../protocol/layout.ts';
+import { ATTRIBUTES } from './attributes.ts';
+import { HANDLE, NAME, PATH, PacketReader, REST, U32, U64 } from './packet-reader.ts';
+import { REQUEST } from './packet-types.ts';
 import { PacketWriter } from './packet-writer.ts';
+
+const OF_HANDLE = { handle: HANDLE } as const;
+const OF_PATH = { path: PATH } as const;
 
 /**
  * Everything that a client asks, section 6 of the draft, except WRITE: its data passes without being
  * collected, so the scanner takes it apart. Paths are bytes, as the target's file system has them.
  */
-export type SftpRequest =
-  | {
-      readonly type: 'open';
-      readonly path: Uint8Array;
-      readonly flags: number;
-      readonly attributes: Attributes;
-    }
-  | {
-      readonly type: 'read';
-      readonly handle: Uint8Array;
-      readonly offset: bigint;
-      readonly length: number;
-    }
-  | { readonly type: 'close' | 'fstat' | 'readdir'; readonly handle: Uint8Array }
-  | { readonly type: 'fsetstat'; readonly handle: Uint8Array; readonly attributes: Attributes }
-  | {
-      readonly type: 'lstat' | 'stat' | 'opendir' | 'remove' | 'rmdir' | 'readlink';
-      readonly path: Uint8Array;
-    }
-  | {
-      readonly type: 'setstat' | 'mkdir';
-      readonly path: Uint8Array;
-      readonly attributes: Attributes;
-    }
-  | { readonly type: 'realpath'; readonly path: Uint8Array }
-  | { readonly type: 'rename'; readonly path: Uint8Array; readonly to: Uint8Array }
-  /** `path` is made and has the text `to`. */
-  | { readonly type: 'symlink'; readonly path: Uint8Array; readonly to: Uint8Array }
-  | { readonly type: 'extended'; readonly name: string; readonly data: Uint8Array };
+const REQUESTS = {
+  open: { code: REQUEST.open, fields: { path: PATH, flags: U32, attributes: ATTRIBUTES } },
+  close: { code: REQUEST.close, fields: OF_HANDLE },
+  read: { code: REQUEST.read, fields: { handle: HANDLE, offset: U64, length: U32 } },
+  lstat: { code: REQUEST.lstat, fields: OF_PATH },
+  fstat: { code: REQUEST.fstat, fields: OF_HANDLE },
+  setstat: { code: REQUEST.setstat, fields: { path: PATH, attributes: ATTRIBUTES } },
+  fsetstat: { code: REQUEST.fsetstat, fields: { handle: HANDLE, attributes: ATTRIBUTES } },
+  opendir: { code: REQUEST.opendir, fields: OF_PATH },
+  readdir: { code: REQUEST.readdir, fields: OF_HANDLE },
+  remove: { code: REQUEST.remove, fields: OF_PATH },
+  mkdir: { code: REQUEST.mkdir, fields: { path: PATH, attributes: ATTRIBUTES } },
+  rmdir: { code: REQUEST.rmdir, fields: OF_PATH },
+  realpath: { code: REQUEST.realpath, fields: OF_PATH },
+  stat: { code: REQUEST.stat, fields: OF_PATH },
+  rename: { code: REQUEST.rename, fields: { path: PATH, to: PATH } },
+  readlink: { code: REQUEST.readlink, fields: OF_PATH },
+  /**
+   * `path` is made and has the text `to`. The draft has the link first; OpenSSH, and who talks to
+   * it, the text of the link (its PROTOCOL, section 4.1).
+   */
+  symlink: { code: REQUEST.symlink, fields: { to: PATH, path: PATH } },
+  extended: { code: REQUEST.extended, fields: { name: NAME, data: REST } },
+} as const;
+
+export type SftpRequest = OneOf<'type', typeof REQUESTS>;
+
+const requests = variants('type', REQUESTS);
 
 /**
  * @param body after the id
@@ -44,121 +47,21 @@ export type SftpRequest =
  */
 export function decodeRequest(type: number, body: Uint8Array): SftpRequest | undefined {
   const reader = new PacketReader(nameOf(type), body);
-  const request = fields(type, reader);
-  if (request !== undefined) {
-    reader.end();
-  }
+  const request = requests.read(type, reader);
+  if (request !== undefined) reader.end();
   return request;
-}
-
-function fields(type: number, reader: PacketReader): SftpRequest | undefined {
-  switch (type) {
-    case REQUEST.open:
-      return {
-        type: 'open',
-        path: reader.path(),
-        flags: reader.u32(),
-        attributes: readAttributes(reader),
-      };
-    case REQUEST.read:
-      return {
-        type: 'read',
-        handle: handle(reader),
-        offset: reader.u64(),
-        length: reader.u32(),
-      };
-    case REQUEST.close:
-      return { type: 'close', handle: handle(reader) };
-    case REQUEST.fstat:
-      return { type: 'fstat', handle: handle(reader) };
-    case REQUEST.readdir:
-      return { type: 'readdir', handle: handle(reader) };
-    case REQUEST.fsetstat:
-      return { type: 'fsetstat', handle: handle(reader), attributes: readAttributes(reader) };
-    case REQUEST.lstat:
-      return { type: 'lstat', path: reader.path() };
-    case REQUEST.stat:
-      return { type: 'stat', path: reader.path() };
-    case REQUEST.opendir:
-      return { type: 'opendir', path: reader.path() };
-    case REQUEST.remove:
-      return { type: 'remove', path: reader.path() };
-    case REQUEST.rmdir:
-      return { type: 'rmdir', path: reader.path() };
-    case REQUEST.realpath:
-      return { type: 'realpath', path: reader.path() };
-    case REQUEST.readlink:
-      return { type: 'readlink', path: reader.path() };
-    case REQUEST.setstat:
-      return { type: 'setstat', path: reader.path(), attributes: readAttributes(reader) };
-    case REQUEST.mkdir:
-      return { type: 'mkdir', path: reader.path(), attributes: readAttributes(reader) };
-    case REQUEST.rename:
-      return { type: 'rename', path: reader.path(), to: reader.path() };
-    case REQUEST.symlink: {
-      // The draft has the link first; OpenSSH, and who talks to it, the text of the link
-      // (its PROTOCOL, section 4.1).
-      const to = reader.path();
-      return { type: 'symlink', path: reader.path(), to };
-    }
-    case REQUEST.extended:
-      return { type: 'extended', name: reader.ascii(), data: reader.rest() };
-    default:
-      return undefined;
-  }
 }
 
 /** @throws RangeError when it is longer than a packet may be */
 export function encodeRequest(id: number, request: SftpRequest): Uint8Array {
-  const writer = new PacketWriter(REQUEST[request.type], id);
-  switch (request.type) {
-    case 'open':
-      writer.string(request.path).u32(request.flags);
-      writeAttributes(writer, request.attributes);
-      break;
-    case 'read':
-      writer.string(request.handle).u64(request.offset).u32(request.length);
-      break;
-    case 'close':
-    case 'fstat':
-    case 'readdir':
-      writer.string(request.handle);
-      break;
-    case 'fsetstat':
-      writer.string(request.handle);
-      writeAttributes(writer, request.attributes);
-      break;
-    case 'setstat':
-    case 'mkdir':
-      writer.string(request.path);
-      writeAttributes(writer, request.attributes);
-      break;
-    case 'rename':
-      writer.string(request.path).string(request.to);
-      break;
-    case 'symlink':
-      writer.string(request.to).string(request.path);
-      break;
-    case 'extended':
-      writer.text(request.name).bytes(request.data);
-      break;
-    default:
-      writer.string(request.path);
-  }
+  const writer = new PacketWriter(requests.code(request), id);
+  requests.write(writer, request);
   return writer.finish();
 }
 
 /** INIT has the version where others have the id. Extensions of clients are none that anybody knows. */
 export function encodeInit(version: number): Uint8Array {
   return new PacketWriter(REQUEST.init, version).finish();
-}
-
-function handle(reader: PacketReader): Uint8Array {
-  const value = reader.string();
-  if (value.length > MAX_HANDLE_LENGTH) {
-    throw new MalformedPacket(`handle of ${value.length} bytes is too long`);
-  }
-  return value;
 }
 
 function nameOf(type: number): string {
