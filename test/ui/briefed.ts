@@ -1,5 +1,5 @@
-import { POSTGRES_BRIEFING } from '../../src/connectors/postgres/client/briefing.ts';
-import { SSH_BRIEFING } from '../../src/connectors/ssh/client/briefing.ts';
+import { POSTGRES_BRIEFING } from '../../src/connectors/postgres/client/connector.ts';
+import { SSH_BRIEFING } from '../../src/connectors/ssh/client/connector.ts';
 import type { Briefing } from '../../src/run/briefing.ts';
 import { briefingText as textOf } from '../../src/ui/briefing-text.ts';
 

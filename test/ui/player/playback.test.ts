@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sshTrack } from '../../../src/connectors/ssh/replay/terminal-track.ts';
+import { sshTrack } from '../../../src/connectors/ssh/replay/connector.ts';
 import type { TerminalTrack, TrackPiece } from '../../../src/replay/track.ts';
 import { measureTrack, Playback } from '../../../src/ui/player/playback.ts';
 import { playerFrame } from '../../../src/ui/player/player-frame.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sshTrack } from '../../../src/connectors/ssh/replay/terminal-track.ts';
+import { sshTrack } from '../../../src/connectors/ssh/replay/connector.ts';
 import { HoopError } from '../../../src/errors.ts';
 import type { TrackPiece } from '../../../src/replay/track.ts';
 import { playTrack } from '../../../src/ui/player/player-view.ts';

@@ -8,11 +8,10 @@ import { BucketMap } from './bucket-map.ts';
 import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
 import { firstMarks, MARKS_SQL, type Marks, widerScope } from './catalog-marks.ts';
 import { OWNED_SECTIONS, sectionSql, WHOLE_SECTIONS } from './catalog-queries.ts';
-import type { Row } from './catalog-rows.ts';
+import { flag, number, type Row } from './catalog-rows.ts';
 import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
 import { CatalogTexts } from './catalog-texts.ts';
 import { CatalogView, type RelationTexts, type TextsByRelation } from './catalog-view.ts';
-import { readPlace } from './database-place.ts';
 import { everyMaskText, readMaskTexts } from './mask-texts.ts';
 import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
 
@@ -259,4 +258,31 @@ function masksOf({ maskBindings, maskTexts }: Catalog): {
 
 function isSameJson(left: unknown, right: unknown): boolean {
   return JSON.stringify(left) === JSON.stringify(right);
+}
+
+// Which database a connection is to.
+
+/**
+ * pg_control_system() is open to everyone unless somebody has revoked it, and a permission is looked
+ * at before any CASE around the call: so it is asked for first.
+ */
+const PLACE_SQL = `SELECT b.oid::pg_catalog.text, pg_catalog.pg_is_in_recovery()::pg_catalog.text,
+  (SELECT pg_catalog.has_function_privilege(p.oid, 'EXECUTE') FROM pg_catalog.pg_proc p
+    WHERE p.proname OPERATOR(pg_catalog.=) 'pg_control_system'::pg_catalog.name
+      AND p.pronamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid
+    LIMIT 1)::pg_catalog.text
+FROM pg_catalog.pg_database b
+WHERE b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()`;
+const SYSTEM_SQL =
+  'SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() c';
+
+async function readPlace(query: (sql: string) => Promise<readonly Row[]>): Promise<DatabasePlace> {
+  const [place = []] = await query(PLACE_SQL);
+  const [oid, isInRecovery, mayAsk] = place;
+  const [system = []] = flag(mayAsk) ? await query(SYSTEM_SQL) : [];
+  return {
+    system: system[0] ?? undefined,
+    database: number(oid),
+    isPrimary: !flag(isInRecovery),
+  };
 }

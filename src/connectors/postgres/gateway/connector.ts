@@ -1,6 +1,10 @@
 /** PostgreSQL as the gateway's sessions see it. */
+
+import { timingSafeEqual } from 'node:crypto';
+import { Writable } from 'node:stream';
 import type { SessionReply } from '../../../api/sessions.ts';
-import { errorFields } from '../../../gateway/base/log.ts';
+import { HoopError } from '../../../errors.ts';
+import { createLog, errorFields } from '../../../gateway/base/log.ts';
 import type {
   CheckServices,
   ConnectorSession,
@@ -11,26 +15,25 @@ import type {
 } from '../../../gateway/connector.ts';
 import { DayBudget } from '../../../gateway/index/day-budget.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
+import type { MaskAlert } from '../../../policy/mask-alert.ts';
 import { maskedOn } from '../../../policy/masked-columns.ts';
-import type { PolicyTarget } from '../../../policy/policy.ts';
+import type { Policy, PolicyTarget } from '../../../policy/policy.ts';
 import { SqlParser } from '../policy/parser.ts';
 import { createStatementPolicy } from '../policy/statement-policy.ts';
 import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
 import type { StatementPolicy } from '../policy/types.ts';
-import { createCancelRegistry } from './cancel-registry.ts';
 import { changedPostgresTarget } from './changed-target.ts';
-import { findMaskAlerts } from './check-masks.ts';
 import { Estimates } from './estimates.ts';
 import { MaskBindings } from './mask-bindings.ts';
 import { maskBindingsPath, readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
-import { MaskWatch } from './mask-watch.ts';
+import { MaskWatch, someGroups, targetsWithMasks } from './mask-watch.ts';
 import { resolvePostgresTarget } from './resolve-target.ts';
 import { servePostgresStream } from './serve-postgres-stream.ts';
 import { statementApprovals } from './statement-approvals.ts';
 import { StatementPace } from './statement-pace.ts';
 import { TargetCatalogs } from './target-catalogs.ts';
 import { connectTarget } from './target-connection.ts';
-import type { PostgresTarget } from './types.ts';
+import type { CancelRegistry, PostgresTarget } from './types.ts';
 
 const MAX_CANCEL_STREAMS = 16;
 
@@ -150,4 +153,71 @@ async function check(services: CheckServices, target: PolicyTarget): Promise<str
 function database(target: PolicyTarget): PostgresPolicyTarget {
   if (!isDatabase(target)) throw new TypeError(`target "${target.name}" is no database`);
   return target;
+}
+
+interface CancelKey {
+  readonly secretKey: Uint8Array;
+  readonly cancel: (sentBefore: number | undefined) => Promise<void>;
+  readonly stream: number;
+}
+
+/** The cancel keys of one session: a key of another session is not found here, whatever it is. */
+export function createCancelRegistry(): CancelRegistry {
+  const keys = new Map<number, CancelKey>();
+  return {
+    add(processId, secretKey, cancel, stream) {
+      keys.set(processId, { secretKey, cancel, stream });
+    },
+    remove(processId) {
+      keys.delete(processId);
+    },
+    async cancel(processId, secretKey, sentBefore) {
+      const key = keys.get(processId);
+      if (key === undefined || !isEqual(key.secretKey, secretKey)) return undefined;
+      await key.cancel(sentBefore);
+      return key.stream;
+    },
+  };
+}
+
+function isEqual(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && timingSafeEqual(left, right);
+}
+
+// Whether the masked columns of the policy are there, and what those are called now that are not.
+
+/**
+ * Reads what a gateway with this data directory has kept; binds nothing. Of targets that cannot be
+ * reached there is nothing to say: their own check does.
+ * @throws HOOP_LOCAL_STATE when what was kept cannot be read
+ */
+async function findMaskAlerts(
+  services: CheckServices,
+  policy: Policy,
+): Promise<readonly MaskAlert[]> {
+  const masked = targetsWithMasks(policy);
+  if (masked.length === 0) {
+    return [];
+  }
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const bindings = new MaskBindings({
+    bindings: readMaskBindings(maskBindingsPath(services.dataDirectory)),
+    write: () => undefined,
+    masked: (target) => maskedOn(policy, target),
+    // What a gateway would log is in the result.
+    log: createLog({ stream: nowhere, json: true }),
+  });
+  await using parser = SqlParser.create();
+  await using catalogs = new TargetCatalogs(parser, (target) => bindings.of(target));
+  for (const target of masked) {
+    try {
+      const resolved = await resolvePostgresTarget(services, target, {
+        groups: someGroups(target),
+      });
+      await catalogs.source(resolved).current();
+    } catch (error) {
+      if (!(error instanceof HoopError)) throw error;
+    }
+  }
+  return bindings.alerts();
 }

@@ -14,24 +14,35 @@
  * Nothing can dead-lock: everything that was sent before has been answered when the wait begins, and
  * nothing is awaited whose cause is behind it in line.
  */
+
+import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
 import { Hold } from '../../../gateway/approvals/hold.ts';
-import { tooLarge } from '../../../gateway/approvals/hold-texts.ts';
-import type { RowChanges } from '../../../policy/row-changes.ts';
+import {
+  type HeldText,
+  type HoldManner,
+  type HoldWords,
+  tooLarge,
+} from '../../../gateway/approvals/hold-texts.ts';
+import { rowCountText } from '../../../policy/describe-grant.ts';
+import { describeChanges, type RowChanges } from '../../../policy/row-changes.ts';
 import { onAbort } from '../../../until.ts';
 import { decideRows, isCovered } from '../policy/decide-rows.ts';
+import { describeStatement } from '../policy/evaluate-access.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal, Verdict } from '../policy/types.ts';
+import type { TextCodec } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { approvalAsk, type HoldRequest, limitOf, type Runnable } from './approval-ask.ts';
 import { approvalTerms } from './approval-terms.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { type Decided, refusedVerdict } from './decide.ts';
-import { heldNotice, wordsOf } from './held-words.ts';
+import { encodeNotice } from './encode-notice.ts';
 import type { AskedStatement } from './shown-changes.ts';
 import { StreamEnded } from './stream-ended.ts';
 import type { StreamState } from './stream-state.ts';
 import type { ApprovalAsk } from './types.ts';
 import { askSettings } from './value-settings.ts';
+import { withRest } from './whole-message.ts';
 
 /**
  * Bytes that are read ahead behind a held statement, so that a client that leaves is noticed.
@@ -239,5 +250,67 @@ export function policyChanged(): Verdict & { effect: 'refuse' } {
       detail: 'The policy has changed since it was asked for.',
       hint: 'Send it again.',
     }),
+  );
+}
+
+/** How whoever sent a statement is told about its approval. */
+const MANNER: HoldManner = {
+  didNot: 'did not run',
+  again: 'send it again',
+  anew: 'Send it again to ask anew.',
+  verySame: 'Send it again, with the same parameters,',
+  elsewhere: 'it ran on another connection of this run, which sent the same',
+  otherPlace: 'another connection',
+  withdraws: 'A cancel withdraws it.',
+  keeps:
+    'Sent again in this run, the very same statement waits on, and runs once when it is approved.',
+};
+
+function wordsOf(ask: ApprovalAsk): HoldWords {
+  const { changes, inTransaction } = ask;
+  return {
+    manner: MANNER,
+    what: whatNeedsApproval(ask),
+    ...(changes === undefined
+      ? {}
+      : { extent: extentOf(changes), effect: describeChanges(changes) }),
+    expired: inTransaction ? expiredInTransaction : undefined,
+  };
+}
+
+/** E.g. `DELETE on public.orders`; of several statements the first that needs approval. */
+function whatNeedsApproval({ analyses: [analysis] }: ApprovalAsk): string {
+  return analysis === undefined ? 'the statement' : describeStatement(analysis);
+}
+
+function extentOf(changes: NonNullable<ApprovalAsk['changes']>): string {
+  return changes.counted === 'trial' ? ` (${rowCountText(changes.rows)})` : ' (rows not counted)';
+}
+
+function expiredInTransaction(id: string): Pick<HeldText, 'detail' | 'hint'> {
+  return {
+    detail: `Request ${id} waited as long as a statement may wait inside an open transaction, because its locks are held.`,
+    hint: 'Send it as the first statement, outside of a transaction, where it may wait longer.',
+  };
+}
+
+/** SQLSTATE 00000, and NOTICE: it is shown, and fails nothing. */
+function heldNotice(
+  { demands: [demand] }: ApprovalAsk,
+  { message, detail, hint }: HeldText,
+  { isKept }: AskedApproval,
+  codec: TextCodec,
+): Uint8Array {
+  const rest = [demand && `rule ${demand.rule.id}`, hint];
+  return encodeNotice(
+    {
+      severity: 'NOTICE',
+      sqlState: SQL_STATE.successfulCompletion,
+      message: isKept ? withRest(message, rest) : message,
+      detail,
+      hint,
+    },
+    codec,
+    'HOOP_APPROVAL_PENDING',
   );
 }

@@ -1,9 +1,10 @@
 /** The two loops of a stream: chunk in, messages through one side of the engine, one write out. */
+
+import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MessageScanner } from '../protocol/message-scanner.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { ClientSide } from './client-side.ts';
-import { ReadTurns } from './read-turns.ts';
 import type { StreamState } from './stream-state.ts';
 import { TargetSide } from './target-side.ts';
 import { tooLargeToRead } from './too-large.ts';
@@ -200,3 +201,43 @@ const FULL_READ = 40 * 1024;
 const FULL_RECORD = 8 * 1024;
 /** Pieces of so much are not made larger. */
 const LARGEST_PIECE = 192 * 1024;
+
+/**
+ * Lets others have their turn while one socket has much to say: Node reads up to 2 MB of it before
+ * anybody else, and 20,000 errors of a target in them take a second.
+ */
+export class ReadTurns {
+  readonly #socket: Pick<Readable, 'pause' | 'resume'>;
+  readonly #turnMs: number;
+  /** When this turn of the event loop began for it; undefined: it has done nothing in it yet. */
+  #began: number | undefined;
+  /** Why nothing is read now: somebody is slow, or others have their turn. */
+  #pauses = 0;
+
+  constructor(socket: Pick<Readable, 'pause' | 'resume'>, turnMs: number) {
+    this.#socket = socket;
+    this.#turnMs = turnMs;
+  }
+
+  /** Call for each chunk: one that comes too late in a turn is the last of it. */
+  chunk(): void {
+    if (this.#began === undefined) {
+      this.#began = performance.now();
+      setImmediate(() => {
+        this.#began = undefined;
+      });
+    } else if (performance.now() - this.#began > this.#turnMs) {
+      setImmediate(this.pause());
+    }
+  }
+
+  /** @returns to be called once, when what it waits for is over */
+  pause(): () => void {
+    this.#pauses += 1;
+    this.#socket.pause();
+    return () => {
+      this.#pauses -= 1;
+      if (this.#pauses === 0) this.#socket.resume();
+    };
+  }
+}

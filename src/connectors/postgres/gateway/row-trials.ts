@@ -7,14 +7,16 @@ import type { RowChanges } from '../../../policy/row-changes.ts';
 import { onAbort } from '../../../until.ts';
 import type { RowDecision } from '../policy/decide-rows.ts';
 import type { SqlRefusal } from '../policy/types.ts';
+import { decodeDataRow } from '../protocol/backend-messages.ts';
 import { SQL_STATE } from '../sql-state.ts';
-import { askCounters } from './ask-counters.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { runEnded } from './confirmations.ts';
 import type { CountedQuery, EndedRun } from './counted-query.ts';
 import { createDenial, deniedExecute } from './denial.ts';
 import type { CountedExecution, ExecuteEntry } from './pending-queue.ts';
+import { sendAside } from './probe.ts';
 import type { RowBudget } from './row-budget.ts';
+import { countersSql, type RowCounters, readCounters } from './row-counts.ts';
 import { countOverdue, onlyAlone } from './row-refusals.ts';
 import type { RowTrial } from './row-trial.ts';
 import type { Run } from './run.ts';
@@ -361,4 +363,26 @@ export class RowTrials {
     for (const trial of gone) this.#open.delete(trial);
     return gone;
   }
+}
+
+// Asks, in the transaction of a statement that is counted, what its counters say.
+
+/** @param onAnswer undefined: the server does not count. */
+function askCounters(
+  state: StreamState,
+  source: Parameters<typeof countersSql>[0],
+  onAnswer: (counters: RowCounters | undefined) => void,
+): void {
+  const rows: (string | null)[][] = [];
+  sendAside(state, {
+    sql: countersSql(source),
+    // A Sync would end the transaction that is counted.
+    origin: 'aside',
+    onRow: (message) => rows.push(decodeDataRow(message.subarray(5)).values.map(ascii)),
+    onEnd: () => onAnswer(readCounters(rows)),
+  });
+}
+
+function ascii(value: Uint8Array | null): string | null {
+  return value === null ? null : Buffer.from(value).toString('latin1');
 }

@@ -39,7 +39,7 @@ import {
   startupSettings,
 } from './client-startup.ts';
 import { runOf } from './confirmations.ts';
-import { cancelWithoutRight } from './lost-rights.ts';
+import type { Entry } from './pending-queue.ts';
 import { relayClient, TargetRelay } from './relay.ts';
 import { tellEnded } from './statement-audit.ts';
 import { StreamEnded } from './stream-ended.ts';
@@ -295,4 +295,35 @@ const INTERNAL_FAULT: NativeError = {
 function endOfSession({ reason }: AbortSignal): HoopError {
   if (reason instanceof HoopError) return reason;
   return new HoopError('HOOP_SESSION_ENDED', 'the session has ended', { cause: reason });
+}
+
+// What happens to statements that are already at the target when a temporary grant ends: those
+// that only it allowed are cancelled, since they may run for hours. What they have done before
+// that is undone with their transaction, as after any cancel.
+
+/** Resolves when nothing runs any more by a right that is gone. */
+async function cancelWithoutRight(state: StreamState): Promise<void> {
+  const { queue } = state;
+  for (;;) {
+    const lost = queue.find((entry) => isWithoutRight(state, entry));
+    if (lost === undefined) return;
+    // A cancel hits whatever the target does at that moment, so it waits for the statement's turn.
+    const isGone = (): boolean => queue.find((entry) => entry === lost) === undefined;
+    await state.waitForTarget(() => queue.head === lost || isGone());
+    if (queue.head === lost) await state.target.cancel();
+    await state.waitForTarget(isGone);
+  }
+}
+
+function isWithoutRight(state: StreamState, entry: Entry): boolean {
+  const { temporary = [], passthrough } = state.options.grant();
+  const runs = entry.kind === 'query' ? entry.runs : entry.kind === 'execute' ? [entry.run] : [];
+  return runs.some((run) => {
+    if (run === undefined || run.statement.basis === undefined) {
+      return run !== undefined && !passthrough;
+    }
+    return run.statement.allowed?.rules.some(
+      ({ grant }) => grant !== undefined && !temporary.some(({ id }) => id === grant),
+    );
+  });
 }

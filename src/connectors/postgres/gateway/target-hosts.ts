@@ -8,15 +8,20 @@
  *
  * A refused credential ends it at once: on every host it would count as a failed login.
  */
+
+import type { Socket } from 'node:net';
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import { firstReached } from '../../../gateway/targets/first-reached.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { tlsText } from '../../../gateway/targets/tls-text.ts';
 import type { SessionAttributes } from '../policy/target.ts';
+import { decodeDataRow } from '../protocol/backend-messages.ts';
+import { encodeQuery } from '../protocol/frontend-messages.ts';
+import { BACKEND } from '../protocol/message-types.ts';
 import { SQL_STATE } from '../sql-state.ts';
+import { readMessage } from './read-message.ts';
 import { ServerRefusal } from './server-refusal.ts';
-import { unfitFor } from './session-attributes.ts';
 import { targetError } from './target-errors.ts';
 import { logInToTarget, type TargetLogin } from './target-login.ts';
 import { type Encryption, openTargetSocket, type TargetSocket } from './target-socket.ts';
@@ -150,4 +155,70 @@ function named(error: unknown, target: PostgresTarget, host: TargetHost): unknow
 
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+// What libpq's target_session_attrs asks about a server, on a connection that has just logged in.
+// https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-CONNECT-TARGET-SESSION-ATTRS
+
+/**
+ * @param attributes `prefer-standby` is for the caller: first `standby`, then `any`.
+ * @returns why this server is not the one that is wanted.
+ */
+async function unfitFor(
+  attributes: Exclude<SessionAttributes, 'prefer-standby'>,
+  socket: Socket,
+  parameters: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (attributes === 'any') {
+    return undefined;
+  }
+  const { isStandby, isReadOnly } = await serverState(socket, parameters, signal);
+  switch (attributes) {
+    case 'primary':
+      return isStandby ? 'The server is a standby.' : undefined;
+    case 'standby':
+      return isStandby ? undefined : 'The server is not a standby.';
+    case 'read-write':
+      return isStandby || isReadOnly ? 'The server does not take writes.' : undefined;
+    case 'read-only':
+      return isStandby || isReadOnly ? undefined : 'The server takes writes.';
+  }
+}
+
+interface ServerState {
+  readonly isStandby: boolean;
+  readonly isReadOnly: boolean;
+}
+
+/** Reported by the server since version 14; before that it has to be asked. */
+async function serverState(
+  socket: Socket,
+  parameters: ReadonlyMap<string, string>,
+  signal: AbortSignal,
+): Promise<ServerState> {
+  const standby = parameters.get('in_hot_standby');
+  const readOnly = parameters.get('default_transaction_read_only');
+  if (standby !== undefined && readOnly !== undefined) {
+    return { isStandby: standby === 'on', isReadOnly: readOnly === 'on' };
+  }
+  const [row] = await rowsOf(socket, STATE, signal);
+  return { isStandby: row?.[0] === 't', isReadOnly: row?.[1] === 'on' };
+}
+
+const STATE = `SELECT pg_catalog.pg_is_in_recovery(),
+  pg_catalog.current_setting('default_transaction_read_only')`;
+
+async function rowsOf(socket: Socket, sql: string, signal: AbortSignal): Promise<string[][]> {
+  socket.write(encodeQuery({ sql }));
+  const rows: string[][] = [];
+  for (;;) {
+    const { type, body } = await readMessage(socket, signal);
+    if (type === BACKEND.DataRow) {
+      rows.push(decodeDataRow(body).values.map((value) => Buffer.from(value ?? '').toString()));
+    }
+    if (type === BACKEND.ReadyForQuery) {
+      return rows;
+    }
+  }
 }

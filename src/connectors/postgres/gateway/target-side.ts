@@ -9,6 +9,8 @@ import {
   decodeCommandComplete,
   decodeParameterStatus,
   decodeReadyForQuery,
+  decodeRowDescription,
+  type FieldDescription,
 } from '../protocol/backend-messages.ts';
 import { encodeCopyFail } from '../protocol/frontend-messages.ts';
 import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
@@ -23,7 +25,6 @@ import { movedPosition } from './moved-position.ts';
 import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
 import { RowDelivery } from './row-delivery.ts';
-import { RowDescriptions } from './row-descriptions.ts';
 import type { CountedEntry } from './row-trials.ts';
 import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
@@ -370,4 +371,32 @@ function outOfStep(entry: Entry | undefined, answer: string): ProtocolError {
   return new ProtocolError(
     `the target answered ${answer} where an answer to ${entry?.kind ?? 'nothing'} was due`,
   );
+}
+
+const MAX_KEPT = 32;
+const MAX_BODY_BYTES = 4096;
+
+/**
+ * The RowDescriptions of one connection. A program repeats a few statements, and many drivers ask
+ * for the description each time: the same bytes say the same.
+ */
+export class RowDescriptions {
+  readonly #known = new Map<string, readonly FieldDescription[]>();
+
+  /** Names as Latin-1: they need not be valid in client_encoding. @throws ProtocolError */
+  decode(body: Uint8Array): readonly FieldDescription[] {
+    if (body.length > MAX_BODY_BYTES) {
+      return decodeRowDescription(body, BYTES).fields;
+    }
+    const key = BYTES.decode(body);
+    let fields = this.#known.get(key);
+    if (fields === undefined) {
+      fields = decodeRowDescription(body, BYTES).fields;
+      if (this.#known.size >= MAX_KEPT) {
+        this.#known.clear();
+      }
+      this.#known.set(key, fields);
+    }
+    return fields;
+  }
 }

@@ -1,17 +1,18 @@
 /** Parse tree → what each statement of the text does. */
 
 import type { OutputColumn, StatementAnalysis } from './analysis-types.ts';
-import { makesRelationsOnly } from './change-scope.ts';
+import type { CatalogRelation } from './catalog-types.ts';
 import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
+import type { NamedLineage } from './lineage.ts';
 import { normalForm } from './normal-form.ts';
 import { outputOf } from './output-column.ts';
+import { select } from './queries.ts';
 import { settingEffect } from './settings-table.ts';
-import { StatementFacts, TooComplex } from './statement-facts.ts';
+import { BUILT_IN_PATH, StatementFacts, TooComplex } from './statement-facts.ts';
 import { innerQuery, type KnownStatements, type StatementResult, statement } from './statements.ts';
-import type { Node } from './tree.ts';
+import { as, is, type Node } from './tree.ts';
 import type { StatementContext } from './types.ts';
-import { viewColumns } from './views.ts';
 import { WorkBudget } from './work-budget.ts';
 import { writesValues, writtenPlaceholder } from './written-texts.ts';
 
@@ -238,4 +239,88 @@ class TextSession implements KnownStatements {
       this.#forgot.cursors = true;
     }
   }
+}
+
+// Which statements make or drop whole relations and change nothing else.
+
+/** What RESTRICT lets go alone, with what belongs to it. */
+const WHOLE_RELATIONS: ReadonlySet<string> = new Set([
+  'OBJECT_INDEX',
+  'OBJECT_MATVIEW',
+  'OBJECT_SEQUENCE',
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+]);
+
+/**
+ * Temporary relations are not among them: the first one makes a schema, which search_path looks
+ * into. Nor is CASCADE, which takes columns and defaults of others with it.
+ */
+function makesRelationsOnly(node: Node): boolean {
+  if (is(node, 'CreateStmt')) return isPermanent(node.CreateStmt.relation);
+  if (is(node, 'CreateTableAsStmt')) return isPermanent(node.CreateTableAsStmt.into?.rel);
+  if (is(node, 'SelectStmt')) return isPermanent(node.SelectStmt.intoClause?.rel);
+  if (is(node, 'ViewStmt')) return isPermanent(node.ViewStmt.view);
+  if (is(node, 'CreateSeqStmt')) return isPermanent(node.CreateSeqStmt.sequence);
+  if (is(node, 'IndexStmt') || is(node, 'CommentStmt')) return true;
+  return (
+    is(node, 'DropStmt') &&
+    node.DropStmt.behavior !== 'DROP_CASCADE' &&
+    WHOLE_RELATIONS.has(node.DropStmt.removeType ?? '')
+  );
+}
+
+function isPermanent(
+  name: { readonly relpersistence?: string; readonly schemaname?: string } | undefined,
+): boolean {
+  return (
+    name !== undefined &&
+    (name.relpersistence === 'p' || name.relpersistence === 'u') &&
+    !(name.schemaname ?? '').startsWith('pg_')
+  );
+}
+
+/** @returns undefined after it has said why the definition cannot be followed. */
+function viewColumns(
+  facts: StatementFacts,
+  view: CatalogRelation,
+): readonly NamedLineage[] | undefined {
+  if (facts.views.has(view.oid)) {
+    const known = facts.views.get(view.oid);
+    if (!known) {
+      facts.refuse(`the view ${view.schema}.${view.name} cannot be followed`);
+    }
+    return known;
+  }
+  facts.views.set(view.oid, undefined);
+  const query = as(viewQuery(view.viewTree), 'SelectStmt');
+  if (!query) {
+    facts.refuse(`the definition of the view ${view.schema}.${view.name} is not known`);
+    return undefined;
+  }
+  const verbs = [...facts.verbs];
+  const { view: outer, viewPath } = facts;
+  // Columns behind a view belong to the view that the statement names.
+  facts.view ??= view;
+  facts.viewPath = view.viewPath ?? BUILT_IN_PATH;
+  const { columns } = select(facts, query, undefined);
+  facts.view = outer;
+  facts.viewPath = viewPath;
+  facts.verbs.splice(0, facts.verbs.length, ...verbs);
+  facts.views.set(view.oid, columns);
+  return columns;
+}
+
+/** The one statement of a parse result. */
+function viewQuery(tree: unknown): Node | undefined {
+  if (
+    typeof tree !== 'object' ||
+    tree === null ||
+    !('stmts' in tree) ||
+    !Array.isArray(tree.stmts)
+  ) {
+    return undefined;
+  }
+  const [first] = tree.stmts;
+  return tree.stmts.length === 1 ? first?.stmt : undefined;
 }

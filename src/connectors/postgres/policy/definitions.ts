@@ -1,14 +1,16 @@
 /** Statements that define, change or maintain objects: the relations they touch, the code they run. */
 
+import type { ColumnFact } from './analysis-types.ts';
+import type { CatalogRelation } from './catalog-types.ts';
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
 import { noteBounds, noteClustered, noteIndexed } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
 import { RENAMED, relationMoves } from './moved-relations.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
+import { outputOf } from './output-column.ts';
 import { descendants } from './relation-family.ts';
-import { columnsBehind } from './renamed-view.ts';
 import { settingEffect } from './settings-table.ts';
-import type { StatementFacts } from './statement-facts.ts';
+import { StatementFacts } from './statement-facts.ts';
 import type { StatementKind } from './statement-verbs.ts';
 import { reachesBelow, schemasDropped } from './taken-along.ts';
 import { as, type FieldsOf, is, literalText, type Node, namesOf, stringOf } from './tree.ts';
@@ -278,4 +280,26 @@ function noteUse(facts: StatementFacts, relation: RangeVar): void {
     // A new partition looks for its rows in the default one, with the code of the key.
     facts.runsUserCode ||= hasCodeOn(found);
   }
+}
+
+// A view that gets another name: everything that its definition reads, conditions included.
+
+/** @returns undefined: it cannot be followed. */
+function columnsBehind(
+  facts: StatementFacts,
+  view: CatalogRelation,
+): readonly ColumnFact[] | undefined {
+  // For itself: the statement reads nothing of it, and needs no rule that allows it to.
+  const apart = new StatementFacts(facts.context, facts.walks, facts.budget);
+  const columns = apart.walks.view(apart, view);
+  const outputs = columns?.map((column) => outputOf(apart, column));
+  if (outputs === undefined || apart.opaque.length > 0) return undefined;
+  const { columnsRead, columnsEvaluated = [] } = apart.result(
+    'select',
+    outputs,
+    {},
+    { start: 0, end: 0 },
+  );
+  const shown = outputs.flatMap(({ sources, tied = [] }) => [...sources, ...tied]);
+  return [...columnsRead, ...columnsEvaluated, ...shown];
 }

@@ -14,8 +14,14 @@ import {
   decodeRowDescription,
 } from '../protocol/backend-messages.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
-import { decodeErrorResponse, decodeNoticeResponse } from '../protocol/report-fields.ts';
+import {
+  decodeErrorResponse,
+  decodeNoticeResponse,
+  REPORT_FIELD,
+  type ReportFields,
+} from '../protocol/report-fields.ts';
 import { BYTES } from '../protocol/text-codec.ts';
+import { SQL_STATE } from '../sql-state.ts';
 import type { Conversation, Pending } from './conversation.ts';
 import {
   type FieldShape,
@@ -24,7 +30,6 @@ import {
   type OpenStatement,
   type Prepared,
 } from './open-statement.ts';
-import { notification, serverMessage } from './server-message.ts';
 
 export class ServerMessages {
   readonly #conversation: Conversation;
@@ -309,4 +314,35 @@ function preparedOf(pending: Pending): Prepared | undefined {
     default:
       return undefined;
   }
+}
+
+// What the server says beside results, as text.
+
+/** ErrorResponse or NoticeResponse. @param fields one character per byte */
+function serverMessage(fields: ReportFields, conversation: Conversation): ServerMessage {
+  const field = (name: keyof typeof REPORT_FIELD) => {
+    const value = fields.get(REPORT_FIELD[name]);
+    return value === undefined ? undefined : conversation.text(value);
+  };
+  const position = Number(field('position'));
+  return {
+    severity: field('severityNonLocalized') ?? field('severity') ?? 'ERROR',
+    sqlState: field('sqlState') ?? '',
+    message: field('message') ?? '',
+    detail: field('detail'),
+    hint: field('hint'),
+    position: Number.isSafeInteger(position) && position > 0 ? position : undefined,
+  };
+}
+
+/** NotificationResponse: what another session sent with NOTIFY. */
+function notification(channel: string, payload: string, conversation: Conversation): ServerMessage {
+  return {
+    severity: 'NOTIFY',
+    sqlState: SQL_STATE.successfulCompletion,
+    message: `${conversation.text(channel)}: ${conversation.text(payload)}`,
+    detail: undefined,
+    hint: undefined,
+    position: undefined,
+  };
 }

@@ -5,8 +5,7 @@
 
 import type { ApprovalDemand, Refusal, RuleRef } from '../../../policy/types.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
-import { exactCommand } from './exact-command.ts';
-import { commandMayFit, MAYBE, NO, YES } from './match-command.ts';
+import { commandFits, commandMayFit, isOpen, MAYBE, NO, YES } from './match-command.ts';
 import { isNormalPath, pathMayMatch } from './paths.ts';
 import { shellFacts } from './shell-facts.ts';
 import type { ShellFacts, SimpleCommand } from './shell-types.ts';
@@ -226,4 +225,42 @@ function withThese(command: SimpleCommand, rules: readonly SshRule[]): string {
 
 function distinct(refs: readonly RuleRef[]): RuleRef[] {
   return refs.filter(({ id }, index) => refs.findIndex((other) => other.id === id) === index);
+}
+
+// Commands that are exactly what a rule says, quoted anew: no shell can read them otherwise.
+
+/** The whole text is one command, every word of it is known, and nothing else is in it. */
+function exactCommand(
+  facts: ShellFacts,
+  rules: readonly SshRule[],
+): { readonly rule: RuleRef; readonly command: string } | undefined {
+  const [only, second] = facts.commands.filter(({ startedBy }) => startedBy === undefined);
+  if (
+    only === undefined ||
+    second !== undefined ||
+    !facts.isSingle ||
+    only.assignments.length > 0 ||
+    facts.redirections.length > 0
+  ) {
+    return undefined;
+  }
+  const words = only.words.filter((word) => typeof word === 'string');
+  if (words.length < only.words.length || words.some((word) => /\p{Cc}/u.test(word))) {
+    return undefined;
+  }
+  // What starts something else in its turn has to stand there without a star.
+  const isAlone = facts.commands.length === 1 && facts.unknown.length === 0;
+  const found = rules.find(
+    ({ effect, commands }) =>
+      effect !== 'deny' &&
+      commands.some(
+        (one) => one.exact && (isAlone || !one.words.some(isOpen)) && commandFits(one.words, words),
+      ),
+  );
+  return found && { rule: found.rule, command: words.map(quoted).join(' ') };
+}
+
+/** Single quotes, which every shell reads the same; a quote in it stands behind a backslash. */
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,6 @@
 /**
  * One recorded SSH connection: frames of both directions and the gateway's events in, what was done
- * on the server out. Output is counted, and its beginning kept; all of it is for terminal-track.ts.
+ * on the server out. Output is counted, and its beginning kept; all of it is for connector.ts.
  */
 import { ProtocolError } from '../../../errors.ts';
 import type { RecordingEvent } from '../../../recording/types.ts';

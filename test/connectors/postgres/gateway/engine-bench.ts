@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { createCancelRegistry } from '../../../../src/connectors/postgres/gateway/cancel-registry.ts';
+import { createCancelRegistry } from '../../../../src/connectors/postgres/gateway/connector.ts';
 import { servePostgresStream } from '../../../../src/connectors/postgres/gateway/serve-postgres-stream.ts';
 import type { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
 import type {

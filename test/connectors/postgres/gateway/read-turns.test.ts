@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
-import { ReadTurns } from '../../../../src/connectors/postgres/gateway/read-turns.ts';
+import { ReadTurns } from '../../../../src/connectors/postgres/gateway/relay.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();

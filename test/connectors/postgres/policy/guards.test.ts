@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { guardSetting } from '../../../../src/connectors/postgres/policy/guards.ts';
-import { isSafeEncoding } from '../../../../src/connectors/postgres/policy/guards-encodings.ts';
+import { guardSetting, isSafeEncoding } from '../../../../src/connectors/postgres/policy/guards.ts';
 import { refuseStartupParameters } from '../../../../src/connectors/postgres/policy/guards-startup.ts';
 import { grantOf } from './grant-fixture.ts';
 

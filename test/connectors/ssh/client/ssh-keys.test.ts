@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readSshKeys } from '../../../../src/connectors/ssh/client/read-ssh-keys.ts';
+import { readSshKeys } from '../../../../src/connectors/ssh/client/kept-ssh-keys.ts';
 import { generateSshKeys, publicKeyBytes } from '../../../../src/connectors/ssh/client/ssh-keys.ts';
 
 test('every key is whole, also those with zeros at their ends, and is read back as it was', () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import {
   type ActApprovalsOptions,
   actApprovals,
-} from '../../../../src/connectors/ssh/gateway/act-approvals.ts';
+} from '../../../../src/connectors/ssh/gateway/connector.ts';
 import type { ActAsk, SshTarget } from '../../../../src/connectors/ssh/gateway/types.ts';
 import type { SshAct } from '../../../../src/connectors/ssh/policy/types.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { actApprovals } from '../../../../src/connectors/ssh/gateway/act-approvals.ts';
+import { actApprovals } from '../../../../src/connectors/ssh/gateway/connector.ts';
 import type { SshApprovals } from '../../../../src/connectors/ssh/gateway/types.ts';
 import { findSshd } from '../../../../src/demo/openssh-server.ts';
 import { HoopError } from '../../../../src/errors.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CommandPace } from '../../../../src/connectors/ssh/gateway/command-pace.ts';
+import { CommandPace } from '../../../../src/connectors/ssh/gateway/client-frames.ts';
 
 test('five hundred small commands at once wait for nothing', () => {
   const pace = new CommandPace(0);

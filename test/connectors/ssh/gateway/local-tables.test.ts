@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import { localNetworks } from '../../../../src/connectors/ssh/gateway/local-tables.ts';
-import { OwnPlaces } from '../../../../src/connectors/ssh/gateway/server-addresses.ts';
+import {
+  localNetworks,
+  OwnPlaces,
+} from '../../../../src/connectors/ssh/gateway/server-addresses.ts';
 
 /** Two interfaces, a local route of a whole network, one of another table. */
 const FIB = `Main:

@@ -1,7 +1,7 @@
 /** What the engine records of a real server is what the replay reads: frames, events and all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeFrame } from '../../../../src/connectors/ssh/protocol/encode-frame.ts';
-import { sshTrack } from '../../../../src/connectors/ssh/replay/terminal-track.ts';
+import { sshTrack } from '../../../../src/connectors/ssh/replay/connector.ts';
 import { findSshd } from '../../../../src/demo/openssh-server.ts';
 import type { RecordedItem } from '../../../../src/replay/build-timeline.ts';
 import type { Statement } from '../../../../src/replay/timeline.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hostKey } from '../../../../src/connectors/ssh/policy/host-key.ts';
+import { hostKey } from '../../../../src/connectors/ssh/policy/connector.ts';
 import { loginsOnOffer } from '../../../../src/connectors/ssh/policy/logins.ts';
 import { isServer } from '../../../../src/connectors/ssh/policy/types.ts';
 import { describeAgentRules, describeRules } from '../../../../src/policy/describe-grant.ts';
