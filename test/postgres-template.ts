@@ -1,5 +1,6 @@
 import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { inject } from 'vitest';
 import {
   type EmbeddedPostgres,
@@ -38,4 +39,25 @@ export async function postgresTemplate(): Promise<string> {
     }
   }
   return template;
+}
+
+/**
+ * File by file, without a record of each page in the log: a fifth of the work, and what is only for
+ * tests needs no log. Before 15 there is no other way, and no word for it.
+ */
+export async function copyDatabase(
+  server: EmbeddedPostgres,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<void> {
+  const superuser = new pg.Client({ connectionString: server.url() });
+  await superuser.connect();
+  try {
+    const { rows } = await superuser.query(
+      `SELECT current_setting('server_version_num')::int AS n`,
+    );
+    const strategy = rows[0].n >= 150_000 ? 'STRATEGY FILE_COPY' : '';
+    await superuser.query(`CREATE DATABASE ${to} TEMPLATE ${from} ${strategy}`);
+  } finally {
+    await superuser.end();
+  }
 }

@@ -70,9 +70,11 @@ function migrate(database: DatabaseSync, path: string): void {
       hint: 'Start the newer version, or another data directory.',
     });
   }
-  for (const [index, statements] of MIGRATIONS.entries()) {
-    if (index >= version) {
-      database.exec(`BEGIN IMMEDIATE; ${statements} PRAGMA user_version = ${index + 1}; COMMIT;`);
-    }
+  const next = MIGRATIONS.slice(version);
+  if (next.length > 0) {
+    // All or nothing, and the disk is waited for once. What fails is rolled back by the close.
+    database.exec(
+      `BEGIN IMMEDIATE; ${next.join('')} PRAGMA user_version = ${MIGRATIONS.length}; COMMIT;`,
+    );
   }
 }
