@@ -6,6 +6,6 @@ export function commandEnvironment(
   session: ClientSession,
 ): NodeJS.ProcessEnv {
   const endpoint = session.offer.endpoint(true);
-  const kept = Object.entries(env).filter(([name]) => !endpoint.hides(name));
+  const kept = Object.entries(env).filter(([name]) => !endpoint.hides?.(name));
   return { ...Object.fromEntries(kept), ...endpoint.env, HOOP_SESSION: session.id };
 }

@@ -260,9 +260,8 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
 
 function show(io: Io, request: ConnectRequest, session: ClientSession, json: JsonWriter): void {
   const { reply, policy, offer } = session;
-  const { facts, secrets, hasMasks, before, line, after } = offer.told(
-    request.url ? 'url' : 'words',
-  );
+  const told = offer.told(request.url ? 'url' : 'words');
+  const { facts, secrets, hasMasks, before = [], line, after = [] } = told;
   const hasCommand = request.command.length > 0;
   json({
     event: 'listening',

@@ -71,8 +71,8 @@ export interface GatewayServices extends TargetServices {
   readonly clock: () => number;
 }
 
-/** Disposed of when no session is left. */
-export interface OpenConnector extends AsyncDisposable {
+/** Disposed of, where that means something, when no session is left. */
+export interface OpenConnector extends Partial<AsyncDisposable> {
   /** A commit has come into force; before the sessions hear of it. */
   policyChanged?(policy: Policy): void;
   /** Masks whose names are not right any more. */
@@ -102,9 +102,9 @@ export interface ConnectorSession {
   /**
    * A commit is in force, or a temporary grant has begun or ended: `context.grant()` is another.
    * @param ended a temporary grant has ended: what runs only by it is to be cancelled
-   * @returns why the session cannot go on, in words
+   * @returns why the session cannot go on, in words. Absent: it goes on, and asks for the grant each time
    */
-  policyChanged(granted: GrantedTarget, ended: boolean): string | undefined;
+  policyChanged?(granted: GrantedTarget, ended: boolean): string | undefined;
 }
 
 export interface ServedStream {

@@ -27,7 +27,9 @@ export class Connectors implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const open = new Map<string, OpenConnector>();
     for (const source of sources) {
-      open.set(source.kind, opened.use((await source.gateway()).open(services)));
+      const connector = (await source.gateway()).open(services);
+      opened.defer(async () => connector[Symbol.asyncDispose]?.());
+      open.set(source.kind, connector);
     }
     return new Connectors(sources, open, opened.move());
   }

@@ -45,7 +45,7 @@ interface OwnRules {
   /** `deny: everything` */
   everything(start: RuleStart): ConnectorRule;
   /** What is valid and may not be what was meant. */
-  warnings(policy: Policy): PolicyProblem[];
+  warnings?(policy: Policy): PolicyProblem[];
 }
 
 export type Report = (path: YamlPath, message: string) => void;

@@ -22,7 +22,7 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
     ...rowWarnings(policy),
     ...openMasks(policy),
     ...pointlessLookups(policy),
-    ...ownRules(policy.connectors).flatMap((one) => one.warnings(policy)),
+    ...ownRules(policy.connectors).flatMap((one) => one.warnings?.(policy) ?? []),
   ];
 }
 

@@ -42,7 +42,8 @@ function decisionJson(event: Decision): string {
     `,"policyCommit":${commitText(event.policyCommit)}${optional('prompt', event.prompt)}` +
     `,"relations":${kept(event.relations)},"rules":${kept(event.rules)}` +
     `,"statement":${event.statement},"stream":${event.stream},"type":"decision"` +
-    `,"verbs":${kept(event.verbs)}}`
+    `,"verbs":${kept(event.verbs)}` +
+    `${event.view === undefined ? '' : `,"view":${canonicalJson(event.view)}`}}`
   );
 }
 
@@ -80,6 +81,7 @@ type Written =
       | 'stream'
       | 'type'
       | 'verbs'
+      | 'view'
     >
   | Exclude<
       keyof Result,

@@ -193,6 +193,11 @@ export type RecordingEvent =
       readonly policyCommit: string;
       /** Id of the prompt that was in force: a line of stream 0, and a claim of the client. */
       readonly prompt?: string | undefined;
+      /**
+       * What was asked for, for readers that do not know the protocol; absent where the bytes of the
+       * stream are enough, as SQL is: it would stand in the recording twice.
+       */
+      readonly view?: View | undefined;
     }
   | {
       readonly type: 'result';

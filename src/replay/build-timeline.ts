@@ -14,6 +14,7 @@ import {
 } from '../recording/types.ts';
 import { TERMINAL_STREAM } from '../stream-kinds.ts';
 import type { Replays, StreamDecoder } from './connector.ts';
+import { EventDecoder } from './event-decoder.ts';
 import { type Budget, REPLAY_LIMITS, type ReplayLimits } from './replay-limits.ts';
 import type { ApprovalStep, Evidence, Prompt, TimelineEntry } from './timeline.ts';
 
@@ -158,20 +159,24 @@ export class TimelineBuilder {
     const kind = this.#kinds.get(stream);
     this.#kinds.delete(stream);
     const connector = this.#replays.get(kind ?? '');
-    if (connector === undefined || kind === undefined) {
-      const message = kind === undefined ? 'nothing says what it is' : `hoop cannot read "${kind}"`;
+    const unreadable = { type: 'unreadable', timeMs, stream, direction: 'up', offset: 0 } as const;
+    if (kind === undefined) {
       this.#others.add(stream);
-      this.#add({ type: 'unreadable', timeMs, stream, direction: 'up', offset: 0, message });
+      this.#add({ ...unreadable, message: 'nothing says what it is' });
       return undefined;
     }
-    const reading = connector.open(kind, {
+    const context = {
       stream,
       limits: this.#limits,
       budget: this.#budget,
       nextNumber: this.#nextNumber,
       prompt: () => this.#prompt,
-      emit: (entry) => this.#add(entry),
-    });
+      emit: (entry: TimelineEntry) => this.#add(entry),
+    };
+    const reading =
+      connector === undefined
+        ? new EventDecoder(context, { ...unreadable, message: `hoop cannot read "${kind}"` })
+        : connector.open(kind, context);
     if (reading === undefined) {
       this.#others.add(stream);
       return undefined;
@@ -218,6 +223,7 @@ export class TimelineBuilder {
       case 'ssh.target':
         this.#add({ ...event, timeMs });
         return;
+      case 'approval.held':
       case 'decision':
       case 'lookups':
       case 'result':

@@ -12,7 +12,7 @@ import type { TerminalTrack, TrackPiece } from './track.ts';
 /** An entry of connectors/registry.ts, as far as replay uses it. */
 export interface ReplayEntry {
   readonly streamKinds: readonly string[];
-  /** Absent: what its streams hold cannot be shown. */
+  /** Absent: what is shown of its streams is what their events say. */
   readonly replay?: (() => Promise<ReplayConnector>) | undefined;
 }
 
@@ -55,7 +55,7 @@ export interface StreamDecoder {
 
 export type EventOfStream = Extract<
   RecordingEvent,
-  { type: 'decision' | 'lookups' | 'result' | 'ssh.channel' | 'ssh.file' }
+  { type: 'approval.held' | 'decision' | 'lookups' | 'result' | 'ssh.channel' | 'ssh.file' }
 >;
 
 /** By the kind of the streams that they read. */

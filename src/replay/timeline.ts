@@ -4,6 +4,7 @@
  * it must filter it (ui/printable.ts).
  */
 
+import type { View } from '../api/view.ts';
 import type { FileRecord } from '../recording/file-record.ts';
 import type { ApprovalOutcome, RecordingEvent } from '../recording/types.ts';
 
@@ -120,6 +121,8 @@ export interface Statement {
   readonly address?: string | undefined;
   /** What was done to a file, as the gateway saw it. */
   readonly file?: FileRecord | undefined;
+  /** Of a protocol that is not read here: all that is shown of it, `text` among it. */
+  readonly view?: View | undefined;
 }
 
 /** What is done on a server. `file`: within sftp. `not carried`: refused by the client's hoop. */

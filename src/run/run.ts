@@ -146,7 +146,7 @@ export class Run implements AsyncDisposable {
     const urls = endpoints.flatMap((endpoint) => [...endpoint.urls]);
     this.variables = targetVariables(urls.map(([name]) => name));
     this.mainTarget = endpoints.find(({ main }) => main !== undefined)?.main;
-    this.notes = endpoints.flatMap(({ notes }) => notes);
+    this.notes = endpoints.flatMap(({ notes = [] }) => notes);
     const ofUrls = urls.map(([name, url]) => [this.variables.get(name) ?? '', url]);
     this.#connection = Object.assign(
       Object.fromEntries(ofUrls),

@@ -69,27 +69,27 @@ export interface TargetFacts {
 export interface Endpoint {
   /** Variables that lead a program there. */
   readonly env: Readonly<Record<string, string>>;
-  /** Whether a variable would lead a program elsewhere. */
-  hides(variable: string): boolean;
+  /** Whether a variable would lead a program elsewhere; absent: none does. */
+  hides?(variable: string): boolean;
   /** By target, of those that have one. */
   readonly urls: ReadonlyMap<string, string>;
   /** The target of a program that names none. */
-  readonly main: string | undefined;
+  readonly main?: string | undefined;
   /** For whoever set it up. */
-  readonly notes: readonly string[];
+  readonly notes?: readonly string[];
 }
 
 export interface Told {
   /** For programs. */
   readonly facts: Readonly<Record<string, unknown>>;
   /** What lets a program in; logs may live longer than the session. */
-  readonly secrets: Readonly<Record<string, unknown>>;
+  readonly secrets?: Readonly<Record<string, unknown>>;
   /** Columns of its results can be masked: also that none is, is worth saying. */
-  readonly hasMasks: boolean;
-  readonly before: readonly string[];
+  readonly hasMasks?: boolean;
+  readonly before?: readonly string[];
   /** To be pasted. */
   readonly line: string;
-  readonly after: readonly string[];
+  readonly after?: readonly string[];
 }
 
 /** What an agent has to know of targets of this kind, as Markdown. */

@@ -15,6 +15,7 @@ import type { Mark, Style } from './style.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 import { byteCount, count, duration, plural } from './times.ts';
+import { viewLines } from './view-lines.ts';
 
 export interface LineOptions {
   readonly style: Style;
@@ -84,6 +85,7 @@ export function summary(statement: Statement): string {
 }
 
 export function statementLines(statement: Statement, options: LineOptions): string[] {
+  if (statement.view !== undefined) return viewLines(statement.view, options, 'nothing');
   const cut = statement.textLength - Buffer.byteLength(statement.text);
   const text =
     isAct(statement) && statement.protocol !== 'exec' ? actText(statement) : statement.text;

@@ -23,7 +23,8 @@ export interface CommandAsk extends HeldAsk {
 export interface CommandFacts<Ask> {
   /** See `requestBinding`. */
   readonly format: string;
-  readonly bound: (ask: Ask) => readonly unknown[];
+  /** Default: the target by its name, what is shown, and the rules that ask. */
+  readonly bound?: (ask: Ask) => readonly unknown[];
   /** `user` and `touches` are told where there are any. */
   readonly shown: (ask: Ask) => ShownCommand;
 }
@@ -39,7 +40,12 @@ export function commandApprovals<Ask extends CommandAsk>(
   { format, bound, shown }: CommandFacts<Ask>,
 ): OperationApprovals<Ask> {
   const { approvals, policy, principal, session, target, prompt } = options;
-  const bindingOf = (ask: Ask): string => requestBinding(options, ask, format, bound(ask));
+  const whole = (ask: Ask): readonly unknown[] => [
+    ...[target.name, shown(ask)],
+    ask.demands.map(({ rule, terms }) => [rule.id, rule.grant ?? null, terms]),
+  ];
+  const bindingOf = (ask: Ask): string =>
+    requestBinding(options, ask, format, (bound ?? whole)(ask));
   const viewOf = (ask: Ask): View => {
     const about = shown(ask);
     return about.view ?? commandView(about, isHeld(ask));

@@ -43,6 +43,8 @@ export interface Operation
   readonly needsApproval?: boolean | undefined;
   /** Absent: nothing is known. The same object for all that are alike: it is written once in a while. */
   readonly facts?: StatementFacts | undefined;
+  /** What it is, where a replay is to show it without the connector: `decision` of the recording. */
+  readonly view?: View | undefined;
 }
 
 /** What became of an operation. */
@@ -243,7 +245,7 @@ export class StreamAudit implements Durable {
     comments: Decision['comments'],
   ): number {
     const { columnsComputed, columnsMasked = NONE, outputsMasked } = operation;
-    const { facts, resources, rules, verbs } = operation;
+    const { facts, resources, rules, verbs, view } = operation;
     const place = facts && this.#placeOf(facts);
     this.#operations += 1;
     this.tell({
@@ -265,6 +267,7 @@ export class StreamAudit implements Durable {
       stream: this.stream,
       type: 'decision',
       verbs,
+      view: view && recordedView(view),
     });
     return this.#operations;
   }
@@ -299,15 +302,17 @@ export function operation(
     /** Rules that ask for approval first; none: it may happen at once. */
     readonly approvals?: readonly { readonly rule: RuleRef }[] | undefined;
     readonly refusal?: Pick<Refusal, 'rule'>;
+    readonly view?: View;
   } = {},
 ): Operation {
-  const { touches = [], approvals = [], refusal } = about;
+  const { touches = [], approvals = [], refusal, view } = about;
   const rules = refusal === undefined ? (about.rules ?? []) : [refusal.rule ?? []].flat();
   return {
     verbs: [verb],
     resources: [...new Set(touches)],
     rules: rulesOf(rules, approvals),
     needsApproval: approvals.length > 0,
+    view,
   };
 }
 

@@ -122,7 +122,7 @@ export class SessionStreams {
    * @returns why the session cannot go on
    */
   policyChanged(granted: GrantedTarget, ended: boolean): string | undefined {
-    return this.#session.policyChanged(granted, ended);
+    return this.#session.policyChanged?.(granted, ended);
   }
 
   /** Resolves when all that are open have closed. */

@@ -4,15 +4,16 @@
  * gateway gives a session (login, grant, record, requests for approval, its end) it gets from there.
  */
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import * as z from 'zod';
+import type { View } from '../../../src/api/view.ts';
 import { HoopError } from '../../../src/errors.ts';
 import {
   type CommandAsk,
   commandApprovals,
 } from '../../../src/gateway/approvals/command-approvals.ts';
-import { Hold } from '../../../src/gateway/approvals/hold.ts';
 import { HOLD_MANNER } from '../../../src/gateway/approvals/hold-texts.ts';
+import { OperationHold } from '../../../src/gateway/approvals/operation-hold.ts';
 import type {
   GatewayConnector,
   GatewaySource,
@@ -23,19 +24,9 @@ import type {
 import { operation } from '../../../src/gateway/sessions/audit.ts';
 import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
 import type { ConnectorRule, PolicyConnector } from '../../../src/policy/connector.ts';
-import { grantSides } from '../../../src/policy/grant-sides.ts';
-import { refusal } from '../../../src/policy/refusal.ts';
+import { type AllowedByRules, decideByRules } from '../../../src/policy/decide-by-rules.ts';
 import { parseAddress } from '../../../src/policy/target-schema.ts';
-import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../../src/policy/types.ts';
 import { onAbort } from '../../../src/until.ts';
-
-export const TOY: GatewaySource = {
-  kind: 'toy',
-  streamKinds: ['toy'],
-  does: 'acts',
-  policy: async () => toyPolicy,
-  gateway: async () => toyGateway,
-};
 
 /** `lines: [GET]`: what begins so. */
 interface ToyRule extends ConnectorRule {
@@ -52,34 +43,11 @@ const toyPolicy: PolicyConnector = {
       rule({ ...start, starts: z.array(z.string()).parse(starts) }),
     ],
     everything: (start) => rule({ ...start, starts: [''] }),
-    warnings: () => [],
   },
 };
 
 function rule(made: ToyRule): ToyRule {
   return { ...made, described: `lines ${made.starts.join(', ')}` };
-}
-
-type Verdict =
-  | Refusal
-  | { readonly rules: readonly RuleRef[]; readonly approvals: ApprovalDemand[] };
-
-function decide(grant: Grant, line: string): Verdict {
-  const rules: RuleRef[] = [];
-  const approvals: ApprovalDemand[] = [];
-  for (const side of grantSides(grant)) {
-    const about = ((side.own?.rules ?? []) as readonly ToyRule[]).filter(({ starts }) =>
-      starts.some((start) => line.startsWith(start)),
-    );
-    const of = (effect: string) => about.find((one) => one.effect === effect);
-    const deny = of('deny');
-    const gives = of('approve') ?? of('allow');
-    if (deny) return refusal(side, { code: 'HOOP_DENIED', message: 'denied', rule: deny.rule });
-    if (!gives) return refusal(side, { code: 'HOOP_NOT_ALLOWED', message: 'not allowed' });
-    rules.push(gives.rule);
-    if (gives.approval) approvals.push({ ...gives, terms: gives.approval });
-  }
-  return { rules, approvals };
 }
 
 interface ToyTarget {
@@ -100,117 +68,55 @@ const toyGateway: GatewayConnector = {
         open: (context) => ({
           hosts: toy.hosts,
           streamLimits: { toy: 1 },
-          serve: (stream) => new ToyStream(toy, context, stream).serve(),
-          policyChanged: () => undefined,
+          serve: (stream) => serve(toy, context, stream),
         }),
       };
     },
-    [Symbol.asyncDispose]: async () => undefined,
   }),
 };
 
-interface ToyAsk extends CommandAsk {
-  readonly line: string;
-}
+export const TOY: GatewaySource = {
+  kind: 'toy',
+  streamKinds: ['toy'],
+  does: 'acts',
+  policy: async () => toyPolicy,
+  gateway: async () => toyGateway,
+};
 
-class ToyStream {
-  readonly #target: ToyTarget;
-  readonly #context: SessionContext;
-  readonly #served: ServedStream;
-
-  constructor(target: ToyTarget, context: SessionContext, served: ServedStream) {
-    this.#target = target;
-    this.#context = context;
-    this.#served = served;
-  }
-
-  async serve(): Promise<StreamEnd> {
-    const { client } = this.#served;
-    const [host] = this.#target.hosts;
-    const socket = connect({ host: host?.host ?? '', port: host?.port ?? 0 });
-    using _ = onAbort(this.#context.signal, () => client.destroy());
-    try {
-      await once(socket, 'connect');
-      const answers = lines(socket);
-      socket.write(this.#target.login);
-      await answers.next();
-      for await (const { line, at } of lines(client)) {
-        client.write(`${await this.#answer(line, at, socket, answers)}\n`);
+async function serve(
+  toy: ToyTarget,
+  context: SessionContext,
+  served: ServedStream,
+): Promise<StreamEnd> {
+  const { client, audit } = served;
+  const [host] = toy.hosts;
+  const socket = connect({ host: host?.host ?? '', port: host?.port ?? 0 });
+  using _ = onAbort(context.signal, () => client.destroy());
+  try {
+    await once(socket, 'connect');
+    const answers = lines(socket);
+    socket.write(toy.login);
+    await answers.next();
+    for await (const { line, at } of lines(client)) {
+      const decided = await decide(toy, context, served, { line, at });
+      if ('refused' in decided) {
+        client.write(`ERR ${decided.refused}\n`);
+        continue;
       }
-      client.end();
-      return { reason: 'closed' };
-    } catch (cause) {
-      const problem = new HoopError('HOOP_TARGET_UNREACHABLE', 'the toy is broken', { cause });
-      return this.#context.signal.aborted ? { reason: 'ended' } : { reason: 'failed', problem };
-    } finally {
-      socket.destroy();
+      // Nothing goes to the target that is not on record.
+      audit.write();
+      socket.write(`${line}\n`);
+      const answer = (await answers.next()).value?.line ?? 'ERR gone';
+      audit.ended(at, decided.operation, { tag: answer.split(' ')[0] });
+      client.write(`${answer}\n`);
     }
-  }
-
-  async #answer(
-    line: string,
-    at: number,
-    socket: Socket,
-    answers: AsyncGenerator<Line>,
-  ): Promise<string> {
-    const { audit } = this.#served;
-    const verb = line.split(' ')[0] ?? '';
-    const verdict = decide(this.#context.grant(), line);
-    if ('code' in verdict) {
-      audit.refused(at, operation(verb, { refusal: verdict }), verdict);
-      return `ERR ${verdict.code} ${verdict.message}`;
-    }
-    const number = audit.allowed(at, operation(verb, verdict));
-    const { approvals: demands } = verdict;
-    if (demands.length > 0) {
-      const { stream } = this.#served;
-      const why = await this.#hold({ stream, line, at, demands, policyCommit: this.#commit });
-      if (why !== undefined) return `ERR ${why}`;
-    }
-    // Nothing goes to the target that is not on record.
-    audit.write();
-    socket.write(`${line}\n`);
-    const answer = (await answers.next()).value?.line ?? 'ERR gone';
-    audit.ended(at, number, { tag: answer.split(' ')[0] });
-    return answer;
-  }
-
-  get #commit(): string {
-    return this.#context.grant().commit;
-  }
-
-  /** @returns why it does not happen */
-  async #hold(ask: ToyAsk): Promise<string | undefined> {
-    const { client, clientLeft, audit } = this.#served;
-    const hold = new Hold<ToyAsk, Verdict>({
-      at: ask.at,
-      approvals: this.#approvals(),
-      audit,
-      words: ({ line }) => ({ manner: HOLD_MANNER, what: line }),
-      again: async () => {
-        const now = decide(this.#context.grant(), ask.line);
-        if ('code' in now) return undefined;
-        return { now, ask: { ...ask, demands: now.approvals, policyCommit: this.#commit } };
-      },
-      generation: () => this.#context.grant().generation,
-      tell: (_, { id }) => void client.write(`HELD ${id}\n`),
-      onWaiting: this.#context.onWaiting,
-    });
-    using _ = onAbort(clientLeft, () => hold.withdraw('the client left'));
-    const outcome = await hold.pass(ask);
-    if (outcome.type === 'released') return undefined;
-    return outcome.type === 'refused' ? outcome.refusal.message : outcome.type;
-  }
-
-  #approvals() {
-    return commandApprovals<ToyAsk>(
-      { ...this.#context, target: this.#target },
-      {
-        format: 'toy/v1',
-        bound: ({ line, demands }) => [this.#target.name, line, demands],
-        shown: ({ line }) => ({ verb: 'line', text: line, user: 'toy', touches: [] }),
-      },
-    );
+    client.end();
+    return { reason: 'closed' };
+  } catch (cause) {
+    const problem = new HoopError('HOOP_TARGET_UNREACHABLE', 'the toy is broken', { cause });
+    return context.signal.aborted ? { reason: 'ended' } : { reason: 'failed', problem };
+  } finally {
+    socket.destroy();
   }
 }
 
@@ -218,6 +124,43 @@ interface Line {
   readonly line: string;
   /** Bytes before it. */
   readonly at: number;
+}
+
+/** Holds it, where a rule asks for that. */
+async function decide(
+  target: ToyTarget,
+  context: SessionContext,
+  { stream, audit, client, clientLeft }: ServedStream,
+  { line, at }: Line,
+): Promise<{ readonly operation: number } | { readonly refused: string }> {
+  const verb = line.split(' ')[0] ?? '';
+  const view: View = [{ type: 'code', language: 'toy', text: line }];
+  const hold = new OperationHold<AllowedByRules, CommandAsk>({
+    ...{ stream, at, audit, ...context },
+    approvals: commandApprovals(
+      { ...context, target },
+      { format: 'toy/v1', shown: () => ({ verb, text: line, view }) },
+    ),
+    words: () => ({ manner: HOLD_MANNER, what: line }),
+    asks: () => ({}),
+    decide: () =>
+      decideByRules<ToyRule>(context.grant(), 'the line', ({ starts }) =>
+        starts.some((start) => line.startsWith(start)),
+      ),
+  });
+  using _ = onAbort(clientLeft, () => hold.withdraw('the client left'));
+  const outcome = await hold.pass((_, { id }) => void client.write(`HELD ${id}\n`));
+  switch (outcome.type) {
+    case 'released':
+      return { operation: audit.allowed(at, operation(verb, { ...outcome.verdict, view })) };
+    case 'refused': {
+      const { refusal } = outcome;
+      audit.refused(at, operation(verb, { ...outcome, view }), refusal);
+      return { refused: `${refusal.code} ${refusal.message}` };
+    }
+    case 'withdrawn':
+      return { refused: 'withdrawn' };
+  }
 }
 
 export async function* lines(from: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {

@@ -17,6 +17,9 @@ import { buildTimeline } from '../../../src/replay/build-timeline.ts';
 import { loadReplays } from '../../../src/replay/connector.ts';
 import { Run } from '../../../src/run/run.ts';
 import { connectSession } from '../../../src/tunnel/connect-session.ts';
+import { approvalLines } from '../../../src/ui/approval-lines.ts';
+import { styleFor } from '../../../src/ui/style.ts';
+import { transcriptLines } from '../../../src/ui/transcript.ts';
 import { type GatewayBench, startGatewayBench } from '../../gateway/gateway-bench.ts';
 import { TestSession, type TestStream } from '../../gateway/test-session.ts';
 import { TOY_CLIENT } from './toy-client.ts';
@@ -26,6 +29,7 @@ import { lines, TOY } from './toy-connector.ts';
 const DATABASES = CONNECTORS.filter(({ kind }) => kind === 'postgres');
 /** What the target was sent, in turn. */
 const heard: string[] = [];
+const WIDE = { style: styleFor(false), width: undefined };
 let server: Server;
 let bench: GatewayBench;
 
@@ -40,10 +44,7 @@ beforeAll(async () => {
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
-  bench = await startGatewayBench({
-    connectors: [TOY, ...DATABASES],
-    searchWorker: new URL('./toy-search-worker.ts', import.meta.url),
-  });
+  bench = await startGatewayBench({ connectors: [TOY, ...DATABASES] });
   const made = await bench.policy.commit({
     message: 'a toy',
     files: {
@@ -149,11 +150,25 @@ test('a line that a rule holds waits for somebody else, and goes on once', async
   const id = held?.replace('HELD ', '') ?? '';
   expect(heard).toEqual(['LOGIN postgres unused']);
   const dba = new ApprovalsClient(await bench.client('dba'));
-  expect(await dba.find(id, bench.signal)).toMatchObject({ state: 'waiting', target: 'toy' });
+  const shown = await dba.find(id, bench.signal);
+  expect(shown).toMatchObject({ state: 'waiting', target: 'toy' });
+  expect(approvalLines(shown, WIDE, Date.now())).toContain('  SET a 1');
   await dba.decide(id, { decision: 'approve' }, bench.signal);
   expect(await client.answer()).toBe('OK SET a 1');
   expect(heard).toEqual(['LOGIN postgres unused', 'SET a 1']);
-  await session.close();
+  const { events, timeline } = await recorded(session);
+  // What was shown is in what is signed, and drawn from there by who has no connector for it.
+  const view = [{ type: 'code', language: 'toy', text: 'SET a 1' }];
+  expect(shown.command?.view).toEqual(view);
+  expect(events.map(({ event }) => event)).toContainEqual(
+    expect.objectContaining({ type: 'approval.held', view }),
+  );
+  const entries = [...buildTimeline(timeline(), await loadReplays(CONNECTORS))];
+  const lines = entries.flatMap((entry) => transcriptLines(entry, { ...WIDE, startMs: 0 }));
+  const at = lines.indexOf('      SET a 1');
+  expect(lines.slice(at - 1, at + 5).join('\n')).toMatch(
+    /approved on connection 1, OK, .*\n {6}SET a 1\n.*toys\/write.*\n.*held: SET a 1 is held.*\n.*approved after/,
+  );
 });
 
 test('a line that is held and then denied never reaches the target', async () => {
@@ -162,7 +177,7 @@ test('a line that is held and then denied never reaches the target', async () =>
   const id = (await client.ask('SET b 1'))?.replace('HELD ', '') ?? '';
   const dba = new ApprovalsClient(await bench.client('dba'));
   await dba.decide(id, { decision: 'deny', reason: 'not today' }, bench.signal);
-  expect(await client.answer()).toBe('ERR SET b 1 was not approved');
+  expect(await client.answer()).toBe('ERR HOOP_APPROVAL_DENIED SET b 1 was not approved');
   expect(heard).toEqual(['LOGIN postgres unused']);
   await session.close();
 });
@@ -221,7 +236,7 @@ test('programs reach it by connect and by run, and what they sent is in the repl
   const gateway = await bench.client('engineer');
   const bundle = await buffer(await gateway.bundle(opened?.id ?? '', bench.signal));
   const timeline = readSession(bytesSource(bundle)).timeline();
-  const entries = [...buildTimeline(timeline, await loadReplays(connectors))];
+  const entries = [...buildTimeline(timeline, await loadReplays([]))];
   expect(entries.filter(({ type }) => type === 'statement')).toMatchObject([
     { text: 'GET b', outcome: 'ok', decisions: [{ effect: 'allow' }] },
   ]);

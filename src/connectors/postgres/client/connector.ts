@@ -124,7 +124,6 @@ class PostgresOffer implements LocalOffer {
         form === 'url'
           ? url
           : `PGSERVICEFILE=${shellWord(this.#written().serviceFile)} psql service=${shellWord(name)}`,
-      after: [],
     };
   }
 

@@ -58,10 +58,7 @@ class SshOffer implements LocalOffer {
   endpoint(): Endpoint {
     return {
       env: sshEnvironment(this.#written(), this.#place.env),
-      hides: () => false,
       urls: new Map(),
-      main: undefined,
-      notes: [],
     };
   }
 
@@ -83,9 +80,6 @@ class SshOffer implements LocalOffer {
         identityFile: identityFiles[0],
         command: ['ssh', '-F', configFile, name],
       },
-      secrets: {},
-      hasMasks: false,
-      before: [],
       line: `ssh -F ${shellWord(configFile)} ${shellWord(name)}`,
       after: ['scp, sftp, rsync and git take the same -F'],
     };

@@ -19,7 +19,7 @@ import { onAbort, withinTime } from '../../../until.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../protocol/frame.ts';
 import { NOT_CARRIED, type NotCarried } from '../protocol/not-carried.ts';
-import { ActHold } from './act-hold.ts';
+import { holdAct } from './act-hold.ts';
 import { ClientFrames } from './client-frames.ts';
 import { connectSshTarget, type TargetConnection } from './connect-target.ts';
 import { ForwardChannel } from './forward-channel.ts';
@@ -379,11 +379,9 @@ class SshStream {
       decide: (act) => decide(grant(), user, act),
       judge: (act) => this.#judge(user, act),
       hold: (act, actAt) =>
-        new ActHold({
-          ...{ stream, at: actAt, act, user, approvals, onWaiting, audit },
+        holdAct(act, user, {
+          ...{ stream, at: actAt, grant, approvals, onWaiting, audit },
           decide: () => this.#judge(user, act),
-          policyCommit: () => grant().commit,
-          generation: () => grant().generation,
         }),
       fail: (error) => this.#fail(error),
       onOver: () => this.#forget(number),

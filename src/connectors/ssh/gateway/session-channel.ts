@@ -16,7 +16,7 @@ import { operation } from '../../../gateway/sessions/audit.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../protocol/frame.ts';
-import type { ActHold } from './act-hold.ts';
+import { type ActHold, heldLines } from './act-hold.ts';
 import { verbOf } from './act-words.ts';
 import { type ChannelExit, exitFields, exitText } from './channel-exit.ts';
 import { ChannelFlow } from './channel-flow.ts';
@@ -404,10 +404,8 @@ export class SessionChannel implements StreamChannel {
     this.#hold = hold;
     // OpenSSH shows nothing of a channel before its request was answered.
     reply?.(true);
-    const tell = (lines: readonly string[]): void =>
-      this.#flow.say('stderr', stderrLines(lines, this.#hasPty));
     hold
-      .pass(tell)
+      .pass((text) => this.#flow.say('stderr', stderrLines(heldLines(text), this.#hasPty)))
       .then((outcome) => {
         this.#hold = undefined;
         if (this.#isLeft) {

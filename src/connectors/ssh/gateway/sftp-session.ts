@@ -6,7 +6,7 @@ import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { FileRecord } from '../../../recording/file-record.ts';
 import type { SshVerdict } from '../policy/types.ts';
-import type { ActHold } from './act-hold.ts';
+import { type ActHold, heldLines } from './act-hold.ts';
 import { describeAct, verbOf } from './act-words.ts';
 import type { ChannelFlow } from './channel-flow.ts';
 import { NOW_HELD, type RefusalWords, stderrLines } from './refusal-text.ts';
@@ -99,7 +99,9 @@ export class SftpSession {
     const hold = context.hold(act, at);
     this.#holds.add(hold);
     try {
-      const outcome = await hold.pass((lines) => flow.say('stderr', stderrLines(lines, false)));
+      const outcome = await hold.pass((text) =>
+        flow.say('stderr', stderrLines(heldLines(text), false)),
+      );
       if (outcome.type === 'released') {
         this.#approved.add(keyOf(act));
         audit.allowed(at, operation(verbOf(act), outcome.verdict));

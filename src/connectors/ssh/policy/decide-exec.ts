@@ -3,13 +3,14 @@
  * what cannot be read may be anything, so it is refused where a rule would have to know.
  */
 
+import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
 import type { ApprovalDemand, Refusal, RuleRef } from '../../../policy/types.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
 import { commandFits, commandMayFit, isOpen, MAYBE, NO, YES } from './match-command.ts';
 import { isNormalPath, pathMayMatch } from './paths.ts';
 import { shellFacts } from './shell-facts.ts';
 import type { ShellFacts, SimpleCommand } from './shell-types.ts';
-import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
+import { type SshCase, sshRefusal } from './ssh-refusal.ts';
 import type { SshAct, SshRule, SshVerdict } from './types.ts';
 
 /** Programs in the index, and characters of each name. */

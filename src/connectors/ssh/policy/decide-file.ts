@@ -1,8 +1,10 @@
 /** One operation on a file, within sftp. */
+
+import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
 import type { RuleRef } from '../../../policy/types.ts';
 import { isAboutAll } from './decide-opening.ts';
 import { isNormalPath, leadsThrough, pathMatches, pathMayMatch } from './paths.ts';
-import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
+import { type SshCase, sshRefusal } from './ssh-refusal.ts';
 import type { SftpOperation, SshAct, SshRule, SshVerdict } from './types.ts';
 
 type FileAct = Extract<SshAct, { kind: 'file' }>;

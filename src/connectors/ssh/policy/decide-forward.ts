@@ -1,9 +1,11 @@
 /** A connection through the server to somewhere else. */
+
+import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
 import { grantSides } from '../../../policy/grant-sides.ts';
 import { refusal } from '../../../policy/refusal.ts';
 import type { Grant, Refusal } from '../../../policy/types.ts';
 import { type Asked, isTooNear, leadsTo, mayLeadTo, normalHost } from './destinations.ts';
-import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
+import { type SshCase, sshRefusal } from './ssh-refusal.ts';
 import { type SshAct, type SshRule, type SshVerdict, sshRules } from './types.ts';
 
 type ForwardAct = Extract<SshAct, { kind: 'forward' }>;

@@ -1,5 +1,6 @@
 /** Opening a shell or sftp. */
-import { demandOf, deniedBy, type SshCase, sshRefusal, unanswerable } from './ssh-refusal.ts';
+import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
+import { type SshCase, sshRefusal } from './ssh-refusal.ts';
 import type { SshRule, SshVerdict } from './types.ts';
 
 const WHAT = { shell: 'a shell', sftp: 'sftp' } as const;

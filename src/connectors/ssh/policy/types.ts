@@ -5,8 +5,9 @@
 
 import type { Network } from '../../../policy/address-class.ts';
 import type { ConnectorRule } from '../../../policy/connector.ts';
+import type { AllowedByRules, RefusedByRules } from '../../../policy/decide-by-rules.ts';
 import type { PolicyTarget } from '../../../policy/policy.ts';
-import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../../policy/types.ts';
+import type { Grant } from '../../../policy/types.ts';
 
 /** A server that is reached with SSH. */
 export interface SshPolicyTarget extends PolicyTarget {
@@ -101,22 +102,13 @@ export interface CommandPattern {
   readonly exact: boolean;
 }
 
-export type SshVerdict =
-  | {
-      readonly effect: 'allow';
-      readonly rules: readonly RuleRef[];
-      /** All of them must be satisfied; absent: at once. */
-      readonly approvals?: readonly ApprovalDemand[];
-      /** Of exec: what is sent to the target, where it is not what the client sent. */
-      readonly command?: string;
-      /** Names of the programs that it starts, for the index; of files and forwards: what is touched. */
-      readonly touches: readonly string[];
-    }
-  | {
-      readonly effect: 'refuse';
-      readonly refusal: Refusal;
-      readonly touches: readonly string[];
-    };
+/** `touches`: names of the programs that it starts; of files and forwards what is touched. */
+export type SshVerdict = AllowedAct | RefusedByRules;
+
+interface AllowedAct extends AllowedByRules {
+  /** Of exec: what is sent to the target, where it is not what the client sent. */
+  readonly command?: string;
+}
 
 /** Of one side of a grant. They were compiled by this connector's `rulesFrom`. */
 export function sshRules({ own }: Pick<Grant, 'own'>): readonly SshRule[] {

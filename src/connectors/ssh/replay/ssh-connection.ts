@@ -69,6 +69,7 @@ export class SshConnection implements StreamDecoder {
       case 'ssh.file':
         this.#fileEvent(event, timeMs);
         return;
+      case 'approval.held':
       case 'lookups':
         return;
     }
