@@ -21,6 +21,7 @@ import {
 } from './cut-countersigner.ts';
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
+import { type Forwarding, HeldTurns } from './held-turns.ts';
 import { LeafAhead } from './leaf-ahead.ts';
 import { LostBytes } from './lost-bytes.ts';
 import { hasRoomToGoOn } from './manifest-room.ts';
@@ -80,6 +81,8 @@ export interface GatewayRecordingOptions {
 
 /** That this process, and no other, is the owner of its recordings. */
 export interface RecordingLease {
+  /** Known without asking anybody. */
+  readonly isHeld: boolean;
   /** Resolves when it is known to be so; rejects when it is over, or the signal aborts. */
   whenHeld(signal: AbortSignal): Promise<void>;
   /** The same, and rejects as well when it cannot be known now. */
@@ -87,6 +90,7 @@ export interface RecordingLease {
 }
 
 const ALWAYS_HELD: RecordingLease = {
+  isHeld: true,
   whenHeld: async () => undefined,
   require: async () => undefined,
 };
@@ -100,6 +104,8 @@ export class GatewayRecording implements AsyncDisposable {
   readonly #system: RecordingSystem;
   readonly #lease: RecordingLease;
   readonly #closed = new AbortController();
+  /** How what goes to targets waits: for the record, and for the lease. */
+  readonly forwarding: Forwarding;
   readonly #countersigner: CutCountersigner;
   readonly #leaves: LeafAhead;
   readonly #signedCuts: SignedCuts;
@@ -149,6 +155,8 @@ export class GatewayRecording implements AsyncDisposable {
       onRecorded: (streams) => this.#onRecorded(streams.map(({ stream, up }) => ({ stream, up }))),
     });
     this.writer = this.#writer;
+    const ended = AbortSignal.any([this.#closed.signal, this.#stop.signal]);
+    this.forwarding = new HeldTurns(this.#writer.turns, this.#lease, ended);
     this.#signedCuts = new SignedCuts(directory);
     this.#countersigner = new CutCountersigner({
       session,

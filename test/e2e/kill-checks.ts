@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import type { Statement } from '../../src/replay/timeline.ts';
 import type { Bench } from './demo-bench.ts';
+import type { KillServer } from './kill-server.ts';
 import type { KilledStore, StoredRow } from './kill-store.ts';
 import { DAY_LIMIT, type Told, type Votes } from './kill-work.ts';
 
 export interface Round {
   readonly number: number;
-  readonly sessions: { readonly main: string; readonly counted: string };
-  readonly told: Readonly<Record<'lines' | 'held' | 'later' | 'counted', Told>>;
+  readonly sessions: { readonly main: string; readonly counted: string; readonly server: string };
+  readonly told: Readonly<Record<'lines' | 'held' | 'later' | 'counted' | 'server', Told>>;
 }
 
 /** Of a recording: as an index must have it, `effect tag` by `stream statement`. */
@@ -19,6 +20,7 @@ export interface KillChecksOptions {
   readonly bench: Bench;
   /** Of the target. */
   readonly admin: pg.Client;
+  readonly server: KillServer;
   readonly store: KilledStore;
   readonly votes: Votes;
 }
@@ -32,6 +34,7 @@ export class KillChecks {
   #failures = 0;
   #valid = 0;
   #statements = 0;
+  #commands = 0;
   #releases = 0;
   #refusals = 0;
 
@@ -40,7 +43,7 @@ export class KillChecks {
   }
 
   summary(): string {
-    return `${this.#valid} of them did something, ${this.#statements} statements, ${this.#releases} released, ${this.#refusals} refused, ${this.#failures} failures`;
+    return `${this.#valid} of them did something, ${this.#statements} statements, ${this.#commands} commands, ${this.#releases} released, ${this.#refusals} refused, ${this.#failures} failures`;
   }
 
   fail(what: string, seen: unknown): void {
@@ -49,11 +52,12 @@ export class KillChecks {
     process.stdout.write(`FAIL ${what}: ${String(seen)}\n`);
   }
 
-  #check(what: string, isTrue: boolean, seen: () => unknown): void {
+  check(what: string, isTrue: boolean, seen: () => unknown): void {
     if (!isTrue) this.fail(what, seen());
   }
 
-  async #rows(table: string, like = '%'): Promise<string[]> {
+  /** What the target has. */
+  async rows(table: string, like = '%'): Promise<string[]> {
     const sql = `SELECT line FROM public.${table} WHERE line LIKE $1`;
     return (await this.#options.admin.query(sql, [like])).rows.map(({ line }) => String(line));
   }
@@ -70,21 +74,22 @@ export class KillChecks {
       `SELECT used FROM changed_rows WHERE target = 'counted-${number}'`,
     );
     const used = Number(budgets[0]?.['used'] ?? 0);
-    const counted = await this.#rows('kill_counted', `c${number}.%`);
-    this.#check(
+    const counted = await this.rows('kill_counted', `c${number}.%`);
+    this.check(
       `round ${number}: rows that were changed are counted, and within the limit`,
       counted.length <= used && used <= DAY_LIMIT,
       () => `${counted.length} changed, ${used} counted, ${DAY_LIMIT} allowed`,
     );
     for (const mark of told.counted.refused.keys()) {
-      this.#check(`${mark} was refused`, !counted.includes(mark), () => 'is in the target');
+      this.check(`${mark} was refused`, !counted.includes(mark), () => 'is in the target');
     }
     await this.indexOfPast();
   }
 
-  /** What ran at the target when the gateway died is over: nothing comes after this. */
+  /** What ran at the targets when the gateway died is over: nothing comes after this. */
   async #targetHasEnded(): Promise<void> {
-    const { admin, bench } = this.#options;
+    const { admin, bench, server } = this.#options;
+    await server.server.dropConnections();
     for (;;) {
       const { rows } = await admin.query(
         'SELECT 1 FROM pg_stat_activity WHERE usename = $1 AND pid <> pg_backend_pid()',
@@ -94,12 +99,19 @@ export class KillChecks {
     }
   }
 
-  /** The rows of those whose recordings were read before, one by one. */
+  /** The rows of those whose recordings were read before, one by one, and what was told of them. */
   async indexOfPast(): Promise<void> {
     for (const [session, recorded] of this.#past) {
-      const [rows = []] = await this.#read(
+      const [rows = [], events = []] = await this.#read(
         `SELECT stream, statement, effect, tag FROM statements
          WHERE session = (SELECT number FROM sessions WHERE id = '${session}')`,
+        `SELECT type, count(*) AS count FROM audit_events
+         WHERE session = '${session}' AND type IN ('session.begin', 'session.end') GROUP BY type`,
+      );
+      this.check(
+        `${session}: its begin and its end are told once each`,
+        events.length === 2 && events.every(({ count }) => Number(count) === 1),
+        () => JSON.stringify(events),
       );
       const index = new Map(
         rows.map((row) => [
@@ -110,7 +122,7 @@ export class KillChecks {
       const differ = [...new Set([...index.keys(), ...recorded.keys()])].filter(
         (place) => index.get(place) !== recorded.get(place),
       );
-      this.#check(`${session}: rows of the index are its recording`, differ.length === 0, () =>
+      this.check(`${session}: rows of the index are its recording`, differ.length === 0, () =>
         differ
           .map((place) => `${place}: index ${index.get(place)}, recording ${recorded.get(place)}`)
           .join('\n'),
@@ -126,32 +138,35 @@ export class KillChecks {
     await bench.psql('engineer', 'SELECT 1 FROM public.kill_lines LIMIT 1');
     const released = await this.#approvals(round);
     const main = await this.#session(sessions.main, [
-      ...(await this.#rows('kill_lines', `k${number}.%`)),
+      ...(await this.rows('kill_lines', `k${number}.%`)),
       ...released.here,
     ]);
     const counted = await this.#session(
       sessions.counted,
-      await this.#rows('kill_counted', `c${number}.%`),
+      await this.rows('kill_counted', `c${number}.%`),
     );
-    const refused = await this.#rows('kill_refused');
-    this.#check('what the policy refuses runs nowhere', refused.length === 0, () => refused);
+    const server = await this.#session(sessions.server, this.#options.server.done(`s${number}.`));
+    const refused = await this.rows('kill_refused');
+    this.check('what the policy refuses runs nowhere', refused.length === 0, () => refused);
     for (const { done } of Object.values(told)) {
       const found = new Set([
-        ...(await this.#rows('kill_lines', `k${number}.%`)),
-        ...(await this.#rows('kill_counted', `c${number}.%`)),
-        ...(await this.#rows('kill_held', `h${number}.%`)),
-        ...(await this.#rows('kill_later')),
+        ...(await this.rows('kill_lines', `k${number}.%`)),
+        ...(await this.rows('kill_counted', `c${number}.%`)),
+        ...(await this.rows('kill_held', `h${number}.%`)),
+        ...(await this.rows('kill_later')),
+        ...this.#options.server.done(`s${number}.`),
       ]);
       const lost = [...done].filter((mark) => !found.has(mark));
-      this.#check('what was said to be done is done', lost.length === 0, () => lost);
+      this.check('what was said to be done is done', lost.length === 0, () => lost);
     }
     const statements = main.statements + counted.statements;
     if (told.lines.done.size > 0) this.#valid += 1;
     this.#statements += statements;
+    this.#commands += server.statements;
     this.#releases += released.here.length;
-    this.#refusals += main.denied + counted.denied;
+    this.#refusals += main.denied + counted.denied + server.denied;
     process.stdout.write(
-      `ok   round ${number}: ${main.state}; ${counted.state}, ${statements} statements, ${main.undecided + counted.undecided} undecided, ${released.here.length} released, ${released.used} used, ${main.denied + counted.denied} refused\n`,
+      `ok   round ${number}: ${main.state}; ${counted.state}; ${server.state}, ${statements} statements, ${server.statements} commands, ${main.undecided + counted.undecided + server.undecided} undecided, ${released.here.length} released, ${released.used} used, ${main.denied + counted.denied + server.denied} refused\n`,
     );
   }
 
@@ -162,14 +177,14 @@ export class KillChecks {
     const { approvals } = JSON.parse(reply.stdout) as {
       approvals: { id: string; state: string; session?: string; statement?: StatementText }[];
     };
-    const held = await this.#rows('kill_held');
-    const later = await this.#rows('kill_later');
+    const held = await this.rows('kill_held');
+    const later = await this.rows('kill_later');
     const ran = [...held, ...later];
-    this.#check('each runs once', new Set(ran).size === ran.length, () =>
+    this.check('each runs once', new Set(ran).size === ran.length, () =>
       ran.filter((mark, at) => ran.indexOf(mark) !== at),
     );
     for (const mark of ran) {
-      this.#check(`${mark} was approved`, votes.approved.has(mark), () => 'and has run');
+      this.check(`${mark} was approved`, votes.approved.has(mark), () => 'and has run');
     }
     const byMark = Map.groupBy(approvals, ({ statement }) => MARK.exec(statement?.text ?? '')?.[1]);
     let used = 0;
@@ -178,11 +193,11 @@ export class KillChecks {
       const usedOnes = requests.filter(({ state }) => state === 'used').length;
       used += usedOnes;
       const seen = (): string => requests.map(({ id, state }) => `${id} ${state}`).join(', ');
-      this.#check(`${mark} uses one approval at most`, usedOnes <= 1, seen);
-      this.#check(`${mark} has run by an approval`, !ran.includes(mark) || usedOnes === 1, seen);
+      this.check(`${mark} uses one approval at most`, usedOnes <= 1, seen);
+      this.check(`${mark} has run by an approval`, !ran.includes(mark) || usedOnes === 1, seen);
       const open = requests.filter(({ state }) => state === 'waiting' || state === 'approved');
       const isOver = !mark.startsWith('h') || open.length === 0;
-      this.#check(`${mark} is not waited for any more`, isOver, seen);
+      this.check(`${mark} is not waited for any more`, isOver, seen);
     }
     const here = (mark: string): boolean =>
       mark.startsWith(`h${number}.`) || mark.startsWith(`l${number}.`);
@@ -195,13 +210,13 @@ export class KillChecks {
     const verified = await bench.hoop('engineer', 'sessions', 'verify', session);
     const isSaid =
       verified.exitCode === 2 && /one-sided|interim|gateway only/.test(verified.stdout);
-    this.#check(
+    this.check(
       `${session} verifies`,
       verified.exitCode === 0 || isSaid,
       () => verified.stdout + verified.stderr,
     );
     const replay = await bench.hoop('engineer', 'sessions', 'replay', session, '--json');
-    this.#check(`${session} can be replayed`, replay.exitCode === 0, () => replay.stderr);
+    this.check(`${session} can be replayed`, replay.exitCode === 0, () => replay.stderr);
     const entries = replay.stdout
       .trim()
       .split('\n')
@@ -217,24 +232,20 @@ export class KillChecks {
       if (last === undefined) {
         // Received, and not decided: it must have gone nowhere.
         undecided += 1;
-        this.#check(`${session}: ${mark} was not decided`, !target.has(mark), () => one.text);
+        this.check(`${session}: ${mark} was not decided`, !target.has(mark), () => one.text);
       }
       for (const { effect, statement } of one.decisions) {
-        const tag = effect === 'refuse' ? '' : (one.results[0]?.tag ?? '');
+        const tag = effect === 'refuse' ? '' : tagOf(one);
         recorded.set(`${one.stream} ${statement}`, `${effect} ${tag}`);
       }
       if (last?.effect === 'refuse') {
         denied += 1;
         const isLater = mark.startsWith('l');
-        this.#check(
-          `${session}: ${mark} was refused`,
-          isLater || !target.has(mark),
-          () => one.text,
-        );
+        this.check(`${session}: ${mark} was refused`, isLater || !target.has(mark), () => one.text);
       }
       if (last?.effect === 'approve') {
         const isReleased = one.approvals.some((step) => JSON.stringify(step).includes('released'));
-        this.#check(
+        this.check(
           `${session}: ${mark} has run only where it was released`,
           isReleased || !target.has(mark) || mark.startsWith('l'),
           () => JSON.stringify(one),
@@ -247,13 +258,13 @@ export class KillChecks {
         .map(({ text }) => MARK.exec(text)?.[1]),
     );
     const missing = marks.filter((mark) => !inRecording.has(mark) && !mark.startsWith('l'));
-    this.#check(`${session} has what the target did`, missing.length === 0, () => missing);
+    this.check(`${session} has what the target did`, missing.length === 0, () => missing);
     this.#past.set(session, recorded);
     const { stdout } = await bench.hoop('engineer', 'sessions', 'show', session, '--json');
     const shown = JSON.parse(stdout).session as Shown;
-    this.#check(`${session} has ended`, shown.state !== 'live', () => stdout);
+    this.check(`${session} has ended`, shown.state !== 'live', () => stdout);
     const decided = statements.length - undecided;
-    this.#check(
+    this.check(
       `${session} has the statements of its recording in the index`,
       shown.statements === decided,
       () => `${shown.statements} and ${decided}`,
@@ -261,6 +272,13 @@ export class KillChecks {
     const state = verified.exitCode === 0 ? 'two-sided' : 'said to be one-sided';
     return { state: `${state}, ${shown.state}`, statements: decided, undecided, denied };
   }
+}
+
+/** As the index has it. */
+function tagOf({ channel, results }: Statement): string {
+  const exit = channel?.exit;
+  if (exit === undefined) return results[0]?.tag ?? '';
+  return 'status' in exit ? `exit ${exit.status}` : `signal ${exit.signal}`;
 }
 
 interface StatementText {

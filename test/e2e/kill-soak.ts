@@ -1,7 +1,8 @@
 /**
- * kill -9 of a gateway at random moments: under statements, approvals, refusals and a budget of rows,
- * and while it recovers from the kill before. What must hold is in kill-checks.ts. A round in which
- * nothing was done does not count.
+ * kill -9 of a gateway at random moments: under statements, commands on a server, approvals, refusals
+ * and a budget of rows, and while it recovers from the kill before. With PostgreSQL a second node of
+ * the same store works on meanwhile, and every other round takes over what the first has left. What must hold
+ * is in kill-checks.ts. A round in which nothing was done does not count.
  *
  *     npm run soak:kill -- --rounds 100 --seed 7 --store postgres
  */
@@ -20,6 +21,8 @@ import { childEnvironment, LAUNCHER, startHoop } from '../../src/demo/hoop-proce
 import { logInDemo } from '../log-in-demo.ts';
 import { Bench, Connection } from './demo-bench.ts';
 import { KillChecks, type Round } from './kill-checks.ts';
+import { KillNeighbour, type NeighbourWork } from './kill-neighbour.ts';
+import { KILL_SERVER, KillServer } from './kill-server.ts';
 import { openKilledStore } from './kill-store.ts';
 import {
   decideAll,
@@ -64,13 +67,20 @@ async function connect(bench: Bench, target: string): Promise<Connection> {
   return new Connection(service, []);
 }
 
-async function playRound(bench: Bench, number: number): Promise<Round> {
+async function playRound(bench: Bench, server: KillServer, number: number): Promise<Round> {
   const main = await connect(bench, 'prod-db');
   const counted = await connect(bench, `counted-${number}`);
+  const shell = await connect(bench, KILL_SERVER);
   const stop = new AbortController();
   const killAtApproval = random.below(3) === 0;
   const approvalsUntilKill = 1 + random.below(4);
-  const told = { lines: newTold(), held: newTold(), later: newTold(), counted: newTold() };
+  const told = {
+    lines: newTold(),
+    held: newTold(),
+    later: newTold(),
+    counted: newTold(),
+    server: newTold(),
+  };
   let approvals = 0;
   const approved = Promise.withResolvers<void>();
   const deciding = decideAll(bench.home('dba'), random, votes, {
@@ -88,9 +98,11 @@ async function playRound(bench: Bench, number: number): Promise<Round> {
     workLater(main.url, laterMarks, `l${number}`, told.later),
     work(counted.url, 'kill_counted', `c${number}.0`, told.counted),
     work(counted.url, 'kill_counted', `c${number}.1`, told.counted),
+    server.work(shell, `s${number}`, told.server),
   ]);
   const giveUpMs = Date.now() + NOTHING_MS;
-  while (told.lines.done.size === 0 && Date.now() < giveUpMs) await sleep(POLL_MS);
+  const isIdle = (): boolean => told.lines.done.size === 0 || told.server.done.size === 0;
+  while (isIdle() && Date.now() < giveUpMs) await sleep(POLL_MS);
   if (killAtApproval) {
     await Promise.race([approved.promise, sleep(LONGEST_MS * 2)]);
     await sleep(random.below(40));
@@ -101,9 +113,11 @@ async function playRound(bench: Bench, number: number): Promise<Round> {
   bench.demo.gatewayProcess().kill('SIGKILL');
   await bench.demo.gatewayProcess().exited;
   stop.abort();
-  await Promise.all([working, deciding, main.service.exited, counted.service.exited]);
+  const gone = [main, counted, shell].map(({ service }) => service.exited);
+  await Promise.all([working, deciding, ...gone]);
   laterMarks = [...told.later.sent].filter((mark) => mark.startsWith(`l${number}.`)).slice(-3);
-  return { number, sessions: { main: main.session, counted: counted.session }, told };
+  const sessions = { main: main.session, counted: counted.session, server: shell.session };
+  return { number, sessions, told };
 }
 
 /** A start that is killed before anybody knows how far it came. @returns after how many ms */
@@ -128,14 +142,32 @@ async function killStart(bench: Bench): Promise<number> {
   return afterMs;
 }
 
-const policy = writeKillPolicy(wanted);
+/** What the other node has lived through, and done. */
+async function lookAtNeighbour(
+  checks: KillChecks,
+  neighbour: KillNeighbour,
+  work: NeighbourWork,
+  number: number,
+): Promise<void> {
+  const check = checks.check.bind(checks);
+  await neighbour.stillLives(check, work);
+  await work.end();
+  await neighbour.ended(work, check, await checks.rows('kill_lines', `n${number}.%`));
+  process.stdout.write(`     the other node: ${work.told.done.size} statements, none lost\n`);
+}
+
 const secrets = mkdtempSync(join(tmpdir(), 'hoop-kill-store-'));
 try {
   await using store = await openKilledStore(values.store, secrets);
+  await using server = await KillServer.start();
+  const policy = writeKillPolicy(wanted, server.policy());
+  using stack = new DisposableStack();
+  stack.defer(() => rmSync(policy, { recursive: true, force: true }));
   const signal = new AbortController().signal;
   const { gatewayConfig } = store;
+  const servers = { [KILL_SERVER]: server.server };
   const demo = await startDemo({
-    ...{ gatewayConfig, policy, logIn: logInDemo, note: () => undefined, signal },
+    ...{ gatewayConfig, policy, servers, logIn: logInDemo, note: () => undefined, signal },
   });
   await using bench = new Bench(demo);
   const admin = new pg.Client({ connectionString: demo.target.adminUrl });
@@ -147,18 +179,30 @@ try {
       `CREATE TABLE public.${table} (line text); GRANT ALL ON public.${table} TO ${demo.target.user}`,
     );
   }
-  const checks = new KillChecks({ bench, admin, store, votes });
+  await using neighbour =
+    values.store === 'postgres' ? await KillNeighbour.start(bench, admin, store) : undefined;
+  const checks = new KillChecks({ bench, admin, server, store, votes });
   let rounds = 0;
+  let takeovers = 0;
   for (; rounds < wanted && Date.now() < untilMs; rounds += 1) {
     const logged = (): string =>
       readFileSync(join(demo.directory, 'gateway.log'), 'utf8').slice(-3000);
+    const other = await neighbour?.work(`n${rounds}`);
     try {
-      const played = await playRound(bench, rounds);
+      const played = await playRound(bench, server, rounds);
       await checks.whileDead(played);
+      if (neighbour !== undefined && other !== undefined && random.below(2) === 0) {
+        await neighbour.takeOver(checks.check.bind(checks), other);
+        takeovers += 1;
+        process.stdout.write('     taken over\n');
+      }
       if (random.below(3) === 0) {
         process.stdout.write(`     a start is killed after ${await killStart(bench)} ms\n`);
       }
       await demo.restartGateway();
+      if (neighbour !== undefined && other !== undefined) {
+        await lookAtNeighbour(checks, neighbour, other, rounds);
+      }
       await checks.afterRestart(played);
     } catch (error) {
       checks.fail(`round ${rounds} can be played`, `${(error as Error).stack}\n${logged()}`);
@@ -169,8 +213,7 @@ try {
   await demo.gatewayProcess().exited;
   await checks.indexOfPast();
   await admin.end();
-  process.stdout.write(`${rounds} rounds, ${checks.summary()}\n`);
+  process.stdout.write(`${rounds} rounds, ${takeovers} takeovers, ${checks.summary()}\n`);
 } finally {
-  rmSync(policy, { recursive: true, force: true });
   rmSync(secrets, { recursive: true, force: true });
 }

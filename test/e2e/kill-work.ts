@@ -13,8 +13,8 @@ export const DAY_LIMIT = 40;
 
 export const TABLES = ['kill_lines', 'kill_held', 'kill_later', 'kill_counted', 'kill_refused'];
 
-/** @returns its directory */
-export function writeKillPolicy(rounds: number): string {
+/** @param more files by path @returns its directory */
+export function writeKillPolicy(rounds: number, more: Readonly<Record<string, string>>): string {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-kill-'));
   const write = (file: string, text: string): void => writeFileSync(join(directory, file), text);
   mkdirSync(join(directory, 'targets'));
@@ -56,6 +56,7 @@ rules:
     allow: { verbs: [insert], relations: ['public.kill_counted'] }
 `,
   );
+  for (const [file, text] of Object.entries(more)) write(file, text);
   return directory;
 }
 

@@ -6,7 +6,11 @@ export function auditSink(listening: Partial<AuditSink> = {}): AuditSink {
     prompt: undefined,
     event: () => undefined,
     evidence: () => undefined,
-    record: { write: () => undefined, whenWritten: (forward) => queueMicrotask(forward) },
+    record: {
+      write: () => undefined,
+      whenWritten: (forward) => queueMicrotask(forward),
+      whenHeld: () => undefined,
+    },
     ...listening,
   };
 }

@@ -16,6 +16,8 @@ export interface RawRequest {
   readonly as?: string;
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Origin of another gateway. Absent: the bench's. */
+  readonly to?: string;
 }
 
 /** One request as a client would send it that does not use our code. */
@@ -23,7 +25,7 @@ export async function rawRequest(bench: GatewayBench, options: RawRequest): Prom
   const agent = new Agent({ connect: { ca: bench.ca } });
   try {
     const method = options.method ?? 'GET';
-    const url = `${bench.gateway().url}${options.path}`;
+    const url = `${options.to ?? bench.gateway().url}${options.path}`;
     const client = options.as === undefined ? undefined : await bench.client(options.as);
     const send = async (): Promise<RawReply> => {
       const login = await client?.authHeaders(method, url, bench.signal);

@@ -118,7 +118,7 @@ describe('acceptCut', () => {
       await known.promise;
       await require();
     };
-    const lease = { require, whenHeld };
+    const lease = { isHeld: false, require, whenHeld };
     const pair = await SessionPair.open(bench, { lease });
     pair.openStream(1);
     pair.down(1, randomBytes(1000));

@@ -1,16 +1,16 @@
 /**
  * That this process, and no other, is its node now. The lease is renewed every five seconds; who has
- * not renewed it in fifteen may have been taken over, and asks the store before it signs anything.
- * Somebody else's term is the end of this one, for good.
+ * not renewed it for as long as it lasts may have been taken over, and asks the store before it signs
+ * or forwards anything. Somebody else's term is the end of this one, for good.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../../errors.ts';
 import type { RecordingLease } from '../../recording/gateway-recording.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { NodeOwner } from './node-owner.ts';
-import { LEASE_MS, type NodeStore } from './node-store.ts';
+import type { NodeStore } from './node-store.ts';
 
-const RENEW_EVERY_MS = 5000;
+export const RENEW_EVERY_MS = 5000;
 const LOOK_AGAIN_MS = 500;
 
 export interface NodeLeaseOptions {
@@ -27,16 +27,11 @@ export class NodeLease implements AsyncDisposable, RecordingLease {
   readonly #options: NodeLeaseOptions;
   readonly #timer: NodeJS.Timeout;
   readonly #lost = new AbortController();
-  /** By performance.now() and by the wall clock: one stands still while a machine sleeps, the other may be set. */
-  #until: { readonly monotonic: number; readonly wall: number };
+  #until: LeaseEnd;
   #renewing: Promise<void> | undefined;
   #url: string | undefined;
 
-  private constructor(
-    options: NodeLeaseOptions,
-    term: number,
-    until: { readonly monotonic: number; readonly wall: number },
-  ) {
+  private constructor(options: NodeLeaseOptions, term: number, until: LeaseEnd) {
     this.#options = options;
     this.owner = { id: options.id, term };
     this.#until = until;
@@ -51,9 +46,9 @@ export class NodeLease implements AsyncDisposable, RecordingLease {
    */
   static async begin(options: NodeLeaseOptions, signal?: AbortSignal): Promise<NodeLease> {
     const { id, place, version, nodes } = options;
-    let left = LEASE_MS + 1;
+    let left = Number.POSITIVE_INFINITY;
     for (;;) {
-      const until = leaseFromNow();
+      const until = leaseFromNow(nodes.leaseMs);
       const begun = await nodes.begin(id, place, version);
       if (begun.type === 'begun') return new NodeLease(options, begun.term, until);
       if (begun.row.leaseLeftMs > left) throw livesElsewhere();
@@ -71,6 +66,15 @@ export class NodeLease implements AsyncDisposable, RecordingLease {
   set url(url: string) {
     this.#url = url;
     void this.#renew().catch(() => undefined);
+  }
+
+  /**
+   * For each lot that goes to a target, so it costs two looks at a clock. A store in one file has one
+   * process: where that is slow, or cannot be written, nobody takes over.
+   */
+  get isHeld(): boolean {
+    if (this.#lost.signal.aborted) return false;
+    return !this.#options.nodes.isShared || !this.#isOver();
   }
 
   /**
@@ -123,7 +127,7 @@ export class NodeLease implements AsyncDisposable, RecordingLease {
 
   async #renewNow(): Promise<void> {
     const { nodes, log } = this.#options;
-    const until = leaseFromNow();
+    const until = leaseFromNow(nodes.leaseMs);
     try {
       if (await nodes.renew(this.owner, this.#url)) {
         this.#until = until;
@@ -140,9 +144,18 @@ export class NodeLease implements AsyncDisposable, RecordingLease {
   }
 }
 
+/**
+ * By performance.now(), which goes on while the process is stopped and stands still while the machine
+ * sleeps (CLOCK_MONOTONIC), and by the wall clock, which goes on then but may be set: the earlier counts.
+ */
+interface LeaseEnd {
+  readonly monotonic: number;
+  readonly wall: number;
+}
+
 /** Counted from before the store is asked: it never lasts longer here than there. */
-function leaseFromNow(): { readonly monotonic: number; readonly wall: number } {
-  return { monotonic: performance.now() + LEASE_MS, wall: Date.now() + LEASE_MS };
+function leaseFromNow(leaseMs: number): LeaseEnd {
+  return { monotonic: performance.now() + leaseMs, wall: Date.now() + leaseMs };
 }
 
 function lostLease(): HoopError {

@@ -22,6 +22,7 @@ import {
 } from '../store/store.ts';
 import type { NodeOwner } from './node-owner.ts';
 
+/** Of a node that ends its sessions at once when it has lost the store; else that time comes on top. */
 export const LEASE_MS = 15_000;
 
 export interface NodeRow extends NodeOwner {
@@ -43,9 +44,13 @@ export type Begun =
 /** The methods that are generators are steps of transactions. */
 export class NodeStore {
   readonly #store: Store;
+  /** What `begin` and `renew` take: nobody takes over before. */
+  readonly leaseMs: number;
 
-  constructor(store: Store) {
+  /** @param leaseMs as long as this node may go on without an answer, and somewhat more */
+  constructor(store: Store, leaseMs = LEASE_MS) {
     this.#store = store;
+    this.leaseMs = leaseMs;
   }
 
   /** Whether it is a database, which other gateways may use too. */
@@ -59,6 +64,7 @@ export class NodeStore {
    *   there died with its process
    */
   begin(id: string, place: string, version: string): Promise<Begun> {
+    const { leaseMs } = this;
     return this.#store.transaction(function* (): Work<Begun> {
       yield* change(ADD, { id, place, version });
       const row = nodeRow(yield* get(FIND_LOCKED, { id }));
@@ -67,7 +73,7 @@ export class NodeStore {
         return { type: 'lives', row };
       }
       const term = row.term + 1;
-      const values = { id, before: row.term, term, place, version, leaseMs: LEASE_MS };
+      const values = { id, before: row.term, term, place, version, leaseMs };
       const begun = yield* change(BEGIN, values);
       if (begun !== 1) throw new TypeError('the term of this node has changed under its lock');
       return { type: 'begun', term };
@@ -76,7 +82,7 @@ export class NodeStore {
 
   /** @returns false: the term is over, for good */
   async renew({ id, term }: NodeOwner, url?: string): Promise<boolean> {
-    const values = { id, term, leaseMs: LEASE_MS, url: url ?? null };
+    const values = { id, term, leaseMs: this.leaseMs, url: url ?? null };
     return (await this.#store.change(RENEW, values)) === 1;
   }
 

@@ -12,6 +12,7 @@
 import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
+import type { Forwarding } from '../../recording/held-turns.ts';
 import { recordedView } from '../../recording/recorded-view.ts';
 import {
   type ApprovalOutcome,
@@ -20,7 +21,6 @@ import {
   type RecordingEvent,
   type StatementFacts,
 } from '../../recording/types.ts';
-import type { Durable } from '../../recording/written-turns.ts';
 import { approversText, needsOf } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import type { Log } from '../base/log.ts';
@@ -94,7 +94,7 @@ export class RecordingFailed extends Error {
 export interface AuditSink {
   /** Id of the prompt in force. */
   readonly prompt: string | undefined;
-  readonly record: Durable;
+  readonly record: Forwarding;
   /** Throws when it cannot be recorded. */
   event(event: RecordingEvent): void;
   /** A line of stream 0. Throws as `event`. */
@@ -105,7 +105,7 @@ const NONE: readonly never[] = [];
 const NOTHING_DETECTED = {};
 
 /** What happens on one stream. Where a method cannot record what it is told, it throws RecordingFailed. */
-export class StreamAudit implements Durable {
+export class StreamAudit implements Forwarding {
   readonly stream: number;
   readonly #grant: () => Grant;
   readonly #session: AuditSink;
@@ -230,6 +230,10 @@ export class StreamAudit implements Durable {
     } catch (error) {
       throw new RecordingFailed(error);
     }
+  }
+
+  whenHeld(): Promise<void> | undefined {
+    return this.#session.record.whenHeld();
   }
 
   whenWritten(forward: () => void): void {
@@ -359,8 +363,8 @@ export class SessionAudit implements AuditSink {
     return this.#options.prompts.current?.id;
   }
 
-  get record(): Durable {
-    return this.#options.recording.turns;
+  get record(): Forwarding {
+    return this.#options.recording.forwarding;
   }
 
   event(event: RecordingEvent): void {

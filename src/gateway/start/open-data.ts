@@ -13,7 +13,7 @@ import { NodeChanges } from '../nodes/node-changes.ts';
 import { NodeCommands } from '../nodes/node-commands.ts';
 import { nodePlace, openNodeId } from '../nodes/node-id.ts';
 import { NodeLease, type NodeLeaseOptions } from '../nodes/node-lease.ts';
-import { NodeStore } from '../nodes/node-store.ts';
+import { LEASE_MS, NodeStore } from '../nodes/node-store.ts';
 import { EndedRecordings } from '../sessions/ended-recordings.ts';
 import type { Store } from '../store/store.ts';
 import { StoreWatch } from '../store/store-watch.ts';
@@ -55,7 +55,9 @@ export async function openData(
     gatewayKey: keys.get().gatewayKey.privateKey,
     isNew: directory.isNew,
   });
-  const nodes = new NodeStore(kept);
+  // Until its sessions have ended for want of the store it goes on without it.
+  const leaseMs = LEASE_MS + config.store.endSessionsAfterSeconds * 1000;
+  const nodes = new NodeStore(kept, leaseMs);
   const node = await openNode({ version, nodes, log }, directory.path);
   opened.use(node);
   if (!kept.isShared) await nodes.adopt(node.owner);

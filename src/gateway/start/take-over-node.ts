@@ -1,10 +1,12 @@
 /** Nodes of a store, for whoever runs its gateways: which there are, and the end of one that is gone. */
 import type { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../../errors.ts';
 import { type GatewayConfig, readGatewayConfig } from '../base/config.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { AuditEvents } from '../events/audit-events.ts';
 import { openNodeId } from '../nodes/node-id.ts';
+import { RENEW_EVERY_MS } from '../nodes/node-lease.ts';
 import { type NodeRow, NodeStore, type TakenOver } from '../nodes/node-store.ts';
 import type { Store } from '../store/store.ts';
 import { openDataDirectory } from './data-directory.ts';
@@ -29,9 +31,18 @@ export function listNodes(options: NodesOptions): Promise<readonly KnownNode[]> 
   );
 }
 
-/** @throws HOOP_USAGE: there is no such node, it lives, or was taken over; as `listNodes` */
+/** As often as a node that lives renews its lease, and somewhat more. */
+const LOOKS_APART_MS = RENEW_EVERY_MS + 1000;
+
+/**
+ * Takes some seconds: where the clock of the store's server was set ahead, all leases seem to be over,
+ * until each node that lives renews its own.
+ * @throws HOOP_USAGE: there is no such node, it lives, or was taken over; as `listNodes`
+ */
 export function takeOverNode(node: string, options: NodesOptions): Promise<TakenOver> {
   return withNodes(options, async (nodes, own, opened) => {
+    const seen = await nodes.find(node);
+    if (seen?.state === 'live' && seen.leaseLeftMs <= 0) await delay(LOOKS_APART_MS);
     await using events = await eventsOf(own, (await nodes.find(own))?.term ?? 0, opened);
     const taken = await nodes.takeOver(node, own, events);
     if (taken === undefined) {

@@ -23,6 +23,7 @@ import { waitFor } from '../../wait-for.ts';
 import { collectLog } from '../collect-log.ts';
 import { type GatewayBench, startGatewayBench } from '../gateway-bench.ts';
 import { rawRequest } from '../raw-request.ts';
+import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
 import { SERVERS, type TestStores, testStores } from '../store/test-stores.ts';
 import { TestSession } from '../test-session.ts';
 
@@ -36,13 +37,16 @@ const RUN_OUT = sql('UPDATE nodes SET lease_until_ms = 1 WHERE id = $node');
 const storesOf = testStores();
 let stores: TestStores;
 let store: Store;
+/** Of the first gateway. */
+let interrupted: InterruptedStore;
 let bench: GatewayBench;
 let second: Gateway;
 
 beforeAll(async () => {
   stores = await storesOf(SERVERS[0] ?? 'postgres');
   store = await stores.open();
-  bench = await startGatewayBench({ store });
+  interrupted = interruptedStore(await stores.open());
+  bench = await startGatewayBench({ store: interrupted });
   second = await startSecond();
 });
 afterAll(async () => {
@@ -71,11 +75,12 @@ store:
   return file;
 }
 
-async function startSecond(): Promise<Gateway> {
-  const text = bench
+/** @param more lines of its configuration */
+async function startSecond(listen = '127.0.0.1:0', more = ''): Promise<Gateway> {
+  const text = `${bench
     .configText()
     .replace('dataDir: data\n', 'dataDir: data2\nkeysDir: data/keys\n')
-    .replace(/listen: .*/, 'listen: 127.0.0.1:0');
+    .replace(/listen: .*/, `listen: ${listen}`)}\n${more}`;
   return startGateway(parseGatewayConfig(text, join(bench.directory, 'second.yaml')), {
     connectors: CONNECTORS,
     searchWorker: SEARCH_WORKER,
@@ -172,6 +177,32 @@ test('who is blocked at the one is out at the other, until that is lifted', asyn
   await again.close();
 });
 
+test('a proof of a key is spent at one gateway alone: the other takes no nonce but its own', async () => {
+  const { host, origin } = new URL(second.url);
+  await second.close();
+  const { url: called } = bench.gateway();
+  // Both are called alike, as behind one balancer.
+  second = await startSecond(host, `publicUrl: ${called}\n`);
+  const client = await bench.client('engineer');
+  const prove = () => client.authHeaders('GET', `${called}${PATHS.whoami}`, bench.signal);
+  const send = (headers: Record<string, string>, to = called) =>
+    rawRequest(bench, { path: PATHS.whoami, headers, to });
+  await rawRequest(bench, { path: PATHS.whoami, as: 'engineer' });
+  const proof = await prove();
+  expect(await send(proof)).toMatchObject({ status: 200 });
+  expect(await send(proof)).toMatchObject({ code: 'HOOP_PROOF_REPLAYED' });
+  const elsewhere = await send(proof, origin);
+  expect(elsewhere).toMatchObject({ status: 401, code: 'HOOP_PROOF_NONCE' });
+  expect(elsewhere.headers['www-authenticate']).toContain('use_dpop_nonce');
+  // What a client does then: once more, with the nonce of the answer.
+  expect(client.upgradeRefused(elsewhere.status, elsewhere.headers)).toBe(true);
+  const again = await prove();
+  expect(await send(again, origin)).toMatchObject({ status: 200 });
+  expect(await send(again)).toMatchObject({ code: 'HOOP_PROOF_NONCE' });
+  await second.close();
+  second = await startSecond();
+});
+
 test('a gateway behind the newest policy opens no sessions', async () => {
   const { commit } = await (await bench.client('engineer')).policy(bench.signal);
   const set = (newest: string) =>
@@ -202,11 +233,20 @@ test('a node that is taken over ends its sessions and opens none', async () => {
   expect((await listNodes(by)).filter(({ isOwn }) => !isOwn)).toMatchObject([{ id: node }]);
   await expect(takeOverNode(node, by)).rejects.toMatchObject({ code: 'HOOP_USAGE' });
   await expect(takeOverNode('none', by)).rejects.toMatchObject({ code: 'HOOP_USAGE' });
-  const taken = await waitFor(async () => {
-    // As if it stood still: its next renewal comes too late.
-    await store.change(RUN_OUT, { node });
-    return takeOverNode(node, by);
+  // As if the clock of the store's server were set ahead: a node that lives renews its lease.
+  await store.change(RUN_OUT, { node });
+  await expect(takeOverNode(node, by)).rejects.toMatchObject({ code: 'HOOP_USAGE' });
+  // As if it stood still: its next renewal comes too late.
+  const stands = Promise.withResolvers<void>();
+  const goesOn = Promise.withResolvers<void>();
+  interrupted.before(/^UPDATE nodes SET lease_until_ms/, () => {
+    stands.resolve();
+    return goesOn.promise;
   });
+  await stands.promise;
+  await store.change(RUN_OUT, { node });
+  const taken = await takeOverNode(node, by);
+  goesOn.resolve();
   expect(taken.sessions).toBe(live?.['count']);
   const { events } = await readEvents(store, { type: 'node.taken_over', limit: 10 });
   expect(events).toMatchObject([

@@ -131,7 +131,7 @@ test('what cannot be written fails as the recording, whatever it was', () => {
     throw cause;
   };
   const sink = auditSink({
-    ...{ event: fail, evidence: fail, record: { write: fail, whenWritten: fail } },
+    ...{ event: fail, evidence: fail, record: { write: fail, whenWritten: fail, whenHeld: fail } },
   });
   const audit = new StreamAudit(1, testGrant, sink);
   const attempts = [

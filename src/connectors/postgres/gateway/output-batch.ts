@@ -4,7 +4,7 @@
  */
 import type { Writable } from 'node:stream';
 import { joinViews } from '../../../join-views.ts';
-import type { Durable } from '../../../recording/written-turns.ts';
+import type { Forwarding } from '../../../recording/held-turns.ts';
 import { onAbort } from '../../../until.ts';
 import { StreamEnded } from './stream-ended.ts';
 
@@ -14,7 +14,7 @@ const LARGE_VIEW = 16 * 1024;
 export class OutputBatch {
   readonly #sink: Writable;
   readonly #ended: AbortSignal;
-  readonly #recorded: Durable | undefined;
+  readonly #recorded: Forwarding | undefined;
   #views: Uint8Array[] = [];
   #length = 0;
   #isDue = false;
@@ -28,7 +28,7 @@ export class OutputBatch {
    * @param ended aborts a wait for the other side to read.
    * @param recorded what must be written before; absent: the sink sees to it.
    */
-  constructor(sink: Writable, ended: AbortSignal, recorded?: Durable) {
+  constructor(sink: Writable, ended: AbortSignal, recorded?: Forwarding) {
     this.#sink = sink;
     this.#ended = ended;
     this.#recorded = recorded;
@@ -52,12 +52,15 @@ export class OutputBatch {
   }
 
   /**
-   * @returns a promise only when the other side must read first (backpressure).
+   * @returns a promise only when the other side must read first (backpressure), or the gateway must
+   *   find out first whether it has been taken over.
    * @throws StreamEnded (as rejection or at once) when that side is gone.
    */
   flush(): Promise<void> | undefined {
     if (this.#length === 0) return undefined;
     if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
+    const held = this.#recorded?.whenHeld();
+    if (held !== undefined) return held.then(() => this.flush());
     this.#recorded?.write();
     this.#write();
     return this.#sink.writableNeedDrain ? this.#drained() : undefined;

@@ -55,7 +55,7 @@ export class ClientFrames {
     const goOn = (): void => {
       this.#waiting = undefined;
       this.#options.client.resume();
-      this.#process();
+      this.#processSoon();
     };
     this.#waiting = waitMs > 0 ? setTimeout(goOn, waitMs) : setImmediate(goOn);
   }

@@ -258,6 +258,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         },
         evidence: (line) => evidence.push(line),
         record: {
+          whenHeld: () => undefined,
           write: () => options.onRecorded?.(),
           whenWritten: (forward) =>
             setImmediate(() => {
