@@ -50,10 +50,19 @@ test('a port of its own is open to who has its password, and others are refused 
 const RULE = { id: 'toys/read', file: 'toys.yaml', line: 4 };
 const DECISION = { verbs: ['GET'], relations: [], columnsMasked: [], rules: [RULE] } as const;
 const DECIDED = {
-  ...{ type: 'decision', stream: 1, policyCommit: 'c0', message: undefined, code: undefined },
+  type: 'decision',
+  stream: 1,
+  policyCommit: 'c0',
+  message: undefined,
+  code: undefined,
 } as const;
 const RESULT = {
-  ...{ type: 'result', stream: 1, rows: 0, maskedValues: 0, detected: {}, sqlState: undefined },
+  type: 'result',
+  stream: 1,
+  rows: 0,
+  maskedValues: 0,
+  detected: {},
+  sqlState: undefined,
 } as const;
 
 const ITEMS: readonly RecordedItem[] = [
@@ -65,7 +74,8 @@ const ITEMS: readonly RecordedItem[] = [
   data(0, 'secret 1\n'),
   event({
     ...{ ...DECIDED, ...DECISION, ...says('SET secret 1'), at: 6, statement: 2 },
-    ...{ effect: 'refuse', code: 'HOOP_DENIED' },
+    effect: 'refuse',
+    code: 'HOOP_DENIED',
   }),
   data(1, 'ERR HOOP_DENIED denied\n'),
 ];
