@@ -29,6 +29,7 @@ const ENTRIES = [
   'src/demo/watchdog-process.ts',
   'src/connectors/search-worker.ts',
   'src/connectors/ssh/gateway/command-worker.ts',
+  'src/connectors/postgres/gateway/row-worker.ts',
   'src/connectors/postgres/policy/parser-worker.ts',
   'src/policy/repo/git-worker.ts',
   'src/recording/leaf-worker.ts',

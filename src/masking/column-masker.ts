@@ -60,6 +60,13 @@ type ColumnWork = 'pass' | 'mask' | 'detect';
  */
 export type InPlace = 'pass' | MaskKind | 'search' | 'value';
 
+/** What one has done. */
+export interface MaskCounts {
+  readonly maskedValues: number;
+  readonly detected: HitCounts;
+  readonly seen: HitCounts;
+}
+
 /** What `writeMask` returns where `replace` has to decide. */
 export const UNDECIDED = -1;
 
@@ -112,6 +119,13 @@ export class ColumnMasker {
   /** No column needs work: rows may pass without being looked at. */
   get isIdle(): boolean {
     return this.busy.length === 0;
+  }
+
+  /** What another one has done with values of the same result. */
+  add({ maskedValues, detected, seen }: MaskCounts): void {
+    this.maskedValues += maskedValues;
+    addHits(this.detected, detected);
+    addHits(this.seen, seen);
   }
 
   /** Whether the column is masked as text or JSON, so that the mask tells NULL from a value. */
@@ -239,6 +253,10 @@ export class ColumnMasker {
   #isText(typeOid: number): boolean {
     return isBuiltInText(typeOid) || this.#options.isText(typeOid);
   }
+}
+
+function addHits(to: HitCounts, counts: HitCounts): void {
+  for (const [name, count] of counts) to.set(name, (to.get(name) ?? 0) + count);
 }
 
 function workFor(column: ResultColumn, options: ColumnMaskerOptions): ColumnWork {

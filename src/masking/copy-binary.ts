@@ -9,7 +9,13 @@
 import { ProtocolError } from '../errors.ts';
 import { readInt16, readInt32 } from './big-endian.ts';
 import type { Stretch } from './candidates/stretch.ts';
-import { type CopyPart, type CopyScanner, equals, wrongColumns } from './copy-format.ts';
+import {
+  type CopyPart,
+  type CopyScanner,
+  type CopyStage,
+  equals,
+  wrongColumns,
+} from './copy-format.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 const HEADER = 19;
@@ -23,7 +29,7 @@ export class BinaryScanner implements CopyScanner {
   part: CopyPart = 'frame';
   readonly respellsNull = false;
   readonly prefix = 4;
-  #at: 'header' | 'rows' | 'end' = 'header';
+  stage: CopyStage = 'first';
 
   constructor(columns: number) {
     this.#columns = columns;
@@ -32,18 +38,18 @@ export class BinaryScanner implements CopyScanner {
   }
 
   get isComplete(): boolean {
-    return this.#at === 'end';
+    return this.stage === 'end';
   }
 
   scan(bytes: Uint8Array, at: number): number {
-    if (this.#at === 'end') throw new ProtocolError('a COPY goes on behind its end');
+    if (this.stage === 'end') throw new ProtocolError('a COPY goes on behind its end');
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (this.#at === 'header') return this.#header(bytes, view, at);
+    if (this.stage === 'first') return this.#header(bytes, view, at);
     if (bytes.length - at < 2) return -1;
     const columns = view.getInt16(at);
     if (columns === TRAILER) {
       this.part = 'frame';
-      this.#at = 'end';
+      this.stage = 'end';
       return at + 2;
     }
     if (columns !== this.#columns) throw wrongColumns();
@@ -64,7 +70,7 @@ export class BinaryScanner implements CopyScanner {
 
   isRow(bytes: Uint8Array, at: number, end: number): boolean {
     const columns = this.#columns;
-    if (this.#at !== 'rows' || end - at < 2 || readInt16(bytes, at) !== columns) return false;
+    if (this.stage !== 'rows' || end - at < 2 || readInt16(bytes, at) !== columns) return false;
     let offset = at + 2;
     for (let index = 0; index < columns; index += 1) {
       if (end - offset < 4) return false;
@@ -100,7 +106,7 @@ export class BinaryScanner implements CopyScanner {
       view.getInt32(at + SIGNATURE.length + 4) === 0;
     if (!isKnown) throw new ProtocolError('the header of the binary COPY is not known');
     this.part = 'frame';
-    this.#at = 'rows';
+    this.stage = 'rows';
     return at + HEADER;
   }
 

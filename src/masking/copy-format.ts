@@ -9,7 +9,12 @@ import type { Stretch } from './candidates/stretch.ts';
 /** `frame`: what stands around the rows of the binary format. */
 export type CopyPart = 'row' | 'header' | 'frame';
 
+/** Where in the data a scanner is: before anything, behind that, or behind the end of the binary format. */
+export type CopyStage = 'first' | 'rows' | 'end';
+
 export interface CopyScanner {
+  /** All that it knows of what came before; another one goes on with it. */
+  stage: CopyStage;
   /** Of what was scanned last. */
   readonly part: CopyPart;
   /** Where the fields of the last row begin and end, in the bytes that were scanned. */
@@ -114,8 +119,7 @@ export function has(bytes: Uint8Array, start: number, end: number, byte: number)
 export abstract class LineScanner<Lines extends CopyLines> {
   protected readonly lines: Lines;
   protected readonly fields: FieldPlaces;
-  /** Before the first line. */
-  #isFirst = true;
+  stage: CopyStage = 'first';
   part: CopyPart = 'row';
   readonly isComplete = true;
   readonly prefix = 0;
@@ -142,13 +146,13 @@ export abstract class LineScanner<Lines extends CopyLines> {
     if (end === WRONG_COLUMNS) throw wrongColumns();
     if (end === NOT_QUOTED) throw new ProtocolError('a field of the COPY is not quoted as csv');
     if (end === INCOMPLETE) return -1;
-    this.part = this.#isFirst && this.lines.hasHeader ? 'header' : 'row';
-    this.#isFirst = false;
+    this.part = this.stage === 'first' && this.lines.hasHeader ? 'header' : 'row';
+    this.stage = 'rows';
     return end;
   }
 
   isRow(bytes: Uint8Array, at: number, end: number): boolean {
-    if (this.#isFirst && this.lines.hasHeader) return false;
+    if (this.stage === 'first' && this.lines.hasHeader) return false;
     if (this.read(bytes, at, end) !== end) return false;
     this.part = 'row';
     return true;

@@ -10,8 +10,8 @@ import { ProtocolError } from '../errors.ts';
 import { readInt32, writeInt32 } from './big-endian.ts';
 import type { Stretch } from './candidates/stretch.ts';
 import { ChunkOutput } from './chunk-output.ts';
-import { type ColumnMasker, UNDECIDED } from './column-masker.ts';
-import type { CopyScanner } from './copy-format.ts';
+import { type ColumnMasker, type MaskCounts, UNDECIDED } from './column-masker.ts';
+import type { CopyScanner, CopyStage } from './copy-format.ts';
 import type { HitCounts } from './detect-text.ts';
 import { LONGEST_MASK } from './mask-bytes.ts';
 import { FULL_MASK } from './mask-value.ts';
@@ -24,6 +24,15 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 const LONGEST_ENCODED = 2 * LONGEST_MASK + 4;
 /** A mask that is written in place. */
 const IN_PLACE = 'in place';
+
+/** What one knows of the data that has come. */
+export interface CopyProgress {
+  readonly stage: CopyStage;
+  /** The beginning of a row. */
+  readonly rest: Uint8Array;
+  readonly rows: number;
+  readonly isOverLimit: boolean;
+}
 
 export interface CopyRewriterOptions {
   readonly scanner: CopyScanner;
@@ -71,6 +80,28 @@ export class CopyRewriter {
 
   get detected(): HitCounts {
     return this.#options.masker.detected;
+  }
+
+  /** Bytes of a row that has begun. */
+  get restLength(): number {
+    return this.#rest.length;
+  }
+
+  get progress(): CopyProgress {
+    const { rows, isOverLimit } = this;
+    return { stage: this.#options.scanner.stage, rest: this.#rest, rows, isOverLimit };
+  }
+
+  /**
+   * Goes on behind what another one has rewritten.
+   * @param counts of what it has done; absent: it is that one which goes on there.
+   */
+  goOn(progress: CopyProgress, counts?: MaskCounts): void {
+    this.#options.scanner.stage = progress.stage;
+    this.#keepRest(progress.rest);
+    this.rows = progress.rows;
+    this.isOverLimit = progress.isOverLimit;
+    if (counts !== undefined) this.#options.masker.add(counts);
   }
 
   /**

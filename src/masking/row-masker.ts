@@ -18,6 +18,7 @@ import {
   ColumnMasker,
   type ColumnMaskerOptions,
   type InPlace,
+  type MaskCounts,
   UNDECIDED,
 } from './column-masker.ts';
 import type { HitCounts } from './detect-text.ts';
@@ -77,6 +78,11 @@ export class RowMasker {
 
   get seen(): HitCounts {
     return this.#masker.seen;
+  }
+
+  /** What another one has done with rows of the same result. */
+  add(counts: MaskCounts): void {
+    this.#masker.add(counts);
   }
 
   /**

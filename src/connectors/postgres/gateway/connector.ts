@@ -24,6 +24,7 @@ import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
 import type { StatementPolicy } from '../policy/types.ts';
 import { changedPostgresTarget } from './changed-target.ts';
 import { Estimates } from './estimates.ts';
+import { LargeRows } from './large-rows.ts';
 import { MaskBindings } from './mask-bindings.ts';
 import { maskBindingsPath, readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
 import { MaskWatch, someGroups, targetsWithMasks } from './mask-watch.ts';
@@ -47,6 +48,7 @@ interface Shared {
   readonly statements: StatementPolicy;
   readonly lookups: DayBudget;
   readonly changedRows: DayBudget;
+  readonly largeRows: LargeRows;
 }
 
 function open(services: GatewayServices): OpenConnector {
@@ -71,6 +73,7 @@ function open(services: GatewayServices): OpenConnector {
     ),
     lookups: new DayBudget('lookups', { store, clock, log }),
     changedRows: new DayBudget('changed_rows', { store, clock, log }),
+    largeRows: opened.use(new LargeRows()),
   };
   return {
     policyChanged(next) {
@@ -95,7 +98,7 @@ function reply({ name, database: to, user }: PostgresTarget): SessionReply['targ
 }
 
 function openSession(
-  { services, catalogs, estimates, statements, lookups, changedRows }: Shared,
+  { services, catalogs, estimates, statements, lookups, changedRows, largeRows }: Shared,
   target: PostgresTarget,
   context: SessionContext,
 ): ConnectorSession {
@@ -127,6 +130,7 @@ function openSession(
         isRun: context.run !== undefined,
         lookups,
         changedRows,
+        largeRows,
         pace,
         cancelKeys,
         maskKey,

@@ -4,7 +4,7 @@
  */
 import { ColumnMasker } from '../../../masking/column-masker.ts';
 import { CopyRewriter } from '../../../masking/copy-rewriter.ts';
-import { createCopyScanner } from '../../../masking/copy-scanner.ts';
+import { type CopyScannerOptions, createCopyScanner } from '../../../masking/copy-scanner.ts';
 import type { Grant } from '../../../policy/types.ts';
 import type { CopyOptions } from '../policy/analysis-types.ts';
 import type { SqlRefusal } from '../policy/types.ts';
@@ -46,6 +46,7 @@ export interface BegunCopy {
   readonly grant: Grant;
   readonly hashKey: Uint8Array;
   readonly codec: TextCodec;
+  readonly encoding: string;
   /** Rows that may go on; Infinity: all. */
   readonly maxRows: number;
   readonly maxRowBytes: number;
@@ -67,12 +68,13 @@ export function beginCopy(begun: BegunCopy): SqlRefusal | undefined {
   const masking =
     allowed && basis && fields
       ? columnMaskerOptions(
-          { run, fields, hashKey: begun.hashKey, codec, formats: response.columnFormats },
+          { ...begun, fields, formats: response.columnFormats },
           allowed,
           basis.catalog,
         )
       : undefined;
-  const masker = new ColumnMasker(masking ?? idle(columns, codec));
+  const maskerOptions = masking ?? idle(columns, codec);
+  const masker = new ColumnMasker(maskerOptions);
   if (masker.isIdle && run.maxRows === Number.POSITIVE_INFINITY) {
     run.rowsAre = 'pass';
     return undefined;
@@ -82,15 +84,17 @@ export function beginCopy(begun: BegunCopy): SqlRefusal | undefined {
   }
   const names = allowed?.analysis.outputs?.map(({ name }) => name) ?? [];
   const { maxRowBytes } = begun;
+  const { format, delimiter, quote } = options;
+  const copy: CopyScannerOptions = {
+    ...{ format, delimiter, quote, escape: options.escape, columns },
+    clientNull: codec.encode(options.null),
+    serverNull: codec.encode(run.confirmed?.serverNull ?? options.null),
+    hasHeader: options.header,
+    forceQuote: forcedQuotes(options, names),
+  };
+  run.masking = { options: maskerOptions, encoding: begun.encoding, copy };
   run.copy = new CopyRewriter({
-    scanner: createCopyScanner({
-      ...options,
-      columns,
-      clientNull: codec.encode(options.null),
-      serverNull: codec.encode(run.confirmed?.serverNull ?? options.null),
-      hasHeader: options.header,
-      forceQuote: forcedQuotes(options, names),
-    }),
+    scanner: createCopyScanner(copy),
     masker,
     maxRows: begun.maxRows,
     maxRowBytes,

@@ -66,7 +66,7 @@ export class TargetRelay {
   readonly #fullRead: number;
   #stopping: (() => void) | undefined;
   #isStopped = false;
-  /** What has come is not dealt with: an answer of the target waits for the gateway's store. */
+  /** What has come is not dealt with: an answer of the target waits for the store, or another thread. */
   #isWaiting = false;
   /** The target has closed behind it. */
   #closesBehind = false;
@@ -105,7 +105,8 @@ export class TargetRelay {
   stopAtBoundary(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#stopping = resolve;
-    if (this.#passing === 0) {
+    this.#side.isStopping = true;
+    if (this.#passing === 0 && !this.#side.isWithin) {
       // What this turn has brought is still in hand, the end of a message of which the client has
       // the beginning among it.
       this.#flush();
@@ -131,9 +132,9 @@ export class TargetRelay {
     for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
       if (item.kind === 'pass') this.#passing -= item.bytes.length;
       else if (this.#stopping !== undefined) break;
-      this.#side.handle(item);
-      if (trials.waiting !== undefined) {
-        this.#waitFor(trials.waiting, chunk);
+      const waiting = this.#side.handle(item) ?? trials.waiting;
+      if (waiting !== undefined) {
+        this.#waitFor(waiting, chunk);
         return;
       }
     }

@@ -53,6 +53,8 @@ export interface DescribedResult {
   readonly formats: readonly number[] | undefined;
   readonly hashKey: Uint8Array;
   readonly codec: TextCodec;
+  /** The client_encoding that the codec is for. */
+  readonly encoding: string;
 }
 
 /** Decides what happens to the rows of `run`. @returns the refusal where they must not pass. */
@@ -74,6 +76,7 @@ export function describeResult(result: DescribedResult): SqlRefusal | undefined 
   const masking = columnMaskerOptions(result, allowed, basis.catalog);
   const masker = masking === undefined ? undefined : new RowMasker(masking);
   run.masker = masker?.isIdle === false ? masker : undefined;
+  run.masking = masking && { options: masking, encoding: result.encoding };
   run.rowsAre = run.masker === undefined ? 'pass' : 'mask';
   return undefined;
 }
@@ -123,7 +126,7 @@ function mismatch(detail: string): SqlRefusal {
 
 /** What is done to the values of a result; undefined: nothing. */
 export function columnMaskerOptions(
-  result: Omit<DescribedResult, 'grant'>,
+  result: Omit<DescribedResult, 'grant' | 'encoding'>,
   allowed: AllowedStatement,
   catalog: Catalog,
 ): ColumnMaskerOptions | undefined {
@@ -172,7 +175,7 @@ function effectiveMask(
  * text and not by its pid, because behind a pooler the pid that a client is told is not the session's.
  */
 function ownText(
-  { run, codec }: Omit<DescribedResult, 'grant'>,
+  { run, codec }: Omit<DescribedResult, 'grant' | 'encoding'>,
   output: OutputColumn | undefined,
 ): Uint8Array | undefined {
   const [source] = output?.kind === 'identity' ? output.sources : [];

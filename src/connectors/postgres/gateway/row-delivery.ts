@@ -1,5 +1,6 @@
 /** The way of rows: which pass, which are rewritten, and where a result is cut off. */
-import { ProtocolError } from '../../../errors.ts';
+import { type ErrorCode, ProtocolError } from '../../../errors.ts';
+import type { CopyRewriter } from '../../../masking/copy-rewriter.ts';
 import { withoutHits } from '../../../masking/detect-text.ts';
 import type { DetectorName, Grant } from '../../../policy/types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
@@ -16,12 +17,20 @@ import { SQL_STATE } from '../sql-state.ts';
 import { runOf } from './confirmations.ts';
 import { beginCopy } from './copy-out.ts';
 import { maskedWarning } from './copy-refusals.ts';
+import { LARGEST_AT_ONCE, type LargeRowTask, type RewrittenRow } from './large-rows.ts';
 import type { DescribeEntry, Entry, QueryEntry } from './pending-queue.ts';
 import { describeResult } from './results.ts';
 import { type Run, rowsLeft } from './run.ts';
 import { tellWithheld } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 import { toErrorResponse } from './to-error-response.ts';
+import { tooLargeToRead, tooMuchToMask } from './too-large.ts';
+
+/** What the client gets; a promise where that is found out elsewhere. */
+export type Answer = Uint8Array | undefined | Promise<Uint8Array | undefined>;
+
+/** With these nothing more of the result can be of use. */
+const STOPS: ReadonlySet<string> = new Set<ErrorCode>(['HOOP_LIMIT', 'HOOP_TOO_LARGE']);
 
 export class RowDelivery {
   readonly #state: StreamState;
@@ -69,9 +78,10 @@ export class RowDelivery {
 
   /**
    * @param message a whole DataRow message.
-   * @returns what the client gets in its place.
+   * @returns what the client gets in its place; a promise where that is found out elsewhere, and then
+   *   what the target sends next waits for it.
    */
-  deliver(message: Uint8Array, entry: Entry | undefined): Uint8Array | undefined {
+  deliver(message: Uint8Array, entry: Entry | undefined): Answer {
     if (entry?.kind === 'execute' && entry.onRow !== undefined) {
       entry.onRow(message);
       return undefined;
@@ -83,13 +93,14 @@ export class RowDelivery {
     const refusal = run.rowsAre === 'unknown' ? this.#describe(run) : undefined;
     if (refusal !== undefined) return this.#withhold(run, refusal, entry);
     run.rows += 1;
-    const row = run.masker?.rewrite(message) ?? message;
-    if (run.trial === undefined) {
-      run.bytes += row.length;
-      return row;
+    const { masker } = run;
+    if (masker !== undefined && message.length > LARGEST_AT_ONCE) {
+      return this.#elsewhere(run, { message }, entry, ({ message: row = message, counts }) => {
+        masker.add(counts);
+        return keepOrShow(run, row);
+      });
     }
-    run.trial.keep(row);
-    return undefined;
+    return keepOrShow(run, masker?.rewrite(message) ?? message);
   }
 
   /**
@@ -128,6 +139,7 @@ export class RowDelivery {
       grant: options.grant(),
       hashKey: options.maskKey.expose(),
       codec,
+      encoding: this.#state.settings.encoding.name,
       maxRows: rowsLeft(run),
       maxRowBytes: options.target.maxMessageBytes,
     });
@@ -141,17 +153,61 @@ export class RowDelivery {
   }
 
   /** @param message a whole CopyData message. @returns what the client gets in its place. */
-  deliverCopy(message: Uint8Array, entry: Entry | undefined): Uint8Array | undefined {
+  deliverCopy(message: Uint8Array, entry: Entry | undefined): Answer {
     const run = runOf(entry);
-    if (run?.copy === undefined) {
+    const copy = run?.copy;
+    if (run === undefined || copy === undefined) {
       throw new ProtocolError('the target sent data of a COPY where none was due');
     }
-    const rewritten = run.copy.rewrite(message);
-    run.rows = run.copy.rows;
-    run.bytes += rewritten?.length ?? 0;
-    if (!run.copy.isOverLimit) return rewritten;
-    if (rewritten !== undefined) this.#state.toClient.push(rewritten);
-    return this.#withhold(run, limitReached(this.#state.options.grant()), entry);
+    if (copy.restLength + message.length <= LARGEST_AT_ONCE) {
+      return this.#copied(run, copy, copy.rewrite(message), entry);
+    }
+    const task = {
+      message,
+      copy: {
+        progress: copy.progress,
+        // As `beginCopy` has it.
+        maxRows: rowsLeft(run) + run.rows,
+        maxRowBytes: this.#state.options.target.maxMessageBytes,
+      },
+    };
+    return this.#elsewhere(run, task, entry, ({ message: data, progress, counts }) => {
+      if (progress === undefined) throw new TypeError('a COPY was rewritten as a row');
+      copy.goOn(progress, counts);
+      return this.#copied(run, copy, data, entry);
+    });
+  }
+
+  #copied(
+    run: Run,
+    copy: CopyRewriter,
+    data: Uint8Array | undefined,
+    entry: Entry | undefined,
+  ): Uint8Array | undefined {
+    run.rows = copy.rows;
+    run.bytes += data?.length ?? 0;
+    if (!copy.isOverLimit) return data;
+    const error = this.#withhold(run, limitReached(this.#state.options.grant()), entry);
+    return data === undefined ? error : Buffer.concat([data, error]);
+  }
+
+  /** What costs more than this thread may be kept for. */
+  async #elsewhere(
+    run: Run,
+    task: LargeRowTask,
+    entry: Entry | undefined,
+    act: (rewritten: RewrittenRow) => Uint8Array | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const state = this.#state;
+    const { largeRows, pace, target } = state.options;
+    const { masking } = run;
+    if (masking === undefined) throw new TypeError('it is not known how its rows are masked');
+    const { length } = task.message;
+    const answer = await largeRows.rewrite(pace ?? state, masking, task, state.left);
+    if (state.ended.signal.aborted || state.withholding) return undefined;
+    if (answer?.type === 'rewritten') return act(answer);
+    if (answer === undefined) return this.#withhold(run, tooMuchToMask(length), entry);
+    throw tooLargeToRead(BACKEND.CopyData, answer.rowBytes, target.maxMessageBytes);
   }
 
   /** A name made from data is data too: `CREATE VIEW … AS %I`. */
@@ -192,6 +248,7 @@ export class RowDelivery {
       formats,
       hashKey: this.#state.options.maskKey.expose(),
       codec: this.#state.codec,
+      encoding: this.#state.settings.encoding.name,
     });
     const { allowed } = run.statement;
     if (refusal === undefined && allowed !== undefined) {
@@ -209,9 +266,19 @@ export class RowDelivery {
     // The lineage was made from a catalog that is out of date.
     state.settings.catalogStale = 'all';
     if (entry?.kind === 'execute' && entry.segment === state.segment) state.skipping = true;
-    if (refusal.code === 'HOOP_LIMIT') state.cancels.stopRunning(entry);
+    if (STOPS.has(refusal.code)) state.cancels.stopRunning(entry);
     return toErrorResponse(refusal, state.saying);
   }
+}
+
+/** @returns what the client gets now of a row that is ready. */
+function keepOrShow(run: Run, row: Uint8Array): Uint8Array | undefined {
+  if (run.trial !== undefined) {
+    run.trial.keep(row);
+    return undefined;
+  }
+  run.bytes += row.length;
+  return row;
 }
 
 function limitReached({ limits }: Grant): SqlRefusal {

@@ -3,6 +3,7 @@ import type { RowMasker } from '../../../masking/row-masker.ts';
 import type { Grant } from '../../../policy/types.ts';
 import { type ConfirmedCopy, needsReading } from './copy-out.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
+import type { RunMasking } from './large-rows.ts';
 import { needsDescription } from './results.ts';
 import type { RowTrial } from './row-trial.ts';
 
@@ -24,6 +25,8 @@ export interface Run {
   /** Of a COPY … TO STDOUT: what it is about to copy, and what rewrites it. */
   confirmed: ConfirmedCopy | undefined;
   copy: CopyRewriter | undefined;
+  /** What those two were made from: rows that cost much are rewritten elsewhere. */
+  masking: RunMasking | undefined;
   rows: number;
   /** Messages of rows, or of a COPY's data, that the client gets. */
   bytes: number;
@@ -51,6 +54,7 @@ export function startRun(
     masker: undefined,
     confirmed: undefined,
     copy: undefined,
+    masking: undefined,
     rows: 0,
     bytes: 0,
     startedAt: performance.now(),

@@ -3,6 +3,7 @@
  * that it answers; confirmed state changes here and nowhere else; rows are masked; what belongs to
  * the gateway is withheld. Everything else goes on as the bytes that came.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ProtocolError } from '../../../errors.ts';
 import type { AllowedStatement } from '../policy/types.ts';
 import {
@@ -21,10 +22,11 @@ import { SQL_STATE } from '../sql-state.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
 import { copiesOut, rowsOfTag } from './copy-out.ts';
 import { answersDenial } from './denial.ts';
+import { LARGEST_AT_ONCE } from './large-rows.ts';
 import { movedPosition } from './moved-position.ts';
 import type { Entry, QueryEntry } from './pending-queue.ts';
 import { type Redaction, redactError, redactNotice, redactNotification } from './redact-report.ts';
-import { RowDelivery } from './row-delivery.ts';
+import { type Answer, RowDelivery } from './row-delivery.ts';
 import type { CountedEntry } from './row-trials.ts';
 import type { Run } from './run.ts';
 import type { StreamState } from './stream-state.ts';
@@ -54,21 +56,46 @@ export class TargetSide {
     return taken;
   }
 
-  handle(item: ScannedItem): void {
+  /** Nothing more is given out; a message of which the client has the beginning goes on to its end. */
+  isStopping = false;
+  /** The client has the beginning of a message. */
+  isWithin = false;
+
+  /** @returns what the next message waits for. */
+  handle(item: ScannedItem): Promise<void> | undefined {
     const { toClient, queue } = this.#state;
     if (item.kind === 'pass') {
       const run = runOf(queue.head);
       if (run !== undefined) run.bytes += item.bytes.length;
       toClient.push(item.bytes);
-      return;
+      return undefined;
     }
     const answer = this.#answer(item.type, item.body, item.bytes);
+    if (answer instanceof Promise || (answer?.length ?? 0) > LARGEST_AT_ONCE) {
+      return this.#handOut(answer);
+    }
     if (answer !== undefined) toClient.push(answer);
+    queue.notify();
+    return undefined;
+  }
+
+  /** What was found out elsewhere, or is large: to record it all at once would keep others waiting. */
+  async #handOut(answer: Answer): Promise<void> {
+    const { toClient, queue, ended } = this.#state;
+    const bytes = await answer;
+    if (this.isStopping || ended.signal.aborted) return;
+    this.isWithin = true;
+    for (let at = 0; bytes !== undefined && at < bytes.length; at += LARGEST_AT_ONCE) {
+      if (at > 0) await nextTurn();
+      toClient.push(bytes.subarray(at, at + LARGEST_AT_ONCE));
+      await toClient.flush();
+    }
+    this.isWithin = false;
     queue.notify();
   }
 
   /** @returns what the client gets. */
-  #answer(type: number, body: Uint8Array, bytes: Uint8Array): Uint8Array | undefined {
+  #answer(type: number, body: Uint8Array, bytes: Uint8Array): Answer {
     const { queue, settings, options, withholding } = this.#state;
     switch (type) {
       case BACKEND.DataRow:

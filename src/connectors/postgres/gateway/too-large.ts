@@ -38,6 +38,19 @@ export function tooLargeToRead(type: number, bodyLength: number, limit: number):
   );
 }
 
+/** A row that is within the limit, and costs more time or memory than one may. @param bytes of it */
+export function tooMuchToMask(bytes: number): SqlRefusal {
+  return sqlRefusal(
+    {
+      code: 'HOOP_TOO_LARGE',
+      message: `a row of ${bytes} bytes takes too much time or memory to be masked`,
+      detail: 'It was to be searched for protected data. What follows is withheld.',
+      hint: 'Leave large columns out of the statement, or read them in parts with substring().',
+    },
+    SQL_STATE.programLimitExceeded,
+  );
+}
+
 function limitText(what: string, limit: number): string {
   return `${what}, up to ${limit / MIB} MiB (limits.messageMiB of the gateway).`;
 }

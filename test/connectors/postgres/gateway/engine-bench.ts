@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { createCancelRegistry } from '../../../../src/connectors/postgres/gateway/connector.ts';
+import { LargeRows } from '../../../../src/connectors/postgres/gateway/large-rows.ts';
 import { servePostgresStream } from '../../../../src/connectors/postgres/gateway/serve-postgres-stream.ts';
 import type { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
 import type {
@@ -166,6 +167,9 @@ const noLookups: Budget = {
   spend: () => Promise.reject(new Error('nothing is looked up in this test')),
 };
 
+/** Of all benches: its thread ends when nothing has come for a while, and keeps nobody waiting. */
+const largeRows = new LargeRows();
+
 const noChangedRows: Budget = {
   spend: () => Promise.reject(new Error('no day limits changed rows in this test')),
 };
@@ -189,6 +193,7 @@ export interface BenchOptions {
   readonly changedRows?: Budget;
   readonly grant?: () => Grant;
   readonly pace?: StatementPace;
+  readonly largeRows?: Pick<LargeRows, 'rewrite'>;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
@@ -274,6 +279,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         },
       }),
       maskKey: new Secret(new Uint8Array(32).fill(7)),
+      largeRows: options.largeRows ?? largeRows,
       ...(options.startupWithinMs === undefined
         ? {}
         : { startupWithinMs: options.startupWithinMs }),
