@@ -7,7 +7,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import { withinTime } from '../until.ts';
 import type { TargetFacts } from './connector.ts';
 import { endsOf, peerUid, type TcpEnds } from './local-peer.ts';
 
@@ -44,8 +44,7 @@ export async function whileHalfClosed(socket: Socket, tunnel: Tunnel): Promise<v
     () => over.abort(),
     () => over.abort(),
   );
-  const pause = (ms: number): Promise<void> =>
-    Promise.race([closed, delay(ms, undefined, { signal }).catch(() => undefined)]);
+  const pause = (ms: number): Promise<boolean> => withinTime(closed, ms);
   await pause(LOOK_EVERY_MS);
   if (!signal.aborted && !(ends !== undefined && (await isInTable(ends)))) {
     await pause(UNKNOWN_PEER_MS - LOOK_EVERY_MS);

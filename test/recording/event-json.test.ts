@@ -33,6 +33,7 @@ const RESULT = {
 
 const EVENTS: readonly RecordingEvent[] = [
   DECISION,
+  { ...DECISION, view: [{ type: 'code', language: 'text', text: 'GET "ä"\n' }] },
   {
     ...DECISION,
     effect: 'refuse',

@@ -37,3 +37,37 @@ export const SQL_STATE = {
   ioError: '58030',
   internalError: 'XX000',
 } as const;
+
+/**
+ * Classes whose messages name objects and conditions, never values.
+ */
+export const SAFE_CLASSES = new Set([
+  '08',
+  '23',
+  '25',
+  '26',
+  '28',
+  '34',
+  '40',
+  '53',
+  '54',
+  '55',
+  '57',
+]);
+
+/** What the SQLSTATE of a text that is withheld means, in the server's own words for it. */
+export const CONDITIONS: Readonly<Record<string, string>> = {
+  '0A000': 'feature not supported',
+  '21000': 'cardinality violation',
+  '22001': 'string data right truncation',
+  '22003': 'numeric value out of range',
+  '22004': 'null value not allowed',
+  '22007': 'invalid datetime format',
+  '22008': 'datetime field overflow',
+  '22012': 'division by zero',
+  '2201B': 'invalid regular expression',
+  '22023': 'invalid parameter value',
+  '22P02': 'invalid text representation',
+  '22P05': 'untranslatable character',
+  P0001: 'raised by a function or trigger',
+};

@@ -18,6 +18,7 @@ import {
 import { GitThread } from '../../policy/repo/git-thread.ts';
 import { type PolicyInForce, PolicyRepo } from '../../policy/repo.ts';
 import type { Principal, TemporaryGrant } from '../../policy/types.ts';
+import { doneOrAborted } from '../../until.ts';
 import { errorFields, type Log } from './log.ts';
 
 export interface GatewayPolicyOptions {
@@ -61,13 +62,7 @@ export class GatewayPolicy {
     const kept = { dir, repository, branch, allowedSigners, env, connectors, runGit };
     const repo = await PolicyRepo.open(kept, signal);
     const policy = new GatewayPolicy(repo, git, options);
-    const { promise: waitedEnough, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, FIRST_SYNC_WAIT_MS);
-    try {
-      await Promise.race([policy.#firstSync(signal), waitedEnough]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await doneOrAborted(policy.#firstSync(signal), AbortSignal.timeout(FIRST_SYNC_WAIT_MS));
     return policy;
   }
 

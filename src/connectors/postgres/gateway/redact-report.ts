@@ -17,7 +17,7 @@ import {
   type ReportFields,
 } from '../protocol/report-fields.ts';
 import { BYTES, type TextCodec, UTF8 } from '../protocol/text-codec.ts';
-import { SQL_STATE } from '../sql-state.ts';
+import { CONDITIONS, SAFE_CLASSES, SQL_STATE } from '../sql-state.ts';
 
 export interface Redaction {
   /** Nothing that may hold a value may pass. */
@@ -40,29 +40,6 @@ const MAX_LOOKED_THROUGH = 128 * 1024;
 const SERVER_FIELDS = new Set(['S', 'V', 'C', 'P', 'F', 'L', 'R']);
 /** Names of objects, which a RAISE can set to anything. */
 const OBJECT_FIELDS = new Set(['s', 't', 'c', 'd', 'n']);
-
-/**
- * Classes whose messages name objects and conditions, never values:
- * https://www.postgresql.org/docs/18/errcodes-appendix.html
- */
-const SAFE_CLASSES = new Set(['08', '23', '25', '26', '28', '34', '40', '53', '54', '55', '57']);
-
-/** What the SQLSTATE of a text that is withheld means, in the server's own words for it. */
-const CONDITIONS: Readonly<Record<string, string>> = {
-  '0A000': 'feature not supported',
-  '21000': 'cardinality violation',
-  '22001': 'string data right truncation',
-  '22003': 'numeric value out of range',
-  '22004': 'null value not allowed',
-  '22007': 'invalid datetime format',
-  '22008': 'datetime field overflow',
-  '22012': 'division by zero',
-  '2201B': 'invalid regular expression',
-  '22023': 'invalid parameter value',
-  '22P02': 'invalid text representation',
-  '22P05': 'untranslatable character',
-  P0001: 'raised by a function or trigger',
-};
 
 export function redactError(body: Uint8Array, redaction: Redaction): Uint8Array | undefined {
   const fields = redactFields(decodeErrorResponse(body, BYTES).fields, redaction, 'error');

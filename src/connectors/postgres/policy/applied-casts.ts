@@ -5,10 +5,10 @@
 
 import type { CatalogCast } from './catalog-types.ts';
 import { concreteType, elementType, TYPE } from './function-types.ts';
-import { noteFunction } from './functions.ts';
 import type { Lineage } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
-import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import { noteFunction } from './note-function.ts';
+import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=', '>=']);

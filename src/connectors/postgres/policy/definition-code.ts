@@ -5,9 +5,10 @@
  */
 
 import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
-import { callFunction, noteFunction } from './functions.ts';
+import { callFunction } from './functions.ts';
 import { constant } from './lineage.ts';
 import { findTarget, typeNamed } from './names.ts';
+import { noteFunction } from './note-function.ts';
 import { checkOperator } from './operators.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf } from './tree.ts';

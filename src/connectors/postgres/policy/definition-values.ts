@@ -8,7 +8,8 @@
 import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 import { derive } from './lineage.ts';
 import { findTarget } from './names.ts';
-import { storedColumns, visibleColumns } from './relation-columns.ts';
+import { storedColumns } from './relation-columns.ts';
+import { visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, namesOf } from './tree.ts';
 

@@ -27,7 +27,7 @@ import {
 } from './lineage.ts';
 import { findType } from './names.ts';
 import { checkOperator } from './operators.ts';
-import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import { hasIncomplete, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { asksForWords } from './statement-words.ts';

@@ -3,7 +3,7 @@
 import type { Catalog, CatalogFunction } from './catalog-types.ts';
 import { derive, type Lineage } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
-import { rowTypeRelation, visibleColumns } from './relation-columns.ts';
+import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
 /** pg_type OIDs that are fixed in PostgreSQL's sources (src/include/catalog/pg_type.dat). */

@@ -1,10 +1,11 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
 import { notePassed } from './applied-casts.ts';
-import type { Catalog, CatalogFunction, CatalogRelation } from './catalog-types.ts';
+import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
-import { builtInEffect, extensionReach, isHarmlessExtension } from './functions-table.ts';
+import { builtInEffect, extensionReach } from './functions-table.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
+import { isHarmless, noteFunction, statisticsViewOf } from './note-function.ts';
 import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { FieldsOf } from './tree.ts';
@@ -89,12 +90,6 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   return { lineage: withOrigins(lineage, rows), functions: possible };
 }
 
-function isHarmless({ context }: StatementFacts, called: CatalogFunction): boolean {
-  return (
-    isHarmlessExtension(called.extension) || statisticsViewOf(called, context.catalog) !== undefined
-  );
-}
-
 function statistics(
   facts: StatementFacts,
   [called]: readonly CatalogFunction[],
@@ -142,15 +137,6 @@ function noteTrusted(
   }
 }
 
-export function noteFunction(facts: StatementFacts, used: CatalogFunction, builtIn: boolean): void {
-  facts.functions.set(`${used.schema}.${used.name}`, {
-    schema: used.schema,
-    name: used.name,
-    builtIn,
-    ...(isHarmless(facts, used) ? { harmless: true } : {}),
-  });
-}
-
 function applyEffect(
   facts: StatementFacts,
   name: string,
@@ -191,14 +177,6 @@ function applyEffect(
  * The views of pg_stat_statements read functions of that extension, in C. What these return is known
  * all the same: numbers about statements, and their texts, which are masked (system-relations.ts).
  */
-const READING: ReadonlySet<string> = new Set(['pg_stat_statements', 'pg_stat_statements_info']);
-
-/** @returns the view over this function, which has the same name and columns; undefined: another function. */
-function statisticsViewOf(called: CatalogFunction, catalog: Catalog): CatalogRelation | undefined {
-  const isReading = called.extension === 'pg_stat_statements' && READING.has(called.name);
-  return isReading ? catalog.relation(called.schema, called.name) : undefined;
-}
-
 /** The rows of such a function. Called by itself it needs what reading its view needs. */
 function statisticsRows(
   facts: StatementFacts,

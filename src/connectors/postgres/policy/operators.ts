@@ -2,10 +2,10 @@
 import { noteOperands } from './applied-casts.ts';
 import type { CatalogFunction } from './catalog-types.ts';
 import { concreteType, hasUserCast, TYPE } from './function-types.ts';
-import { noteFunction } from './functions.ts';
 import { isHarmlessExtension } from './functions-table.ts';
 import type { Lineage } from './lineage.ts';
 import { functionSchemas, isBuiltIn, refuseUnsettledCode } from './names.ts';
+import { noteFunction } from './note-function.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
 /** Says so when an operator of that name could run code that is not built in. */

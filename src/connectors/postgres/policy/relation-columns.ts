@@ -13,6 +13,7 @@ import {
 } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { relationFamily } from './relation-family.ts';
+import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { serverFileOf } from './system-relations.ts';
 
@@ -45,10 +46,6 @@ export function relationColumns(
     const inner = seen[index]?.lineage ?? constant();
     return { name: column.name, lineage: retyped(inner, column.typeOid) };
   });
-}
-
-export function visibleColumns(relation: CatalogRelation): readonly CatalogColumn[] {
-  return relation.columns.filter((column) => column.attnum > 0 && !column.dropped);
 }
 
 /** Of a table; that it is read is not noted. */
@@ -185,24 +182,6 @@ function rowTypeShape(
     fields,
   );
   return arrayShape({ ...element, document: rowShape(fields, holders) }, holders);
-}
-
-export function rowTypeRelation(
-  facts: StatementFacts,
-  typeOid: number | undefined,
-): CatalogRelation | undefined {
-  const { catalog } = facts.context;
-  const seen = new Set<number>();
-  let oid = typeOid;
-  while (oid !== undefined && oid !== 0 && !seen.has(oid)) {
-    seen.add(oid);
-    const type = catalog.typeByOid(oid);
-    if (type?.relationOid) {
-      return catalog.relationByOid(type.relationOid);
-    }
-    oid = type?.elementOid || type?.baseOid;
-  }
-  return undefined;
 }
 
 /** Refuses a column of a system relation that shows files of the server. */

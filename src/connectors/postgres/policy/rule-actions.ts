@@ -3,7 +3,8 @@
 import type { CatalogRelation, CatalogRule } from './catalog-types.ts';
 import { condition } from './conditions.ts';
 import { constant, type NamedLineage } from './lineage.ts';
-import { relationColumns, visibleColumns } from './relation-columns.ts';
+import { relationColumns } from './relation-columns.ts';
+import { visibleColumns } from './row-types.ts';
 import { NO_RESULT, type Scope } from './scope.ts';
 import { BUILT_IN_PATH, type StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node } from './tree.ts';

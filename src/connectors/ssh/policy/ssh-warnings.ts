@@ -1,6 +1,12 @@
 /** What is valid about servers and may not be what was meant. */
 import { documentCovers } from '../../../policy/match.ts';
-import type { Policy, PolicyContent, PolicyProblem, TargetMatch } from '../../../policy/policy.ts';
+import type {
+  Policy,
+  PolicyContent,
+  PolicyProblem,
+  PolicyTarget,
+  TargetMatch,
+} from '../../../policy/policy.ts';
 import type { StatementRule } from '../../../policy/types.ts';
 import { isServer, type SshRule, sshRules } from './types.ts';
 
@@ -22,7 +28,7 @@ export function sshWarnings(policy: Policy): PolicyProblem[] {
 /** Rules of one kind where all targets are of the other. */
 function onNothing(policy: Policy, content: Content): PolicyProblem[] {
   const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
-  const servers = targets.filter(({ kind }) => kind === 'ssh').length;
+  const servers = targets.filter(isServer).length;
   const [rule] = content.rules.filter((one) => !isAboutBoth(one, content));
   const [sshRule] = sshOf(content).filter((one) => !isAboutBoth(one, content));
   return [
@@ -43,12 +49,9 @@ function isAboutBoth({ rule }: Pick<SshRule, 'rule'>, { rules, own }: Content): 
 /** A deny of all SQL, or of all on servers, where a target is of the other kind. */
 function halfDenied(policy: Policy, content: Content): PolicyProblem[] {
   const targets = [...policy.targets.values()].filter((target) => documentCovers(content, target));
-  const open = (kind: 'postgres' | 'ssh'): string =>
-    targets
-      .filter((target) => target.kind === kind)
-      .map(({ name }) => name)
-      .join(', ');
-  const [databases, servers] = [open('postgres'), open('ssh')];
+  const named = (some: readonly PolicyTarget[]): string => some.map(({ name }) => name).join(', ');
+  const databases = named(targets.filter(({ hasStatements }) => hasStatements));
+  const servers = named(targets.filter(isServer));
   const sql = content.rules.find(
     (rule) => isBareDeny(rule) && rule.verbs.includes('*') && !isAboutBoth(rule, content),
   );
