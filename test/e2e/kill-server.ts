@@ -12,6 +12,9 @@ import type { Told } from './kill-work.ts';
 /** Its name in the policy. */
 export const KILL_SERVER = 'web-1';
 
+/** Channels of one connection that are open together. */
+export const COMMANDS_AT_ONCE = 2;
+
 export class KillServer implements AsyncDisposable {
   readonly server: OpensshServer;
   /** Where the commands leave what they did. */
@@ -90,7 +93,7 @@ rules:
     };
     try {
       await Promise.race([once(client, 'ready'), broken.promise]);
-      await Promise.all([loop(0), loop(1)]);
+      await Promise.all(Array.from({ length: COMMANDS_AT_ONCE }, (_, which) => loop(which)));
     } catch {
       // Its gateway was killed.
     }

@@ -108,11 +108,17 @@ export class AccessGrants implements Disposable {
 
   /**
    * Once for each id: what was given already is not given again.
-   * @throws what the store says: then nothing is given.
+   * @param within runs the steps in a transaction of its own, or does not
+   * @throws what the store says: then nothing is given, or the answer was lost and it is heard of
+   *   as what another node has given.
    */
-  async give(grant: Omit<AccessGrant, 'ended'>): Promise<void> {
+  async give(
+    grant: Omit<AccessGrant, 'ended'>,
+    within: (steps: () => Work<void>) => Promise<unknown> = (steps) =>
+      this.#options.store.transaction(steps),
+  ): Promise<void> {
     const { holder, id, policy, target, policyCommit } = grant;
-    const { store, events } = this.#options;
+    const { events } = this.#options;
     const values = {
       id: grant.id,
       policy: grant.policy,
@@ -127,15 +133,16 @@ export class AccessGrants implements Disposable {
       grantedMs: grant.grantedMs,
       expiresMs: grant.expiresMs,
     };
-    const isAdded = await store.transaction(function* () {
-      if ((yield* change(INSERT, values)) === 0) return false;
+    let isAdded = false;
+    await within(function* () {
+      isAdded = (yield* change(INSERT, values)) > 0;
+      if (!isAdded) return;
       yield* events.add({
         type: 'access.given',
         ...{ who: eventParty(holder), target, request: id, commit: policyCommit, policy },
         expires: new Date(grant.expiresMs).toISOString(),
       });
       yield* tellNodes('grants');
-      return true;
     });
     if (!isAdded) return;
     const given = { ...grant, ended: undefined };

@@ -233,9 +233,7 @@ export class AccessRequests {
     }
     const { id, requester, target, reason = '' } = record;
     const grantedMs = clock();
-    // First the grant: if it cannot be written nothing was used, and nothing was given. After a crash
-    // between the two steps it is there already.
-    await access.give({
+    const grant = {
       id,
       policy: details.policy,
       definition: details.definition,
@@ -254,13 +252,12 @@ export class AccessRequests {
       policyCommit: commit,
       grantedMs,
       expiresMs: grantedMs + details.durationSeconds * 1000,
-    });
+    };
+    // Both or neither, also after a crash: it may be withdrawn now, or whose word counted may not count any more.
+    await access.give(grant, (add) => approvals.use(id, add));
     // A commit that came while it was written has ended those that were there.
     const inForce = policy.current();
     if (inForce !== undefined) access.policyChanged(inForce.policy);
-    const isUsed = (await approvals.use(id)) !== undefined || (await approvals.isUsed(id));
-    // It was withdrawn while the grant was written, or the word of who approved it counts no more.
-    if (!isUsed) await access.revoke(id, 'the gateway, as its request was no longer approved');
   }
 
   #policyChanged(): void {

@@ -281,11 +281,20 @@ export class Approvals implements Disposable {
   /**
    * Uses an approval up. Durable when it resolves, so that it is not used again after a restart, and
    * once, whoever else asks at the same time. What it was asked for may have changed meanwhile.
+   * @param alongside what it is used for, where that is kept too: both, or neither
    * @returns undefined when it is not approved (any more), or somebody's word no longer counts.
    */
-  async use(id: string): Promise<ApprovalRecord | undefined> {
+  async use(
+    id: string,
+    alongside: () => Work<void> = nothing,
+  ): Promise<ApprovalRecord | undefined> {
     await this.#deadlines.sweep();
-    const moved = await this.#options.store.run(() => this.#useNow(id));
+    const useNow = this.#useNow.bind(this);
+    const moved = await this.#options.store.run(function* () {
+      const record = yield* useNow(id);
+      if (record?.state === 'used') yield* alongside();
+      return record;
+    });
     if (moved !== undefined) await this.#moved(moved);
     return moved?.state === 'used' ? moved : undefined;
   }
@@ -520,4 +529,8 @@ export function unknownApproval(): HoopError {
 
 function deadlineOf(record: ApprovalRecord): number {
   return record.state === 'waiting' ? record.waitsUntilMs : (record.usableUntilMs ?? 0);
+}
+
+function* nothing(): Work<void> {
+  // Most are used for what happens elsewhere.
 }

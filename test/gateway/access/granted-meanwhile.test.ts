@@ -1,17 +1,17 @@
 /** A request for access that ends, or whose approver is no longer one, while its grant is written. */
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AccessGrants } from '../../../src/gateway/access/access-grants.ts';
 import { AccessRequests } from '../../../src/gateway/access/access-requests.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
+import { change, type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { requirePolicy } from '../../policy/with-connectors.ts';
 import { collectLog } from '../collect-log.ts';
 import { NO_EVENTS } from '../no-events.ts';
-import { type InterruptedStore, interruptedStore } from '../store/interrupted-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 
 const ISSUER = 'https://idp.example';
@@ -39,7 +39,7 @@ const lea = person('lea', ['leads']);
 
 const storesOf = testStores();
 let stores: TestStores;
-let store: InterruptedStore;
+let store: Store;
 let approvals: Approvals;
 let access: AccessGrants;
 let requests: AccessRequests;
@@ -48,8 +48,22 @@ let isBlocked: boolean;
 describe.each(DRIVERS)('in %s', (driver) => {
   beforeEach(async () => {
     stores = await storesOf(driver);
-    store = interruptedStore(await stores.open());
+    store = await stores.open();
     isBlocked = false;
+    await open();
+  });
+  afterEach(async () => {
+    close();
+    await stores[Symbol.asyncDispose]();
+  });
+
+  const close = (): void => {
+    approvals[Symbol.dispose]();
+    access[Symbol.dispose]();
+  };
+
+  /** As a gateway that starts. */
+  async function open(): Promise<void> {
     const { log } = collectLog();
     const clock = () => 1_700_000_000_000;
     approvals = await Approvals.open({
@@ -64,18 +78,17 @@ describe.each(DRIVERS)('in %s', (driver) => {
     access = await AccessGrants.open({ events: NO_EVENTS, store, clock, log });
     const policy = { current: () => IN_FORCE, inForce: () => IN_FORCE, onChange: () => undefined };
     requests = await AccessRequests.open({ policy, access, approvals, clock, log });
-  });
-  afterEach(async () => {
-    approvals[Symbol.dispose]();
-    access[Symbol.dispose]();
-    await stores[Symbol.asyncDispose]();
-  });
+  }
 
   const ASKED = { v: 1, target: 'prod', durationSeconds: 3600, reason: 'order 17' } as const;
 
   async function approved(happens: (id: string) => Promise<unknown>): Promise<string> {
     const { id } = await requests.request(ann, ASKED);
-    store.before(/INSERT INTO temporary_grants/, () => happens(id));
+    const use = approvals.use.bind(approvals);
+    vi.spyOn(approvals, 'use').mockImplementation(async (...used) => {
+      await happens(id);
+      return use(...used);
+    });
     await approvals.decide(lea, id, { decision: 'approve' });
     return id;
   }
@@ -93,10 +106,27 @@ describe.each(DRIVERS)('in %s', (driver) => {
     expect(await approvals.find(id)).toMatchObject({ state: 'used' });
   });
 
-  test('withdrawn meanwhile, it gives nothing that lasts', async () => {
+  test('cannot be given, and is not used up then: it is given when it is looked at again', async () => {
+    await store.transaction(function* () {
+      yield* change(sql('ALTER TABLE temporary_grants RENAME TO away'));
+    });
+    const { id } = await requests.request(ann, ASKED);
+    await expect(approvals.decide(lea, id, { decision: 'approve' })).rejects.toThrow();
+    expect(access.active(ann, 'prod')).toEqual([]);
+    expect(await approvals.find(id)).toMatchObject({ state: 'approved' });
+    await store.transaction(function* () {
+      yield* change(sql('ALTER TABLE away RENAME TO temporary_grants'));
+    });
+    close();
+    await open();
+    expect(access.active(ann, 'prod')).toMatchObject([{ id }]);
+    expect(await approvals.find(id)).toMatchObject({ state: 'used' });
+  });
+
+  test('withdrawn meanwhile, it gives nothing', async () => {
     const id = await approved((one) => approvals.end(one, 'withdrawn', 'withdrawn by who asked'));
     expect(access.active(ann, 'prod')).toEqual([]);
-    expect(await access.find(id)).toMatchObject({ ended: { how: 'revoked' } });
+    expect(await access.find(id)).toBeUndefined();
     expect(await approvals.find(id)).toMatchObject({ state: 'withdrawn' });
   });
 
