@@ -8,7 +8,7 @@ import { plain } from './printable.ts';
 import { NO_ROOM } from './prompt-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Mark, Style } from './style.ts';
-import { renderTable, type TableColumn } from './table.ts';
+import { type ListColumn, listTable } from './table.ts';
 import { localTime } from './times.ts';
 import { fieldLines, viewLines } from './view-lines.ts';
 
@@ -79,19 +79,15 @@ export function spanOf(ms: number): string {
 
 export function approvalTable(
   approvals: readonly Approval[],
-  { style, width }: LineOptions,
+  options: LineOptions,
   nowMs: number,
 ): string[] {
-  const isWide = width === undefined || width >= WIDE;
-  const all: readonly (TableColumn & {
-    readonly wide?: boolean;
-    readonly cell: (approval: Approval) => string;
-  })[] = [
+  const columns: readonly ListColumn<Approval>[] = [
     { title: 'ID', whole: true, cell: ({ id }) => id },
     {
       title: 'STATE',
       whole: true,
-      paint: (text, cell) => paintWord(text, cell, style),
+      paint: (text, cell) => paintWord(text, cell, options.style),
       cell: (approval) => approvalMark(approval).word,
     },
     { title: 'WHO', cell: approvalRequester },
@@ -99,15 +95,13 @@ export function approvalTable(
     {
       title: 'SINCE',
       whole: true,
-      wide: true,
+      from: WIDE,
       cell: ({ createdAt }) => `${spanOf(nowMs - Date.parse(createdAt))} ago`,
     },
     { title: 'LEFT', whole: true, cell: (one) => timeLeft(one, nowMs).replace(/ left$/, '') },
     { title: 'ASKS FOR', cell: approvalSubject },
   ];
-  const columns = all.filter(({ wide = false }) => isWide || !wide);
-  const rows = approvals.map((approval) => columns.map(({ cell }) => cell(approval)));
-  return renderTable({ columns, rows, width, style, look: 'list' });
+  return listTable(approvals, columns, options);
 }
 
 function paintWord(text: string, word: string, style: Style): string {

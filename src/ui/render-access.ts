@@ -3,7 +3,7 @@ import type { AccessReply } from '../api/access.ts';
 import type { Approval } from '../api/approvals.ts';
 import { approvalTable, spanOf } from './approval-lines.ts';
 import type { LineOptions } from './statement-lines.ts';
-import { renderTable, type TableColumn } from './table.ts';
+import { type ListColumn, listTable } from './table.ts';
 import { shortLocalTime } from './times.ts';
 
 type Grant = AccessReply['grants'][number];
@@ -13,10 +13,6 @@ export interface AccessModel {
   readonly grants: readonly Grant[];
   readonly requests: readonly Approval[];
   readonly requestable: readonly Requestable[];
-}
-
-interface Column<Row> extends TableColumn {
-  readonly cell: (row: Row) => string;
 }
 
 /** @returns lines without line feeds; none when there is nothing to say. */
@@ -33,18 +29,18 @@ export function renderAccess(
   const lines = [
     ...(model.grants.length === 0
       ? []
-      : block('Grants', table(model.grants, grantColumns(options.nowMs), options))),
+      : block('Grants', listTable(model.grants, grantColumns(options.nowMs), options))),
     ...(model.requests.length === 0
       ? []
       : block('Requests', approvalTable(model.requests, options, options.nowMs))),
     ...(model.requestable.length === 0
       ? []
-      : block('You can ask for', table(model.requestable, REQUESTABLE, options))),
+      : block('You can ask for', listTable(model.requestable, REQUESTABLE, options))),
   ];
   return lines.slice(0, -1);
 }
 
-function grantColumns(nowMs: number): readonly Column<Grant>[] {
+function grantColumns(nowMs: number): readonly ListColumn<Grant>[] {
   return [
     { title: 'ID', whole: true, cell: ({ id }) => id },
     { title: 'WHO', cell: ({ holder, mine }) => (mine ? 'you' : holder) },
@@ -70,7 +66,7 @@ function stateOf(grant: Grant, nowMs: number): string {
   }
 }
 
-const REQUESTABLE: readonly Column<Requestable>[] = [
+const REQUESTABLE: readonly ListColumn<Requestable>[] = [
   { title: 'TARGET', cell: ({ target }) => target },
   { title: 'GRANT', cell: ({ policy }) => policy },
   {
@@ -81,12 +77,3 @@ const REQUESTABLE: readonly Column<Requestable>[] = [
   { title: 'APPROVERS', cell: ({ count, approvers }) => `${count} of ${approvers.join(', ')}` },
   { title: 'GIVES', cell: ({ rules }) => rules.join('; ') },
 ];
-
-function table<Row>(
-  rows: readonly Row[],
-  columns: readonly Column<Row>[],
-  { style, width }: LineOptions,
-): string[] {
-  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)));
-  return renderTable({ columns, rows: cells, width, style, look: 'list' });
-}

@@ -5,6 +5,7 @@ import type { DeviceCode } from '../auth/device-login.ts';
 import { actorName } from '../policy/actor-name.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
+import { type Fact, factLines } from './table.ts';
 import { localTime } from './times.ts';
 
 export function renderLogin(
@@ -13,27 +14,19 @@ export function renderLogin(
   tokenStore: string,
   now: Date,
 ): string {
-  const lines: readonly (readonly [string, string])[] = [
-    ['user', plain(actorName(who))],
-    ['subject', `${plain(who.sub)} at ${plain(who.issuer)}`],
+  const { agent, run } = who;
+  const lines: readonly Fact[] = [
+    ['user', actorName(who)],
+    ['subject', `${who.sub} at ${who.issuer}`],
     ['groups', list(who.groups)],
     ['roles', who.viaDevice ? 'none: logged in with a device code' : list(who.roles)],
-    ...agentLines(who),
+    ['agent', agent && (who.isAgent === true ? `${agent}, its own login` : agent)],
+    ['run', run && `${run.id}${run.parent === undefined ? '' : `, in run ${run.parent}`}`],
     ['gateway', gateway],
     ['expires', `${localTime(Date.parse(who.expiresAt))} (${remaining(who.expiresAt, now)})`],
-    ['tokens', plain(tokenStore)],
+    ['tokens', tokenStore],
   ];
-  return `${lines.map(([name, value]) => `${name.padEnd(9)}${value}`).join('\n')}\n`;
-}
-
-function agentLines({ agent, isAgent, run }: WhoamiReply): (readonly [string, string])[] {
-  const nested = run?.parent === undefined ? '' : `, in run ${run.parent}`;
-  return [
-    ...(agent === undefined
-      ? []
-      : [['agent', plain(isAgent === true ? `${agent}, its own login` : agent)] as const]),
-    ...(run === undefined ? [] : [['run', plain(`${run.id}${nested}`)] as const]),
-  ];
+  return `${factLines(lines, 9).join('\n')}\n`;
 }
 
 export function renderLoginJson(gateway: string, who: WhoamiReply, tokenStore: string): string {

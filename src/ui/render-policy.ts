@@ -9,6 +9,7 @@ import type { ClientPolicy } from '../policy/repo/client-policy.ts';
 import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
 import { type Style, styleFor } from './style.ts';
+import { type Fact, factLines } from './table.ts';
 import { duration, localTime, plural } from './times.ts';
 
 type Reply = Omit<PolicyReply, 'sessionNonce'>;
@@ -50,19 +51,19 @@ export function renderPolicy(reply: Reply, verified: ClientPolicy): string {
     repository: 'by this client, fetched from the repository',
     gateway: 'by this client, from a bundle of the gateway',
   }[verified.source];
-  const lines: readonly (readonly [string, string])[] = [
-    ['commit', plain(reply.commit)],
+  const lines: readonly Fact[] = [
+    ['commit', reply.commit],
     ['date', localTime(verified.committedAt.getTime())],
-    ['signer', plain(verified.signer)],
+    ['signer', verified.signer],
     ['fetched', `${age(reply.ageSeconds)} ago by the gateway`],
     ['verified', source],
-    ...(reply.problem === undefined ? [] : [['problem', plain(reply.problem)] as const]),
-    ...(reply.maskAlerts ?? []).map((alert) => ['mask', plain(maskAlertText(alert))] as const),
+    ['problem', reply.problem],
+    ...(reply.maskAlerts ?? []).map((alert) => ['mask', maskAlertText(alert)] as const),
     ...(reply.approverGroups ?? [])
       .filter(({ hasLoggedIn }) => !hasLoggedIn)
-      .map(({ group }) => ['approvers', plain(neverSeenText(group))] as const),
+      .map(({ group }) => ['approvers', neverSeenText(group)] as const),
   ];
-  return `${lines.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n')}\n`;
+  return `${factLines(lines, 10).join('\n')}\n`;
 }
 
 export function renderPolicyJson(reply: Reply, verified: ClientPolicy): string {

@@ -5,15 +5,11 @@ import { actorName } from '../policy/actor-name.ts';
 import { spanOf } from './approval-lines.ts';
 import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
-import { renderTable, type TableColumn } from './table.ts';
+import { type Fact, factLines, type ListColumn, listTable } from './table.ts';
 import { localTime, plural } from './times.ts';
 
-export function runTable(
-  runs: readonly RunView[],
-  { style, width }: LineOptions,
-  nowMs: number,
-): string[] {
-  const all: readonly (TableColumn & { readonly cell: (run: RunView) => string })[] = [
+export function runTable(runs: readonly RunView[], options: LineOptions, nowMs: number): string[] {
+  const columns: readonly ListColumn<RunView>[] = [
     { title: 'ID', whole: true, cell: ({ id }) => id },
     { title: 'WHO', cell: whoOf },
     { title: 'PROGRAM', cell: ({ program }) => plain(program ?? '') },
@@ -22,13 +18,12 @@ export function runTable(
     { title: 'HELD', align: 'right', cell: ({ held }) => String(held.length) },
     { title: 'REASON', cell: ({ reason }) => plain(reason ?? '') },
   ];
-  const rows = runs.map((run) => all.map(({ cell }) => cell(run)));
-  return renderTable({ columns: all, rows, width, style, look: 'list' });
+  return listTable(runs, columns, options);
 }
 
 export function runLines(run: RunView, { style }: LineOptions, nowMs: number): string[] {
   const { id, parent, program, reason, targets, startedAt, expiresAt, sessions, held } = run;
-  const facts: readonly (readonly [string, string | undefined])[] = [
+  const facts: readonly Fact[] = [
     ['run', id],
     ['who', whoOf(run)],
     ['program', program === undefined ? undefined : `${program} (as the client says)`],
@@ -45,9 +40,7 @@ export function runLines(run: RunView, { style }: LineOptions, nowMs: number): s
     ['held', held.length === 0 ? 'nothing' : plural(held.length, 'request')],
     ...held.map((one) => ['', `${one.id} on ${one.target}, ${one.state}`] as const),
   ];
-  return facts.flatMap(([name, value]) =>
-    value === undefined ? [] : [`${style.bold(name.padEnd(10))}${plain(value)}`],
-  );
+  return factLines(facts, 10, style);
 }
 
 function whoOf({ requester, agent }: RunView): string {

@@ -2,10 +2,9 @@
 
 import type { SessionSummary } from '../api/sessions.ts';
 import { actorName } from '../policy/actor-name.ts';
-import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
 import type { Style } from './style.ts';
-import { renderTable, type TableColumn } from './table.ts';
+import { type Fact, factLines, type ListColumn, listTable } from './table.ts';
 import { byteCount, count, duration, localTime, plural, shortLocalTime } from './times.ts';
 
 /** Characters of an id that name its millisecond: enough for one person's sessions. */
@@ -18,21 +17,13 @@ const MEDIUM = 90;
 const LOST = ', lost ';
 const LOST_TEXT = 'the gateway’s disk lost this; the client sent it back, as its word alone';
 
-interface SessionColumn extends TableColumn {
-  /** The least width of a terminal at which it is shown. */
-  readonly from?: number;
-  readonly cell: (session: SessionSummary) => string;
-}
-
-export function sessionTable(
-  sessions: readonly SessionSummary[],
-  { style, width }: LineOptions,
-): string[] {
+export function sessionTable(sessions: readonly SessionSummary[], options: LineOptions): string[] {
+  const { style, width } = options;
   const idLength = width === undefined ? 36 : uniqueLength(sessions.map(({ id }) => id));
   const time = width === undefined || width >= WIDE ? localTime : shortLocalTime;
   const alarm = (tone: 'red' | 'yellow') => (text: string, cell: string) =>
     cell === '0' ? text : style[tone](text);
-  const all: readonly SessionColumn[] = [
+  const all: readonly ListColumn<SessionSummary>[] = [
     { title: 'ID', whole: true, cell: ({ id }) => id.slice(0, idLength) },
     { title: 'STARTED', whole: true, cell: ({ startedAt }) => time(Date.parse(startedAt)) },
     { title: 'LASTED', align: 'right', whole: true, from: MEDIUM, cell: lasted },
@@ -63,9 +54,7 @@ export function sessionTable(
     },
     { title: 'REASON', from: WIDE, cell: ({ reason }) => reason ?? '' },
   ];
-  const columns = all.filter(({ from = 0 }) => width === undefined || width >= from);
-  const rows = sessions.map((session) => columns.map(({ cell }) => cell(session)));
-  return renderTable({ columns, rows, width, style, look: 'list' });
+  return listTable(sessions, all, options);
 }
 
 /** E.g. `12 values of public.people.email, public.people.card`. */
@@ -80,49 +69,33 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ? `${localTime(Date.parse(session.endedAt))} (${session.endMessage ?? session.endReason ?? 'no reason known'})`
     : '-';
   const isOfStatements = session.acts === undefined;
-  const facts: readonly (readonly [string, string])[] = [
+  const { run, lookups, lostBytes, policySince: since, policySigner = '?' } = session;
+  const facts: readonly Fact[] = [
     ['session', session.id],
     ['state', session.state],
     ['who', whoOf(session)],
-    ...(session.run === undefined
-      ? []
-      : [
-          [
-            'run',
-            runText({ id: session.run, program: session.program, parent: session.parentRun }),
-          ] as const,
-        ]),
+    ['run', run && runText({ id: run, program: session.program, parent: session.parentRun })],
     ['target', session.target],
     ['reason', session.reason ?? '-'],
-    ...(session.grants === undefined ? [] : [['grants', session.grants.join(', ')] as const]),
+    ['grants', session.grants?.join(', ')],
     ['started', localTime(Date.parse(session.startedAt))],
     ['ended', ended],
     ['lasted', lasted(session)],
     isOfStatements
       ? ['statements', `${count(session.statements)}, ${count(session.denied)} denied`]
       : ['did', actsText(session)],
-    ...(isOfStatements || session.maskedValues > 0
-      ? [['masked', maskedText(session)] as const]
-      : []),
-    ...(session.lookups === undefined
-      ? []
-      : [['looked up', `${plural(session.lookups, 'value')} of masked columns`] as const]),
+    ['masked', isOfStatements || session.maskedValues > 0 ? maskedText(session) : undefined],
+    [
+      'looked up',
+      lookups === undefined ? lookups : `${plural(lookups, 'value')} of masked columns`,
+    ],
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
-    ...(session.lostBytes === undefined
-      ? []
-      : [['lost', `${byteCount(session.lostBytes)}: ${LOST_TEXT}`] as const]),
-    ...(session.terminal === undefined ? [] : [['terminal', terminalText(session)] as const]),
+    ['lost', lostBytes === undefined ? lostBytes : `${byteCount(lostBytes)}: ${LOST_TEXT}`],
+    ['terminal', session.terminal && terminalText(session)],
     ['policy', session.policyCommit],
-    ...(session.policySince === undefined
-      ? []
-      : [
-          [
-            '',
-            `signed by ${session.policySigner ?? '?'}, in force since ${localTime(Date.parse(session.policySince))}`,
-          ] as const,
-        ]),
+    ['', since && `signed by ${policySigner}, in force since ${localTime(Date.parse(since))}`],
   ];
-  return facts.map(([name, value]) => `${style.bold(name.padEnd(11))}${plain(value)}`);
+  return factLines(facts, 11, style);
 }
 
 /** `program`: its name, a claim of the client. */

@@ -1,5 +1,6 @@
 /** Aligned columns for terminals and pipes. Cells are remote text until proven otherwise. */
 import { plain } from './printable.ts';
+import type { LineOptions } from './statement-lines.ts';
 import type { Style } from './style.ts';
 import { padTo, textWidth, truncate } from './text-width.ts';
 
@@ -64,6 +65,34 @@ export function renderTable(options: TableOptions): string[] {
     lines.push(line(row, (text, index) => columns[index]?.paint?.(text, row[index] ?? '') ?? text));
   }
   return lines;
+}
+
+/** A column that knows what of a row it shows. */
+export interface ListColumn<Row> extends TableColumn {
+  /** The least width of a terminal at which it is shown. */
+  readonly from?: number;
+  readonly cell: (row: Row) => string;
+}
+
+/** A row a line. @returns as `renderTable` */
+export function listTable<Row>(
+  rows: readonly Row[],
+  all: readonly ListColumn<Row>[],
+  { style, width }: LineOptions,
+): string[] {
+  const columns = all.filter(({ from = 0 }) => width === undefined || width >= from);
+  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)));
+  return renderTable({ columns, rows: cells, width, style, look: 'list' });
+}
+
+export type Fact = readonly [name: string, value: string | undefined];
+
+/** A fact a line, without those that have no value. @param label columns for the names */
+export function factLines(facts: readonly Fact[], label: number, style?: Style): string[] {
+  return facts.flatMap(([name, value]) => {
+    const padded = name.padEnd(label);
+    return value === undefined ? [] : [`${style?.bold(padded) ?? padded}${plain(value)}`];
+  });
 }
 
 /** Takes from the widest columns first, so that short ones (states, counts) stay whole. */
