@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { StreamKind } from '../stream-kinds.ts';
 import { API_VERSION } from './http.ts';
 
-const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() });
+const Offsets = z.object({ stream: z.number(), up: z.number(), down: z.number() }).readonly();
 const Lost = z.object({
   stream: z.number(),
   direction: z.union([z.literal(0), z.literal(1)]),
@@ -15,17 +15,21 @@ export const CutProposalSchema = z.object({
   epoch: z.number().int().nonnegative(),
   streams: z.array(Offsets).readonly(),
   treeSize: z.number().int().nonnegative(),
+  /** base64 of 32 bytes. */
   root: z.string(),
   timeMs: z.number(),
+  /** base64 Ed25519 by the session key: recording/cut.ts. */
   signature: z.string(),
 });
 
 export const CutAckSchema = z.object({
   epoch: z.number().int().nonnegative(),
   timeMs: z.number(),
+  /** base64 Ed25519 by the gateway: recording/cut.ts. */
   signature: z.string(),
-  /** Of the gateway's recording where it holds the cut; base64. */
+  /** Of the gateway's recording where it holds the cut: base64 of 32 bytes … */
   head: z.string(),
+  /** … after so many frames. */
   frames: z.number().int().nonnegative(),
 });
 

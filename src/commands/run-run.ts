@@ -4,7 +4,7 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import { type Home, locateHome } from '../home.ts';
-import type { EvidenceLine } from '../recording/types.ts';
+import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import { findProfile } from '../run/agents/find-profile.ts';
 import { buildEnvironment } from '../run/environment.ts';
 import { entriesOf } from '../run/fence/entries-of.ts';

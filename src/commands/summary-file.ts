@@ -8,7 +8,7 @@ import { appendFileSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine } from '../recording/types.ts';
+import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import { plain } from '../ui/printable.ts';

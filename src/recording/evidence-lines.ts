@@ -1,12 +1,6 @@
 import * as z from 'zod';
 import { MAX_PROMPT_LINE_BYTES, PromptLineSchema } from './prompt.ts';
-import {
-  APPROVAL_OUTCOMES,
-  type Direction,
-  DOWN,
-  END_REASONS,
-  type EvidenceLine,
-} from './types.ts';
+import { APPROVAL_OUTCOMES, type Direction, DOWN, END_REASONS } from './types.ts';
 
 /** Prompts are the longest; a longer line is not for showing. */
 const MAX_LINE_BYTES = MAX_PROMPT_LINE_BYTES;
@@ -43,8 +37,9 @@ export class EvidenceLines {
 const text = z.string();
 /** A member that is always there for TypeScript, and left out of the JSON when undefined. */
 const maybe = text.optional().transform((value) => value);
-const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
+const Line = z.discriminatedUnion('type', [
   z.object({ type: z.literal('reason'), text }),
+  /** The only one that comes from the client. */
   PromptLineSchema,
   z.object({
     type: z.literal('denied'),
@@ -69,8 +64,10 @@ const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
     at: z.number(),
     request: text,
     message: text,
+    /** Who may approve, in words. */
     approvers: text,
     waits: z.boolean(),
+    /** RFC 3339. */
     until: text,
   }),
   z.object({
@@ -79,11 +76,14 @@ const Line: z.ZodType<EvidenceLine, unknown> = z.discriminatedUnion('type', [
     at: z.number(),
     request: text,
     outcome: z.enum(APPROVAL_OUTCOMES),
-    by: z.array(text),
+    /** Names of those who approved, or of who denied. */
+    by: z.array(text).readonly(),
     message: maybe,
   }),
   z.object({ type: z.literal('closing'), reason: z.enum(END_REASONS), message: text }),
 ]);
+/** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */
+export type EvidenceLine = z.infer<typeof Line>;
 
 function parseLine(line: string): EvidenceLine | undefined {
   try {

@@ -21,6 +21,7 @@ import {
 } from './cut-countersigner.ts';
 import type { SigningKey } from './ed25519.ts';
 import { utf8 } from './encoding.ts';
+import type { EvidenceLine } from './evidence-lines.ts';
 import { type Forwarding, HeldTurns } from './held-turns.ts';
 import { LeafAhead } from './leaf-ahead.ts';
 import { LostBytes } from './lost-bytes.ts';
@@ -44,7 +45,6 @@ import {
   type CutProposal,
   type Direction,
   type EndReason,
-  type EvidenceLine,
   type StreamOffsets,
   UP,
 } from './types.ts';

@@ -4,9 +4,6 @@
  */
 import { hash } from 'node:crypto';
 import * as z from 'zod';
-import type { EvidenceLine } from './types.ts';
-
-export type PromptLine = Extract<EvidenceLine, { type: 'prompt' }>;
 
 /** UTF-8 bytes of one prompt that are recorded; of a longer one the beginning, and digest and length of all. */
 export const MAX_PROMPT_BYTES = 32 * 1024;
@@ -24,6 +21,24 @@ export const MAX_PROMPT_LINE_BYTES = 6 * MAX_PROMPT_BYTES + 1024;
 const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 const SOURCE = /^[a-z][a-z0-9-]{0,31}(:[a-z][a-z0-9-]{0,31})?$/;
 const SHA256 = /^[0-9a-f]{64}$/;
+
+const Line = z.object({
+  type: z.literal('prompt'),
+  /** Once in a session. */
+  id: z.string().regex(ID),
+  source: z.string().regex(SOURCE),
+  /** The beginning, where the whole is longer than what is recorded. */
+  text: z.string(),
+  /** UTF-8 bytes of the whole. */
+  bytes: z.number().int().nonnegative(),
+  /** Of the whole, hex. */
+  sha256: z.string().regex(SHA256),
+  /** Wall clock of the client. */
+  sentMs: z.number().int().nonnegative(),
+  parent: z.string().regex(ID).optional(),
+});
+export type PromptLine = z.infer<typeof Line>;
+export const PromptLineSchema = Line.refine(fits);
 
 export interface PromptWords {
   readonly id: string;
@@ -85,23 +100,6 @@ function beginningOf(text: string, maxBytes: number): string {
 export function isCut({ text, bytes }: Pick<PromptLine, 'text' | 'bytes'>): boolean {
   return Buffer.byteLength(text) < bytes;
 }
-
-export const PromptLineSchema = z
-  .object({
-    type: z.literal('prompt'),
-    id: z.string().regex(ID),
-    source: z.string().regex(SOURCE),
-    text: z.string(),
-    bytes: z.number().int().nonnegative(),
-    sha256: z.string().regex(SHA256),
-    sentMs: z.number().int().nonnegative(),
-    parent: z
-      .string()
-      .regex(ID)
-      .optional()
-      .transform((value) => value),
-  })
-  .refine(fits);
 
 /** What is there must be what was digested, as far as that can be seen. */
 function fits({ text, bytes, sha256 }: PromptLine): boolean {

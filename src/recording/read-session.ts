@@ -12,17 +12,11 @@ import type { SessionCertificate } from './certificate.ts';
 import { ChunkMap, chunkPlaces } from './chunk-map.ts';
 import type { DataBody } from './data-body.ts';
 import { type EventsRecord, readEventsMember } from './events-member.ts';
+import type { EvidenceLine } from './evidence-lines.ts';
 import { EvidenceLines } from './evidence-lines.ts';
 import type { Manifest } from './manifest.ts';
 import { decodeRepairPiece, type RepairPiece } from './repair.ts';
-import {
-  CONTROL_STREAM,
-  type Direction,
-  DOWN,
-  type EvidenceLine,
-  type RecordingEvent,
-  UP,
-} from './types.ts';
+import { CONTROL_STREAM, type Direction, DOWN, type RecordingEvent, UP } from './types.ts';
 
 export interface Piece {
   /** Wall clock of the gateway. */

@@ -2,6 +2,8 @@
  * Shapes shared by everything that writes, agrees on, carries or checks a recording.
  * Byte formats: docs/design/0002-recording.md.
  */
+import type { z } from 'zod';
+import type { CutAckSchema, CutProposalSchema } from '../api/control.ts';
 import type { View } from '../api/view.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { FileRecord } from './file-record.ts';
@@ -22,27 +24,8 @@ export interface StreamOffsets {
 }
 
 /** Proposed by the client, checked and countersigned by the gateway. */
-export interface CutProposal {
-  readonly epoch: number;
-  readonly streams: readonly StreamOffsets[];
-  readonly treeSize: number;
-  /** base64 of 32 bytes. */
-  readonly root: string;
-  readonly timeMs: number;
-  /** base64 Ed25519 by the session key: cut.ts. */
-  readonly signature: string;
-}
-
-export interface CutAck {
-  readonly epoch: number;
-  readonly timeMs: number;
-  /** base64 Ed25519 by the gateway: cut.ts. */
-  readonly signature: string;
-  /** Of the gateway's recording where it holds the cut: base64 of 32 bytes … */
-  readonly head: string;
-  /** … after so many frames. */
-  readonly frames: number;
-}
+export type CutProposal = z.infer<typeof CutProposalSchema>;
+export type CutAck = z.infer<typeof CutAckSchema>;
 
 /** Where a recording stands: the head after so many frames. */
 export interface RecordingPoint {
@@ -339,63 +322,3 @@ export function outcomeWord(outcome: ApprovalOutcome): string {
       return outcome;
   }
 }
-
-/** A message on stream 0: JSON, one line each, agreed by both sides byte for byte. */
-export type EvidenceLine =
-  | { readonly type: 'reason'; readonly text: string }
-  /** The only one that comes from the client: recording/prompt.ts. */
-  | {
-      readonly type: 'prompt';
-      /** Once in a session. */
-      readonly id: string;
-      readonly source: string;
-      /** The beginning, where the whole is longer than what is recorded. */
-      readonly text: string;
-      /** UTF-8 bytes of the whole. */
-      readonly bytes: number;
-      /** Of the whole, hex. */
-      readonly sha256: string;
-      /** Wall clock of the client. */
-      readonly sentMs: number;
-      readonly parent?: string | undefined;
-    }
-  | {
-      readonly type: 'denied';
-      readonly stream: number;
-      readonly at: number;
-      readonly code: string;
-      readonly message: string;
-      readonly detail: string | undefined;
-      readonly hint: string | undefined;
-      readonly rule: string | undefined;
-    }
-  | {
-      readonly type: 'access';
-      readonly change: 'given' | 'ended';
-      readonly grant: string;
-      readonly policy: string;
-      readonly message: string;
-    }
-  | {
-      readonly type: 'held';
-      readonly stream: number;
-      readonly at: number;
-      readonly request: string;
-      readonly message: string;
-      /** Who may approve, in words. */
-      readonly approvers: string;
-      readonly waits: boolean;
-      /** RFC 3339. */
-      readonly until: string;
-    }
-  | {
-      readonly type: 'decided';
-      readonly stream: number;
-      readonly at: number;
-      readonly request: string;
-      readonly outcome: ApprovalOutcome;
-      /** Names of those who approved, or of who denied. */
-      readonly by: readonly string[];
-      readonly message: string | undefined;
-    }
-  | { readonly type: 'closing'; readonly reason: EndReason; readonly message: string };

@@ -5,13 +5,9 @@
  */
 
 import { HoopError } from '../errors.ts';
+import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import { isCut, type PromptLine } from '../recording/prompt.ts';
-import {
-  type Direction,
-  type EvidenceLine,
-  outcomeWord,
-  type RecordingEvent,
-} from '../recording/types.ts';
+import { type Direction, outcomeWord, type RecordingEvent } from '../recording/types.ts';
 import { TERMINAL_STREAM } from '../stream-kinds.ts';
 import type { Replays, StreamDecoder } from './connector.ts';
 import { EventDecoder } from './event-decoder.ts';

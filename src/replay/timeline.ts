@@ -5,30 +5,28 @@
  */
 
 import type { View } from '../api/view.ts';
+import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import type { FileRecord } from '../recording/file-record.ts';
-import type { ApprovalOutcome, RecordingEvent } from '../recording/types.ts';
+import type { PromptLine } from '../recording/prompt.ts';
+import type { RecordingEvent } from '../recording/types.ts';
 
 /** Times are milliseconds since the epoch, by the gateway's clock. */
 export type TimelineEntry =
-  | SessionOpened
+  | Recorded<'session.open' | 'target' | 'ssh.target' | 'cancel' | 'access' | 'dispute'>
   | SessionClosed
   | ConnectionOpened
   | ConnectionClosed
-  | TargetReached
-  | ServerReached
   | Statement
   | Notice
-  | Cancel
-  | AccessChange
   | Prompt
   | Evidence
-  | Dispute
   | Lost
   | Unreadable;
 
-interface SessionOpened extends Extract<RecordingEvent, { type: 'session.open' }> {
+/** An event as it was recorded. */
+type Recorded<T extends RecordingEvent['type']> = Extract<RecordingEvent, { type: T }> & {
   readonly timeMs: number;
-}
+};
 
 interface SessionClosed {
   readonly type: 'session.close';
@@ -56,24 +54,6 @@ interface ConnectionClosed {
   readonly reason: string;
   readonly up: number;
   readonly down: number;
-}
-
-/** A server, with the key that it proved to have. */
-interface ServerReached {
-  readonly type: 'ssh.target';
-  readonly timeMs: number;
-  readonly stream: number;
-  readonly server: string;
-  readonly user: string;
-  readonly hostKey: string;
-}
-
-interface TargetReached {
-  readonly type: 'target';
-  readonly timeMs: number;
-  readonly stream: number;
-  readonly server: string;
-  readonly tls: boolean;
 }
 
 export type Outcome =
@@ -158,60 +138,21 @@ export interface Parameter {
   readonly value: string | null;
 }
 
-export interface Decision {
-  /** Counts the statements of the connection from 1, as the gateway decided them. */
-  readonly statement: number;
-  /** `approve`: it may run once others have approved it; whether it did is said by its answer. */
-  readonly effect: 'allow' | 'approve' | 'refuse' | 'fail';
-  readonly verbs: readonly string[];
-  readonly relations: readonly string[];
+type Decided = Extract<RecordingEvent, { type: 'decision' }>;
+
+export interface Decision
+  extends Omit<Decided, 'type' | 'stream' | 'at' | 'facts' | 'columnsComputed'> {
   readonly columnsComputed: readonly string[];
-  readonly columnsMasked: readonly string[];
-  readonly outputsMasked: readonly number[] | undefined;
-  readonly rules: readonly {
-    readonly id: string;
-    readonly file: string;
-    readonly line: number;
-    /** The temporary grant that it came with. */
-    readonly grant?: string;
-  }[];
-  readonly code: string | undefined;
-  readonly message: string | undefined;
-  readonly policyCommit: string;
-  /** What comments of the statement say; claims of the client. */
-  readonly comments: Readonly<Record<string, string>> | undefined;
-  /** Id of the prompt in force; a claim of the client. */
-  readonly prompt: string | undefined;
 }
 
 /** Values that a statement compared with masked columns, and what was left of the day after it. */
-export interface LookupCount {
-  readonly candidates: number;
-  readonly left: number;
-}
+export type LookupCount = Pick<Extract<RecordingEvent, { type: 'lookups' }>, 'candidates' | 'left'>;
 
 /** A statement that waits for people, and what became of that; both sides have signed it. */
-export type ApprovalStep =
-  | {
-      readonly type: 'held';
-      readonly timeMs: number;
-      readonly request: string;
-      readonly message: string;
-      /** Who may approve, in words. */
-      readonly approvers: string;
-      /** false: it fails at once, to be sent again once approved. */
-      readonly waits: boolean;
-    }
-  | {
-      readonly type: 'decided';
-      readonly timeMs: number;
-      readonly request: string;
-      readonly outcome: ApprovalOutcome;
-      /** Names of those who approved, or of who denied. */
-      readonly by: readonly string[];
-      /** Their reasons, or why it ended. */
-      readonly message: string | undefined;
-    };
+export type ApprovalStep = { readonly timeMs: number } & (
+  | Omit<Extract<EvidenceLine, { type: 'held' }>, 'stream' | 'at' | 'until'>
+  | Omit<Extract<EvidenceLine, { type: 'decided' }>, 'stream' | 'at'>
+);
 
 export interface ResultColumn {
   readonly name: string;
@@ -267,34 +208,10 @@ export interface Notice {
   readonly message: ServerMessage;
 }
 
-interface Cancel {
-  readonly type: 'cancel';
-  readonly timeMs: number;
-  readonly stream: number;
-  readonly forStream: number | undefined;
-}
-
-/** A temporary grant became part of what the session may do, or ended. */
-interface AccessChange extends Extract<RecordingEvent, { type: 'access' }> {
-  readonly timeMs: number;
-}
-
 /** From here on another prompt is in force. Both sides have signed that the client has said it, no more. */
-export interface Prompt {
-  readonly type: 'prompt';
+export interface Prompt extends PromptLine {
   readonly timeMs: number;
-  readonly id: string;
-  readonly source: string;
-  /** The beginning, where the whole is longer than what is recorded. */
-  readonly text: string;
-  /** UTF-8 bytes of the whole. */
-  readonly bytes: number;
-  /** Of the whole, hex. */
-  readonly sha256: string;
   readonly isCut: boolean;
-  /** By the clock of the client. */
-  readonly sentMs: number;
-  readonly parent: string | undefined;
 }
 
 /** A line of stream 0, which both sides have signed. */
@@ -307,14 +224,6 @@ export interface Evidence {
   readonly message: string;
   /** Number of the statement among whose `approvals` it stands. */
   readonly statement: number | undefined;
-}
-
-interface Dispute {
-  readonly type: 'dispute';
-  readonly timeMs: number;
-  readonly epoch: number;
-  readonly ours: string;
-  readonly theirs: string;
 }
 
 /** Bytes that are in no cut: the gateway lost them, and what they were is the client's word alone. */

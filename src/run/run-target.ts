@@ -5,7 +5,7 @@
  */
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine } from '../recording/types.ts';
+import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { EvidenceLine } from '../../src/recording/types.ts';
+import type { EvidenceLine } from '../../src/recording/evidence-lines.ts';
 import { collectReplay } from '../../src/ui/replay-model.ts';
 import { styleFor } from '../../src/ui/style.ts';
 import { timeOf, transcriptLines } from '../../src/ui/transcript.ts';

@@ -11,12 +11,12 @@
  */
 import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
+import type { EvidenceLine } from '../../recording/evidence-lines.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
 import type { Forwarding } from '../../recording/held-turns.ts';
 import { recordedView } from '../../recording/recorded-view.ts';
 import {
   type ApprovalOutcome,
-  type EvidenceLine,
   FACTS_PER_STREAM,
   type RecordingEvent,
   type StatementFacts,

@@ -3,9 +3,10 @@
  * which grants came and went, why it ends, and what the client says of prompts.
  */
 import type { Grant } from '../../policy/types.ts';
+import type { EvidenceLine } from '../../recording/evidence-lines.ts';
 import type { GatewayRecording } from '../../recording/gateway-recording.ts';
 import { EVIDENCE_MESSAGE_BYTES, MAX_CLIENT_EVIDENCE_BYTES } from '../../recording/prompt.ts';
-import { CONTROL_STREAM, type EvidenceLine } from '../../recording/types.ts';
+import { CONTROL_STREAM } from '../../recording/types.ts';
 import {
   type AccessGrant,
   accessEndText,

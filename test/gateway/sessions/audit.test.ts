@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { AskedApproval } from '../../../src/gateway/approvals/asked-approval.ts';
 import { operation, RecordingFailed, StreamAudit } from '../../../src/gateway/sessions/audit.ts';
-import type { EvidenceLine, RecordingEvent } from '../../../src/recording/types.ts';
+import type { EvidenceLine } from '../../../src/recording/evidence-lines.ts';
+import type { RecordingEvent } from '../../../src/recording/types.ts';
 import { testGrant } from '../../connectors/postgres/gateway/engine-bench.ts';
 import { auditSink } from '../audit-sink.ts';
 

@@ -24,7 +24,8 @@ import { type OpensshServer, startOpensshServer } from '../../../../src/demo/ope
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
 import { type AuditSink, StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
-import type { EvidenceLine, RecordingEvent } from '../../../../src/recording/types.ts';
+import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';
+import type { RecordingEvent } from '../../../../src/recording/types.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { auditSink } from '../../../gateway/audit-sink.ts';
 import { grantOf } from '../policy/ssh-fixture.ts';
