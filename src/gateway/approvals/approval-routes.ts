@@ -10,10 +10,11 @@ import {
   DecisionRequest,
 } from '../../api/approvals.ts';
 import { API_VERSION } from '../../api/http.ts';
-import { HoopError, ProtocolError } from '../../errors.ts';
+import { HoopError } from '../../errors.ts';
 import type { Ctx, Env, Guards } from '../http/api-context.ts';
-import { readJson } from '../http/http-body.ts';
+import { readJson, readQuery } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
+import { LongPolls } from '../http/long-polls.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { type ApprovalRecord, isSameParty } from './approval-record.ts';
 import { approvalView } from './approval-view.ts';
@@ -28,9 +29,7 @@ export interface ApprovalRoutesOptions {
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
-/** Long polls that one person, and all together, may have open. */
-const MAX_POLLS_PER_PERSON = 10;
-const MAX_POLLS = 1000;
+const POLLS = { what: 'changes', ofOne: 10, ofAll: 1000 };
 
 export function addApprovalRoutes(
   app: Hono<Env>,
@@ -38,7 +37,7 @@ export function addApprovalRoutes(
   options: ApprovalRoutesOptions,
 ): void {
   const { approvals, identity } = options;
-  const polls = new Map<string, number>();
+  const polls = new LongPolls({ ...POLLS, signal: options.signal });
 
   const view = async (id: string, who: Authenticated): Promise<Response> => {
     const record = await approvals.visible(who.principal, id);
@@ -52,19 +51,12 @@ export function addApprovalRoutes(
   app.get(
     APPROVAL_PATHS.approvals,
     alsoRuns(async (c, who) => {
-      const query = ApprovalsQuery.safeParse(c.req.query());
-      if (!query.success) throw new ProtocolError('the query is not valid');
-      const { after, wait, state, kind, limit } = query.data;
+      const { after, wait, state, kind, limit } = readQuery(c, ApprovalsQuery);
       if (after !== undefined && wait > 0) {
-        const over = AbortSignal.any([
-          options.signal,
-          c.req.raw.signal,
-          AbortSignal.timeout(wait * 1000),
-        ]);
         const { issuer, sub } = who.principal;
         // All runs of somebody together: they leave the person's own alone.
-        using _ = poll(polls, JSON.stringify([issuer, sub, who.run !== undefined]));
-        await approvals.changes.since(after, over);
+        using _ = polls.take(JSON.stringify([issuer, sub, who.run !== undefined]));
+        await approvals.changes.since(after, polls.over(c, wait));
       }
       // Before the list: what changes in between is told by the next poll.
       const { cursor } = approvals.changes;
@@ -123,22 +115,4 @@ function isOfCaller({ run }: Pick<ApprovalRecord, 'run'>, who: Authenticated): b
 function idOf(c: Ctx): string {
   const id = c.req.param('id') ?? '';
   return APPROVAL_ID.test(id) ? id : '';
-}
-
-function poll(polls: Map<string, number>, person: string): Disposable {
-  const own = polls.get(person) ?? 0;
-  const all = [...polls.values()].reduce((sum, count) => sum + count, 0);
-  if (own >= MAX_POLLS_PER_PERSON || all >= MAX_POLLS) {
-    throw new HoopError('HOOP_LIMIT', 'too many requests wait for changes', {
-      detail: `One person may have ${MAX_POLLS_PER_PERSON}, the gateway ${MAX_POLLS}.`,
-    });
-  }
-  polls.set(person, own + 1);
-  return {
-    [Symbol.dispose]() {
-      const left = (polls.get(person) ?? 1) - 1;
-      if (left > 0) polls.set(person, left);
-      else polls.delete(person);
-    },
-  };
 }

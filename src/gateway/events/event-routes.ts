@@ -1,10 +1,12 @@
 /** The HTTP API of what happened: api/events.ts. For those who may list sessions of others. */
 import type { Hono } from 'hono';
 import { EVENTS_PATH, EventsQuery, type EventsReply } from '../../api/events.ts';
-import { HoopError, ProtocolError } from '../../errors.ts';
+import { HoopError } from '../../errors.ts';
 import { doneOrAborted } from '../../until.ts';
 import type { Env, Guards } from '../http/api-context.ts';
+import { readQuery } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
+import { LongPolls } from '../http/long-polls.ts';
 import { maySeeAll } from '../sessions/access.ts';
 import type { AuditEvents } from './audit-events.ts';
 import { readEvents } from './read-events.ts';
@@ -17,15 +19,14 @@ export interface EventRoutesOptions {
 
 /** Of another gateway’s events nobody here is told. */
 const LOOK_EVERY_MS = 1000;
-const MAX_WAITING_OF_ONE = 10;
-const MAX_WAITING = 100;
+const POLLS = { what: 'events', ofOne: 10, ofAll: 100 };
 
 export function addEventRoutes(
   app: Hono<Env>,
   { authenticated }: Guards,
   { events, signal }: EventRoutesOptions,
 ): void {
-  const waiting = new Map<string, number>();
+  const polls = new LongPolls({ ...POLLS, signal });
   app.get(
     EVENTS_PATH,
     authenticated(async (c, { principal }) => {
@@ -35,16 +36,13 @@ export function addEventRoutes(
             'They are for auditors and approvers: the policy (hoop.yaml, `roles`) names the groups whose members are.',
         });
       }
-      const query = EventsQuery.safeParse(c.req.query());
-      if (!query.success) throw new ProtocolError('the query is not valid');
-      const { wait, ...asked } = query.data;
+      const { wait, ...asked } = readQuery(c, EventsQuery);
       // What waits to be written has happened.
       await events.flush().catch(() => undefined);
       const reply = await readEvents(events.store, asked);
       if (wait === 0 || reply.events.length > 0 || reply.more) return json(reply);
-      using _ = place(waiting, JSON.stringify([principal.issuer, principal.sub]));
-      const over = AbortSignal.any([signal, c.req.raw.signal, AbortSignal.timeout(wait * 1000)]);
-      return json(await nextReply(events, asked, reply, over));
+      using _ = polls.take(JSON.stringify([principal.issuer, principal.sub]));
+      return json(await nextReply(events, asked, reply, polls.over(c, wait)));
     }),
   );
 }
@@ -77,23 +75,4 @@ async function mayHaveChanged(events: AuditEvents, over: AbortSignal): Promise<v
     clearTimeout(timer);
     stop();
   }
-}
-
-/** @throws HoopError HOOP_LIMIT */
-function place(waiting: Map<string, number>, person: string): Disposable {
-  const own = waiting.get(person) ?? 0;
-  const all = [...waiting.values()].reduce((sum, count) => sum + count, 0);
-  if (own >= MAX_WAITING_OF_ONE || all >= MAX_WAITING) {
-    throw new HoopError('HOOP_LIMIT', 'too many requests wait for events', {
-      detail: `One person may have ${MAX_WAITING_OF_ONE}, the gateway ${MAX_WAITING}.`,
-    });
-  }
-  waiting.set(person, own + 1);
-  return {
-    [Symbol.dispose]() {
-      const left = (waiting.get(person) ?? 1) - 1;
-      if (left > 0) waiting.set(person, left);
-      else waiting.delete(person);
-    },
-  };
 }

@@ -1,7 +1,8 @@
-/** Bodies of requests: read up to a limit, parsed by a schema. */
+/** Bodies of requests, read up to a limit, and their queries; parsed by a schema. */
 import type { z } from 'zod';
 import { textIssue } from '../../api/free-text.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
+import type { Ctx } from './api-context.ts';
 
 /** @throws HOOP_TOO_LARGE as soon as more than `limit` bytes are announced or have come. */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
@@ -49,6 +50,13 @@ export function parseJson<T>(text: string, schema: z.ZodType<T>): T {
     );
   }
   return parsed.data;
+}
+
+/** @throws HOOP_PROTOCOL */
+export function readQuery<T>(c: Ctx, schema: z.ZodType<T>): T {
+  const query = schema.safeParse(c.req.query());
+  if (!query.success) throw new ProtocolError('the query is not valid');
+  return query.data;
 }
 
 export function decodeText(bytes: Uint8Array): string {

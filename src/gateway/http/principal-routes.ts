@@ -3,7 +3,6 @@ import type { Hono } from 'hono';
 import * as z from 'zod';
 import { PATHS } from '../../api/http.ts';
 import type { PolicyReply } from '../../api/targets.ts';
-import { ProtocolError } from '../../errors.ts';
 import type { ApproverGroup } from '../../policy/approver-groups.ts';
 import type { MaskAlert } from '../../policy/mask-alert.ts';
 import type { Principal } from '../../policy/types.ts';
@@ -14,6 +13,7 @@ import { whoamiReply } from '../identity/whoami-reply.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import type { SessionNonces } from '../sessions/session-nonces.ts';
 import type { Env, Guards } from './api-context.ts';
+import { readQuery } from './http-body.ts';
 import { bytes, json } from './http-replies.ts';
 import { targetsReply } from './targets-reply.ts';
 
@@ -44,11 +44,7 @@ export function addPrincipalRoutes(
   app.get(
     PATHS.whoami,
     alsoRuns(async (c, who) => {
-      const query = WhoamiQuery.safeParse(c.req.query());
-      if (!query.success) {
-        throw new ProtocolError('the query is not valid');
-      }
-      const { wait } = query.data;
+      const { wait } = readQuery(c, WhoamiQuery);
       if (wait > 0) {
         const over = AbortSignal.timeout(wait * 1000);
         const ended = loginWaits.until(

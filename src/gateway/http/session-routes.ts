@@ -9,7 +9,6 @@ import {
   type SessionSummary,
   type SessionsReply,
 } from '../../api/sessions.ts';
-import { ProtocolError } from '../../errors.ts';
 import type { Connectors } from '../connectors.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { runRefused } from '../identity/run-rights.ts';
@@ -17,7 +16,7 @@ import type { PolicyHistory } from '../index/policy-history.ts';
 import { maySeeAll, requireSession, type SessionRights } from '../sessions/access.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Ctx, Env, Guards } from './api-context.ts';
-import { readJson } from './http-body.ts';
+import { readJson, readQuery } from './http-body.ts';
 import { json } from './http-replies.ts';
 
 export interface SessionRoutesOptions {
@@ -64,13 +63,9 @@ export function addSessionRoutes(
   app.get(
     PATHS.sessions,
     alsoRuns(async (c, who) => {
-      const query = SessionsQuery.safeParse(c.req.query());
-      if (!query.success) {
-        throw new ProtocolError('the query is not valid');
-      }
-      const { limit, target, mine } = query.data;
+      const { limit, target, mine, live: isLive } = readQuery(c, SessionsQuery);
       const { issuer, sub } = who.principal;
-      const live = query.data.live === '1';
+      const live = isLive === '1';
       const seesAll = mine !== '1' && maySeeAll(who.principal, live);
       const owner = seesAll ? undefined : { issuer, sub };
       const found = await index.list({ owner, run: who.run?.id, target, live, limit });

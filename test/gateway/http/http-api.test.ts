@@ -199,6 +199,7 @@ describe('hostile requests', () => {
     ['GET', PATHS.token, 'POST'],
     ['PUT', PATHS.sessions, 'GET, POST'],
     ['POST', PATHS.bundle(NO_SESSION), 'GET'],
+    ['POST', '/v1/events', 'GET'],
   ] as const)('%s %s is answered with 405', async (method, path, allow) => {
     const reply = await rawRequest(bench, { method, path });
     expect([reply.status, reply.headers['allow']]).toEqual([405, allow]);
