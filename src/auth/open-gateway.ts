@@ -1,13 +1,12 @@
 /** The start of every command that talks to the gateway: configuration, CA, pins, tokens. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { GatewayClient } from '../client/gateway-client.ts';
 import { normalizeGatewayUrl } from '../client/gateway-url.ts';
 import { sweepRuntimeDirectories } from '../client/runtime-directory.ts';
 import { HoopError } from '../errors.ts';
-import { type ClientConfig, type Home, locateHome, readConfig } from '../home.ts';
+import { type ClientConfig, type Home, locateHome, readConfig, writeFileAtomic } from '../home.ts';
 import { chooseIdentity } from './choose-identity.ts';
-import { keepFresh } from './keep-fresh.ts';
-import { keepNonce, readKeptNonce } from './kept-nonce.ts';
 import { StoredTokens } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
 import { findTokens } from './token-stores.ts';
@@ -152,4 +151,91 @@ export function readCa(path: string | undefined): string | undefined {
     });
   }
   return text;
+}
+
+/**
+ * Has a login confirmed at its provider while a command runs, also one that sends the gateway
+ * nothing for hours: else its sessions would end in the middle of the work.
+ */
+
+/** Looks at the clock and no more, so a laptop that has slept is not late for longer than this. */
+const LOOK_EVERY_MS = 5000;
+
+interface KeptFresh {
+  /** Whether the provider should be asked now. */
+  readonly isDue: () => boolean;
+  readonly renew: (signal: AbortSignal) => Promise<void>;
+}
+
+/** @param note is told why it fails, once for each reason */
+function keepFresh(login: KeptFresh, note: (text: string) => void): Disposable {
+  const stopped = new AbortController();
+  let told: string | undefined;
+  let isBusy = false;
+  const timer = setInterval(() => {
+    if (isBusy || !login.isDue()) {
+      return;
+    }
+    isBusy = true;
+    login
+      .renew(stopped.signal)
+      .then(() => {
+        told = undefined;
+      })
+      .catch((error: unknown) => {
+        const why = error instanceof HoopError ? describe(error) : 'an unexpected error';
+        if (!stopped.signal.aborted && why !== told) {
+          told = why;
+          note(`the login was not renewed: ${why}`);
+        }
+      })
+      .finally(() => {
+        isBusy = false;
+      });
+  }, LOOK_EVERY_MS);
+  // What the command does keeps it alive, not this.
+  timer.unref();
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      stopped.abort(new HoopError('HOOP_INTERRUPTED', 'the command is over'));
+    },
+  };
+}
+
+function describe({ message, detail }: HoopError): string {
+  return detail === undefined ? message : `${message}. ${detail}`;
+}
+
+/**
+ * The nonce of the gateway's last answer, for the next command: it may be used for some minutes, and
+ * without one the first request is refused and sent again (RFC 9449 §8). It is no secret, since a
+ * proof needs the key as well.
+ */
+const FILE = 'nonce.json';
+const MAX_LENGTH = 200;
+
+/** @returns undefined: none is kept for this gateway, or what is kept cannot be read */
+function readKeptNonce(home: Home, gateway: string): string | undefined {
+  try {
+    const kept: unknown = JSON.parse(readFileSync(join(home.state, FILE), 'utf8'));
+    const isOurs = typeof kept === 'object' && kept !== null && 'gateway' in kept;
+    const nonce = isOurs && kept.gateway === gateway && 'nonce' in kept ? kept.nonce : undefined;
+    return typeof nonce === 'string' && nonce.length <= MAX_LENGTH ? nonce : undefined;
+  } catch {
+    // The gateway gives another one.
+    return undefined;
+  }
+}
+
+/** At the end of a command; what cannot be kept costs the next one a round trip. */
+function keepNonce(home: Home, gateway: string, nonce: string | undefined): void {
+  if (nonce === undefined) {
+    return;
+  }
+  try {
+    writeFileAtomic(join(home.state, FILE), `${JSON.stringify({ gateway, nonce })}\n`);
+  } catch {
+    // A full disk is told by what needs it.
+  }
 }

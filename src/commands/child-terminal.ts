@@ -2,7 +2,10 @@
  * A terminal of its own for the child of a run, so that what it shows can be recorded. Hoop stands
  * between it and the person's: bytes, size, and being stopped and let go on.
  */
+
+import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
+import { findProgram } from '../connectors/ssh/client/ssh-files.ts';
 import { errorCode } from '../error-code.ts';
 import { childOf } from '../run/child-of.ts';
 import type { Run } from '../run/run.ts';
@@ -12,7 +15,6 @@ import { PseudoTerminal } from '../run/terminal/pseudo-terminal.ts';
 import { TerminalRecording, type TerminalSize } from '../run/terminal/terminal-recording.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import type { Io } from './io.ts';
-import { OwnTerminal } from './own-terminal.ts';
 import { isForeground } from './terminal-group.ts';
 
 /** How often it is looked whether a job that went on in the background is in front again. */
@@ -233,4 +235,64 @@ export class ChildTerminal {
     this.device.resize(size);
     this.recording.resized(size);
   }
+}
+
+/**
+ * The terminal that hoop was started on, given over to another one behind it: every key as it is,
+ * and nothing changed that is shown. By stty(1), because Node's raw mode goes on translating line
+ * ends. Whatever happens, Node.js itself puts back at its end what it found at its start.
+ */
+class OwnTerminal {
+  /** As stty takes them: what the keys of this terminal do. */
+  readonly settings: string;
+  readonly #io: Io;
+  readonly #program: string;
+
+  /** @returns undefined: there is none, or no stty */
+  static open(io: Io): OwnTerminal | undefined {
+    // Looked for once: later, a program that runs may have put another one on PATH.
+    const program = findProgram('stty', io.env['PATH'] ?? '');
+    const settings = program === undefined ? undefined : stty(program, '-g');
+    return program === undefined || settings === undefined
+      ? undefined
+      : new OwnTerminal(io, program, settings.trim());
+  }
+
+  private constructor(io: Io, program: string, settings: string) {
+    this.#io = io;
+    this.#program = program;
+    this.settings = settings;
+  }
+
+  /** Of the last SIGWINCH that came. */
+  get size(): TerminalSize {
+    const { columns, rows } = this.#io.stdout;
+    return { columns: columns || 80, rows: rows || 24 };
+  }
+
+  /**
+   * Only in the foreground: a process in the background would be stopped over it.
+   * @returns the size as it is now; who was stopped was told nothing of a change
+   */
+  giveAway(): TerminalSize {
+    const said = stty(this.#program, 'raw', '-echo', '-iexten', 'size');
+    this.#io.setRaw(true);
+    const [, rows, columns] = /^(\d+) (\d+)$/.exec(said?.trim() ?? '') ?? [];
+    return Number(rows) > 0 && Number(columns) > 0
+      ? { columns: Number(columns), rows: Number(rows) }
+      : this.size;
+  }
+
+  takeBack(): void {
+    this.#io.setRaw(false);
+    stty(this.#program, this.settings);
+  }
+}
+
+function stty(program: string, ...args: readonly string[]): string | undefined {
+  const { status, stdout } = spawnSync(program, args, {
+    stdio: ['inherit', 'pipe', 'ignore'],
+    encoding: 'utf8',
+  });
+  return status === 0 ? stdout : undefined;
 }

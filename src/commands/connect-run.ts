@@ -1,9 +1,9 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
-
 import { basename } from 'node:path';
 import { debuglog } from 'node:util';
 import { openGateway } from '../auth/open-gateway.ts';
 import { CONNECTORS } from '../connectors/registry.ts';
+import { durationWords } from '../duration-words.ts';
 import { HoopError } from '../errors.ts';
 import { endError } from '../recording/end-error.ts';
 import type { EvidenceLine } from '../recording/evidence-lines.ts';
@@ -15,14 +15,12 @@ import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
 import { maskList, maskUses } from '../ui/mask-words.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { localTime } from '../ui/times.ts';
+import { localTime, plural } from '../ui/times.ts';
 import { onAbort } from '../until.ts';
-import { commandEnvironment } from './connect-command.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
 import { type PromptFlags, promptInForce } from './prompt-flags.ts';
-import { noteSession } from './session-notes.ts';
 import { sessionOptions } from './session-options.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
@@ -291,4 +289,35 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
   }
   io.stdout.write(`${line}\n`);
   io.note([...after, 'Ctrl-C ends the session'].join('; '));
+}
+
+/** What is said of a session when it begins. */
+
+/** How the client came to trust the commit, in words. */
+const POLICY_SOURCES = {
+  local: 'verified here before',
+  repository: 'fetched and verified here',
+  gateway: 'sent by the gateway and verified here',
+} as const;
+
+/** @param masks what is masked, where something can be */
+function noteSession(io: Io, { reply, policy }: ClientSession, ...masks: readonly string[]): void {
+  const { limits } = reply;
+  io.note(`session ${reply.session} to ${plain(reply.target.name)} (recorded)`);
+  io.note(
+    `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, ${POLICY_SOURCES[policy.source]}`,
+  );
+  for (const line of masks) {
+    io.note(line);
+  }
+  io.note(
+    `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${durationWords(limits.idleTimeSeconds)} without use; at most ${plural(limits.maxConnections, 'connection')}`,
+  );
+}
+
+/** The environment of a command that is run on a session. */
+function commandEnvironment(env: NodeJS.ProcessEnv, session: ClientSession): NodeJS.ProcessEnv {
+  const endpoint = session.offer.endpoint(true);
+  const kept = Object.entries(env).filter(([name]) => !endpoint.hides?.(name));
+  return { ...Object.fromEntries(kept), ...endpoint.env, HOOP_SESSION: session.id };
 }

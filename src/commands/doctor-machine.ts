@@ -2,20 +2,23 @@
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import { delimiter } from 'node:path';
 import { connect, DEFAULT_MAX_VERSION } from 'node:tls';
 import type { InfoReply } from '../api/login.ts';
 import { KeychainTokenStore } from '../auth/keychain-token-store.ts';
 import { readCa } from '../auth/open-gateway.ts';
 import { makeRuntimeDirectory } from '../client/runtime-directory.ts';
+import { findProgram } from '../connectors/ssh/client/ssh-files.ts';
+import { isSsh2BindingLoaded } from '../connectors/ssh/client/ssh2-binding.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome, readConfig } from '../home.ts';
 import { isSafeProviderUrl } from '../policy/provider-url.ts';
 import { generateSigningKey, signEd25519, verifyEd25519 } from '../recording/ed25519.ts';
+import { Fence, findBubblewrap } from '../run/fence/fence.ts';
+import { hasPseudoTerminals, loadBinding } from '../run/terminal/pseudo-terminal.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
 import { type DoctorCheck, passed } from '../ui/doctor-lines.ts';
 import { localTime } from '../ui/times.ts';
-import { runChecks } from './doctor-run.ts';
-import { sshChecks } from './doctor-ssh.ts';
 import type { Io } from './io.ts';
 
 /** A keychain that asks its owner for a password would keep the others waiting. */
@@ -194,4 +197,102 @@ function messageOf(error: unknown): string {
     return error.cause instanceof Error ? error.cause.message : error.message;
   }
   return String(error);
+}
+
+/** What `hoop doctor` looks at for `hoop run`: the fence, and the recording of the terminal. */
+const FENCE_WITHIN_MS = 10_000;
+
+async function runChecks(io: Io): Promise<readonly DoctorCheck[]> {
+  return [await fence(io), terminal()];
+}
+
+/** Puts one up: whether namespaces can be made shows in nothing else. */
+async function fence({ env, signal }: Io): Promise<DoctorCheck> {
+  const name = 'fence';
+  if (process.platform !== 'linux') {
+    return { name, status: 'skipped', text: '`hoop run --fence` is for Linux only' };
+  }
+  const home = locateHome(env);
+  try {
+    const program = findBubblewrap(env['PATH']);
+    await using _ = await Fence.open({
+      ...{ env, home, cwd: '/', hide: [], show: [], write: [] },
+      // Of no run: what is not there is not shown.
+      ...{ runDirectory: '', runState: '' },
+      stdio: [0, 1, 2],
+      signal: AbortSignal.any([signal, AbortSignal.timeout(FENCE_WITHIN_MS)]),
+    });
+    return passed(name, `${program} makes the namespaces that \`hoop run --fence\` needs`);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof DOMException && error.name === 'TimeoutError') {
+      const hint =
+        'Try `bwrap --ro-bind / / --unshare-all true`; `hoop run` works without --fence.';
+      return { name, status: 'warning', text: 'bwrap does not get ready', hint };
+    }
+    if (!(error instanceof HoopError)) {
+      throw error;
+    }
+    const { code, message, detail, hint } = error;
+    const advice = [detail, hint, '`hoop run` works without --fence.'];
+    return {
+      ...{ name, status: 'warning', code, text: message },
+      hint: advice.filter((part) => part !== undefined).join(' '),
+    };
+  }
+}
+
+function terminal(): DoctorCheck {
+  const name = 'terminal';
+  if (!hasPseudoTerminals) {
+    return { name, status: 'skipped', text: '`hoop run` records the terminal on Linux only' };
+  }
+  try {
+    loadBinding();
+    return passed(name, '@lydell/node-pty is loaded; `hoop run` records the terminal with it');
+  } catch (error) {
+    const said = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    return {
+      name,
+      status: 'warning',
+      text: `\`hoop run\` does not record the terminal: ${said}`,
+      hint: 'Install hoop again without `--omit=optional`: it brings @lydell/node-pty. All else works without.',
+    };
+  }
+}
+
+/** What `hoop doctor` looks at for servers: the programs of this machine, and how fast it encrypts. */
+
+/** Not in everybody's PATH. */
+const PLACES_OF_SSHD = ['/usr/sbin', '/usr/local/sbin', '/sbin', '/opt/homebrew/sbin'];
+
+function sshChecks({ env }: Pick<Io, 'env'>): DoctorCheck[] {
+  const path = env['PATH'] ?? '';
+  const ssh = findProgram('ssh', path);
+  const sshd = findProgram('sshd', [path, ...PLACES_OF_SSHD].join(delimiter));
+  return [
+    ssh === undefined
+      ? {
+          name: 'ssh',
+          status: 'warning',
+          text: 'it is not on PATH; servers are reached with it',
+          hint: 'Install OpenSSH’s client, e.g. `apt install openssh-client`. Databases need none.',
+        }
+      : passed('ssh', ssh),
+    sshd === undefined
+      ? {
+          name: 'sshd',
+          status: 'skipped',
+          text: 'not installed; only the server of `hoop demo` is missing without it',
+        }
+      : passed('sshd', `${sshd}, for the server of \`hoop demo\``),
+    isSsh2BindingLoaded()
+      ? passed('ssh-crypto', 'the native part of ssh2 is loaded')
+      : {
+          name: 'ssh-crypto',
+          status: 'warning',
+          text: `SSH works without the native part of ssh2, which is not built for Node.js ${process.versions.node}: large files take about twice as long`,
+          hint: 'Build it with `npm run native` in a checkout, or `npm rebuild ssh2` where hoop is installed; that takes Python, make and a C++ compiler.',
+        },
+  ];
 }

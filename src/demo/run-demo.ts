@@ -9,7 +9,6 @@ import { terminalWidth } from '../ui/terminal-width.ts';
 import { wrapWords } from '../ui/wrap-words.ts';
 import { doneOrAborted, onAbort } from '../until.ts';
 import { DEMO_SERVER, DEMO_TARGET, type Demo, startDemo } from './demo.ts';
-import { foldMessages } from './fold-messages.ts';
 import { LAUNCHER } from './hoop-process.ts';
 import { Pager } from './pager.ts';
 import { createTour, TOUR } from './tour.ts';
@@ -295,4 +294,14 @@ function wrap(text: string, width: number): string {
     }
   }
   return lines.map((line) => `  ${line}`).join('\n');
+}
+
+/** psql breaks no lines: its messages are folded for the screen, under their own label. */
+const MESSAGE = /^((?:ERROR|WARNING|NOTICE|DETAIL|HINT): +)(.*)$/gm;
+
+/** @param width columns; undefined: nothing is folded. Tables and all else stay as they are. */
+export function foldMessages(text: string, width: number | undefined): string {
+  return text.replace(MESSAGE, (_line, label: string, message: string) =>
+    wrapWords(message, width, { first: label, rest: ' '.repeat(label.length) }).join('\n'),
+  );
 }

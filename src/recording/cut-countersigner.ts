@@ -3,8 +3,8 @@
  * with what is on disk, then sign. Order matters: structure, then the client's signature, then the
  * disk, then the hash, so that nobody can make the gateway work for a cut that is not theirs.
  */
-
 import { FormatError } from '../format-error.ts';
+import type { ChunkPlace } from './chunk.ts';
 import {
   cutSigningBytes,
   encodeRecordedCut,
@@ -17,10 +17,10 @@ import { CutLedger, type CutPlan, type CutResult } from './cut-ledger.ts';
 import type { DataIndex } from './data-index.ts';
 import { type SigningKey, verifyEd25519 } from './ed25519.ts';
 import { toBase64 } from './encoding.ts';
-import type { LeafJob } from './hash-leaves.ts';
+import { type LeafJob, leafJob } from './hash-leaves.ts';
 import type { LeafAhead } from './leaf-ahead.ts';
 import type { LeafHasher } from './leaf-hasher.ts';
-import { leavesOf } from './leaves-of.ts';
+import { HASH_LENGTH } from './merkle-tree.ts';
 import type { AgreedCut, CutAck, CutProposal, RecordingPoint, StreamOffsets } from './types.ts';
 
 export type CutOutcome =
@@ -193,4 +193,45 @@ function isSameCut(left: CutProposal, right: CutProposal): boolean {
       return other?.stream === stream && other.up === up && other.down === down;
     })
   );
+}
+
+interface LeafSources {
+  /** The files. */
+  readonly source: Pick<LeafJob, 'directory' | 'dataKey' | 'saltKey'>;
+  readonly hasher: LeafHasher;
+  readonly ahead?: LeafAhead;
+}
+
+/**
+ * The leaves of chunks that are recorded, 32 bytes each, in order: those that were hashed ahead,
+ * the others from the files.
+ * @throws HoopError HOOP_RECORDING_DAMAGED when the files do not hold the chunks
+ */
+async function leavesOf(
+  places: readonly ChunkPlace[],
+  index: DataIndex,
+  { source, hasher, ahead }: LeafSources,
+): Promise<Uint8Array> {
+  const leaves = new Uint8Array(places.length * HASH_LENGTH);
+  const missing: { readonly at: number; readonly place: ChunkPlace }[] = [];
+  for (const [at, place] of places.entries()) {
+    const leaf = ahead?.take(place);
+    if (leaf === undefined) {
+      missing.push({ at, place });
+    } else {
+      leaves.set(leaf, at * HASH_LENGTH);
+    }
+  }
+  if (missing.length > 0) {
+    const job = leafJob(
+      source,
+      missing.map(({ place }) => place),
+      index,
+    );
+    const hashed = await hasher.hash(job);
+    for (const [nth, { at }] of missing.entries()) {
+      leaves.set(hashed.subarray(nth * HASH_LENGTH, (nth + 1) * HASH_LENGTH), at * HASH_LENGTH);
+    }
+  }
+  return leaves;
 }

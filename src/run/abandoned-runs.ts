@@ -4,7 +4,7 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import type { TokenRecord } from '../auth/token-record.ts';
 import { abandonedRunStates, adoptRunState } from '../client/run-states.ts';
 import { HoopError } from '../errors.ts';
-import { endRunLogin } from './end-run-login.ts';
+import { endRunLogin } from './run-login.ts';
 
 /** Never fails: it is not what the user came for. Before `uploadPending`, which sends what is found. */
 export async function adoptAbandonedRuns({

@@ -11,11 +11,12 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { StoredTokens } from '../auth/stored-tokens.ts';
 import { type TokenRecord, toTokenRecord } from '../auth/token-record.ts';
 import { seedTrust } from '../auth/trust.ts';
-import { generateDpopKey } from '../client/dpop-key.ts';
+import { generateDpopKey, importDpopKey } from '../client/dpop-key.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { adoptRunState, makeRunState } from '../client/run-states.ts';
 import { makeRuntimeDirectory } from '../client/runtime-directory.ts';
+import { HoopError } from '../errors.ts';
 import { type ClientConfig, type Home, RUN_FILE, writeConfig } from '../home.ts';
-import { endRunLogin } from './end-run-login.ts';
 
 export interface RunLoginOptions {
   /** Of whoever starts the run. */
@@ -164,4 +165,20 @@ function boundedCommand(command: readonly string[]): string[] {
     words.push(word);
   }
   return words;
+}
+
+/** The login ends by itself when its parent's does; nobody waits long to end it earlier. */
+const LOGOUT_WITHIN_MS = 5_000;
+
+/** Ends the login of a run at the gateway, if the gateway can be told. */
+export async function endRunLogin(client: GatewayClient, record: TokenRecord): Promise<void> {
+  const signal = AbortSignal.timeout(LOGOUT_WITHIN_MS);
+  try {
+    await client.logout(record.refreshToken, importDpopKey(record.key), signal);
+  } catch (error) {
+    // It has ended already, or the gateway cannot be told: it ends it with the outer login.
+    if (!(error instanceof HoopError) && !signal.aborted) {
+      throw error;
+    }
+  }
 }

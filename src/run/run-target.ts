@@ -3,20 +3,21 @@
  * opened when somebody has logged in on the port. A session that ends under the run (idle, its time
  * is up) is followed by another when somebody connects again.
  */
+
+import { once } from 'node:events';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
-import type { LocalOffer, SessionPort, TargetFacts } from '../tunnel/connector.ts';
+import type { LocalOffer, OpenTunnel, SessionPort, TargetFacts } from '../tunnel/connector.ts';
 import type { Tunnel } from '../tunnel/half-close.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
 import { untilAborted } from '../until.ts';
-import { AttachedTunnels } from './attached-tunnels.ts';
 import { isLoginOver } from './watch-login.ts';
 
 export interface RunTargetEvents {
@@ -220,4 +221,57 @@ export class RunTarget {
 interface LiveSession {
   readonly session: ClientSession;
   readonly tunnels: AttachedTunnels;
+}
+
+/** The connections of one session on a port that outlives it: what ends them, and nobody else's. */
+const NONE: SessionPort['refused'] = new Map();
+
+class AttachedTunnels {
+  readonly #open = new Set<Tunnel>();
+  #openTunnel: OpenTunnel | undefined;
+  #isEnding = false;
+
+  /** What the session sees of its port. */
+  attach(openTunnel: OpenTunnel): SessionPort {
+    this.#openTunnel = openTunnel;
+    return {
+      refused: NONE,
+      stopAccepting: () => {
+        this.#isEnding = true;
+      },
+      close: (reason) => this.#close(reason),
+    };
+  }
+
+  /** @throws HoopError HOOP_SESSION_ENDED; what the gateway says */
+  async open(kind: StreamKind, signal: AbortSignal): Promise<Tunnel> {
+    if (this.#openTunnel === undefined || this.#isEnding) {
+      throw ending();
+    }
+    const tunnel = await this.#openTunnel(kind, signal);
+    this.#open.add(tunnel);
+    tunnel.once('close', () => this.#open.delete(tunnel));
+    if (this.#isEnding) {
+      tunnel.on('error', () => undefined);
+      tunnel.destroy(ending());
+    }
+    return tunnel;
+  }
+
+  async #close(reason?: HoopError): Promise<void> {
+    this.#isEnding = true;
+    const closed = [...this.#open].map((tunnel) =>
+      tunnel.closed ? undefined : once(tunnel, 'close'),
+    );
+    for (const tunnel of this.#open) {
+      tunnel.destroy(reason ?? ending());
+    }
+    await Promise.allSettled(closed);
+  }
+}
+
+function ending(): HoopError {
+  return new HoopError('HOOP_SESSION_ENDED', 'the session is ending', {
+    hint: 'Connect again: the run opens another one.',
+  });
 }

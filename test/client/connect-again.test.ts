@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { request } from 'undici';
 import { expect, test } from 'vitest';
-import { connectAgain } from '../../src/client/connect-again.ts';
+import { connectAgain } from '../../src/client/gateway-transport.ts';
 
 const signal = new AbortController().signal;
 

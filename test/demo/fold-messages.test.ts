@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { foldMessages } from '../../src/demo/fold-messages.ts';
+import { foldMessages } from '../../src/demo/run-demo.ts';
 
 test('a message is folded between words, under its label', () => {
   expect(

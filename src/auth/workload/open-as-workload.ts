@@ -1,12 +1,10 @@
 /** The gateway for a workload: nobody has logged in here, so its keys may not be known yet. */
-
 import { GatewayClient } from '../../client/gateway-client.ts';
 import { HoopError } from '../../errors.ts';
 import type { ClientConfig, Home } from '../../home.ts';
 import type { OpenGateway } from '../open-gateway.ts';
 import { checkAndPin, type GatewayPin, readTrust, rootKeyFingerprint } from '../trust.ts';
 import type { ChosenWorkload } from './find-workload.ts';
-import { mentionLogin } from './mention-login.ts';
 import { workloadAudience } from './workload-audience.ts';
 import { WorkloadTokens } from './workload-tokens.ts';
 
@@ -80,4 +78,27 @@ async function learnGateway(client: GatewayClient, opening: WorkloadOpening): Pr
     note?.('set HOOP_GATEWAY_KEY to this fingerprint, and it is compared');
   }
   return (await checkAndPin(home, gateway, info, { nowMs: Date.now(), signal })).pin;
+}
+
+/**
+ * For a platform that was found and not asked for: on a cloud machine sits a person as well, who
+ * meant to log in and should not be sent to look for the machine's identity.
+ */
+const HINT = 'A person logs in with `hoop login`.';
+
+/** @throws HoopError what `asking` throws; about an identity also with how a person logs in */
+async function mentionLogin<T>(asking: Promise<T>): Promise<T> {
+  try {
+    return await asking;
+  } catch (error) {
+    if (!(error instanceof HoopError) || !/^HOOP_(WORKLOAD|TOKEN)_/.test(error.code)) {
+      throw error;
+    }
+    const { code, message, detail, hint } = error;
+    throw new HoopError(code, message, {
+      ...(detail === undefined ? {} : { detail }),
+      hint: hint === undefined ? HINT : `${hint} ${HINT}`,
+      cause: error,
+    });
+  }
 }

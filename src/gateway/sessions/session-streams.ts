@@ -1,4 +1,6 @@
 /** The streams of one live session: each a recorded Duplex with an engine on it. */
+
+import type { Duplex } from 'node:stream';
 import type { StreamCarrier } from '../../carrier/stream-carrier.ts';
 import { HoopError } from '../../errors.ts';
 import type { GrantedTarget } from '../../policy/principal-grant.ts';
@@ -10,7 +12,6 @@ import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts'
 import { errorFields, type Log } from '../base/log.ts';
 import type { ConnectorSession, SessionContext } from '../connector.ts';
 import { type AuditSink, StreamAudit } from './audit.ts';
-import { SessionTerminal } from './session-terminal.ts';
 import { type TunnelRecording, TunnelStream } from './tunnel-stream.ts';
 
 /** What the streams need of the session's recording. */
@@ -194,6 +195,52 @@ export class SessionStreams {
       });
     } catch (error) {
       this.#options.onRecordingFault(error);
+    }
+  }
+}
+
+/**
+ * What the program of a run shows on its terminal, in one session: recorded on its way in, and read
+ * by nobody here. The client is bound to what it may be, and who is no client of ours by the same.
+ */
+
+/** Of a session, in all of its terminal streams. A client of ours ends at 64 MiB. */
+const MAX_BYTES = 65 << 20;
+
+class SessionTerminal {
+  readonly #onFirst: () => void;
+  #bytes = 0;
+
+  /** @param onFirst something of it is in the recording */
+  constructor(onFirst: () => void) {
+    this.#onFirst = onFirst;
+  }
+
+  /** No more of it is taken. */
+  get isFull(): boolean {
+    return this.#bytes > MAX_BYTES;
+  }
+
+  /** Until the client has ended it, the session ends or there is too much of it. @returns why */
+  async record(client: Duplex, ending: AbortSignal): Promise<string> {
+    using _ = onAbort(ending, () => client.destroy());
+    try {
+      for await (const bytes of client) {
+        if (this.#bytes === 0) {
+          this.#onFirst();
+        }
+        this.#bytes += bytes.length;
+        if (this.isFull) {
+          return 'too much of the terminal';
+        }
+      }
+      return 'terminal';
+    } catch (error) {
+      if (ending.aborted || client.errored !== null) {
+        // The session ends, or the connection broke, which the stream has logged.
+        return 'terminal';
+      }
+      throw error;
     }
   }
 }

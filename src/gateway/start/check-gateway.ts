@@ -10,7 +10,7 @@ import { policyConnectors } from '../../policy/connector.ts';
 import { type MaskAlert, maskAlertText } from '../../policy/mask-alert.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { PolicyRepo } from '../../policy/repo.ts';
-import { readSeenApprovers, seenApproversPath } from '../approvals/seen-approvers-file.ts';
+import { readSeenApprovers, seenApproversPath } from '../approvals/seen-approvers.ts';
 import type { CheckResult } from '../base/check-result.ts';
 import { type GatewayConfig, readGatewayConfig } from '../base/config.ts';
 import { createLog } from '../base/log.ts';

@@ -4,7 +4,7 @@ import { access, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { isMissing } from '../../home.ts';
-import { seenApproversPath } from '../approvals/seen-approvers-file.ts';
+import { seenApproversPath } from '../approvals/seen-approvers.ts';
 import type { GatewayConfig } from '../base/config.ts';
 import { FileIsLocked, lockFile } from '../base/file-lock.ts';
 
@@ -14,7 +14,7 @@ export interface DataDirectory {
   readonly path: string;
   readonly keys: string;
   readonly policy: string;
-  /** See seen-approvers-file.ts. */
+  /** See seen-approvers.ts. */
   readonly seenApprovers: string;
   /** Its keys have no root yet; a start that failed before it had made one does not count. */
   readonly isNew: boolean;

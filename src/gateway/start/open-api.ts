@@ -1,8 +1,13 @@
 /** What the gateway answers over HTTP. */
+
+import { API_VERSION } from '../../api/http.ts';
+import type { InfoReply } from '../../api/login.ts';
+import type { GatewayKeys } from '../../recording/gateway-keys.ts';
+import type { GatewayConfig } from '../base/config.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
+import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { Connectors } from '../connectors.ts';
 import { createHttpApi } from '../http/http-api.ts';
-import { infoReply } from '../http/info-reply.ts';
 import { SessionSearch } from '../search/session-search.ts';
 import type { SessionNonces } from '../sessions/session-nonces.ts';
 import type { Sessions } from '../sessions/sessions.ts';
@@ -69,4 +74,41 @@ export function openApi(
     log,
     signal,
   });
+}
+
+/** What the gateway tells whoever asks, before any login: who it is, and how its word is checked. */
+function infoReply(from: {
+  readonly config: GatewayConfig;
+  readonly keys: GatewayKeys;
+  readonly policy: GatewayPolicy;
+  readonly allowedSigners: string;
+  readonly version: string;
+  readonly loginNonce: string;
+}): InfoReply {
+  const { config, keys, policy, allowedSigners, version, loginNonce } = from;
+  const { clientRepository, branch } = config.policy;
+  return {
+    v: API_VERSION,
+    gateway: config.name,
+    version,
+    identityProviders: policy.identityProviders().map(({ device, scopes, ...provider }) => ({
+      issuer: provider.issuer,
+      clientId: provider.clientId,
+      scopes: [...scopes],
+      ...(provider.fresh === undefined ? {} : { fresh: provider.fresh }),
+      ...(provider.ca === undefined ? {} : { ca: provider.ca }),
+      ...(device === undefined
+        ? {}
+        : { device: { clientId: device.clientId, scopes: [...(device.scopes ?? scopes)] } }),
+    })),
+    loginNonce,
+    rootKey: Buffer.from(keys.root).toString('base64'),
+    ...(config.sessionUrl === undefined ? {} : { sessionUrl: config.sessionUrl }),
+    keyring: keys.keyring,
+    policy: {
+      ...(clientRepository === undefined ? {} : { repository: clientRepository }),
+      branch,
+      allowedSigners,
+    },
+  };
 }

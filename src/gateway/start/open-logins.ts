@@ -1,7 +1,10 @@
 /** Who may log in, who is logged in, and what follows when a login begins or ends. */
 
-import { SeenApprovers } from '../approvals/seen-approvers.ts';
-import { readSeenApprovers, writeSeenApprovers } from '../approvals/seen-approvers-file.ts';
+import {
+  readSeenApprovers,
+  SeenApprovers,
+  writeSeenApprovers,
+} from '../approvals/seen-approvers.ts';
 import { keptForWarnings } from '../base/data-file.ts';
 import { errorFields } from '../base/log.ts';
 import { GrouplessLogins } from '../identity/groupless-logins.ts';

@@ -11,19 +11,20 @@ import type { GatewayConfig } from '../base/config.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { endBlockedLogins } from '../blocks/end-blocked-logins.ts';
 import type { GatewaySource } from '../connector.ts';
+import { Connectors } from '../connectors.ts';
 import { eventParty } from '../events/event-party.ts';
 import { listenHttps } from '../http/https-listener.ts';
 import { Upgrades } from '../http/upgrades.ts';
 import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
 import { SessionNonces } from '../sessions/session-nonces.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import type { Store } from '../store/store.ts';
-import { hearNodes } from './hear-nodes.ts';
+import { Targets } from '../targets/targets.ts';
 import { keepHouse } from './keep-house.ts';
 import { openApi } from './open-api.ts';
-import { openConnectors } from './open-connectors.ts';
-import { type Opening, openData } from './open-data.ts';
+import { type GatewayData, type Opening, openData } from './open-data.ts';
 import { type OpenLogins, openLogins } from './open-logins.ts';
-import { openPolicy } from './open-policy.ts';
+import { type OpenPolicy, openPolicy } from './open-policy.ts';
 import { openRoom, openSessions } from './open-sessions.ts';
 import { reloadConfig } from './reload-config.ts';
 
@@ -195,4 +196,56 @@ function listeningUrl({ listen }: GatewayConfig, server: Server): string {
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : listen.port;
   return `https://${isIPv6(listen.host) ? `[${listen.host}]` : listen.host}:${port}`;
+}
+
+/** What this gateway does when another node of its store has changed something. */
+
+/** Acts upon what comes from then on, and on what has come since the data was opened. */
+function hearNodes(
+  { changes, commands }: Pick<GatewayData, 'changes' | 'commands'>,
+  { access, approvals, blocks, policyHead, reconsider }: OpenPolicy,
+  sessions: Sessions,
+  log: Log,
+): void {
+  changes.on('blocks', async () => {
+    for (const block of await blocks.heard()) sessions.endBlocked(block);
+    reconsider();
+  });
+  changes.on('grants', () => access.heard());
+  changes.on('approvals', () => approvals.heard());
+  changes.on('logins', () => sessions.loginsChanged());
+  changes.on('commands', () => commands.take((command) => sessions.endAsked(command)));
+  changes.on('policy', async () => {
+    policyHead.moved();
+    if (!(await policyHead.isNewest())) log.info('policy.behind');
+  });
+  changes.start();
+}
+
+/** The targets, and for each kind of them what knows its protocol. */
+const MIB = 1024 * 1024;
+
+async function openConnectors(
+  { config, clock, log, opened }: Opening,
+  { credentials, kept, directory, secrets }: GatewayData,
+  { policy, followPolicy }: OpenPolicy,
+  sources: readonly GatewaySource[],
+) {
+  const targets = new Targets(config);
+  const connectors = opened.use(
+    await Connectors.open(sources, {
+      targets,
+      credentials,
+      maxMessageBytes: config.limits.messageMiB * MIB,
+      policy,
+      kept,
+      dataDirectory: directory.path,
+      key: secrets.mask,
+      log,
+      clock,
+    }),
+  );
+  // Before the sessions hear of a commit: what they decide rests on it.
+  followPolicy(({ policy }) => connectors.policyChanged(policy));
+  return { targets, connectors };
 }

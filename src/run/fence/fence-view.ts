@@ -6,13 +6,13 @@ import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { type GitValue, settingsOfEnvironment } from '../later/git-settings.ts';
+import { entriesOf } from './entries-of.ts';
 import { gitDirectory, isRepository } from './git-directory.ts';
 import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, isHistory, MOVED_BY } from './hidden-places.ts';
 import { inHome } from './in-home.ts';
 import { isBelow } from './is-below.ts';
 import type { Known, KnownLink, KnownPlace } from './known-places.ts';
 import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
-import { linksOutOf } from './links-out-of.ts';
 import { namedPlace } from './named-place.ts';
 import { repositoriesBelow } from './repositories-below.ts';
 import { gitSettings, neverWritten } from './runs-later.ts';
@@ -235,5 +235,36 @@ function requireVisible(cwd: string, layers: Layers): void {
       detail: `"${place}" is one of the places that a fenced command does not see.`,
       hint: 'Start the run in another directory, or show this one with --fence-show.',
     });
+  }
+}
+
+/** Of one directory: keys stand near its top, and caches of browsers are large. */
+const MAX_LOOKED_AT = 2000;
+
+/** Where links in a directory lead that is hidden: what they name is as secret as the directory. */
+function linksOutOf(top: string): readonly string[] {
+  const found: string[] = [];
+  const rest = [top];
+  for (let looked = 0; rest.length > 0 && looked < MAX_LOOKED_AT; ) {
+    const directory = rest.shift() ?? top;
+    for (const entry of entriesOf(directory)) {
+      looked += 1;
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) {
+        rest.push(path);
+      } else if (entry.isSymbolicLink()) {
+        found.push(...targetOf(path));
+      }
+    }
+  }
+  return found.filter((path) => !isBelow(path, top));
+}
+
+function targetOf(path: string): readonly string[] {
+  try {
+    return [realpathSync(path)];
+  } catch {
+    // Leads nowhere.
+    return [];
   }
 }

@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { gatewayCommand } from '../../../src/commands/gateway.ts';
 import { policyCommand } from '../../../src/commands/policy.ts';
-import { SeenApprovers } from '../../../src/gateway/approvals/seen-approvers.ts';
 import {
   readSeenApprovers,
+  SeenApprovers,
   seenApproversPath,
-} from '../../../src/gateway/approvals/seen-approvers-file.ts';
+} from '../../../src/gateway/approvals/seen-approvers.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { runCommand } from '../../auth/command-run.ts';
 import { MINIMAL } from '../../policy/git-fixture.ts';

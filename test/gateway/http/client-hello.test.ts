@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { missingOfHello } from '../../../src/gateway/http/client-hello.ts';
-import { FirstBytes } from '../../../src/gateway/http/first-bytes.ts';
+import { FirstBytes, missingOfHello } from '../../../src/gateway/http/first-bytes.ts';
 import { waitFor } from '../../wait-for.ts';
 
 /** What OpenSSL says first. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SearchQueue } from '../../../src/gateway/search/search-queue.ts';
+import { SearchQueue } from '../../../src/gateway/search/search-thread.ts';
 
 const never = new AbortController().signal;
 
