@@ -37,6 +37,10 @@ const home = () => servers.bench.home('engineer');
 /** A line of the shell inside of a session with web-1. */
 const inSession = (line: string) => hoop('connect', 'web-1', '--', 'sh', '-ec', line);
 
+async function live() {
+  return (await servers.bench.sessions('engineer')).filter(({ state }) => state === 'live');
+}
+
 async function newestSession() {
   const [session] = await servers.bench.sessions('engineer');
   return session;
@@ -243,6 +247,8 @@ describe.skipIf(!hasServer)('hoop ssh-config', () => {
   });
 
   test('plain ssh opens a session; those that start at once share it', async () => {
+    // Whoever came before may still upload, or may be joined.
+    await expect.poll(live, { interval: 1000 }).toEqual([]);
     const before = (await servers.bench.sessions('engineer')).length;
     const all = await Promise.all(
       [1, 2, 3].map((i) =>

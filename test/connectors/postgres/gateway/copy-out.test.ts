@@ -1,7 +1,7 @@
 /** COPY … TO STDOUT with masks and detectors, against a real server. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { type GrantText, grantOf } from '../policy/grant-fixture.ts';
@@ -47,7 +47,9 @@ const { target, sql, direct } = testTarget(`
   CREATE TABLE app.moved (id int, v text, w text); INSERT INTO app.moved VALUES (1, 'secret-v', 'w');
   CREATE TABLE app.wide (id int, v text); INSERT INTO app.wide SELECT 1, repeat('x', 2000000);
 `);
-const real = realEngine(target);
+/** Where it stands still nothing is read again because it is time to. */
+let stoppedAt: number | undefined;
+const real = realEngine(target, () => stoppedAt ?? performance.now());
 
 const MASKS = [
   'app.people.email partial',
@@ -264,8 +266,13 @@ describe('the extended protocol', () => {
 });
 
 describe('what others do meanwhile', () => {
+  afterEach(() => {
+    stoppedAt = undefined;
+  });
+
   test('a table that was swapped since it was read is not copied by what it was', async () => {
     await using client = await RawClient.open(engine.port);
+    stoppedAt = performance.now();
     await client.ask([query('COPY app.moved TO STDOUT')]);
     await sql(
       'ALTER TABLE app.moved RENAME v TO x; ALTER TABLE app.moved RENAME w TO v; ALTER TABLE app.moved RENAME x TO w',

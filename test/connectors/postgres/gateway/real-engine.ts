@@ -22,8 +22,13 @@ export interface RealEngine {
   readonly connection: () => TargetConnection;
 }
 
-export function catalogOf(connection: TargetConnection, parser: SqlParser): CatalogSource {
+export function catalogOf(
+  connection: TargetConnection,
+  parser: SqlParser,
+  now = () => performance.now(),
+): CatalogSource {
   return openCatalogSource({
+    now,
     query: (text) => connection.query(text),
     parse: async (text) => {
       const outcome = await parser.parse(text);
@@ -33,8 +38,11 @@ export function catalogOf(connection: TargetConnection, parser: SqlParser): Cata
   });
 }
 
-/** For one test file, after what starts its server. */
-export function realEngine(target: () => PostgresTarget): RealEngine {
+/**
+ * For one test file, after what starts its server.
+ * @param now milliseconds: when it is time to look for what others have changed
+ */
+export function realEngine(target: () => PostgresTarget, now?: () => number): RealEngine {
   const parser = SqlParser.create();
   let opened:
     | { readonly connection: TargetConnection; readonly catalog: CatalogSource }
@@ -48,7 +56,7 @@ export function realEngine(target: () => PostgresTarget): RealEngine {
       target: target(),
       signal: new AbortController().signal,
     });
-    opened = { connection, catalog: catalogOf(connection, parser) };
+    opened = { connection, catalog: catalogOf(connection, parser, now) };
   });
   afterAll(async () => {
     await opened?.connection.close();
