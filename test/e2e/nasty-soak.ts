@@ -99,10 +99,12 @@ async function commanded(args: readonly string[], input?: Buffer): Promise<strin
   return String(status ?? signal);
 }
 
-/** Why a `hoop connect` has gone, as it says it. */
-async function lastWords({ exited, log }: HoopService): Promise<string> {
+/** Why a `hoop connect` has gone, as it says it; the reason comes before its recording is delivered. */
+async function lastWords({ exited, log }: HoopService, lines: readonly object[]): Promise<string> {
   const status = await Promise.race([exited, sleep(1000, 'none')]);
-  return `     exit status ${status}; its last words:\n${log().slice(-3000)}\n`;
+  const closing = lines.filter((line) => 'event' in line && line.event === 'closing');
+  const reason = `     exit status ${status}; ${JSON.stringify(closing)}; its last words:\n`;
+  return `${reason}${log().slice(-3000)}\n`;
 }
 
 async function play(bench: Bench, turn: (name: string) => Promise<void>): Promise<number> {
@@ -141,8 +143,10 @@ async function play(bench: Bench, turn: (name: string) => Promise<void>): Promis
   for (const one of nastyMessages()) {
     await run(one.name, () => flooded(nasty.url, one));
   }
+  const codeLines: object[] = [];
   await using code = await startHoop(['connect', CODE_TARGET, '--json'], 'listening', {
     home: bench.home('engineer'),
+    onLine: (line) => codeLines.push({ ...line }),
   });
   for (const one of nastyCode()) {
     await run(one.name, async () => {
@@ -154,9 +158,9 @@ async function play(bench: Bench, turn: (name: string) => Promise<void>): Promis
   }
   const places = { gateway: bench.demo.gateway, home: bench.home('engineer'), localUrl: nasty.url };
   for (const { name, run: flood } of nastyFloods(places)) await run(name, flood);
-  for (const [url, service] of [
-    [nasty.url, nasty.service],
-    [String(code.ready['url']), code],
+  for (const [url, service, lines] of [
+    [nasty.url, nasty.service, nasty.lines],
+    [String(code.ready['url']), code, codeLines],
   ] as const) {
     const answer = await answered(url, 'SELECT 1').catch(String);
     check(
@@ -164,7 +168,7 @@ async function play(bench: Bench, turn: (name: string) => Promise<void>): Promis
       answer === 'ok',
       answer,
     );
-    if (answer !== 'ok') process.stdout.write(await lastWords(service));
+    if (answer !== 'ok') process.stdout.write(await lastWords(service, lines));
   }
   return played;
 }

@@ -3,7 +3,7 @@
  * lineage that masks rest on, so what it says was shown is what a mask would have had to hide. Whether
  * anything was returned is not in the statement: the bytes of its result say so.
  */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import type { StatementFacts } from '../../../recording/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type {
@@ -143,7 +143,8 @@ function unknownOf({
   return isElsewhere || verbs.includes('listen') ? ['returned'] : [];
 }
 
-const KEYS = new WeakMap<Secret<Uint8Array>, Uint8Array>();
+/** As objects: Node takes 15 µs to make one of bytes, for each digest. */
+const KEYS = new WeakMap<Secret<Uint8Array>, KeyObject>();
 
 function fingerprint(
   { form }: StatementAnalysis,
@@ -152,7 +153,8 @@ function fingerprint(
   if (form === undefined) return {};
   let key = KEYS.get(maskKey);
   if (key === undefined) {
-    key = new Uint8Array(hkdfSync('sha256', maskKey.expose(), '', 'hoop/fingerprint/v1', 32));
+    const bytes = hkdfSync('sha256', maskKey.expose(), '', 'hoop/fingerprint/v1', 32);
+    key = createSecretKey(new Uint8Array(bytes));
     KEYS.set(maskKey, key);
   }
   const digest = createHmac('sha256', key).update(form).digest('base64url');
