@@ -10,7 +10,7 @@ import { decideRows } from '../policy/decide-rows.ts';
 import type { AllowedStatement } from '../policy/types.ts';
 import type { Bind } from '../protocol/frontend-messages.ts';
 import type { TextCodec } from '../protocol/text-codec.ts';
-import type { Decided } from './decide.ts';
+import type { Allowed } from './decide.ts';
 import {
   type Basis,
   type BoundMessage,
@@ -56,8 +56,6 @@ export interface CountedRequest {
    */
   readonly transaction: 'left' | 'open' | 'not run';
 }
-
-export type Allowed = Decided & { readonly type: 'allowed' };
 
 /** Of a Query. */
 export function needsApproval({ statements }: Allowed): boolean {

@@ -4,6 +4,7 @@
  * time; while one waits for a verdict or for the target, those behind it wait in the socket.
  */
 import { ProtocolError } from '../../../errors.ts';
+import { after } from '../../../soon.ts';
 import { decodeEmpty } from '../protocol/empty-messages.ts';
 import {
   decodeClose,
@@ -15,28 +16,26 @@ import {
 import { MalformedMessage, UndecodableText } from '../protocol/malformed-message.ts';
 import type { Handling, ScannedItem } from '../protocol/message-scanner.ts';
 import { FRONTEND, frontendName } from '../protocol/message-types.ts';
-import { type Allowed, needsApproval } from './approval-ask.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { confirmCopies } from './copy-confirmer.ts';
 import { CopyIn } from './copy-in.ts';
 import { needsReading } from './copy-out.ts';
 import { CountedQueries } from './counted-queries.ts';
-import { type Decided, Decider } from './decide.ts';
+import { type Allowed, type Decided, Decider } from './decide.ts';
 import { type Denial, deniedParse, deniedQuery } from './denial.ts';
 import { Holds } from './holds.ts';
 import { LargeMessages, mustPass } from './large-messages.ts';
-import { lookupsOf } from './lookup-count.ts';
 import { Lookups } from './lookups.ts';
 import { MisplacedMessages } from './misplaced-messages.ts';
 import { PassingMessages } from './passing-messages.ts';
 import { PortalSide } from './portal-side.ts';
-import { QueryDecisions } from './query-decisions.ts';
+import { type InTurn, QueryDecisions } from './query-decisions.ts';
 import { QuerySequences } from './query-sequences.ts';
 import { Refusals } from './refusals.ts';
 import { isAnyLimited } from './row-counts.ts';
 import { type Run, startRun } from './run.ts';
 import { tellOpaque } from './statement-audit.ts';
-import { type CheckedText, checkText, isPlain, knownStatements } from './statement-text.ts';
+import { type CheckedText, checkText, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
 /**
@@ -245,9 +244,9 @@ export class ClientSide {
         state.sendFlush(bytes);
         return undefined;
       case FRONTEND.Query:
-        return this.#queryAtOnce(body, bytes, at) ? undefined : this.#query(body, bytes, at);
+        return this.#query(body, bytes, at);
       case FRONTEND.Parse:
-        return this.#parseAtOnce(body, bytes, at) ? undefined : this.#parse(body, bytes, at);
+        return this.#parse(body, bytes, at);
       case FRONTEND.Bind:
         return this.#portals.bind(body, bytes, at);
       case FRONTEND.Execute:
@@ -266,21 +265,6 @@ export class ClientSide {
         state.toTarget.push(bytes);
         return undefined;
     }
-  }
-
-  /** @returns whether it was the usual case: a verdict that is kept, and nobody to be asked. */
-  #queryAtOnce(body: Uint8Array, bytes: Uint8Array, at: number): boolean {
-    const state = this.#state;
-    if (!isPlain(body)) return false;
-    const { sql: text } = decodeQuery(body, state.codec);
-    const decided = this.#decider.decideAtOnce({ text, parameterTypes: NO_TYPES });
-    if (decided === undefined || needsApproval(decided) || isAnyLimited(decided)) return false;
-    if (decided.statements.some((statement) => lookupsOf(statement, true).length > 0)) return false;
-    if (decided.statements.some(({ analysis }) => analysis.protocol.copy?.direction === 'out')) {
-      return false;
-    }
-    this.#sendQuery(bytes, this.#runsOf(text, decided, at), false);
-    return true;
   }
 
   #runsOf(
@@ -304,40 +288,47 @@ export class ClientSide {
     );
   }
 
-  async #query(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+  #query(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
     const state = this.#state;
-    const checked = await checkText(state, body, () => decodeQuery(body, state.codec).sql);
-    if (state.skipping) return;
-    const decided =
-      checked.type === 'refused' ? checked : await this.#decisions.decide(checked.text, at);
+    const checked = checkText(state, body, () => decodeQuery(body, state.codec).sql);
+    return after(checked, (read): Promise<void> | undefined => {
+      if (state.skipping) return undefined;
+      const decided = read.type === 'refused' ? read : this.#decisions.decide(read.text, at);
+      return after(decided, (now) => this.#decidedQuery(bytes, at, textOf(read), now));
+    });
+  }
+
+  /** @returns a promise only where something has to be waited for. */
+  #decidedQuery(
+    bytes: Uint8Array,
+    at: number,
+    text: string,
+    decided: Decided | InTurn,
+  ): Promise<void> | undefined {
     switch (decided.type) {
       case 'skipped':
-        return;
-      case 'in turn': {
-        const { statements } = decided;
-        return this.#sequences.run({ at, text: textOf(checked), statements });
-      }
+        return undefined;
+      case 'in turn':
+        return this.#sequences.run({ at, text, statements: decided.statements });
       case 'refused':
       case 'cancelled':
-      case 'aborted': {
-        this.#denyQuery(this.#refusals.denial(at, decided, textOf(checked)));
-        return;
-      }
+      case 'aborted':
+        this.#denyQuery(this.#refusals.denial(at, decided, text));
+        return undefined;
       default: {
-        const text = textOf(checked);
         const isApproved = decided.type === 'allowed' && decided.first !== undefined;
         const send = (now: Allowed, isNowApproved: boolean): void =>
           this.#sendQuery(bytes, this.#runsOf(text, now, at), isNowApproved);
         if (decided.type === 'allowed' && isAnyLimited(decided)) {
-          await this.#counted.query({ at, text, decided, isApproved, send });
-          return;
+          return this.#counted.query({ at, text, decided, isApproved, send });
         }
         const runs = this.#runsOf(text, decided, at);
-        const grant = state.options.grant();
-        if (!runs.some(({ statement }) => needsReading(statement, grant))) {
-          return this.#sendQuery(bytes, runs, isApproved);
+        const grant = this.#state.options.grant();
+        if (runs.some(({ statement }) => needsReading(statement, grant))) {
+          return this.#copyQuery(bytes, runs, isApproved);
         }
-        await this.#copyQuery(bytes, runs, isApproved);
+        this.#sendQuery(bytes, runs, isApproved);
+        return undefined;
       }
     }
   }
@@ -368,29 +359,47 @@ export class ClientSide {
     }
   }
 
-  async #parse(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> {
+  #parse(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
     const state = this.#state;
     let name = '';
     let parameterTypes: readonly number[] = [];
-    const checked = await checkText(state, namesAndText(body), () => {
+    const checked = checkText(state, namesAndText(body), () => {
       const message = decodeParse(body, state.codec);
       name = message.statement;
       parameterTypes = message.parameterTypes;
       return message.sql;
     });
-    if (state.skipping) return;
-    const decided =
-      checked.type === 'refused'
-        ? checked
-        : await this.#decider.decide({ text: checked.text, parameterTypes });
-    const base = { kind: 'parse', origin: 'client', name, segment: state.segment } as const;
+    return after(checked, (read): Promise<void> | undefined => {
+      if (state.skipping) return undefined;
+      const decided =
+        read.type === 'refused' ? read : this.#decider.decide({ text: read.text, parameterTypes });
+      return after(decided, (now) =>
+        this.#decidedParse(bytes, at, { text: textOf(read), decided: now, name, parameterTypes }),
+      );
+    });
+  }
+
+  #decidedParse(
+    bytes: Uint8Array,
+    at: number,
+    parse: {
+      readonly text: string;
+      readonly decided: Decided;
+      readonly name: string;
+      readonly parameterTypes: readonly number[];
+    },
+  ): undefined {
+    const state = this.#state;
+    const { text, decided, name } = parse;
+    const { segment } = state;
+    const base = { kind: 'parse', origin: 'client', name, segment } as const;
     switch (decided.type) {
       case 'skipped':
         return;
       case 'refused':
       case 'cancelled':
       case 'aborted': {
-        const denial = this.#refusals.denial(at, decided, textOf(checked));
+        const denial = this.#refusals.denial(at, decided, text);
         state.send(deniedParse(denial, name, state.codec), {
           ...base,
           statement: undefined,
@@ -400,38 +409,12 @@ export class ClientSide {
         return;
       }
       default: {
-        this.#sendParse(bytes, at, { text: textOf(checked), decided, name, parameterTypes });
+        const [statement] = knownStatements({ state, at, ...parse, decided });
+        const entry = { ...base, statement };
+        state.send(bytes, entry);
+        state.statements.announce(name, entry, statement);
       }
     }
-  }
-
-  /** As `#queryAtOnce`. */
-  #parseAtOnce(body: Uint8Array, bytes: Uint8Array, at: number): boolean {
-    if (!isPlain(namesAndText(body))) return false;
-    const { sql: text, statement: name, parameterTypes } = decodeParse(body, this.#state.codec);
-    const decided = this.#decider.decideAtOnce({ text, parameterTypes });
-    if (decided === undefined) return false;
-    this.#sendParse(bytes, at, { text, decided, name, parameterTypes });
-    return true;
-  }
-
-  #sendParse(
-    bytes: Uint8Array,
-    at: number,
-    parse: {
-      readonly text: string;
-      readonly decided: Decided & { type: 'allowed' | 'opaque' };
-      readonly name: string;
-      readonly parameterTypes: readonly number[];
-    },
-  ): void {
-    const state = this.#state;
-    const { name } = parse;
-    const [statement] = knownStatements({ state, at, ...parse });
-    const { segment } = state;
-    const entry = { kind: 'parse', origin: 'client', name, segment, statement } as const;
-    state.send(bytes, entry);
-    state.statements.announce(name, entry, statement);
   }
 
   #describe(body: Uint8Array, bytes: Uint8Array): void {

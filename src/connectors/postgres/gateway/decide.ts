@@ -23,6 +23,8 @@ export interface DecideRequest {
   readonly place?: Place | undefined;
 }
 
+export type Allowed = Decided & { readonly type: 'allowed' };
+
 export type Decided =
   | {
       readonly type: 'allowed';
@@ -68,19 +70,21 @@ export class Decider {
     this.#seen = new SeenCatalog(state);
   }
 
-  /**
-   * As `decide`, for the usual case: nothing is in doubt, nothing has to be asked for, and the
-   * verdict is kept. It saves a chain of promises per statement. undefined: `decide` has to find out.
-   */
-  decideAtOnce({
-    text,
-    parameterTypes,
-  }: DecideRequest): (Decided & { type: 'allowed' }) | undefined {
+  /** Known at once in the usual case, which saves a chain of promises per statement. */
+  decide(request: DecideRequest): Decided | Promise<Decided> {
+    return this.#decideAtOnce(request) ?? this.#decideLater(request);
+  }
+
+  /** Nothing is in doubt, nothing has to be asked for, and the verdict is kept. */
+  #decideAtOnce(request: DecideRequest): Allowed | undefined {
+    const { text, parameterTypes } = request;
     const { settings, options } = this.#state;
     const grant = options.grant();
     const place = this.#seen.place;
     const catalog =
-      grant.passthrough || place === undefined ? undefined : this.#seen.currentAtOnce();
+      grant.passthrough || place === undefined || request.place !== undefined
+        ? undefined
+        : this.#seen.currentAtOnce();
     if (catalog === undefined || settings.unsettled !== undefined) return undefined;
     const verdict = options.policy.known?.(
       text,
@@ -105,7 +109,7 @@ export class Decider {
     };
   }
 
-  async decide(request: DecideRequest): Promise<Decided> {
+  async #decideLater(request: DecideRequest): Promise<Decided> {
     try {
       return await this.#decide(request);
     } catch (error) {
@@ -187,14 +191,10 @@ export class Decider {
    * Whether what the verdict rests on is still so, at the moment when this resolves.
    * @param isBound the names in it have been looked up already, by Bind or DECLARE.
    */
-  async isCurrent(statement: Judged, isBound: boolean): Promise<boolean> {
-    const atOnce = this.isCurrentAtOnce(statement, isBound);
-    return atOnce ?? this.#stands(statement, isBound, await this.#seen.current()) === true;
-  }
-
-  /** As `isCurrent`; undefined: that has to find out. */
-  isCurrentAtOnce(statement: Judged, isBound: boolean): boolean | undefined {
-    return this.#stands(statement, isBound, this.#seen.currentAtOnce());
+  isCurrent(statement: Judged, isBound: boolean): boolean | Promise<boolean> {
+    const stands = (catalog: Catalog | undefined) => this.#stands(statement, isBound, catalog);
+    const atOnce = stands(this.#seen.currentAtOnce());
+    return atOnce ?? this.#seen.current().then((catalog) => stands(catalog) === true);
   }
 
   /** @returns undefined: that takes the catalog */
@@ -215,14 +215,16 @@ export class Decider {
     return place !== undefined && samePlace(basis.place, place);
   }
 
-  /** What named statements and portals are is certain: `settleNames` has nothing to do. */
-  get namesAreSettled(): boolean {
+  /**
+   * Makes certain what named statements and portals are, before one is used.
+   * @returns undefined: it is certain
+   */
+  settleNames(): Promise<void> | undefined {
     const { settings, isDisturbed } = this.#state;
-    return !isDisturbed && !settings.namesInDoubt;
+    return isDisturbed || settings.namesInDoubt ? this.#settleNames() : undefined;
   }
 
-  /** Makes certain what named statements and portals are, before one is used. */
-  async settleNames(): Promise<void> {
+  async #settleNames(): Promise<void> {
     const { settings, queue, isDisturbed } = this.#state;
     if (isDisturbed) await this.#state.waitForTarget(() => queue.length === 0);
     // In a failed transaction nothing but its end can run, whatever the name stands for.

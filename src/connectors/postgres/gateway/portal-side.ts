@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { placeholderInBytes } from '../../../policy/placeholders.ts';
+import { after } from '../../../soon.ts';
 import { mayWriteBack, refusePlaceholder } from '../policy/evaluate-placeholders.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import type { FormatCode } from '../protocol/format-code.ts';
@@ -15,7 +16,7 @@ import {
 import { SQL_STATE } from '../sql-state.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
-import { copiesOut, needsReading } from './copy-out.ts';
+import { needsReading } from './copy-out.ts';
 import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
 import { type Decided, type Decider, refusedStatement, refusedVerdict } from './decide.ts';
 import { type Denial, deniedExecute } from './denial.ts';
@@ -70,23 +71,10 @@ export class PortalSide {
   /** @returns a promise only where something has to be waited for. */
   bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
     const { portal, statement } = decodeBindNames(body, this.#state.codec);
-    const known = this.#knownAtOnce(this.#state.statements, statement);
-    if (known === undefined || this.#decider.isCurrentAtOnce(known, false) !== true) {
-      return this.#bindLater(body, bytes, at, portal, statement);
-    }
-    this.#bind(body, bytes, at, { portal, known });
-    return undefined;
-  }
-
-  async #bindLater(
-    body: Uint8Array,
-    bytes: Uint8Array,
-    at: number,
-    portal: string,
-    statement: string,
-  ): Promise<void> {
-    const known = await this.statementFor(statement, at);
-    if (known !== undefined) this.#bind(body, bytes, at, { portal, known });
+    return after(this.statementFor(statement, at), (known) => {
+      if (known !== undefined) this.#bind(body, bytes, at, { portal, known });
+      return undefined;
+    });
   }
 
   #bind(
@@ -123,17 +111,22 @@ export class PortalSide {
   }
 
   /** @returns the statement that may be bound now; undefined when it was refused, or will be skipped. */
-  async statementFor(name: string, at: number): Promise<KnownStatement | undefined> {
+  statementFor(
+    name: string,
+    at: number,
+  ): KnownStatement | undefined | Promise<KnownStatement | undefined> {
     const state = this.#state;
-    const found = await this.#find(state.statements, name, unknownStatement);
-    if (state.skipping) return undefined;
-    if (found.type !== 'known') {
-      this.deny(this.#refusals.native(noStatement(name)));
-      return undefined;
-    }
-    const statement = await this.#current(found.value, at, undefined);
-    if (statement !== undefined) state.statements.replace(name, found.value, statement);
-    return statement;
+    return after(this.#find(state.statements, name, unknownStatement), (found) => {
+      if (state.skipping) return undefined;
+      if (found.type !== 'known') {
+        this.deny(this.#refusals.native(noStatement(name)));
+        return undefined;
+      }
+      return after(this.#current(found.value, at, undefined), (statement) => {
+        if (statement !== undefined) state.statements.replace(name, found.value, statement);
+        return statement;
+      });
+    });
   }
 
   /** @param bytes of the Bind, or the last of them. */
@@ -172,23 +165,23 @@ export class PortalSide {
 
   /** @returns a promise only where something has to be waited for. */
   execute(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
-    const { portal: name, maxRows } = decodeExecute(body, this.#state.codec);
-    const portal = this.#knownAtOnce(this.#state.portals, name);
-    const statement = portal?.statement;
-    const isUsual =
-      statement?.basis !== undefined &&
-      !statement.usesNames &&
-      !isLimited(statement.allowed) &&
-      !copiesOut(statement) &&
-      demandsOf(statement.allowed, false).length === 0 &&
-      !this.#mustWait(statement) &&
-      (portal?.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0) &&
-      this.#decider.isCurrentAtOnce(statement, true) === true;
-    if (portal === undefined || statement === undefined || !isUsual) {
-      return this.#executeLater(bytes, at, name, maxRows);
-    }
-    this.#execute(bytes, { at, name, portal, statement, isApproved: false });
-    return undefined;
+    const state = this.#state;
+    const { portal: name, maxRows } = decodeExecute(body, state.codec);
+    return after(this.#find(state.portals, name, unknownPortal), (found) => {
+      if (state.skipping) return undefined;
+      const portal = found.type === 'known' ? found.value : undefined;
+      // Of a portal that was bound under a passthrough grant nothing is known to check it by.
+      const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
+      if (portal === undefined || isUnknown) {
+        this.deny(this.#refusals.native(noPortal(name)));
+        return undefined;
+      }
+      return after(this.#current(portal.statement, at, portal), (statement) => {
+        if (statement === undefined) return undefined;
+        const settled = this.#mustWait(statement) ? state.trials.settled() : undefined;
+        return after(settled, () => this.#run(bytes, { at, name, portal, statement }, maxRows));
+      });
+    });
   }
 
   /** Whether it could commit what is not counted yet. */
@@ -196,33 +189,38 @@ export class PortalSide {
     return this.#state.trials.isOpen && !CANNOT_COMMIT.has(allowed?.analysis.verb ?? '');
   }
 
-  async #executeLater(bytes: Uint8Array, at: number, name: string, maxRows: number): Promise<void> {
+  /** Runs what may run now, once it is approved and its lookups are counted. */
+  #run(
+    bytes: Uint8Array,
+    asked: Omit<Execution, 'isApproved'>,
+    maxRows: number,
+  ): Promise<void> | undefined {
     const state = this.#state;
-    const found = await this.#find(state.portals, name, unknownPortal);
-    if (state.skipping) return;
-    const portal = found.type === 'known' ? found.value : undefined;
-    // Of a portal that was bound under a passthrough grant nothing is known to check it by.
-    const isUnknown = portal?.statement.basis === undefined && !state.options.grant().passthrough;
-    if (portal === undefined || isUnknown) return this.deny(this.#refusals.native(noPortal(name)));
-    const statement = await this.#current(portal.statement, at, portal);
-    if (statement !== undefined && this.#mustWait(statement)) await state.trials.settled();
-    if (statement === undefined || state.skipping) return;
+    if (state.skipping) return undefined;
     const { generation } = state.options.grant();
-    const isReleased = portal.releasedUnder === generation;
-    const mustWait = !isReleased && demandsOf(statement.allowed, false).length > 0;
-    let execution: Execution = { at, name, portal, statement, isApproved: isReleased };
-    if (mustWait) {
-      const released = await this.#released(execution);
-      if (released === undefined) return;
-      execution = { ...execution, statement: released.statement, isApproved: true };
-    }
-    const now = await this.#withLookups(execution);
-    if (now === undefined) return;
-    execution = { ...execution, statement: now };
-    if (isLimited(execution.statement.allowed)) await this.#counted.execute(execution, maxRows);
-    else if (needsReading(execution.statement, state.options.grant())) {
-      await this.#copy(bytes, execution);
-    } else this.#execute(bytes, execution);
+    const isReleased = asked.portal.releasedUnder === generation;
+    const mustAsk = !isReleased && demandsOf(asked.statement.allowed, false).length > 0;
+    const execution = { ...asked, isApproved: isReleased || mustAsk };
+    if (!mustAsk) return this.#runApproved(bytes, execution, maxRows);
+    return this.#released({ ...asked, isApproved: false }).then((released) => {
+      if (released === undefined) return undefined;
+      return this.#runApproved(bytes, { ...execution, statement: released.statement }, maxRows);
+    });
+  }
+
+  #runApproved(
+    bytes: Uint8Array,
+    execution: Execution,
+    maxRows: number,
+  ): Promise<void> | undefined {
+    return after(this.#withLookups(execution), (statement) => {
+      if (statement === undefined) return undefined;
+      const now = { ...execution, statement };
+      if (isLimited(statement.allowed)) return this.#counted.execute(now, maxRows);
+      if (needsReading(statement, this.#state.options.grant())) return this.#copy(bytes, now);
+      this.#execute(bytes, now);
+      return undefined;
+    });
   }
 
   /** A COPY … TO STDOUT whose data is read: what it copies must be known before. */
@@ -263,15 +261,20 @@ export class PortalSide {
   }
 
   /** @returns what runs now, its lookups counted; undefined when it was refused, or will be skipped. */
-  async #withLookups({
+  #withLookups(
+    execution: Execution,
+  ): KnownStatement | undefined | Promise<KnownStatement | undefined> {
+    const { portal, statement } = execution;
+    const isCounted = portal.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0;
+    return isCounted ? statement : this.#countLookups(execution);
+  }
+
+  async #countLookups({
     at,
     portal,
     statement,
     isApproved,
   }: Execution): Promise<KnownStatement | undefined> {
-    if (portal.lookupsAreCounted || lookupsOf(statement.allowed, false).length === 0) {
-      return statement;
-    }
     const candidates = this.#candidates(portal, statement);
     const refusal = await this.#lookups.spend({ at, statement: statement.number, candidates });
     if (this.#state.skipping) return undefined;
@@ -341,32 +344,25 @@ export class PortalSide {
     this.deny(this.#refusals.denial(at, refused));
   }
 
-  /** What a name stands for, if that is certain now. */
-  #knownAtOnce<T>(table: NameTable<T>, name: string): T | undefined {
-    const state = this.#state;
-    const isCertain = name === '' || this.#decider.namesAreSettled;
-    if (!isCertain || state.options.grant().passthrough) return undefined;
-    const found = table.lookup(name, state.segment);
-    return found.type === 'known' ? found.value : undefined;
-  }
-
   /** Looks a name up; where that is not certain, after the target has answered. */
-  async #find<T>(
+  #find<T>(
     table: NameTable<T>,
     name: string,
     unknown: (grantGeneration: string) => T,
-  ): Promise<Lookup<T>> {
+  ): Lookup<T> | Promise<Lookup<T>> {
     const state = this.#state;
     const grant = state.options.grant();
     if (grant.passthrough) {
       const found = table.lookup(name, state.segment);
       return found.type === 'known' ? found : { type: 'known', value: unknown(grant.generation) };
     }
-    if (name !== '') await this.#decider.settleNames();
-    const found = table.lookup(name, state.segment);
-    if (found.type !== 'unsettled' || state.skipping) return found;
-    await state.waitForTarget(() => state.queue.length === 0);
-    return table.lookup(name, state.segment);
+    const settled = name === '' ? undefined : this.#decider.settleNames();
+    return after(settled, () => {
+      const found = table.lookup(name, state.segment);
+      if (found.type !== 'unsettled' || state.skipping) return found;
+      const answered = state.waitForTarget(() => state.queue.length === 0);
+      return answered.then(() => table.lookup(name, state.segment));
+    });
   }
 
   /**
@@ -374,19 +370,28 @@ export class PortalSide {
    * @param portal where it is bound already: names in it have been looked up.
    * @returns undefined when it was refused, or will be skipped.
    */
-  async #current(
+  #current(
     statement: KnownStatement,
     at: number,
     portal: KnownPortal | undefined,
-  ): Promise<KnownStatement | undefined> {
-    const state = this.#state;
+  ): KnownStatement | undefined | Promise<KnownStatement | undefined> {
     const place = portal === undefined ? undefined : statement.basis?.place;
-    const isCurrent = await this.#decider.isCurrent(statement, portal !== undefined);
-    if (state.skipping) return undefined;
-    // EXECUTE and FETCH look their name up when they run, not when they were parsed.
-    if (isCurrent && !(portal !== undefined && statement.usesNames)) return statement;
+    return after(this.#decider.isCurrent(statement, portal !== undefined), (isCurrent) => {
+      if (this.#state.skipping) return undefined;
+      // EXECUTE and FETCH look their name up when they run, not when they were parsed.
+      if (isCurrent && !(portal !== undefined && statement.usesNames)) return statement;
+      const { text, parameterTypes } = statement;
+      const decided = this.#decider.decide({ text, parameterTypes, place });
+      return after(decided, (now) => this.#decidedAnew(statement, at, now));
+    });
+  }
+
+  #decidedAnew(
+    statement: KnownStatement,
+    at: number,
+    decided: Decided,
+  ): KnownStatement | undefined {
     const { text, parameterTypes } = statement;
-    const decided = await this.#decider.decide({ text, parameterTypes, place });
     switch (decided.type) {
       case 'skipped':
         return undefined;
@@ -397,6 +402,7 @@ export class PortalSide {
         return undefined;
       default: {
         const told = isTold(statement, decided) ? { ...decided, first: statement.number } : decided;
+        const state = this.#state;
         const [known] = knownStatements({ state, decided: told, text, at, parameterTypes });
         return known;
       }

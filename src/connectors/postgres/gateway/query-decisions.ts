@@ -2,9 +2,11 @@
  * From the text of a simple Query, or of one statement of it, to what may run: the verdict, the
  * approvals that it needs, and the lookups that it counts as.
  */
+
+import { after } from '../../../soon.ts';
 import type { SqlRefusal } from '../policy/types.ts';
-import { type Allowed, needsApproval } from './approval-ask.ts';
-import { type Decided, type Decider, refusedStatement } from './decide.ts';
+import { needsApproval } from './approval-ask.ts';
+import { type Allowed, type Decided, type Decider, refusedStatement } from './decide.ts';
 import { HeldText } from './held-text.ts';
 import type { Holds } from './holds.ts';
 import { lookupsOf } from './lookup-count.ts';
@@ -38,18 +40,26 @@ export class QueryDecisions {
   }
 
   /** @param text of one statement, or of several, which are decided, held and counted as a whole. */
-  async decide(text: string, at: number): Promise<Decided | InTurn> {
-    const decided = await this.#parts.decider.decide({ text, parameterTypes: NO_TYPES });
-    const statements = statementsInTurn(decided);
-    if (statements !== undefined) return { type: 'in turn', statements };
-    const approved = await this.#approved(text, at, decided);
-    return approved.type === 'allowed' ? this.#withLookups(text, at, approved) : approved;
+  decide(text: string, at: number): Decided | InTurn | Promise<Decided | InTurn> {
+    const decided = this.#parts.decider.decide({ text, parameterTypes: NO_TYPES });
+    return after(decided, (first): Decided | InTurn | Promise<Decided> => {
+      const statements = statementsInTurn(first);
+      if (statements !== undefined) return { type: 'in turn', statements };
+      if (first.type !== 'allowed') return first;
+      return needsApproval(first)
+        ? this.#approved(text, at, first)
+        : this.#withLookups(text, at, first);
+    });
   }
 
   /** The lookups of all its statements are counted as one, before any of them runs. */
-  async #withLookups(text: string, at: number, decided: Allowed): Promise<Decided> {
+  #withLookups(text: string, at: number, decided: Allowed): Decided | Promise<Decided> {
+    const looksUp = decided.statements.some((one) => lookupsOf(one, true).length > 0);
+    return looksUp ? this.#countLookups(text, at, decided) : decided;
+  }
+
+  async #countLookups(text: string, at: number, decided: Allowed): Promise<Decided> {
     const { statements } = decided;
-    if (!statements.some((statement) => lookupsOf(statement, true).length > 0)) return decided;
     const candidates = this.#parts.lookups.candidates(statements, undefined, true);
     const refused = (refusal: SqlRefusal): Decided => ({
       type: 'refused',
@@ -72,8 +82,7 @@ export class QueryDecisions {
   }
 
   /** Several statements of one text are held as a whole, before any of them runs. */
-  async #approved(text: string, at: number, first: Decided): Promise<Decided> {
-    if (first.type !== 'allowed' || !needsApproval(first)) return first;
+  async #approved(text: string, at: number, first: Allowed): Promise<Decided> {
     const { decider, holds } = this.#parts;
     const number = tellAllowed(this.#state.options, at, first.statements, text);
     const held = new HeldText(decider, text, first);
@@ -81,7 +90,9 @@ export class QueryDecisions {
     const { latest } = held;
     switch (outcome.type) {
       case 'released':
-        return latest.type === 'allowed' ? { ...latest, first: number } : latest;
+        return latest.type === 'allowed'
+          ? this.#withLookups(text, at, { ...latest, first: number })
+          : latest;
       case 'refused again':
         return latest;
       default:

@@ -1,5 +1,6 @@
 /** The text of a statement before the policy sees it: whether it says to us what it says to the server. */
 import { isAscii } from 'node:buffer';
+import { after } from '../../../soon.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { SqlRefusal, Verdict } from '../policy/types.ts';
@@ -23,26 +24,32 @@ const BACKSLASH = 0x5c;
  * @param bytes of the message that hold the text.
  * @param decode takes the text out of the message.
  */
-export async function checkText(
+export function checkText(
   state: StreamState,
   bytes: Uint8Array,
   decode: () => string,
-): Promise<CheckedText> {
+): CheckedText | Promise<CheckedText> {
   const { settings } = state;
   if (state.options.grant().passthrough) return { type: 'text', text: decode() };
   const hasBackslash = bytes.includes(BACKSLASH);
   const hasHighByte = !isAscii(bytes);
-  if (hasBackslash || hasHighByte) {
-    const doubt = settings.parserDoubt;
-    if (doubt !== undefined && doubt < state.segment) {
-      await state.waitForTarget(() => settings.parserDoubt === undefined || state.skipping);
-    }
+  if (!hasBackslash && !hasHighByte) return decodeText(state, decode);
+  const doubt = settings.parserDoubt;
+  const waits =
+    doubt !== undefined && doubt < state.segment
+      ? state.waitForTarget(() => settings.parserDoubt === undefined || state.skipping)
+      : undefined;
+  return after(waits, () => {
     if (settings.parserDoubt !== undefined) return refused(inDoubt());
     if (hasBackslash && !settings.standardStrings) return refused(nonStandardStrings());
     if (hasHighByte && !settings.encoding.isSafe) {
       return refused(unreadable(settings.encoding.name));
     }
-  }
+    return decodeText(state, decode);
+  });
+}
+
+function decodeText({ settings }: StreamState, decode: () => string): CheckedText {
   try {
     return { type: 'text', text: decode() };
   } catch (error) {
@@ -51,11 +58,6 @@ export async function checkText(
     }
     throw error;
   }
-}
-
-/** Whether the text in these bytes says the same to everybody: `checkText` would let it through. */
-export function isPlain(bytes: Uint8Array): boolean {
-  return isAscii(bytes) && !bytes.includes(BACKSLASH);
 }
 
 /** One per statement that was let through; one for all of them under a passthrough grant. */
