@@ -6,18 +6,19 @@ import type { PolicyConnector, Report } from './connector.ts';
 import { contentFrom, limitsFrom, type Parsed } from './content-from-file.ts';
 import type {
   AgentDocument,
+  Place,
   Policy,
   PolicyContent,
   PolicyDocument,
   PolicyProblem,
   PolicyTarget,
+  TargetMatch,
   WhoMatch,
 } from './policy.ts';
 import type { AgentFile, HoopFile, PolicyFile } from './schema.ts';
 import type { CommonTarget } from './target-schema.ts';
 import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';
-import type { YamlPath } from './yaml-document.ts';
 
 /**
  * Where neither a policy nor hoop.yaml says more: a working day, and a lunch break. Lookups: more than
@@ -34,13 +35,26 @@ const BUILT_IN_LIMITS: SessionLimits = {
   statementsPerSecond: 10_000,
 };
 
+function reportIn({ file, document }: Parsed<unknown>, problems: PolicyProblem[]): Report {
+  return (path, message) => problems.push({ file, ...document.place(path), message });
+}
+
+/** Where the parts of a file stand that are checked against other files. */
+function placesOf<Key extends string>(
+  { document }: Parsed<unknown>,
+  ...keys: readonly Key[]
+): Readonly<Record<Key, Place>> {
+  const places = Object.fromEntries(keys.map((key) => [key, document.place([key])]));
+  // One for each of the keys.
+  return places as Record<Key, Place>;
+}
+
 export function hoopSettings(
-  { file, value, document }: Parsed<HoopFile>,
+  parsed: Parsed<HoopFile>,
   problems: PolicyProblem[],
 ): Omit<Policy, 'targets' | 'documents' | 'agents' | 'connectors'> {
-  const report: Report = (path, message) => {
-    problems.push({ file, ...document.place(path), message });
-  };
+  const { value, document } = parsed;
+  const report = reportIn(parsed, problems);
   return {
     org: value.org,
     identityProviders: value.identityProviders,
@@ -87,9 +101,7 @@ export function targetFrom(
   // The schema knows no other kinds.
   if (connector === undefined) throw new TypeError(`nothing reads targets of ${value.kind}`);
   const hasStatements = connector.rules === 'statements';
-  const report: Report = (path, message) => {
-    problems.push({ file, ...document.place(path), message });
-  };
+  const report = reportIn(parsed, problems);
   return { ...common, hasStatements, ...connector.targetFrom(value, report) };
 }
 
@@ -102,18 +114,15 @@ export function agentFrom(
   if (!parsed) {
     return undefined;
   }
-  const { file, value, document } = parsed;
-  const report = (path: YamlPath, message: string): void => {
-    problems.push({ file, ...document.place(path), message });
-  };
-  const { who, targets, identities } = value;
+  const { file, value } = parsed;
+  const report = reportIn(parsed, problems);
+  const { who, identities } = value;
   if (who !== undefined && !namesSomebody(who)) {
     report(['who'], 'who: expected groups, users or everyone');
   }
   if (identities !== undefined && !namesSomebody(identities)) {
     report(['identities'], 'identities: expected groups or users');
   }
-  checkTargets(value, report);
   return {
     name: value.name,
     description: value.description,
@@ -123,18 +132,11 @@ export function agentFrom(
     })),
     identities: identities && whoFrom(identities),
     who: who && whoFrom(who),
-    targets: { names: targets.names ?? [], labels: targets.labels ?? {} },
+    targets: targetsFrom(value, report),
     // A policy has no slash in its name.
     ...contentFrom(parsed, `agents/${value.name}`, report, connectors),
     file,
-    places: {
-      name: document.place(['name']),
-      match: document.place(['match']),
-      identities: document.place(['identities']),
-      who: document.place(['who']),
-      targets: document.place(['targets']),
-      statements: document.place(['statements']),
-    },
+    places: placesOf(parsed, 'name', 'match', 'identities', 'who', 'targets', 'statements'),
   };
 }
 
@@ -146,13 +148,11 @@ export function documentFrom(
   if (!parsed) {
     return undefined;
   }
-  const { file, value, document } = parsed;
-  const report = (path: YamlPath, message: string): void => {
-    problems.push({ file, ...document.place(path), message });
-  };
+  const { file, value } = parsed;
+  const report = reportIn(parsed, problems);
   checkWho(value, report);
-  checkTargets(value, report);
-  const { who, targets } = value;
+  const targets = targetsFrom(value, report);
+  const { who } = value;
   const content = contentFrom(parsed, value.name, report, connectors);
   checkRequest(value, report);
   return {
@@ -165,7 +165,7 @@ export function documentFrom(
       kinds: who.kinds,
       agents: who.agents,
     },
-    targets: { names: targets.names ?? [], labels: targets.labels ?? {} },
+    targets,
     ...content,
     request: value.request && {
       maxDurationSeconds: value.request.maxDuration,
@@ -176,13 +176,7 @@ export function documentFrom(
     },
     definition: definitionOf(content),
     file,
-    places: {
-      name: document.place(['name']),
-      who: document.place(['who']),
-      targets: document.place(['targets']),
-      statements: document.place(['statements']),
-      request: document.place(['request']),
-    },
+    places: placesOf(parsed, 'name', 'who', 'targets', 'statements', 'request'),
   };
 }
 
@@ -207,7 +201,7 @@ function checkWho({ who }: PolicyFile, report: Report): void {
   }
 }
 
-function checkTargets({ targets }: Pick<PolicyFile, 'targets'>, report: Report): void {
+function targetsFrom({ targets }: Pick<PolicyFile, 'targets'>, report: Report): TargetMatch {
   if ((targets.names === undefined) === (targets.labels === undefined)) {
     report(['targets'], 'targets: expected either names or labels');
   }
@@ -217,6 +211,7 @@ function checkTargets({ targets }: Pick<PolicyFile, 'targets'>, report: Report):
       'targets.labels: expected at least one; use names: ["*"] for all',
     );
   }
+  return { names: targets.names ?? [], labels: targets.labels ?? {} };
 }
 
 /** The same for two policies that give the same, wherever their lines stand. */

@@ -3,37 +3,9 @@
  * against a principal and a target. Nothing in here has been decided yet.
  */
 import type { PolicyConnector, RulesByKind } from './connector.ts';
+import type { HoopFile } from './schema.ts';
 import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
-
-interface IdentityProvider {
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly scopes: readonly string[];
-  /** Names of the claims that hold these, or JSON pointers. */
-  readonly claims: {
-    readonly name: string;
-    readonly email: string;
-    readonly groups: string;
-    readonly subject?: string | undefined;
-  };
-  /** Seconds: so often the provider must confirm a login. */
-  readonly fresh?: number | undefined;
-  /** Seconds: a login, and its sessions, last no longer. */
-  readonly maxTime?: number | undefined;
-  /** PEM of the private CA behind its certificate. */
-  readonly ca?: string | undefined;
-  readonly device?: DeviceLogin | undefined;
-}
-
-/** How one may log in with a code that is entered on another device. */
-interface DeviceLogin {
-  /** Of its own, because the audience is all that tells such an ID token from others. */
-  readonly clientId: string;
-  readonly scopes?: readonly string[] | undefined;
-  /** The only ones that count; undefined: all. */
-  readonly groups?: readonly string[] | undefined;
-}
 
 export interface PolicyTarget {
   readonly kind: string;
@@ -154,7 +126,7 @@ export interface AgentDocument extends PolicyContent {
 
 export interface Policy {
   readonly org: string | undefined;
-  readonly identityProviders: readonly IdentityProvider[];
+  readonly identityProviders: HoopFile['identityProviders'];
   readonly workloads: readonly WorkloadRule[];
   /** Groups that give each role. */
   readonly roles: { readonly auditor: readonly string[]; readonly approver: readonly string[] };

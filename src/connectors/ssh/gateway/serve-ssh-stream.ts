@@ -33,6 +33,7 @@ import { TargetChannels } from './target-channels.ts';
 import { targetLost } from './target-lost.ts';
 import { TargetWatch } from './target-watch.ts';
 import type { SshStreamLimits, SshStreamOptions } from './types.ts';
+import { after } from '../../../soon.ts';
 
 const LIMITS: SshStreamLimits = {
   // The CLI opens a stream when its client has logged in, and says hello with it.
@@ -398,10 +399,8 @@ class SshStream {
   #judge(user: string, act: SshAct): SshVerdict | Promise<SshVerdict> {
     const { decide, judge = decide, grant } = this.#options;
     const now = grant();
-    const verdict = judge(now, user, act);
-    if (!(verdict instanceof Promise)) return verdict;
     // A commit that came while it was read counts.
-    return verdict.then((read) => (grant() === now ? read : this.#judge(user, act)));
+    return after(judge(now, user, act), (read) => (grant() === now ? read : this.#judge(user, act)));
   }
 
   #forget(number: number): void {

@@ -28,6 +28,7 @@ import { SftpSession } from './sftp-session.ts';
 import { actOf, type StartRequest, unknownSubsystem } from './start-request.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
+import { after } from '../../../soon.ts';
 
 /** Names of dropped variables that are recorded. */
 const MAX_DROPPED = 32;
@@ -199,16 +200,19 @@ export class SessionChannel implements StreamChannel {
     if (running === undefined || this.#isLeft) {
       return;
     }
-    const judged = this.#context.judge(running.act);
-    if (!(judged instanceof Promise)) {
-      this.#reconsidered(running, judged);
-      return;
+    this.#whenJudged(running.act, (verdict) => {
+      if (this.#running === running) this.#reconsidered(running, verdict);
+    });
+  }
+
+  /** Unless the channel is left meanwhile. */
+  #whenJudged(act: SshAct, next: (verdict: SshVerdict) => void): void {
+    const judged = after(this.#context.judge(act), (verdict) => {
+      if (!this.#isLeft) next(verdict);
+    });
+    if (judged instanceof Promise) {
+      judged.catch((error: unknown) => this.#context.fail(error));
     }
-    judged
-      .then((verdict) => {
-        if (this.#running === running && !this.#isLeft) this.#reconsidered(running, verdict);
-      })
-      .catch((error: unknown) => this.#context.fail(error));
   }
 
   #reconsidered(running: { readonly isApproved: boolean }, verdict: SshVerdict): void {
@@ -313,16 +317,7 @@ export class SessionChannel implements StreamChannel {
       this.#refuse(refusal, reply);
       return;
     }
-    const judged = this.#context.judge(act);
-    if (!(judged instanceof Promise)) {
-      this.#judged({ request, act, verdict: judged, at }, reply);
-      return;
-    }
-    judged
-      .then((verdict) => {
-        if (!this.#isLeft) this.#judged({ request, act, verdict, at }, reply);
-      })
-      .catch((error: unknown) => this.#context.fail(error));
+    this.#whenJudged(act, (verdict) => this.#judged({ request, act, verdict, at }, reply));
   }
 
   #judged(
