@@ -15,6 +15,7 @@
 import { HoopError, ProtocolError } from '../../../errors.ts';
 import type { StreamEnd } from '../../../gateway/connector.ts';
 import { operation, RecordingFailed } from '../../../gateway/sessions/audit.ts';
+import { after } from '../../../soon.ts';
 import { onAbort, withinTime } from '../../../until.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { MAX_CHANNELS, MAX_MESSAGE_BYTES, type UpFrame } from '../protocol/frame.ts';
@@ -33,7 +34,6 @@ import { TargetChannels } from './target-channels.ts';
 import { targetLost } from './target-lost.ts';
 import { TargetWatch } from './target-watch.ts';
 import type { SshStreamLimits, SshStreamOptions } from './types.ts';
-import { after } from '../../../soon.ts';
 
 const LIMITS: SshStreamLimits = {
   // The CLI opens a stream when its client has logged in, and says hello with it.
@@ -400,7 +400,9 @@ class SshStream {
     const { decide, judge = decide, grant } = this.#options;
     const now = grant();
     // A commit that came while it was read counts.
-    return after(judge(now, user, act), (read) => (grant() === now ? read : this.#judge(user, act)));
+    return after(judge(now, user, act), (read) =>
+      grant() === now ? read : this.#judge(user, act),
+    );
   }
 
   #forget(number: number): void {

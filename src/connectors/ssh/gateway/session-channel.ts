@@ -14,6 +14,7 @@
 import { ProtocolError } from '../../../errors.ts';
 import { operation } from '../../../gateway/sessions/audit.ts';
 import type { Refusal } from '../../../policy/types.ts';
+import { after } from '../../../soon.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { CHANNEL_WINDOW_BYTES, type ChannelRequest } from '../protocol/frame.ts';
 import { type ActHold, heldLines } from './act-hold.ts';
@@ -28,7 +29,6 @@ import { SftpSession } from './sftp-session.ts';
 import { actOf, type StartRequest, unknownSubsystem } from './start-request.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';
-import { after } from '../../../soon.ts';
 
 /** Names of dropped variables that are recorded. */
 const MAX_DROPPED = 32;
