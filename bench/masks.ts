@@ -7,26 +7,26 @@
  *   node bench/masks.ts [--only TEXT] [--rounds 5] [--ms 300]
  */
 import { parseArgs } from 'node:util';
+import {
+  ColumnMasker,
+  type ColumnMaskerOptions,
+  type ResultColumn,
+} from '../src/connectors/postgres/masking/column-masker.ts';
+import { CopyRewriter } from '../src/connectors/postgres/masking/copy-rewriter.ts';
+import { createCopyScanner } from '../src/connectors/postgres/masking/copy-scanner.ts';
+import { RowMasker } from '../src/connectors/postgres/masking/row-masker.ts';
+import { TYPE } from '../src/connectors/postgres/masking/type-oids.ts';
 import { encodeDataRow } from '../src/connectors/postgres/protocol/backend-messages.ts';
 import { encodeCopyData } from '../src/connectors/postgres/protocol/frontend-messages.ts';
 import {
   type Handling,
   MessageScanner,
 } from '../src/connectors/postgres/protocol/message-scanner.ts';
-import {
-  ColumnMasker,
-  type ColumnMaskerOptions,
-  type ResultColumn,
-} from '../src/masking/column-masker.ts';
-import { CopyRewriter } from '../src/masking/copy-rewriter.ts';
-import { createCopyScanner } from '../src/masking/copy-scanner.ts';
-import { RowMasker } from '../src/masking/row-masker.ts';
-import { TYPE } from '../src/masking/type-oids.ts';
 import type { DetectorName, MaskKind } from '../src/policy/types.ts';
-import { ColumnMasker as OracleColumnMasker } from '../test/masking/oracle/column-masker.ts';
-import { CopyRewriter as OracleCopyRewriter } from '../test/masking/oracle/copy-rewriter.ts';
-import { createCopyScanner as oracleCopyScanner } from '../test/masking/oracle/copy-scanner.ts';
-import { RowMasker as OracleRowMasker } from '../test/masking/oracle/row-masker.ts';
+import { ColumnMasker as OracleColumnMasker } from '../test/connectors/postgres/masking/oracle/column-masker.ts';
+import { CopyRewriter as OracleCopyRewriter } from '../test/connectors/postgres/masking/oracle/copy-rewriter.ts';
+import { createCopyScanner as oracleCopyScanner } from '../test/connectors/postgres/masking/oracle/copy-scanner.ts';
+import { RowMasker as OracleRowMasker } from '../test/connectors/postgres/masking/oracle/row-masker.ts';
 
 const { values: flags } = parseArgs({
   options: {

@@ -43,6 +43,7 @@ const IMPURE =
 const PURE: readonly { readonly prefix: string; readonly except: readonly RegExp[] }[] = [
   { prefix: 'src/protocol/', except: [] },
   { prefix: 'src/masking/', except: [] },
+  { prefix: 'src/connectors/postgres/masking/', except: [] },
   { prefix: 'src/replay/', except: [] },
   { prefix: 'src/connectors/postgres/protocol/', except: [] },
   {
@@ -104,6 +105,17 @@ const LAYERS: readonly Layer[] = [
     mayImport: ['src/connectors/postgres/sql-state.ts', 'src/policy/'],
     because: 'what SQL does is decided from values, whoever sent them',
     forbidden: 'src/connectors/postgres/protocol/frontend-messages.ts',
+  },
+  {
+    folder: 'src/connectors/postgres/masking/',
+    mayImport: [
+      'src/connectors/postgres/protocol/',
+      'src/connectors/postgres/policy/types.ts',
+      'src/masking/',
+      'src/policy/types.ts',
+    ],
+    because: 'masks act on a verdict and on message bodies, and on nothing else',
+    forbidden: 'src/connectors/postgres/policy/parser.ts',
   },
   {
     folder: 'src/connectors/postgres/gateway/',
@@ -212,14 +224,9 @@ const LAYERS: readonly Layer[] = [
   },
   {
     folder: 'src/masking/',
-    mayImport: [
-      'src/connectors/postgres/protocol/',
-      'src/protocol/',
-      'src/policy/types.ts',
-      'src/connectors/postgres/policy/types.ts',
-    ],
-    because: 'masks act on a verdict and on message bodies, and on nothing else',
-    forbidden: 'src/connectors/postgres/policy/parser.ts',
+    mayImport: ['src/policy/types.ts'],
+    because: 'what is to be hidden in a value does not depend on the protocol that brought it',
+    forbidden: 'src/connectors/postgres/masking/row-masker.ts',
   },
   {
     folder: 'src/replay/',

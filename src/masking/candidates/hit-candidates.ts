@@ -1,7 +1,7 @@
 /**
  * What the detectors might find in a value, without decoding it: one look at each byte, in which
  * most are letters and spaces and stand for nothing. What they would find is always among it
- * (test/masking/candidates.test.ts holds it against them); what is more costs the time that they take
+ * (test/connectors/postgres/masking/candidates.test.ts holds it against them); what is more costs the time that they take
  * to find nothing. So a rule here may be wider than theirs and never narrower.
  *
  * Bytes are those of UTF-8 or of whatever else the client has as client_encoding, in which the

@@ -14,8 +14,8 @@
  * checked as the description of a SELECT is.
  */
 
-import { ColumnMasker } from '../../../masking/column-masker.ts';
-import { isAmbiguousNull } from '../../../masking/copy-text.ts';
+import { ColumnMasker } from '../masking/column-masker.ts';
+import { isAmbiguousNull } from '../masking/copy-text.ts';
 import type { ProtocolEffect } from '../policy/analysis-types.ts';
 import { copyWithNull, selectOfCopy } from '../policy/copy-source.ts';
 import type { SqlRefusal } from '../policy/types.ts';

@@ -2,10 +2,11 @@
  * COPY … TO STDOUT whose data must be read: masked, searched, counted. CopyOutResponse names neither
  * tables nor types, so what is copied has been described before (copy-confirmer.ts).
  */
-import { ColumnMasker } from '../../../masking/column-masker.ts';
-import { CopyRewriter } from '../../../masking/copy-rewriter.ts';
-import { type CopyScannerOptions, createCopyScanner } from '../../../masking/copy-scanner.ts';
+
 import type { Grant } from '../../../policy/types.ts';
+import { ColumnMasker } from '../masking/column-masker.ts';
+import { CopyRewriter } from '../masking/copy-rewriter.ts';
+import { type CopyScannerOptions, createCopyScanner } from '../masking/copy-scanner.ts';
 import type { CopyOptions } from '../policy/analysis-types.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import type { CopyResponse, FieldDescription } from '../protocol/backend-messages.ts';

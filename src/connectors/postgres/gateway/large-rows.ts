@@ -6,9 +6,9 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import { LimitedThread } from '../../../limited-thread.ts';
-import type { ColumnMaskerOptions, MaskCounts } from '../../../masking/column-masker.ts';
-import type { CopyProgress } from '../../../masking/copy-rewriter.ts';
-import type { CopyScannerOptions } from '../../../masking/copy-scanner.ts';
+import type { ColumnMaskerOptions, MaskCounts } from '../masking/column-masker.ts';
+import type { CopyProgress } from '../masking/copy-rewriter.ts';
+import type { CopyScannerOptions } from '../masking/copy-scanner.ts';
 
 /** How the rows of one result are rewritten. */
 export interface RunMasking {

@@ -3,9 +3,10 @@
  * target's RowDescription are two accounts of the same columns; where they disagree (DDL by others
  * a moment ago, or a fault of ours) no row may pass.
  */
-import type { ColumnMaskerOptions, ResultColumn } from '../../../masking/column-masker.ts';
-import { RowMasker } from '../../../masking/row-masker.ts';
+
 import type { DetectorName, Grant, MaskKind } from '../../../policy/types.ts';
+import type { ColumnMaskerOptions, ResultColumn } from '../masking/column-masker.ts';
+import { RowMasker } from '../masking/row-masker.ts';
 import type { OutputColumn } from '../policy/analysis-types.ts';
 import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';

@@ -1,8 +1,8 @@
 /** The way of rows: which pass, which are rewritten, and where a result is cut off. */
 import { type ErrorCode, ProtocolError } from '../../../errors.ts';
-import type { CopyRewriter } from '../../../masking/copy-rewriter.ts';
 import { withoutHits } from '../../../masking/detect-text.ts';
 import type { DetectorName, Grant } from '../../../policy/types.ts';
+import type { CopyRewriter } from '../masking/copy-rewriter.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import {

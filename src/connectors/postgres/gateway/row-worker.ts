@@ -1,10 +1,10 @@
 /** The worker side of large-rows.ts: one large row after the other is masked and searched. */
 import { ProtocolError } from '../../../errors.ts';
 import { answerTasks } from '../../../limited-thread.ts';
-import { ColumnMasker, type ColumnMaskerOptions } from '../../../masking/column-masker.ts';
-import { CopyRewriter } from '../../../masking/copy-rewriter.ts';
-import { type CopyScannerOptions, createCopyScanner } from '../../../masking/copy-scanner.ts';
-import { RowMasker } from '../../../masking/row-masker.ts';
+import { ColumnMasker, type ColumnMaskerOptions } from '../masking/column-masker.ts';
+import { CopyRewriter } from '../masking/copy-rewriter.ts';
+import { type CopyScannerOptions, createCopyScanner } from '../masking/copy-scanner.ts';
+import { RowMasker } from '../masking/row-masker.ts';
 import { clientEncoding } from './client-encoding.ts';
 import type { LargeRowAnswer, LargeRowTask, RewrittenRow, ToldMasking } from './large-rows.ts';
 

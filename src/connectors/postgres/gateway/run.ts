@@ -1,6 +1,6 @@
-import type { CopyRewriter } from '../../../masking/copy-rewriter.ts';
-import type { RowMasker } from '../../../masking/row-masker.ts';
 import type { Grant } from '../../../policy/types.ts';
+import type { CopyRewriter } from '../masking/copy-rewriter.ts';
+import type { RowMasker } from '../masking/row-masker.ts';
 import { type ConfirmedCopy, needsReading } from './copy-out.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import type { RunMasking } from './large-rows.ts';

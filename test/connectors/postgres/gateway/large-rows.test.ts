@@ -5,18 +5,21 @@ import {
   LargeRows,
   type RunMasking,
 } from '../../../../src/connectors/postgres/gateway/large-rows.ts';
-import { encodeDataRow } from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
-import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
-import { ProtocolError } from '../../../../src/errors.ts';
-import { ColumnMasker, type ColumnMaskerOptions } from '../../../../src/masking/column-masker.ts';
-import { CopyRewriter } from '../../../../src/masking/copy-rewriter.ts';
+import {
+  ColumnMasker,
+  type ColumnMaskerOptions,
+} from '../../../../src/connectors/postgres/masking/column-masker.ts';
+import { CopyRewriter } from '../../../../src/connectors/postgres/masking/copy-rewriter.ts';
 import {
   type CopyScannerOptions,
   createCopyScanner,
-} from '../../../../src/masking/copy-scanner.ts';
-import { RowMasker } from '../../../../src/masking/row-masker.ts';
-import { TYPE } from '../../../../src/masking/type-oids.ts';
-import { Maker, seeded } from '../../../masking/made-values.ts';
+} from '../../../../src/connectors/postgres/masking/copy-scanner.ts';
+import { RowMasker } from '../../../../src/connectors/postgres/masking/row-masker.ts';
+import { TYPE } from '../../../../src/connectors/postgres/masking/type-oids.ts';
+import { encodeDataRow } from '../../../../src/connectors/postgres/protocol/backend-messages.ts';
+import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
+import { ProtocolError } from '../../../../src/errors.ts';
+import { Maker, seeded } from '../masking/made-values.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import {
