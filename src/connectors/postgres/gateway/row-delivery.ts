@@ -204,7 +204,8 @@ export class RowDelivery {
     if (masking === undefined) throw new TypeError('it is not known how its rows are masked');
     const { length } = task.message;
     const answer = await largeRows.rewrite(pace ?? state, masking, task, state.left);
-    if (state.ended.signal.aborted || state.withholding) return undefined;
+    // Nobody reads it any more; that is no fault of the row.
+    if (state.left.aborted || state.withholding) return undefined;
     if (answer?.type === 'rewritten') return act(answer);
     if (answer === undefined) return this.#withhold(run, tooMuchToMask(length), entry);
     throw tooLargeToRead(BACKEND.CopyData, answer.rowBytes, target.maxMessageBytes);

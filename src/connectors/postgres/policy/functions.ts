@@ -176,8 +176,8 @@ function applyEffect(
 /**
  * The views of pg_stat_statements read functions of that extension, in C. What these return is known
  * all the same: numbers about statements, and their texts, which are masked (system-relations.ts).
+ * Called by itself such a function needs what reading its view needs.
  */
-/** The rows of such a function. Called by itself it needs what reading its view needs. */
 function statisticsRows(
   facts: StatementFacts,
   called: CatalogFunction,

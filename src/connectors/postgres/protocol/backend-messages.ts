@@ -151,26 +151,22 @@ export const { decode: decodeParameterStatus, encode: encodeParameterStatus } = 
   { name: STRING, value: STRING },
 );
 
-export type TransactionStatus = 'idle' | 'transaction' | 'failed';
+const TRANSACTION_STATUSES = ['idle', 'transaction', 'failed'] as const;
+export type TransactionStatus = (typeof TRANSACTION_STATUSES)[number];
 
-const STATUS_BYTES: ReadonlyMap<number, TransactionStatus> = new Map([
-  [0x49, 'idle'],
-  [0x54, 'transaction'],
-  [0x45, 'failed'],
-]);
+const STATUS_BYTES: Readonly<Record<TransactionStatus, number>> = {
+  idle: 0x49,
+  transaction: 0x54,
+  failed: 0x45,
+};
 
 const STATUS: MessageField<TransactionStatus> = {
   read(reader) {
     const byte = reader.u8();
-    const status = STATUS_BYTES.get(byte);
-    if (status === undefined) {
-      throw new ProtocolError(`ReadyForQuery has the unknown status ${byte}`);
-    }
-    return status;
+    for (const status of TRANSACTION_STATUSES) if (STATUS_BYTES[status] === byte) return status;
+    throw new ProtocolError(`ReadyForQuery has the unknown status ${byte}`);
   },
-  write(writer, status) {
-    for (const [byte, name] of STATUS_BYTES) if (name === status) writer.u8(byte);
-  },
+  write: (writer, status) => writer.u8(STATUS_BYTES[status]),
 };
 
 export const { decode: decodeReadyForQuery, encode: encodeReadyForQuery } = message(

@@ -199,6 +199,7 @@ export interface BenchOptions {
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
   readonly closeWithinMs?: number;
+  readonly clientLeft?: AbortSignal;
   readonly countWithinMs?: number;
   /** Throws: the record cannot be written. */
   readonly onRecorded?: () => void;
@@ -284,6 +285,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       ...(options.startupWithinMs === undefined
         ? {}
         : { startupWithinMs: options.startupWithinMs }),
+      ...(options.clientLeft === undefined ? {} : { clientLeft: options.clientLeft }),
       ...(options.closeWithinMs === undefined ? {} : { closeWithinMs: options.closeWithinMs }),
       ...(options.countWithinMs === undefined ? {} : { countWithinMs: options.countWithinMs }),
       ...(options.pace === undefined ? {} : { pace: options.pace }),

@@ -299,6 +299,28 @@ describe('a large row on its way', () => {
     expect(client.received.map(({ type }) => type).join(' ')).toBe('T E');
   });
 
+  test('is no refusal on record when its client has left before it is ready', async () => {
+    const left = new AbortController();
+    const asked = Promise.withResolvers<void>();
+    const abandoned: Pick<LargeRows, 'rewrite'> = {
+      // As of a row that waits for its turn.
+      rewrite() {
+        left.abort();
+        asked.resolve();
+        return Promise.resolve(undefined);
+      },
+    };
+    const parts = { ...real.parts(), grant: () => searched, largeRows: abandoned };
+    await using bench = await startBench({ target: target(), clientLeft: left.signal, ...parts });
+    const client = await RawClient.open(bench.port);
+    client.send([query(`SELECT ${large}`)]);
+    await asked.promise;
+    await client[Symbol.asyncDispose]();
+    await bench.idle();
+    const decisions = bench.events.filter(({ type }) => type === 'decision');
+    expect(decisions).toMatchObject([{ effect: 'allow' }]);
+  });
+
   test('is counted where rows are, and a limit of rows still ends the result', async () => {
     const limits = { ...searched.limits, maxRows: 1 };
     const grant = { ...searched, limits, generation: 'one row' };
