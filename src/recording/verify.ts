@@ -137,11 +137,10 @@ function sidesText(contents: BundleContents | undefined): string {
   return both === 0 ? 'one-sided: gateway only' : `two-sided up to cut ${both}, then gateway only`;
 }
 
-/** Check 15. */
-
 /** Clocks that differ by more than this are worth a word. */
 const CLOCK_WARNING_MS = 120_000;
 
+/** Check 15. */
 function verifyTimes(contents: BundleContents, report: VerifyReport): void {
   const { manifest, certificate } = contents;
   const { startedMs, endedMs } = manifest;

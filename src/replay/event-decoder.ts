@@ -15,9 +15,10 @@ export class EventDecoder implements StreamDecoder {
   readonly #unreadable: TimelineEntry;
   /** The oldest first. */
   #open: Statement[] = [];
-  #hasShown = false;
+  /** Whether all that was asked for is shown; undefined: nothing was. */
+  #isWhole: boolean | undefined;
 
-  /** @param unreadable what is shown where no operation said what it was */
+  /** @param unreadable what is shown where not every operation said what it was */
   constructor(context: StreamContext, unreadable: TimelineEntry) {
     this.#context = context;
     this.#unreadable = unreadable;
@@ -44,16 +45,19 @@ export class EventDecoder implements StreamDecoder {
 
   end(): void {
     for (const entry of this.#open) this.#end(entry, outcomeOf(entry), undefined);
-    if (!this.#hasShown) this.#context.emit(this.#unreadable);
-    this.#hasShown = true;
+    if (this.#isWhole !== true) this.#context.emit(this.#unreadable);
+    this.#isWhole = true;
   }
 
   /** @returns undefined: nothing says what it is */
   #begin(event: Of<'approval.held' | 'decision'>, startMs: number): Statement | undefined {
     // Nobody has looked at what stands in an event before.
     const view = View.safeParse(event.view).data;
-    if (view === undefined) return undefined;
-    this.#hasShown = true;
+    if (view === undefined) {
+      this.#isWhole = false;
+      return undefined;
+    }
+    this.#isWhole ??= true;
     const { stream, limits, nextNumber, prompt } = this.#context;
     const whole = codeOf(view) ?? '';
     const text = whole.slice(0, limits.statementLength).toWellFormed();

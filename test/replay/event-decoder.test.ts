@@ -90,6 +90,14 @@ test('what is no view is not drawn, whoever wrote it, and what has no answer is 
   ]);
 });
 
+test('where one of several says nothing of itself, it is said that not all is shown', () => {
+  const held = { ...HELD, at: 0, view: viewOf('SET a 1') };
+  expect(entries(held, decided(6, '', { view: undefined }))).toMatchObject([
+    { type: 'statement', text: 'SET a 1' },
+    { type: 'unreadable', message: 'hoop cannot read "toy"' },
+  ]);
+});
+
 test('however many are open only so many are kept, and each is shown once', () => {
   const many = Array.from({ length: 2000 }, (_, index) => decided(index, `GET ${index}`));
   const shown = entries(...many);

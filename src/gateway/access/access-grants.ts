@@ -108,14 +108,15 @@ export class AccessGrants implements Disposable {
 
   /**
    * Once for each id: what was given already is not given again.
-   * @param within runs the steps in a transaction of its own, or does not
+   * @param within runs the steps in a transaction, or does not; then, at once, what they return: from
+   *   then on the grant holds here
    * @throws what the store says: then nothing is given, or the answer was lost and it is heard of
    *   as what another node has given.
    */
   async give(
     grant: Omit<AccessGrant, 'ended'>,
-    within: (steps: () => Work<void>) => Promise<unknown> = (steps) =>
-      this.#options.store.transaction(steps),
+    within: (steps: () => Work<() => void>) => Promise<unknown> = async (steps) =>
+      (await this.#options.store.transaction(steps))(),
   ): Promise<void> {
     const { holder, id, policy, target, policyCommit } = grant;
     const { events } = this.#options;
@@ -133,18 +134,23 @@ export class AccessGrants implements Disposable {
       grantedMs: grant.grantedMs,
       expiresMs: grant.expiresMs,
     };
-    let isAdded = false;
+    const begin = (): void => this.#begin(grant);
+    // Returned, not set: the steps may run again, and give nothing then.
     await within(function* () {
-      isAdded = (yield* change(INSERT, values)) > 0;
-      if (!isAdded) return;
+      if ((yield* change(INSERT, values)) === 0) return () => undefined;
       yield* events.add({
         type: 'access.given',
         ...{ who: eventParty(holder), target, request: id, commit: policyCommit, policy },
         expires: new Date(grant.expiresMs).toISOString(),
       });
       yield* tellNodes('grants');
+      return begin;
     });
-    if (!isAdded) return;
+  }
+
+  /** It is in the store. */
+  #begin(grant: Omit<AccessGrant, 'ended'>): void {
+    const { holder } = grant;
     const given = { ...grant, ended: undefined };
     this.#keep(given);
     this.#options.log.info('access.given', {

@@ -281,20 +281,22 @@ export class Approvals implements Disposable {
   /**
    * Uses an approval up. Durable when it resolves, so that it is not used again after a restart, and
    * once, whoever else asks at the same time. What it was asked for may have changed meanwhile.
-   * @param alongside what it is used for, where that is kept too: both, or neither
+   * @param alongside steps of what it is used for, where that is kept too: both, or neither. What they
+   *   return is done when both are kept, before anybody hears of it
    * @returns undefined when it is not approved (any more), or somebody's word no longer counts.
    */
   async use(
     id: string,
-    alongside: () => Work<void> = nothing,
+    alongside: () => Work<() => void> = nothing,
   ): Promise<ApprovalRecord | undefined> {
     await this.#deadlines.sweep();
     const useNow = this.#useNow.bind(this);
-    const moved = await this.#options.store.run(function* () {
+    const { moved, kept } = await this.#options.store.run(function* () {
       const record = yield* useNow(id);
-      if (record?.state === 'used') yield* alongside();
-      return record;
+      const steps = record?.state === 'used' ? alongside : nothing;
+      return { moved: record, kept: yield* steps() };
     });
+    kept();
     if (moved !== undefined) await this.#moved(moved);
     return moved?.state === 'used' ? moved : undefined;
   }
@@ -531,6 +533,7 @@ function deadlineOf(record: ApprovalRecord): number {
   return record.state === 'waiting' ? record.waitsUntilMs : (record.usableUntilMs ?? 0);
 }
 
-function* nothing(): Work<void> {
-  // Most are used for what happens elsewhere.
+/** Most are used for what happens elsewhere. */
+function* nothing(): Work<() => void> {
+  return () => undefined;
 }

@@ -127,11 +127,6 @@ function makeRoom(places: Set<Silent>, max: number): void {
   oldest.socket.destroy();
 }
 
-/**
- * How much of a client's first message is there: the ClientHello of TLS (RFC 8446, 4.1.2 and 5.1), in
- * one record or several. It is not read any further than its length: that is OpenSSL's business.
- */
-
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const RECORD_HEADER = 5;
@@ -144,6 +139,8 @@ const MAX_HELLO = 16_384;
 const MAX_RECORDS = 16;
 
 /**
+ * How much of a client's first message is there: the ClientHello of TLS (RFC 8446, 4.1.2 and 5.1), in
+ * one record or several. It is not read any further than its length: that is OpenSSL's business.
  * @param bytes all so far, from the first one
  * @returns bytes that have to come at the least until more can be said; 0: it is there, or is no
  *   ClientHello, which is answered at once; undefined: it is larger than any that is meant

@@ -83,8 +83,11 @@ export class NodeLease implements AsyncDisposable, RecordingLease {
    */
   async require(): Promise<void> {
     if (this.#lost.signal.aborted) throw lostLease();
-    if (this.#isOver()) await this.#renew();
-    if (this.#lost.signal.aborted) throw lostLease();
+    // Again, where the answer is to what was asked before the process stood still.
+    while (this.#isOver()) {
+      await this.#renew();
+      if (this.#lost.signal.aborted) throw lostLease();
+    }
   }
 
   /**

@@ -20,6 +20,7 @@ import {
   text,
   type Work,
 } from '../store/store.ts';
+import { tellNodes } from './node-changes.ts';
 import type { NodeOwner } from './node-owner.ts';
 
 /** Of a node that ends its sessions at once when it has lost the store; else that time comes on top. */
@@ -129,6 +130,7 @@ export class NodeStore {
         ...withdrawn.map((request) => withdrawnEvent(request)),
         ...sessions.map((session) => sessionEnd(session, 'gateway_crash')),
       );
+      yield* tellNodes('approvals');
       return { type: 'taken over', term: row.term + 1, ...counts };
     });
   }

@@ -80,8 +80,6 @@ export class SearchThread implements AsyncDisposable {
   }
 }
 
-/** Whose turn it is: one search at a time, and nobody takes all the places of those that wait. */
-
 /** The one that is under way among them. */
 const MAX_SEARCHES = 16;
 /** Of one person: what is typed while the last one has not come back yet. */
@@ -92,6 +90,7 @@ interface Place {
   readonly begin: () => void;
 }
 
+/** Whose turn it is: one search at a time, and nobody takes all the places of those that wait. */
 export class SearchQueue {
   /** The first one is under way. */
   readonly #places: Place[] = [];

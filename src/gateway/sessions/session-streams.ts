@@ -199,14 +199,13 @@ export class SessionStreams {
   }
 }
 
+/** Of a session, in all of its terminal streams. A client of ours ends at 64 MiB. */
+const MAX_BYTES = 65 << 20;
+
 /**
  * What the program of a run shows on its terminal, in one session: recorded on its way in, and read
  * by nobody here. The client is bound to what it may be, and who is no client of ours by the same.
  */
-
-/** Of a session, in all of its terminal streams. A client of ours ends at 64 MiB. */
-const MAX_BYTES = 65 << 20;
-
 class SessionTerminal {
   readonly #onFirst: () => void;
   #bytes = 0;

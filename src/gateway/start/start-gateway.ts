@@ -198,9 +198,10 @@ function listeningUrl({ listen }: GatewayConfig, server: Server): string {
   return `https://${isIPv6(listen.host) ? `[${listen.host}]` : listen.host}:${port}`;
 }
 
-/** What this gateway does when another node of its store has changed something. */
-
-/** Acts upon what comes from then on, and on what has come since the data was opened. */
+/**
+ * What this gateway does when another node of its store has changed something. Acts upon what comes from
+ * then on, and on what has come since the data was opened.
+ */
 function hearNodes(
   { changes, commands }: Pick<GatewayData, 'changes' | 'commands'>,
   { access, approvals, blocks, policyHead, reconsider }: OpenPolicy,
@@ -222,9 +223,9 @@ function hearNodes(
   changes.start();
 }
 
-/** The targets, and for each kind of them what knows its protocol. */
 const MIB = 1024 * 1024;
 
+/** The targets, and for each kind of them what knows its protocol. */
 async function openConnectors(
   { config, clock, log, opened }: Opening,
   { credentials, kept, directory, secrets }: GatewayData,

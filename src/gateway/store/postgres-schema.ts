@@ -8,10 +8,7 @@ import { CHANGES } from './schema.ts';
 
 const WORDS = [
   [/\) STRICT(, WITHOUT ROWID)?;/g, ');'],
-  [
-    /\bINTEGER PRIMARY KEY(?= *[,\n])(?! CHECK)/g,
-    'bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY',
-  ],
+  [/\bINTEGER PRIMARY KEY(?= *[,\n])/g, 'bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY'],
   [/\bINTEGER\b/g, 'bigint'],
   [/\bREAL\b/g, 'double precision'],
   [/\bBLOB\b/g, 'bytea'],

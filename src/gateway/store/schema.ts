@@ -1,9 +1,9 @@
 /**
  * Tables of the gateway's store: who did what, when, where, to which relations, with which masks
  * and detector classes. It holds no SQL, no values and no prompts' text: those are in the encrypted
- * recordings, which are the evidence; the index only finds them. Each migration runs once, in order, in
- * a transaction: in SQLite each for itself (PRAGMA user_version counts them), in PostgreSQL as
- * postgres-schema.ts makes them of these. Never change one that was released.
+ * recordings, which are the evidence; the index only finds them. Each migration runs once, in order: all
+ * that a start lacks, in one transaction. SQLite counts them by PRAGMA user_version; for PostgreSQL
+ * postgres-schema.ts makes its own of these. Never change one that was released.
  */
 import { FIRST_CHANGES, type SchemaChange } from './first-schema.ts';
 

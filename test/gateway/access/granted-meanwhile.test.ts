@@ -6,7 +6,7 @@ import { AccessRequests } from '../../../src/gateway/access/access-requests.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../src/gateway/approvals/approvals.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { change, type Store, sql } from '../../../src/gateway/store/store.ts';
+import { change, get, type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
 import { Secret } from '../../../src/secret.ts';
 import { requirePolicy } from '../../policy/with-connectors.ts';
@@ -121,6 +121,39 @@ describe.each(DRIVERS)('in %s', (driver) => {
     await open();
     expect(access.active(ann, 'prod')).toMatchObject([{ id }]);
     expect(await approvals.find(id)).toMatchObject({ state: 'used' });
+  });
+
+  test('holds as soon as anybody can hear that it was given', async () => {
+    const held: number[] = [];
+    const happened = approvals.changes.happened.bind(approvals.changes);
+    vi.spyOn(approvals.changes, 'happened').mockImplementation(() => {
+      held.push(access.active(ann, 'prod').length);
+      happened();
+    });
+    await approved(async () => undefined);
+    expect(held.at(-1)).toBe(1);
+  });
+
+  test('withdrawn before the store had to begin anew, it gives nothing', async () => {
+    const transaction = store.transaction.bind(store);
+    const given = sql('SELECT 1 FROM temporary_grants');
+    const id = await approved(async (one) => {
+      vi.spyOn(store, 'transaction').mockImplementation(async (work) => {
+        let hasGiven = false;
+        await transaction(function* () {
+          yield* work();
+          hasGiven = (yield* get(given)) !== undefined;
+          throw new Error('deadlock detected');
+        }).catch(() => undefined);
+        if (hasGiven) {
+          vi.mocked(store.transaction).mockImplementation(transaction);
+          await approvals.end(one, 'withdrawn', 'withdrawn by who asked');
+        }
+        return transaction(work);
+      });
+    });
+    expect(await approvals.find(id)).toMatchObject({ state: 'withdrawn' });
+    expect(access.active(ann, 'prod')).toEqual([]);
   });
 
   test('withdrawn meanwhile, it gives nothing', async () => {

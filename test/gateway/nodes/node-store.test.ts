@@ -1,12 +1,14 @@
 /** Nodes on one store, on each driver: terms, leases, who may take over, what they hear of each other. */
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ApprovalRecord } from '../../../src/gateway/approvals/approval-record.ts';
 import { ApprovalStore } from '../../../src/gateway/approvals/approval-store.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
 import { AuditEvents } from '../../../src/gateway/events/audit-events.ts';
 import { readEvents } from '../../../src/gateway/events/read-events.ts';
 import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
+import { NodeChanges } from '../../../src/gateway/nodes/node-changes.ts';
+import { NodeCommands } from '../../../src/gateway/nodes/node-commands.ts';
 import { NodeLease } from '../../../src/gateway/nodes/node-lease.ts';
 import { LEASE_MS, NodeStore } from '../../../src/gateway/nodes/node-store.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
@@ -128,7 +130,13 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
       yield* requests.insert({ ...HELD, id: 'dies' }, {});
       yield* requests.insert({ ...HELD, id: 'stays', diesWithConnection: false }, {});
     });
+    await using changes = await NodeChanges.open(elsewhere, collectLog().log);
+    const heard: string[] = [];
+    changes.on('approvals', () => void heard.push('approvals'));
     expect(await nodes.takeOver(A, B, events)).toMatchObject({ sessions: 1, requests: 1 });
+    await changes.look();
+    // Those that wait at other nodes. A store in one file has no other.
+    expect(heard).toEqual(store.isShared ? ['approvals'] : []);
     const who = { issuer: 'i', sub: 's', name: 'n' };
     expect((await readEvents(store, { limit: 10 })).events).toMatchObject([
       { type: 'node.taken_over', node: B, taken: A, sessions: 1, requests: 1 },
@@ -145,6 +153,40 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     await using again = await begin();
     expect(await indexOf(store, again).withoutManifest(Number.MAX_SAFE_INTEGER)).toEqual(['a1']);
     await indexOf(store, again).claim('a1');
+  });
+
+  test('what was asked before the process stood still does not say whose the node is now', async () => {
+    let nowMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    await using lease = await begin();
+    const answer = Promise.withResolvers<boolean>();
+    const renew = vi.spyOn(NodeStore.prototype, 'renew').mockReturnValueOnce(answer.promise);
+    lease.url = 'https://a';
+    nowMs = LEASE_MS;
+    await store.change(RUN_OUT, { id: A });
+    await nodes.takeOver(A, B, NO_EVENTS);
+    const signing = lease.require();
+    answer.resolve(true);
+    await expect(signing).rejects.toMatchObject({ code: 'HOOP_NODE_LOST' });
+    expect(renew).toHaveBeenCalledTimes(2);
+    vi.restoreAllMocks();
+  });
+
+  test('a session that another node ends is ended, whoever it says that has asked', async () => {
+    const commands = new NodeCommands(store, A, Date.now);
+    const by = { issuer: 'i', sub: 's', name: 'n' };
+    const ask = { reason: 'revoked', message: 'ended by n' } as const;
+    await commands.end(A, { session: 's1', ...ask, by });
+    await commands.end(A, { session: 's2', ...ask });
+    await store.change(
+      sql(`UPDATE node_commands SET ended_by = '{"kind":"robot"}' WHERE session = 's2'`),
+    );
+    const taken: unknown[] = [];
+    await commands.take((command) => void taken.push(command));
+    expect(taken).toEqual([
+      { session: 's1', ...ask, by },
+      { session: 's2', ...ask, by: undefined },
+    ]);
   });
 
   test('a lease is of the clock of the store', async () => {
