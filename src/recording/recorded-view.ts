@@ -14,13 +14,23 @@ export function recordedView(view: View): View {
   const whole = changed(view, (value) =>
     typeof value === 'string' ? value.toWellFormed() : value,
   );
-  if (Buffer.byteLength(canonicalJson(whole)) <= MAX_VIEW) return whole;
+  if (fits(whole)) return whole;
   const blocks = cutView(whole, MAX_CODE).view.slice(0, MAX_LENGTH);
   const short = blocks.map((block) => ({
     ...changed(block, shortened),
     ...(block.type === 'code' ? { text: block.text } : {}),
   }));
-  return [{ type: 'warning', text: 'This is the beginning: it is too long to be kept.' }, ...short];
+  const warning = {
+    type: 'warning',
+    text: 'This is the beginning: it is too long to be kept.',
+  } as const;
+  const said: View = [warning, ...short];
+  // Many fields, each of characters that JSON writes in six: what would run says most.
+  return fits(said) ? said : [warning, ...short.filter(({ type }) => type === 'code')];
+}
+
+function fits(view: View): boolean {
+  return Buffer.byteLength(canonicalJson(view)) <= MAX_VIEW;
 }
 
 function shortened(value: unknown): unknown {
