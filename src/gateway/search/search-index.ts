@@ -116,7 +116,6 @@ export class SearchIndex {
     before: StatementPlace | undefined,
     limit: number,
   ): Promise<FoundStatement[]> {
-    const touched = scope.touches === undefined ? undefined : await this.#touching(scope);
     let rows: Row[] = [];
     let from = { stream: Number.MAX_SAFE_INTEGER, statement: Number.MAX_SAFE_INTEGER };
     for (;;) {
@@ -124,7 +123,8 @@ export class SearchIndex {
       const found = await this.#store.all(STATEMENTS, place);
       const page = found.map(rowOf);
       const last = page.at(-1);
-      rows.push(...page.filter((row) => isWanted(row, scope, touched, before)));
+      const wanted = page.filter((row) => isWanted(row, scope, before));
+      rows.push(...(await this.#touching(scope, wanted)));
       if (rows.length > 4 * limit) {
         rows = newest(rows, limit);
       }
@@ -152,10 +152,15 @@ export class SearchIndex {
     return numberOf(row?.['count'] ?? null);
   }
 
-  async #touching(scope: SearchScope): Promise<ReadonlySet<number>> {
+  /** Of a page alone: a program that asks for other columns each time makes as many lists as statements. */
+  async #touching(scope: SearchScope, page: readonly Row[]): Promise<readonly Row[]> {
+    const ids = new Set(page.flatMap(({ touched }) => touched));
+    if (scope.touches === undefined || ids.size === 0) return page;
     const { touches, whole, seen } = filtersOf(scope);
-    const rows = await this.#store.all(TOUCHING, { touches, whole, seen });
-    return new Set(rows.map((row) => integer(row['touched'])));
+    const asked = { touches, whole, seen, ids: JSON.stringify([...ids]) };
+    const rows = await this.#store.all(TOUCHING, asked);
+    const found = new Set(rows.map((row) => integer(row['touched'])));
+    return page.filter(({ touched }) => touched.some((id) => found.has(id)));
   }
 
   async #found(rows: readonly Row[]): Promise<FoundStatement[]> {
@@ -219,12 +224,7 @@ function numberOf(value: unknown): number {
   return value === null ? 0 : integer(value);
 }
 
-function isWanted(
-  row: Row,
-  scope: SearchScope,
-  touched: ReadonlySet<number> | undefined,
-  before: StatementPlace | undefined,
-): boolean {
+function isWanted(row: Row, scope: SearchScope, before: StatementPlace | undefined): boolean {
   const { sinceMs = 0, untilMs = Number.POSITIVE_INFINITY, denied, detected, seenClear } = scope;
   const isFound = row.foundClear > 0 || (!seenClear && row.found > 0);
   return (
@@ -232,7 +232,6 @@ function isWanted(
     Math.max(row.timeMs, row.lastMs) >= sinceMs &&
     row.timeMs <= untilMs &&
     (!denied || row.effect === 'refuse') &&
-    (touched === undefined || row.touched.some((id) => touched.has(id))) &&
     (!seenClear || row.isReturned) &&
     (detected === undefined || isFound) &&
     (before === undefined || newestFirst(before, row) < 0)
@@ -369,7 +368,13 @@ const STATEMENTS = sql(
      AND (s.stream, s.statement) < (CAST($stream AS BIGINT), CAST($statement AS BIGINT))
    ORDER BY s.stream DESC, s.statement DESC LIMIT $limit`,
 );
-const TOUCHING = sql(`SELECT f.touched FROM touched_facts f WHERE ${TOUCHES}`);
+const TOUCHING = sql(
+  `SELECT DISTINCT f.touched FROM touched_facts f
+   WHERE ${TOUCHES} AND f.touched IN (SELECT value FROM json_each($ids))`,
+  `SELECT DISTINCT f.touched FROM touched_facts f
+   WHERE ${TOUCHES}
+     AND f.touched IN (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST($ids AS JSON)))`,
+);
 const FACTS = sql(
   `SELECT name FROM touched_facts WHERE kind = $kind AND touched = $touched
    ORDER BY name LIMIT $limit`,

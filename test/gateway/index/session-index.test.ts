@@ -430,6 +430,46 @@ describe.each(DRIVERS)('in %s', (driver) => {
       expect(await numbers({ touches: column, sinceMs: now + 1 })).toEqual([]);
     });
 
+    test('takes no more rows at a time, however many lists of columns somebody makes', async () => {
+      const column = 'public.customers.email';
+      const none = { asked: [], looked: [], unknown: [], used: [], written: [], writes: [] };
+      await start();
+      for (let statement = 1; statement <= 4500; statement += 1) {
+        // Two of three of the column, and each of them a list that no other has.
+        const clear = [`public.customers.c${statement}`, ...(statement % 3 === 0 ? [] : [column])];
+        const facts = statement % 256;
+        index.event(ID, { type: 'facts', stream: 1, facts, ...none, clear });
+        index.event(ID, { ...decision(statement), columnsMasked: [], facts });
+        index.event(ID, { ...result(statement), bytes: 50 });
+      }
+      await index.flush();
+      const lots: number[] = [];
+      const counting: Store = {
+        ...{ isShared: store.isShared, transaction: (work) => store.transaction(work) },
+        all: async (asked, values) => {
+          const found = await store.all(asked, values);
+          lots.push(found.length);
+          return found;
+        },
+        get: (asked, values) => store.get(asked, values),
+        change: (asked, values) => store.change(asked, values),
+        checkWritable: () => store.checkWritable(),
+        [Symbol.asyncDispose]: async () => undefined,
+      };
+      const search = new SearchIndex(counting);
+      const scope = { ...SCOPE, touches: column };
+      const [of] = await search.sessions(scope, undefined, 50);
+      const found: FoundStatement[] = [];
+      do {
+        const page = await search.statements(of?.number ?? 0, scope, found.at(-1), 1000);
+        found.push(...page);
+      } while (found.length < 3000);
+      expect(found.map(({ statement }) => statement)).toEqual(
+        Array.from({ length: 4500 }, (_, at) => 4500 - at).filter((at) => at % 3 !== 0),
+      );
+      expect(Math.max(...lots)).toBe(1000);
+    });
+
     test('counts what cannot be told, so that nothing found is not taken for proof', async () => {
       const column = 'public.customers.email';
       const none = { ...{ asked: [], clear: [], looked: [], unknown: [] } };
