@@ -78,7 +78,7 @@ export const EVENT_TYPES = {
   /** What it had left behind was ended: its sessions, and requests that were of a connection. */
   'node.taken_over': { taken: z.string(), sessions: Count, requests: Count },
   'policy.in_force': { signer: z.string() },
-  'policy.refused': { ...MANY, code: Code },
+  'policy.refused': { ...MANY, code: Code.optional() },
   login: LOGIN,
   'login.refused': { ...MANY, code: Code.optional() },
   'login.ended': { ...LOGIN, how: LoginEnd },

@@ -59,16 +59,9 @@ export function commandApprovals<Ask extends CommandAsk>(
         const { stream, at } = ask;
         const inForce = prompt();
         const details = {
-          ...{
-            session,
-            stream,
-            at,
-            user: '',
-            touches: [],
-            ...shown(ask),
-            view: viewOf(ask),
-            waits,
-          },
+          ...{ session, stream, at, user: '', touches: [] },
+          ...shown(ask),
+          ...{ view: viewOf(ask), waits },
           ...(inForce === undefined ? {} : { prompt: shownPrompt(inForce) }),
           asked: askedBy(policy, principal, target.name),
         };

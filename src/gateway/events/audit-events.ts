@@ -267,8 +267,12 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
 /** What differs between them is left out. */
 export function oneForMany<E extends NewEvent>({ event, count, sinceMs, isMixed }: Counted<E>): E {
   const one = { stream: undefined, statement: undefined };
-  const mixed = isMixed ? { code: undefined, rules: undefined, from: undefined } : {};
-  return { ...event, ...one, ...mixed, count, since: new Date(sinceMs).toISOString() };
+  const mixed = isMixed
+    ? { code: undefined, rules: undefined, from: undefined, commit: undefined }
+    : {};
+  // A session has one target and one run.
+  const apart = isMixed && event.session === undefined ? { target: undefined, run: undefined } : {};
+  return { ...event, ...one, ...mixed, ...apart, count, since: new Date(sinceMs).toISOString() };
 }
 
 /** To look for a whole name: each between line feeds. */

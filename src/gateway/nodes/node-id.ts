@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { createPrivateFile } from '../../recording/private-file.ts';
+import { createPrivateFile, readPrivateFile } from '../../recording/private-file.ts';
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -12,10 +12,24 @@ const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * @throws HOOP_LOCAL_STATE
  */
 export function openNodeId(dataDir: string): string {
-  const path = join(dataDir, 'node-id');
-  const id = Buffer.from(createPrivateFile(path, () => Buffer.from(`${randomUUID()}\n`)))
-    .toString()
-    .trim();
+  const path = nodeIdPath(dataDir);
+  return nodeIdIn(
+    path,
+    createPrivateFile(path, () => Buffer.from(`${randomUUID()}\n`)),
+  );
+}
+
+/** @returns undefined where none was made yet @throws HOOP_LOCAL_STATE */
+export function readNodeId(dataDir: string): string | undefined {
+  const path = nodeIdPath(dataDir);
+  const content = readPrivateFile(path);
+  return content && nodeIdIn(path, content);
+}
+
+const nodeIdPath = (dataDir: string): string => join(dataDir, 'node-id');
+
+function nodeIdIn(path: string, content: Uint8Array): string {
+  const id = Buffer.from(content).toString().trim();
   if (ID.test(id)) return id;
   throw new HoopError('HOOP_LOCAL_STATE', `"${path}" does not hold the id of a node`, {
     hint: 'Restore it from the backup; without it the gateway does not know which sessions are its own.',

@@ -170,6 +170,6 @@ function lostLease(): HoopError {
 function livesElsewhere(): HoopError {
   return new HoopError('HOOP_LOCAL_STATE', 'another gateway serves as this node', {
     detail: 'Its data directory is a copy of this one, or this one is its copy.',
-    hint: 'A gateway beside another one has a data directory of its own. Before its first start remove node-id and has-database from the copy, and what it has under rec.',
+    hint: 'A gateway beside another one has a data directory of its own. Before its first start, remove node-id, has-database and what is under rec from the copy.',
   });
 }

@@ -6,7 +6,7 @@ import { createPrivateFile } from '../../recording/private-file.ts';
 import type { GatewayConfig, PostgresStoreConfig } from '../base/config.ts';
 import type { Log } from '../base/log.ts';
 import { IndexStore } from '../index/index-store.ts';
-import { openNodeId } from '../nodes/node-id.ts';
+import { readNodeId } from '../nodes/node-id.ts';
 import {
   type PostgresConnection,
   postgresConnection,
@@ -63,14 +63,15 @@ async function connectionOf(
   return postgresConnection(postgres, { env, log });
 }
 
-/** Changes nothing in the database. @throws HOOP_CONFIG where it is another one than before */
+/** Changes nothing, here or there. @throws HOOP_CONFIG where it is another one than before */
 async function lookAt(
   connection: PostgresConnection,
   { dataDir, log }: OpenStoreOptions,
 ): Promise<UsableStore> {
-  if (!hasDatabase(dataDir)) return PostgresStore.check({ connection, log });
-  const found = await PostgresStore.check({ connection, log }, openNodeId(dataDir));
-  if (!found.knowsNode) throw otherDatabase(dataDir, 'this database');
+  const hasBegun = hasDatabase(dataDir);
+  const node = hasBegun ? readNodeId(dataDir) : undefined;
+  const found = await PostgresStore.check({ connection, log }, node);
+  if (hasBegun && !found.knowsNode) throw otherDatabase(dataDir, 'this database');
   return found;
 }
 

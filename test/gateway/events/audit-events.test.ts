@@ -358,3 +358,21 @@ test('what comes while too many wait for the store is counted, and the count is 
   const { events: told } = await readOn(away, undefined, 1000);
   expect(told.reduce((sum, { count = 1 }) => sum + Number(count), 0)).toBe(2500);
 });
+
+test.each([
+  ['session.refused', 'target'],
+  ['policy.refused', 'commit'],
+] as const)('one %s for different ones names no %s', async (type, member) => {
+  await using own = await storesOf('sqlite');
+  const database = await own.open();
+  await using counting = await openEvents(database);
+  for (let one = 0; one < 40; one += 1) {
+    const event: NewEvent = { type, code: 'HOOP_ACCESS_DENIED', [member]: `${one}` };
+    counting.tellLimited('someone', `${one}`, event);
+  }
+  nowMs += 60_000;
+  await counting.flush();
+  const { events: told } = await readOn(database, undefined, 100);
+  for (const event of told) expect(AuditEventSchema.safeParse(event).error).toBeUndefined();
+  expect(told.filter((event) => event[member] === undefined)).toMatchObject([{ count: 12 }]);
+});

@@ -1,4 +1,5 @@
 /** What keeps a database from being the store, in the words of `hoop gateway check` and of a start. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,6 +95,7 @@ describe('a store in PostgreSQL', () => {
     try {
       expect(await refusal('')).toMatchObject(other);
       expect(await refusal(at(database))).toMatchObject(other);
+      expect(existsSync(join(directory, 'node-id'))).toBe(false);
       await rm(join(directory, 'has-database'));
       expect(await checkStore(options(at(database)))).toContain('empty');
       await using _ = await openStore(options(at(database)));
