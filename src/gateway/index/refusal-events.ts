@@ -62,8 +62,9 @@ export class RefusalLimit {
 
   /** @returns false: it was counted */
   take(session: string, decision: Decision): boolean {
-    const { code = '', rules } = decision;
-    return this.#limit.take(session, [code, ...rules.map(({ id }) => id)].join(' '), decision);
+    const { code = '', rules, policyCommit } = decision;
+    const kind = [code, policyCommit, ...rules.map(({ id }) => id)].join(' ');
+    return this.#limit.take(session, kind, decision);
   }
 
   /** What was counted, if it is time to tell it; its scope is the session. */
