@@ -2,10 +2,10 @@
  * What rules with words of a connector come to: deny beats approve beats allow, what no rule allows is
  * refused, and with an agent both sides must allow it. Pure.
  */
-import type { ConnectorRule } from './connector.ts';
+import type { ConnectorRule, RuleStart } from './connector.ts';
 import { grantSides } from './grant-sides.ts';
-import { refusal } from './refusal.ts';
-import type { ApprovalDemand, Grant, Refusal, RuleRef } from './types.ts';
+import { type RefusalText, refusal } from './refusal.ts';
+import type { ApprovalDemand, ApprovalTerms, Grant, Refusal, RuleRef } from './types.ts';
 
 export interface AllowedByRules {
   readonly effect: 'allow';
@@ -89,8 +89,7 @@ function notAllowed(
   about: readonly ConnectorRule[],
   what: string,
 ): Refusal | undefined {
-  const gives = (rule: ConnectorRule) => rule.effect === 'allow' || demandOf(rule).length > 0;
-  if (about.some(gives)) return undefined;
+  if (about.some(({ effect }) => effect !== 'deny')) return undefined;
   const covered = (wanted: ConnectorRule['effect']): string[] =>
     rules.flatMap(({ effect, described = [] }) => (effect === wanted ? described : []));
   return refusal(grant, {
@@ -108,25 +107,41 @@ export function deniedBy(
   return refusal(grant, { code: 'HOOP_DENIED', message, rule, hint });
 }
 
-export function demandOf({ effect, rule, approval, hint }: ConnectorRule): ApprovalDemand[] {
-  return effect === 'approve' && approval !== undefined ? [{ rule, terms: approval, hint }] : [];
+/** The terms of an approve rule that has none: it asks nobody, and so refuses, rather than allow. */
+const NOBODY: ApprovalTerms = {
+  groups: [],
+  count: 1,
+  timeoutSeconds: 0,
+  waits: true,
+  maxHoldSeconds: 0,
+};
+
+export function demandOf({ effect, rule, approval = NOBODY, hint }: RuleStart): ApprovalDemand[] {
+  return effect === 'approve' ? [{ rule, terms: approval, hint }] : [];
 }
 
-/** As of statements: an approval that nobody can give is a refusal. */
 export function unanswerable(
   { grant }: { readonly grant: Grant },
   demands: readonly ApprovalDemand[],
   what: string,
 ): Refusal | undefined {
+  const text = unanswerableText(demands, what);
+  return text && refusal(grant, text);
+}
+
+/** An approval that nobody can give is a refusal. */
+export function unanswerableText(
+  demands: readonly ApprovalDemand[],
+  what: string,
+): RefusalText | undefined {
   const demand = demands.find(({ terms }) => terms.groups.length === 0);
   return (
-    demand &&
-    refusal(grant, {
+    demand && {
       code: 'HOOP_APPROVAL_UNAVAILABLE',
       message: `${what} needs an approval, and nobody can give it`,
       detail: 'The policy names no approvers.',
       rule: demand.rule,
       hint: demand.hint ?? 'A group in approvers of the rule, or in roles.approver, can approve.',
-    })
+    }
   );
 }

@@ -51,15 +51,15 @@ test('deny beats approve, approve beats allow, and what no rule is about is refu
   expect(decide(grant([]))).toMatchObject({ effect: 'refuse' });
 });
 
-test('an approval that nobody can give, or that has no terms, gives nothing', () => {
-  expect(decide(grant([rule('allow', 'a'), rule('approve', 'a', [])]))).toMatchObject({
-    effect: 'refuse',
-    refusal: { code: 'HOOP_APPROVAL_UNAVAILABLE' },
-  });
-  expect(decide(grant([rule('approve', 'a')]))).toMatchObject({
-    effect: 'refuse',
-    refusal: { code: 'HOOP_NOT_ALLOWED' },
-  });
+test('an approval that nobody can give, or that has no terms, is a refusal', () => {
+  for (const asking of [rule('approve', 'a', []), rule('approve', 'a')]) {
+    for (const rules of [[asking], [rule('allow', 'a'), asking]]) {
+      expect(decide(grant(rules))).toMatchObject({
+        effect: 'refuse',
+        refusal: { code: 'HOOP_APPROVAL_UNAVAILABLE' },
+      });
+    }
+  }
 });
 
 test('with an agent both sides must allow it, and both may ask for approval', () => {

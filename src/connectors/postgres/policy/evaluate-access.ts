@@ -3,6 +3,7 @@
  * may be denied. The parts are pairs of a verb and a relation; the analysis lists verbs and
  * relations apart, so a statement with several verbs is asked about every pair that they can form.
  */
+import { demandOf, unanswerableText } from '../../../policy/decide-by-rules.ts';
 import {
   namesExactly,
   namesSchema,
@@ -10,13 +11,7 @@ import {
   qualifiedName,
   reachesSchema,
 } from '../../../policy/patterns.ts';
-import type {
-  ApprovalDemand,
-  ApprovalTerms,
-  Grant,
-  RuleRef,
-  StatementRule,
-} from '../../../policy/types.ts';
+import type { ApprovalDemand, Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
 import type { IndirectWrite, RelationFact, StatementAnalysis } from './analysis-types.ts';
 import {
@@ -84,10 +79,10 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
   if (opened) {
     return { effect: 'refuse', refusal: movedInto(opened, describeStatement(analysis), grant) };
   }
-  const approvals = [...new Set([...always, ...moving])].map(demandOf);
-  const unanswerable = approvals.find(({ terms }) => terms.groups.length === 0);
-  if (unanswerable) {
-    return { effect: 'refuse', refusal: withoutApprovers(unanswerable, analysis, grant) };
+  const approvals = [...new Set([...always, ...moving])].flatMap(demandOf);
+  const nobody = unanswerable(approvals, analysis, grant);
+  if (nobody) {
+    return { effect: 'refuse', refusal: nobody };
   }
   const rules = new Map<string, RuleRef>();
   const limits: RowLimit[] = [];
@@ -120,18 +115,6 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
   const above = speaking.filter(({ rows }) => rows !== undefined);
   return { effect: 'allow', rules: [...rules.values()], approvals, limits, above };
 }
-
-export function demandOf({ rule, approval = NOBODY, hint }: StatementRule): ApprovalDemand {
-  return { rule, terms: approval, hint };
-}
-
-const NOBODY: ApprovalTerms = {
-  groups: [],
-  count: 1,
-  timeoutSeconds: 0,
-  waits: true,
-  maxHoldSeconds: 0,
-};
 
 /** What must be allowed. Relations behind a view are the view's business, as in PostgreSQL. */
 function partsOf(analysis: StatementAnalysis): Part[] {
@@ -353,18 +336,13 @@ function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Gran
   });
 }
 
-export function withoutApprovers(
-  demand: ApprovalDemand,
+export function unanswerable(
+  demands: readonly ApprovalDemand[],
   analysis: StatementAnalysis,
   grant: Grant,
-): SqlRefusal {
-  return refusal(grant, {
-    code: 'HOOP_APPROVAL_UNAVAILABLE',
-    message: `${describeStatement(analysis)} needs an approval, and nobody can give it`,
-    detail: 'The policy names no approvers.',
-    rule: demand.rule,
-    hint: demand.hint ?? 'A group in approvers of the rule, or in roles.approver, can approve.',
-  });
+): SqlRefusal | undefined {
+  const text = unanswerableText(demands, describeStatement(analysis));
+  return text && refusal(grant, text);
 }
 
 /** E.g. `DELETE on public.orders`. */

@@ -2,16 +2,11 @@
  * Rules with `rows`, turned into what becomes of a statement at each number of changed rows: what is
  * decided does not wait for the count, and the count is compared with numbers alone.
  */
+import { demandOf } from '../../../policy/decide-by-rules.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import type { Grant, StatementRule } from '../../../policy/types.ts';
 import type { StatementAnalysis } from './analysis-types.ts';
-import {
-  type Access,
-  demandOf,
-  describeStatement,
-  type RowLimit,
-  withoutApprovers,
-} from './evaluate-access.ts';
+import { type Access, describeStatement, type RowLimit, unanswerable } from './evaluate-access.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { changesRows } from './row-count.ts';
 import type { AllowedStatement, RowThreshold, SqlRefusal } from './types.ts';
@@ -58,11 +53,10 @@ function startOf(rule: StatementRule, analysis: StatementAnalysis, grant: Grant)
     });
     return { above, rule: rule.rule, outcome: refused(text) };
   }
-  const demand = demandOf(rule);
+  const approvals = demandOf(rule);
+  const nobody = unanswerable(approvals, analysis, grant);
   const outcome: RowThreshold['outcome'] =
-    demand.terms.groups.length === 0
-      ? refused(withoutApprovers(demand, analysis, grant))
-      : { effect: 'hold', approvals: [demand] };
+    nobody === undefined ? { effect: 'hold', approvals } : refused(nobody);
   return { above, rule: rule.rule, outcome };
 }
 

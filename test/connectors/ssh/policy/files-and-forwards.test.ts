@@ -1,7 +1,11 @@
 import { expect, test } from 'vitest';
 import { deniedAddress } from '../../../../src/connectors/ssh/policy/decide-forward.ts';
 import { normalHost } from '../../../../src/connectors/ssh/policy/destinations.ts';
-import type { SftpOperation } from '../../../../src/connectors/ssh/policy/types.ts';
+import {
+  type SftpOperation,
+  type SshAct,
+  sshRules,
+} from '../../../../src/connectors/ssh/policy/types.ts';
 import { decide, grantOf, outcome } from './ssh-fixture.ts';
 
 const FILES = grantOf(
@@ -224,4 +228,25 @@ test('a deny of an address speaks of IPv6 that stands for it', () => {
   const to = (host: string) => outcome(decide(grant, { kind: 'forward', host, port: 80 }));
   expect(to('64:ff9b::a9fe:a9fe')).toBe('HOOP_DENIED');
   expect(to('64:ff9b::a00:5')).toBe('allow');
+});
+
+test('a rule that asks for approval and names no terms of one allows nothing', () => {
+  const asking = grantOf(
+    'approve: { ssh: [shell, sftp, exec], approvers: [leads] }',
+    'approve: { ssh: sftp, paths: ["/srv/**"], approvers: [leads] }',
+    'approve: { ssh: forward, destinations: ["db:5432"], approvers: [leads] }',
+  );
+  const rules = sshRules(asking).map(({ approval: _, ...rule }) => rule);
+  const acts: readonly SshAct[] = [
+    { kind: 'shell' },
+    { kind: 'sftp' },
+    { kind: 'exec', command: 'ls' },
+    { kind: 'file', operation: 'read', path: '/srv/a' },
+    { kind: 'forward', host: 'db', port: 5432 },
+  ];
+  for (const act of acts) {
+    expect(outcome(decide(asking, act)), act.kind).toBe('held');
+    const verdict = decide({ ...asking, own: { rules } }, act);
+    expect(outcome(verdict), act.kind).toBe('HOOP_APPROVAL_UNAVAILABLE');
+  }
 });
