@@ -61,7 +61,7 @@ type ColumnWork = 'pass' | 'mask' | 'detect';
  */
 export type InPlace = 'pass' | MaskKind | 'search' | 'value';
 
-/** What one has done. */
+/** What a masker has masked and found so far. */
 export interface MaskCounts {
   readonly maskedValues: number;
   readonly detected: HitCounts;
@@ -122,7 +122,7 @@ export class ColumnMasker {
     return this.busy.length === 0;
   }
 
-  /** What another one has done with values of the same result. */
+  /** Adds what another masker has counted for the same result. */
   add({ maskedValues, detected, seen }: MaskCounts): void {
     this.maskedValues += maskedValues;
     addHits(this.detected, detected);

@@ -9,11 +9,11 @@ import type { Stretch } from '../../../masking/candidates/stretch.ts';
 /** `frame`: what stands around the rows of the binary format. */
 export type CopyPart = 'row' | 'header' | 'frame';
 
-/** Where in the data a scanner is: before anything, behind that, or behind the end of the binary format. */
+/** How far a scanner has come; only the binary format says where its data ends. */
 export type CopyStage = 'first' | 'rows' | 'end';
 
 export interface CopyScanner {
-  /** All that it knows of what came before; another one goes on with it. */
+  /** All that a scanner knows of earlier data: another one can go on with it. */
   stage: CopyStage;
   /** Of what was scanned last. */
   readonly part: CopyPart;

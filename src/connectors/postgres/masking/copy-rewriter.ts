@@ -25,7 +25,7 @@ const LONGEST_ENCODED = 2 * LONGEST_MASK + 4;
 /** A mask that is written in place. */
 const IN_PLACE = 'in place';
 
-/** What one knows of the data that has come. */
+/** How far a rewriter has come, so that another one can go on. */
 export interface CopyProgress {
   readonly stage: CopyStage;
   /** The beginning of a row. */
@@ -93,8 +93,8 @@ export class CopyRewriter {
   }
 
   /**
-   * Goes on behind what another one has rewritten.
-   * @param counts of what it has done; absent: it is that one which goes on there.
+   * Goes on where another rewriter has stopped.
+   * @param counts of the other one, to be added to this one's; absent: the other one keeps them.
    */
   goOn(progress: CopyProgress, counts?: MaskCounts): void {
     this.#options.scanner.stage = progress.stage;

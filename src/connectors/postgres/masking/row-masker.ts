@@ -80,7 +80,7 @@ export class RowMasker {
     return this.#masker.seen;
   }
 
-  /** What another one has done with rows of the same result. */
+  /** Adds what another masker has counted for rows of the same result. */
   add(counts: MaskCounts): void {
     this.#masker.add(counts);
   }

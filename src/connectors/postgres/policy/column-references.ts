@@ -160,13 +160,14 @@ export function isStar(node: Node | undefined): boolean {
   return is(steps?.at(-1), 'A_Star');
 }
 
+/** Of a name that may have been meant; Levenshtein's. */
+const MAX_DISTANCE = 3;
+
 /**
  * "Perhaps you meant to reference the column …", as the server says it: tools and people look for it,
  * and it names only columns of tables that the statement names itself (searchRangeTableForCol).
+ * @param names of a column that does not exist: `name`, or `table.name`.
  */
-const MAX_DISTANCE = 3;
-
-/** @param names of a column that there is not: `name`, or `table.name`. */
 function nearColumnHint(scope: Scope | undefined, names: readonly string[]): string | undefined {
   const wanted = names.at(-1) ?? '';
   const table = names.at(-2);

@@ -107,7 +107,7 @@ export const { decode: decodeCopyData, encode: encodeCopyData } = message(
   { data: REST },
 );
 
-/** Why. */
+/** The message says why the client gives up. */
 export const { decode: decodeCopyFail, encode: encodeCopyFail } = message(
   'CopyFail',
   FRONTEND.CopyFail,
