@@ -253,7 +253,8 @@ export function policyChanged(): Verdict & { effect: 'refuse' } {
   );
 }
 
-/** How whoever sent a statement is told about its approval. */
+// How whoever sent a statement is told about its approval.
+
 const MANNER: HoldManner = {
   didNot: 'did not run',
   again: 'send it again',

@@ -100,7 +100,8 @@ export class RowBudget {
   }
 }
 
-/** Why a statement is refused by a limit of changed rows. */
+// Why a statement is refused by a limit of changed rows.
+
 type Counted = Extract<RowChanges, { counted: 'trial' }>;
 type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
 

@@ -266,10 +266,9 @@ function handshakeRefusal(error: Error): LocalRefusal {
   );
 }
 
-/**
- * The first bytes of a local connection. Browsers and scanners are closed without a word: what
- * speaks SSH says so at once (RFC 4253 §4.2). ssh2 would read 8 KiB of anything first.
- */
+// The first bytes of a local connection. Browsers and scanners are closed without a word: what
+// speaks SSH says so at once (RFC 4253 §4.2). ssh2 would read 8 KiB of anything first.
+
 const BEGINS = Buffer.from('SSH-2.0-');
 /** RFC 4253 §4.2, with CR and LF. */
 const MAX_IDENTIFICATION_BYTES = 255;

@@ -276,12 +276,12 @@ export class ChannelFlow {
   }
 }
 
+const BLOCK_BYTES = 16 * 1024;
+
 /**
  * Bytes that wait, copied together: a client that sends its credit one byte at a time must not cost
  * more memory than one that sends it at once.
  */
-const BLOCK_BYTES = 16 * 1024;
-
 class ByteQueue {
   readonly #blocks: { readonly bytes: Uint8Array; start: number; end: number }[] = [];
 

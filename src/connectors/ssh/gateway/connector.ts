@@ -109,7 +109,8 @@ function server(target: PolicyTarget): SshPolicyTarget {
   return target;
 }
 
-/** What the SSH engine asks about what somebody wants to do on a server, as requests of one session. */
+// What the SSH engine asks about what somebody wants to do on a server, as requests of one session.
+
 export interface ActApprovalsOptions extends SessionApprovalsOptions {
   readonly target: SshTarget;
 }

@@ -136,7 +136,8 @@ function checkPatterns(
   }
 }
 
-/** Patterns of commands as they stand in a rule, to words (`CommandPattern`). */
+// Patterns of commands as they stand in a rule, to words (`CommandPattern`).
+
 const MAX_WORDS = 100;
 
 /**
