@@ -1,6 +1,7 @@
 /** The way of rows: which pass, which are rewritten, and where a result is cut off. */
 import { type ErrorCode, ProtocolError } from '../../../errors.ts';
 import { withoutHits } from '../../../masking/detect-text.ts';
+import { rowCountText } from '../../../policy/describe-grant.ts';
 import type { DetectorName, Grant } from '../../../policy/types.ts';
 import type { CopyRewriter } from '../masking/copy-rewriter.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
@@ -287,8 +288,8 @@ function limitReached({ limits }: Grant): SqlRefusal {
   return sqlRefusal(
     {
       code: 'HOOP_LIMIT',
-      message: `result has more than ${maxRows} rows`,
-      detail: `The policy lets one statement return ${maxRows} rows. What follows is withheld.`,
+      message: `result has more than ${rowCountText(maxRows)}`,
+      detail: `The policy lets one statement return ${rowCountText(maxRows)}. What follows is withheld.`,
       hint: 'Narrow the statement, or add LIMIT.',
     },
     SQL_STATE.programLimitExceeded,

@@ -333,7 +333,7 @@ describe('a large row on its way', () => {
     ]) {
       const came = await client.ask([query(text)]);
       expect(came.filter(({ type }) => type === 'D' || type === 'd')).toHaveLength(1);
-      expect(errors(came)).toMatchObject([{ M: 'result has more than 1 rows' }]);
+      expect(errors(came)).toMatchObject([{ M: 'result has more than 1 row' }]);
     }
   });
 });
