@@ -71,7 +71,11 @@ export class OutputBatch {
     if (this.#recorded === undefined) return this.flush();
     if (this.#length === 0) return undefined;
     if (!this.#sink.writable) throw new StreamEnded('the other side is closed');
-    if (!this.#isDue) {
+    if (this.#isDue) {
+      // What came before has not gone yet. Where it waits for the lease, no more is read until it may go.
+      const held = this.#recorded.whenHeld();
+      if (held !== undefined) return held.then(() => this.flushSoon());
+    } else {
       this.#isDue = true;
       this.#recorded.whenWritten(this.#forward);
     }
