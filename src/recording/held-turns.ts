@@ -45,7 +45,7 @@ export class HeldTurns implements Forwarding {
         forward();
         return;
       }
-      // Through the turns once more: they take what it throws. What is over is told to who opened it.
+      // Through the turns once more: they take what it throws. When the session is over, whoever opened it is told.
       held.then(
         () => this.whenWritten(forward),
         () => undefined,

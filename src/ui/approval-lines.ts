@@ -10,11 +10,10 @@ import type { LineOptions } from './statement-lines.ts';
 import type { Mark, Style } from './style.ts';
 import { type ListColumn, listTable } from './table.ts';
 import { localTime } from './times.ts';
-import { fieldLines, viewLines } from './view-lines.ts';
+import { fieldLines, LABEL, viewLines } from './view-lines.ts';
 
 /** Width of a terminal from which on there is room for who and since when. */
 const WIDE = 100;
-const LABEL = 11;
 const MAX_SUBJECT = 500;
 
 const MARKS = {

@@ -87,10 +87,10 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
     ['masked', isOfStatements || session.maskedValues > 0 ? maskedText(session) : undefined],
     [
       'looked up',
-      lookups === undefined ? lookups : `${plural(lookups, 'value')} of masked columns`,
+      lookups === undefined ? undefined : `${plural(lookups, 'value')} of masked columns`,
     ],
     ['volume', `${byteCount(session.upBytes)} sent, ${byteCount(session.downBytes)} received`],
-    ['lost', lostBytes === undefined ? lostBytes : `${byteCount(lostBytes)}: ${LOST_TEXT}`],
+    ['lost', lostBytes === undefined ? undefined : `${byteCount(lostBytes)}: ${LOST_TEXT}`],
     ['terminal', session.terminal && terminalText(session)],
     ['policy', session.policyCommit],
     ['', since && `signed by ${policySigner}, in force since ${localTime(Date.parse(since))}`],

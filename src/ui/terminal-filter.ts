@@ -255,13 +255,13 @@ function privateMode(sequence: string, final: string): string {
   return modes.length > 0 ? `\x1b[?${modes.join(';')}${final}` : '';
 }
 
+const REPLACEMENT = 0xfffd;
+
 /**
  * UTF-8 to code points across any split. Unlike TextDecoder it tells a stray C1 byte (which an
  * 8-bit terminal acts on) from other malformed input: such a byte comes out as U+0080…U+009F, all
  * other malformed input as U+FFFD, as in https://encoding.spec.whatwg.org/#utf-8-decoder.
  */
-const REPLACEMENT = 0xfffd;
-
 class Utf8Stream {
   #codePoint = 0;
   #needed = 0;

@@ -5,7 +5,8 @@ import type { LineOptions } from './statement-lines.ts';
 import { renderTable } from './table.ts';
 import { wrap } from './text-width.ts';
 
-const LABEL = 11;
+/** Columns of a field's name. */
+export const LABEL = 11;
 
 /** Lines of fields stand apart from what would run. @param beside fields stand before and behind it */
 export function viewLines(

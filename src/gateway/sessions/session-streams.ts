@@ -200,7 +200,7 @@ export class SessionStreams {
 }
 
 /** Of a session, in all of its terminal streams. A client of ours ends at 64 MiB. */
-const MAX_BYTES = 65 << 20;
+const MAX_TERMINAL_BYTES = 65 << 20;
 
 /**
  * What the program of a run shows on its terminal, in one session: recorded on its way in, and read
@@ -217,7 +217,7 @@ class SessionTerminal {
 
   /** No more of it is taken. */
   get isFull(): boolean {
-    return this.#bytes > MAX_BYTES;
+    return this.#bytes > MAX_TERMINAL_BYTES;
   }
 
   /** Until the client has ended it, the session ends or there is too much of it. @returns why */
