@@ -23,9 +23,10 @@ export interface Io {
   /**
    * While a child has the terminal its signals are its own business: from here on they go to the
    * listener and abort nothing. SIGTSTP comes before this process stops, SIGCONT when it goes on.
+   * @param own still interrupts this process
    * @returns takes the listener away again.
    */
-  readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  readonly onSignal: (listener: (signal: NodeJS.Signals) => void, own?: 'SIGTERM') => () => void;
   /**
    * From here on SIGHUP goes to the listener and aborts nothing: for servers, which read their
    * configuration again.

@@ -10,6 +10,7 @@ import { withStateLock } from '../auth/state-lock.ts';
 import { joinSession, sshPlaceOf } from '../connectors/ssh/client/shared-socket.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome } from '../home.ts';
+import { doneOrAborted, onAbort } from '../until.ts';
 import type { Io } from './io.ts';
 import type { StdioRequest } from './shared-session.ts';
 
@@ -45,13 +46,10 @@ export async function runSshStdio(io: Io, request: StdioRequest): Promise<void> 
     return;
   }
   // ssh(1) hangs up when it is done, and Ctrl-C is meant for it: others may use the session still.
-  const release = io.onSignal((signal) => {
-    if (signal === 'SIGTERM') {
-      opened.end();
-    }
-  });
+  const release = io.onSignal(() => undefined, 'SIGTERM');
+  using _ = onAbort(io.signal, () => opened.end());
   try {
-    await relay(connect(opened.socketPath));
+    await doneOrAborted(relay(connect(opened.socketPath)), io.signal);
   } finally {
     letGoOfStderr();
     await opened.close();

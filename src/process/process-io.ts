@@ -20,7 +20,7 @@ export function processIo(call: Call, signals: ProcessSignals): Io {
     cwd: process.cwd(),
     self: [process.execPath, ...process.argv.slice(1, 2)],
     signal: signals.interrupted,
-    onSignal: (listener) => signals.toChild(listener),
+    onSignal: (listener, own) => signals.toChild(listener, own),
     onHangup: (listener) => signals.onHangup(listener),
     setRaw: (raw) => {
       isRaw = raw;

@@ -13,6 +13,7 @@ export class ProcessSignals {
   #by: Interrupt | undefined;
   #atMs = 0;
   #child: ((signal: NodeJS.Signals) => void) | undefined;
+  #own: Interrupt | undefined;
   #hangup: (() => void) | undefined;
   #ending: NodeJS.Signals | undefined;
 
@@ -34,8 +35,9 @@ export class ProcessSignals {
   }
 
   /** As `Io.onSignal`. */
-  toChild(listener: (signal: NodeJS.Signals) => void): () => void {
+  toChild(listener: (signal: NodeJS.Signals) => void, own?: Interrupt): () => void {
     this.#child = listener;
+    this.#own = own;
     process.on('SIGTSTP', this.#stopWithChild);
     for (const signal of CHILD_SIGNALS) {
       process.on(signal, this.#passOn);
@@ -83,7 +85,7 @@ export class ProcessSignals {
   }
 
   #received(signal: Interrupt, handler: () => void): void {
-    if (this.#child) {
+    if (this.#child && signal !== this.#own) {
       this.#child(signal);
       return;
     }

@@ -108,15 +108,15 @@ describe.skipIf(!hasServer)('a recording that was left behind', () => {
     bench.demo.gatewayProcess().kill('SIGKILL');
     expect((await exit)[0]).toBe(255);
     // What the gateway has not signed is in the proxy alone, which goes on asking for two minutes,
-    // unless it is killed.
+    // unless it is told to end a second time.
     const owner = Number(
       readFileSync(join(spoolDirectory(spools, String(session?.['id'])), 'owner')),
     );
     const isGivenUp = (): boolean => {
-      if (!existsSync(ended)) process.kill(owner, 'SIGKILL');
+      if (!existsSync(ended)) process.kill(owner, 'SIGTERM');
       return existsSync(ended);
     };
-    await expect.poll(isGivenUp, { interval: 500 }).toBe(true);
+    await expect.poll(isGivenUp, { interval: 600 }).toBe(true);
     expect(await left()).toEqual([session?.['id']]);
     await bench.demo.restartGateway();
     const again = await run('ssh', ['-F', config, 'web-1', 'echo out']);
@@ -133,6 +133,33 @@ describe.skipIf(!hasServer)('a recording that was left behind', () => {
     // What came before the gateway was gone is delivered, too.
     const replayed = await bench.hoop('engineer', 'sessions', 'replay', String(session?.['id']));
     expect(replayed.stdout).toMatch(/^.*echo up; exec sleep 600[\s\S]*\bup\b/m);
+  });
+});
+
+describe.skipIf(!hasServer)('a session of plain ssh', () => {
+  test('goes on after SIGHUP and Ctrl-C, which are for one ssh; SIGTERM ends it', async () => {
+    const { bench } = servers;
+    const ssh = spawn('ssh', ['-F', config, 'web-1', 'echo up; exec sleep 600'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const exit = once(ssh, 'exit');
+    const [up] = await once(ssh.stdout, 'data');
+    expect(String(up)).toBe('up\n');
+    const newest = async () => (await bench.sessions('engineer'))[0];
+    const id = String((await newest())?.['id']);
+    const spools = spoolsOf(locateHome({ HOOP_HOME: bench.home('engineer') }));
+    const owner = Number(readFileSync(join(spoolDirectory(spools, id), 'owner')));
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGHUP', 'SIGINT'] as const) {
+      process.kill(owner, signal);
+      const joined = await run('ssh', ['-F', config, 'web-1', 'echo joined']);
+      expect(joined).toMatchObject({ stdout: 'joined\n', stderr: '' });
+      expect(await newest()).toMatchObject({ id, state: 'live' });
+    }
+    process.kill(owner, 'SIGTERM');
+    expect((await exit)[0]).toBe(255);
+    const state = async () => (await newest())?.['state'];
+    await expect.poll(state, { interval: 1000 }).toBe('uploaded');
+    expect((await newest())?.['id']).toBe(id);
   });
 });
 
