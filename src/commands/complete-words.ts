@@ -1,6 +1,7 @@
 /**
  * What could be typed next, read from the program itself: a new command or option needs nothing
- * here. What is meant is seen from the name of an argument: `<target>`, `<id>`, `<event-type>`, `<file>`, `<dir>`.
+ * here. What is meant is seen from the name of an argument: `<target>`, `<id>`, `<event-type>`,
+ * `<file>`, `<dir>`.
  */
 import type { Command, Option } from 'commander';
 
