@@ -110,12 +110,11 @@ const places = {
   trap: at('trap'),
   marker: MARKER,
 };
-const allowed = [
-  `localhost:${gatewayPort}`,
-  ...['127.0.0.0/8', '0.0.0.0/8', '::1', '169.254.0.0/16'].map((network) =>
-    network.includes(':') ? `[${network}]:${gatewayPort}` : `${network}:${gatewayPort}`,
-  ),
-];
+// Ways that somebody would let in by mistake: hosts that lead to this machine stay out all the same.
+const networks = ['169.254.0.0/16', '64:ff9b::/96', '2002::/16'];
+const allowed = networks.map((network) =>
+  network.includes(':') ? `[${network}]:${gatewayPort}` : `${network}:${gatewayPort}`,
+);
 const flags = allowed.flatMap((entry) => ['--fence-allow', entry]);
 const command = ['/usr/bin/python3', 'break-out.py', JSON.stringify(places)];
 writeFileSync(join(project, 'break-out.py'), readFileSync(BREAK_OUT));
