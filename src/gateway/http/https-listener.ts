@@ -9,6 +9,7 @@ import { createSecureContext } from 'node:tls';
 import { HoopError } from '../../errors.ts';
 import type { HostAndPort } from '../base/config.ts';
 import { FirstBytes } from './first-bytes.ts';
+import { inTurns } from './request-turns.ts';
 
 export interface HttpsListenerOptions {
   readonly listen: HostAndPort;
@@ -49,7 +50,7 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
         connectionsCheckingInterval: Math.min(1000, timeoutMs),
         noDelay: true,
       },
-      options.onRequest,
+      inTurns(options.onRequest),
     );
   } catch (cause) {
     throw notTogether(options.tls, cause);
