@@ -6,7 +6,6 @@ var path = require('path');
 
 useFewArenas();
 keepCompiledCode();
-tuneCollector();
 
 if (fs.existsSync(path.join(__dirname, '..', 'dist', 'main.js'))) {
   void import('../dist/main.js').then((program) => program.main());
@@ -53,30 +52,4 @@ function keepCompiledCode() {
     // No home, or a full disk: it starts as fast as it can.
     void error;
   }
-}
-
-/**
- * How V8 collects garbage here. These flags have no promise: another V8 would print that it does not
- * know them. Measured in docs/design/0040-performance.md.
- */
-function tuneCollector() {
-  if (!/^13\./.test(process.versions.v8)) {
-    return;
-  }
-  [
-    // When a process rests, V8 collects in a way that also drops the shapes of objects of which there
-    // are none just then, and with them all optimized code that has met such an object: after a pause
-    // of its clients a gateway needed seconds of load to be fast again. It still collects, and keeps
-    // the shapes.
-    '--no-memory-reducer-favors-memory',
-    '--retain-maps-for-n-gc=1000',
-    // A stream leaves little behind that lives, hundreds of times a second: one thread has cleared it
-    // away sooner than several have agreed on who does what.
-    '--no-parallel-scavenge',
-    // The buffers of a stream are freed by collections of the young generation. Without this all of
-    // the heap is marked as well, for each few megabytes that pass.
-    '--heap-growing-percent=300'
-  ].forEach(function (flag) {
-    require('v8').setFlagsFromString(flag);
-  });
 }

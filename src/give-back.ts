@@ -27,7 +27,7 @@ export interface GiveBackOptions {
   readonly collect?: () => void;
 }
 
-/** From now on, for this thread's heap. Only in V8 13, as the flags of bin/start.js. */
+/** From now on, for this thread's heap. Only in V8 13, as the flags of tune-collector.ts. */
 export function giveBackAtRest({
   lookEveryMs = LOOK_EVERY_MS,
   collect = garbageCollector({ type: 'major', flavor: 'last-resort' }),

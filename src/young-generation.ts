@@ -4,7 +4,7 @@
  * It doubles whenever much survives a collection, which logins and many connections make happen, and
  * is filled to the brim between two collections whatever its size. When it shrinks, V8 keeps the
  * pages for later; only collections that also drop optimized code would give them back
- * (bin/start.js). So what it once was is what the process holds. The flag that limits it counts when
+ * (tune-collector.ts). So what it once was is what the process holds. The flag that limits it counts when
  * V8 starts, before anything of ours runs; how much it grows by is looked up each time.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
@@ -17,7 +17,7 @@ const GROWTH_FACTOR = 2;
 
 let isLimited = false;
 
-/** From now on. Only in V8 13, as the flags of bin/start.js: another would not know the flag. */
+/** From now on. Only in V8 13, as the flags of tune-collector.ts: another would not know the flag. */
 export function limitYoungGeneration(): void {
   if (isLimited || !process.versions.v8.startsWith('13.')) {
     return;

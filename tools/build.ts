@@ -46,6 +46,13 @@ const EXTERNAL = [
   'ssh2',
 ];
 
+/** What undici gets in place of files of its own. */
+const PARTS_OF_UNDICI = [
+  'tools/undici-core.cjs',
+  'tools/undici-http2.cjs',
+  'tools/undici-llhttp.cjs',
+];
+
 if (isFresh()) {
   say('dist is up to date');
 } else {
@@ -153,6 +160,7 @@ function builtInModules(): Plugin {
 function partOfUndici(): Plugin {
   const part = join(root, 'tools', 'undici-core.cjs');
   const http2 = join(root, 'tools', 'undici-http2.cjs');
+  const llhttp = join(root, 'tools', 'undici-llhttp.cjs');
   return {
     name: 'part-of-undici',
     setup({ onResolve }) {
@@ -160,11 +168,16 @@ function partOfUndici(): Plugin {
         kind === 'import-statement' ? { path: part } : undefined,
       );
       onResolve({ filter: /^\.\/client-h2\.js$/ }, () => ({ path: http2 }));
+      onResolve({ filter: /^\.\.\/llhttp\/llhttp_simd-wasm\.js$/ }, () => ({ path: llhttp }));
     },
   };
 }
 
-function checkEntries({ outputs }: Metafile): void {
+function checkEntries({ inputs, outputs }: Metafile): void {
+  const missing = PARTS_OF_UNDICI.filter((file) => !(file in inputs));
+  if (missing.length > 0) {
+    throw new Error(`undici has another layout: nothing asks for ${missing.join(', ')}`);
+  }
   for (const { entryPoint, inputs } of Object.values(outputs)) {
     const isOwn = entryPoint === undefined || entryPoint in inputs;
     if (!isOwn && readFileSync(entryPoint, 'utf8').includes('import.meta.')) {
@@ -212,8 +225,7 @@ function isFresh(): boolean {
     'package-lock.json',
     'tsconfig.json',
     'tools/build.ts',
-    'tools/undici-core.cjs',
-    'tools/undici-http2.cjs',
+    ...PARTS_OF_UNDICI,
   ];
   return inputs.every((file) => statSync(file).mtimeMs < built);
 }

@@ -15,7 +15,6 @@ import { PATHS } from '../api/http.ts';
 import type { SessionReply } from '../api/sessions.ts';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import { giveBackAtRest } from '../give-back.ts';
 import { ClientRecording } from '../recording/client-recording.ts';
 import { endError } from '../recording/end-error.ts';
 import type { EvidenceLine } from '../recording/evidence-lines.ts';
@@ -23,8 +22,8 @@ import { EvidenceLines } from '../recording/evidence-lines.ts';
 import type { PromptWords } from '../recording/prompt.ts';
 import { CONTROL_STREAM } from '../recording/types.ts';
 import type { LiveWitness } from '../recording/upload-session.ts';
+import { tuneCollector } from '../tune-collector.ts';
 import { onAbort, withinTime } from '../until.ts';
-import { limitYoungGeneration } from '../young-generation.ts';
 import { ClientPrompts } from './client-prompts.ts';
 import { ClientStreams } from './client-streams.ts';
 import {
@@ -106,8 +105,7 @@ export async function connectSession(options: ConnectSessionOptions): Promise<Cl
   const session = new ClientSession(options, requested, local);
   try {
     await session.start(signal);
-    limitYoungGeneration();
-    giveBackAtRest();
+    tuneCollector();
     return session;
   } catch (error) {
     await session.close({ reason: 'client_lost', message: 'the session could not be set up' });

@@ -1,8 +1,7 @@
 /** A gateway for the life of a process: starts, says so, stops when it is told to. */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { giveBackAtRest } from '../../give-back.ts';
-import { limitYoungGeneration } from '../../young-generation.ts';
+import { tuneCollector } from '../../tune-collector.ts';
 import { readGatewayConfig } from '../base/config.ts';
 import { createLog, errorFields } from '../base/log.ts';
 import { type Gateway, type GatewayOptions, startGateway } from './start-gateway.ts';
@@ -29,8 +28,6 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   const { stream, json, verbose } = options.log;
   const log = createLog({ stream, json, level: verbose ? 'debug' : 'info' });
   const config = await readGatewayConfig(options.configFile);
-  limitYoungGeneration();
-  giveBackAtRest();
   const started = Promise.withResolvers<Gateway>();
   // Nobody may ever ask.
   started.promise.catch(() => undefined);
@@ -46,6 +43,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   await using gateway = await startGateway(config, {
     ...{ connectors, searchWorker, log, env, signal, version },
   });
+  tuneCollector();
   started.resolve(gateway);
   options.onListening(gateway);
   if (!signal.aborted) {

@@ -1,17 +1,11 @@
 /** A thread of the parser's, and what it works on. */
-import { setFlagsFromString } from 'node:v8';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { baselineOnly } from '../../../baseline-wasm.ts';
 import type { Grant } from '../../../policy/types.ts';
 import type { BoundedOutcome, JudgedOutcome } from './parse-outcome.ts';
 import type { WorkerData } from './parser-worker.ts';
 import type { StatementContext } from './types.ts';
 
-/**
- * V8's optimizing compiler takes 550 MB for half a second over the generated parser, and saves 2 of
- * 11 µs per statement. The first flag stands for the others, but only where a process starts with
- * it; they hold for all WebAssembly of the process.
- */
-const WASM_FLAGS = ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
 /** Of V8, in each thread; what the parser itself takes is apart. The tree of 1 MB of `(1),(1)` has 300. */
 const WORKER_HEAP_MB = 768;
 
@@ -48,9 +42,7 @@ export interface Thread {
 }
 
 export function startThread(stackSizeMb: number): Thread {
-  for (const flag of WASM_FLAGS) {
-    setFlagsFromString(flag);
-  }
+  baselineOnly();
   // In a checkout this file is TypeScript, which Node runs as it is; in dist/ both are compiled.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const { port1: answers, port2: port } = new MessageChannel();
