@@ -9,8 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isRunning } from '../is-running.ts';
 import { WatchdogLine } from './watchdog.ts';
 
-/** From the first signal to SIGKILL, and from there to the removal of the directories. */
-const STOP_WITHIN_MS = 5000;
+/** From one signal to the next, harder one, and from the last to the removal of the directories. */
+const STOP_WITHIN_MS = 7000;
 const LOOK_EVERY_MS = 50;
 
 const processes = new Map<number, NodeJS.Signals>();
@@ -29,6 +29,12 @@ for await (const text of createInterface({ input: process.stdin })) {
 
 for (const [id, signal] of processes) {
   send(id, signal);
+}
+await gone();
+// PostgreSQL's immediate shutdown: the postmaster kills what does not listen, after five seconds.
+// Killed itself, it would leave a backend that is in the middle of a long plan to go on alone.
+for (const [id, signal] of processes) {
+  send(id, signal === 'SIGINT' ? 'SIGQUIT' : 'SIGKILL');
 }
 await gone();
 for (const id of processes.keys()) {
