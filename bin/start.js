@@ -36,20 +36,29 @@ function useFewArenas() {
   }
 }
 
-/** Compiled modules are kept for the next start: it saves a third of the time until main() runs. */
+/**
+ * Compiled modules are kept for the next start: it saves a third of the time until main() runs. Beside
+ * the bundle where this user has built it, for all homes; else in a directory of the user's own.
+ */
 function keepCompiledCode() {
-  var directory = process.env.HOOP_HOME
+  var beside = path.join(__dirname, '..', 'dist', 'code');
+  var own = process.env.HOOP_HOME
     ? path.join(process.env.HOOP_HOME, 'code')
     : path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'hoop', 'code');
   try {
+    var directory = isPrivate(beside) ? beside : own;
     fs.mkdirSync(directory, { recursive: true, mode: 448 });
-    var stat = fs.statSync(directory);
-    // What is in there runs as this user: nobody else may have put it there.
-    if (!process.getuid || (stat.uid === process.getuid() && (stat.mode & 63) === 0)) {
+    if (isPrivate(directory)) {
       require('module').enableCompileCache(directory);
     }
   } catch (error) {
     // No home, or a full disk: it starts as fast as it can.
     void error;
   }
+}
+
+/** What is in there runs as this user: nobody else may have put it there. */
+function isPrivate(directory) {
+  var stat = fs.statSync(directory, { throwIfNoEntry: false });
+  return stat !== undefined && (!process.getuid || (stat.uid === process.getuid() && (stat.mode & 63) === 0));
 }

@@ -62,6 +62,8 @@ if (isFresh()) {
     const metafile = await bundle(fresh);
     writeNotices(fresh, metafile);
     writeManPage(fresh);
+    // For what bin/start.js keeps: of this build, and its user's.
+    mkdirSync(join(fresh, 'code'), { mode: 0o700 });
     rmSync('dist', { recursive: true, force: true });
     renameSync(fresh, 'dist');
   } finally {

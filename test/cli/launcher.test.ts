@@ -82,24 +82,55 @@ describe('the launcher', () => {
     },
   );
 
-  test('compiled modules are kept where only the user can write, and nowhere else', () => {
+  describe('compiled modules', () => {
+    let installed: string;
     const run = (home: string) =>
-      spawnSync(process.execPath, ['bin/hoop.js', '--version'], {
+      spawnSync(process.execPath, [join(installed, 'bin', 'hoop.js'), '--version'], {
         encoding: 'utf8',
         env: { ...process.env, HOOP_HOME: home, NODE_DISABLE_COMPILE_CACHE: undefined },
       });
-    const own = join(directory, 'own');
-    expect(run(own).stdout).toBe(`${version}\n`);
-    expect(statSync(join(own, 'code')).mode & 0o777).toBe(0o700);
-    expect(readdirSync(join(own, 'code'))).not.toEqual([]);
-    const open = join(directory, 'open');
-    mkdirSync(join(open, 'code'), { recursive: true });
-    chmodSync(join(open, 'code'), 0o777);
-    expect(run(open).stdout).toBe(`${version}\n`);
-    expect(readdirSync(join(open, 'code'))).toEqual([]);
-    const broken = join(directory, 'broken');
-    writeFileSync(broken, 'no directory');
-    expect(run(broken)).toMatchObject({ stdout: `${version}\n`, stderr: '', status: 0 });
+    beforeAll(() => {
+      installed = join(directory, 'installed');
+      for (const part of ['bin', 'dist', 'package.json']) {
+        const filter = (from: string): boolean => from !== join('dist', 'code');
+        cpSync(part, join(installed, part), { recursive: true, filter });
+      }
+    });
+
+    test('are kept where only the user can write, and nowhere else', () => {
+      const own = join(directory, 'own');
+      expect(run(own).stdout).toBe(`${version}\n`);
+      expect(statSync(join(own, 'code')).mode & 0o777).toBe(0o700);
+      expect(readdirSync(join(own, 'code'))).not.toEqual([]);
+      const open = join(directory, 'open');
+      mkdirSync(join(open, 'code'), { recursive: true });
+      chmodSync(join(open, 'code'), 0o777);
+      expect(run(open).stdout).toBe(`${version}\n`);
+      expect(readdirSync(join(open, 'code'))).toEqual([]);
+      const broken = join(directory, 'broken');
+      writeFileSync(broken, 'no directory');
+      expect(run(broken)).toMatchObject({ stdout: `${version}\n`, stderr: '', status: 0 });
+    });
+
+    test('are kept beside the bundle for all homes, where only the user can write', () => {
+      const beside = join(installed, 'dist', 'code');
+      mkdirSync(beside);
+      chmodSync(beside, 0o777);
+      const home = join(directory, 'home');
+      expect(run(home).stdout).toBe(`${version}\n`);
+      expect(readdirSync(beside)).toEqual([]);
+      expect(readdirSync(join(home, 'code'))).not.toEqual([]);
+      chmodSync(beside, 0o700);
+      const another = join(directory, 'another');
+      expect(run(another).stdout).toBe(`${version}\n`);
+      expect(readdirSync(beside)).not.toEqual([]);
+      expect(existsSync(another)).toBe(false);
+    });
+
+    test('have a directory in what the build makes, and it is not published', () => {
+      expect(statSync(join('dist', 'code')).mode & 0o777).toBe(0o700);
+      expect(JSON.parse(readFileSync('package.json', 'utf8')).files).toContain('!dist/code');
+    });
   });
 
   test('on an old Node it goes on with the runtime of the checkout, and returns its status', () => {
