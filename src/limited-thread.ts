@@ -173,7 +173,13 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
     };
     thread.shared = shared;
     thread.worker.ref();
-    thread.worker.postMessage(request, transfer);
+    try {
+      thread.worker.postMessage(request, transfer);
+    } catch {
+      // What cannot be sent over (a function, memory that was handed over already), as what is too much.
+      this.#broke(thread);
+      return;
+    }
     this.#watch(thread, performance.now() + Math.max(PATIENCE_MS, PATIENCE_PER_LIMIT * limitMs));
   }
 

@@ -271,8 +271,15 @@ export function oneForMany<E extends NewEvent>({ event, count, sinceMs, isMixed 
     ? { code: undefined, rules: undefined, from: undefined, commit: undefined }
     : {};
   // A session has one target and one run.
-  const apart = isMixed && event.session === undefined ? { target: undefined, run: undefined } : {};
+  const apart =
+    isMixed && event.session === undefined
+      ? { target: undefined, run: undefined, who: withoutAgent(event.who) }
+      : {};
   return { ...event, ...one, ...mixed, ...apart, count, since: new Date(sinceMs).toISOString() };
+}
+
+function withoutAgent(who: EventParty | undefined): EventParty | undefined {
+  return who && { ...who, agent: undefined, agentItself: undefined };
 }
 
 /** To look for a whole name: each between line feeds. */

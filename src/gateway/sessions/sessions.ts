@@ -3,7 +3,7 @@
 import type { EventParty } from '../../api/events.ts';
 import { API_VERSION } from '../../api/http.ts';
 import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/sessions.ts';
-import { type ErrorCode, HoopError } from '../../errors.ts';
+import { HoopError } from '../../errors.ts';
 import { redactedText } from '../../masking/redacted-text.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
@@ -31,6 +31,7 @@ import { isStoreFault, type StoreWatch } from '../store/store-watch.ts';
 import { beginRecording, type SessionStart } from './begin-recording.ts';
 import { endElsewhere } from './end-elsewhere.ts';
 import { LiveSession } from './live-session.ts';
+import { tellRefusedSession } from './refused-session.ts';
 import type { SessionNonces } from './session-nonces.ts';
 import { isSamePrincipal, SessionPlaces } from './session-places.ts';
 import { SessionPrompts } from './session-prompts.ts';
@@ -115,21 +116,13 @@ export class Sessions {
     try {
       return await this.#create(who, request);
     } catch (error) {
-      if (error instanceof HoopError) this.#tellRefused(who, request, error.code);
+      if (error instanceof HoopError) {
+        const isTarget =
+          this.#options.policy.current()?.policy.targets.has(request.target) === true;
+        tellRefusedSession(this.#options.events, { who, request, code: error.code, isTarget });
+      }
       throw error;
     }
-  }
-
-  #tellRefused(who: Authenticated, { target }: SessionRequest, code: ErrorCode): void {
-    const { principal, from, run } = who;
-    const scope = JSON.stringify(['session', principal.issuer, principal.sub]);
-    this.#options.events.tellLimited(scope, `${code} ${target}`, {
-      type: 'session.refused',
-      who: eventParty(principal),
-      // What is no target may be anything that somebody has typed.
-      target: this.#options.policy.current()?.policy.targets.has(target) ? target : undefined,
-      ...{ from, run: run?.id, code },
-    });
   }
 
   async #create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {

@@ -25,6 +25,8 @@ export class ClientFrames {
   #isDue = false;
   /** Commands came too fast: what is behind them waits. */
   #waiting: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  /** The process may no longer own the recording: what has come may go nowhere before that is known. */
+  #isHeldUp = false;
   #hasLeft = false;
   #isOver = false;
 
@@ -40,7 +42,7 @@ export class ClientFrames {
 
   /** Somebody else who had paused the client is ready for more. */
   resume(): void {
-    if (this.#waiting === undefined) {
+    if (this.#waiting === undefined && !this.#isHeldUp) {
       this.#options.client.resume();
     }
   }
@@ -54,7 +56,7 @@ export class ClientFrames {
     this.#options.client.pause();
     const goOn = (): void => {
       this.#waiting = undefined;
-      this.#options.client.resume();
+      this.resume();
       this.#processSoon();
     };
     this.#waiting = waitMs > 0 ? setTimeout(goOn, waitMs) : setImmediate(goOn);
@@ -70,7 +72,23 @@ export class ClientFrames {
     if (!this.#isOver) {
       this.#chunks.push(chunk);
       this.#processSoon();
+      this.#holdUp();
     }
+  }
+
+  /** Else all that the client may send without a cut, 16 MiB, is collected meanwhile. */
+  #holdUp(): void {
+    const held = this.#isHeldUp ? undefined : this.#options.audit.whenHeld();
+    if (held === undefined) return;
+    this.#isHeldUp = true;
+    this.#options.client.pause();
+    const goOn = (): void => {
+      this.#isHeldUp = false;
+      // What waits is dealt with before more is read; and whoever else wants a pause says so again.
+      if (!this.#isOver) this.resume();
+    };
+    // When the session is over, whoever opened it is told.
+    held.then(goOn, () => undefined);
   }
 
   /** What the client has sent has effects only when it is in the record. */
