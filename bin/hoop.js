@@ -41,7 +41,8 @@ function runOn(runtime) {
   var args = [path.join(__dirname, 'hoop.js')].concat(process.argv.slice(2));
   var child = require('child_process').spawn(runtime, args, { stdio: 'inherit' });
   // A terminal signals the whole group, so the child has it already; a lone kill reaches only us.
-  ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'].forEach(function (signal) {
+  // SIGUSR1 would open the debugger of Node.js.
+  ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'].forEach(function (signal) {
     process.on(signal, function () {
       if (signal !== 'SIGINT' || !process.stdin.isTTY) {
         child.kill(signal);

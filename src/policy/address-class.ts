@@ -9,8 +9,9 @@ const NEVER: readonly (readonly [string, number, string])[] = [
   ['0.0.0.0', 8, 'an address of this machine'],
   ['127.0.0.0', 8, 'an address of this machine'],
   ['169.254.0.0', 16, 'a link-local address, where clouds give out credentials'],
-  // Metadata services that are not link-local: Alibaba's, Azure's, Oracle's.
+  // Metadata services that are not link-local: Alibaba's, Volcengine's, Azure's, Oracle's.
   ['100.100.100.200', 32, 'a metadata service, which gives out credentials'],
+  ['100.96.0.96', 32, 'a metadata service, which gives out credentials'],
   ['168.63.129.16', 32, 'a metadata service, which gives out credentials'],
   ['192.0.0.192', 32, 'a metadata service, which gives out credentials'],
   ['224.0.0.0', 3, 'no address of one host'],
@@ -18,9 +19,12 @@ const NEVER: readonly (readonly [string, number, string])[] = [
   ['::1', 128, 'an address of this machine'],
   ['fe80::', 10, 'a link-local address'],
   ['ff00::', 8, 'no address of one host'],
-  // AWS's and GCP's.
+  // AWS's, GCP's, Oracle's, Akamai's, Scaleway's.
   ['fd00:ec2::', 32, 'a metadata service, which gives out credentials'],
   ['fd20:ce::', 32, 'a metadata service, which gives out credentials'],
+  ['fd00:c1::', 32, 'a metadata service, which gives out credentials'],
+  ['fd00:a9fe:a9fe::', 48, 'a metadata service, which gives out credentials'],
+  ['fd00:42::42', 128, 'a metadata service, which gives out credentials'],
 ];
 
 /** Only when the list names the address itself: the database stands in one of these. */
@@ -68,10 +72,13 @@ export type AddressClass =
 export function classifyAddress(text: string, own: readonly string[] = []): AddressClass {
   const address = text.replace(/%.*$/, '');
   const inner = carriedIPv4(address).map((one) => classifyAddress(one, own));
-  if (inner.length > 0) {
-    const worst = inner.find(({ type }) => type === 'never');
-    return worst ?? inner.find(({ type }) => type === 'private') ?? { type: 'public' };
-  }
+  // A network of its own may be around it as well: fe80::5efe:8.8.8.8 is link-local.
+  const all = [...inner, classOfItself(address, own)];
+  const worst = all.find(({ type }) => type === 'never');
+  return worst ?? all.find(({ type }) => type === 'private') ?? { type: 'public' };
+}
+
+function classOfItself(address: string, own: readonly string[]): AddressClass {
   if (bytesOf(address) === undefined) {
     return { type: 'never', because: 'no address' };
   }
@@ -107,7 +114,8 @@ const CARRIERS: readonly {
   readonly at: readonly (readonly number[])[];
   readonly isInverted?: boolean;
 }[] = [
-  // Mapped, compatible.
+  // Mapped, translated (RFC 7915), compatible.
+  { network: '::ffff:0:0:0', prefix: 96, at: [[12, 13, 14, 15]] },
   { network: '::ffff:0:0', prefix: 96, at: [[12, 13, 14, 15]] },
   { network: '::', prefix: 96, at: [[12, 13, 14, 15]] },
   // NAT64; how long the prefix of a network is that chose its own, nobody can see (RFC 6052 §2.2).
@@ -127,13 +135,23 @@ const CARRIERS: readonly {
   { network: '2001::', prefix: 32, at: [[12, 13, 14, 15]], isInverted: true },
 ];
 
+/** In any network: RFC 5214 §6.1. */
+const ISATAP: (typeof CARRIERS)[number] = { network: '::', prefix: 0, at: [[12, 13, 14, 15]] };
+
+function isIsatap(bytes: readonly number[]): boolean {
+  // The bit for addresses that are unique in the world may be set.
+  return ((bytes[8] ?? 0) & ~2) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
+}
+
 /** Where a packet to this IPv6 address may end, as IPv4; empty: it is about IPv6 alone. */
 export function carriedIPv4(address: string): readonly string[] {
   const bytes = bytesOf(address);
   if (bytes?.length !== 16 || isInside(address, '::', 127)) {
     return [];
   }
-  const carrier = CARRIERS.find(({ network, prefix }) => isInside(address, network, prefix));
+  const carrier =
+    CARRIERS.find(({ network, prefix }) => isInside(address, network, prefix)) ??
+    (isIsatap(bytes) ? ISATAP : undefined);
   const flip = carrier?.isInverted === true ? 0xff : 0;
   const found = carrier?.at.map((places) => places.map((at) => (bytes[at] ?? 0) ^ flip)) ?? [];
   // Nothing but zeros stands where another length of the prefix has the address.

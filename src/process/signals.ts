@@ -5,7 +5,7 @@ const INTERRUPTS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Interrupt = keyof typeof INTERRUPTS;
 /** A terminal, its shell and a supervisor may each send the same signal; a person is slower. */
 const ONE_REQUEST_MS = 500;
-/** What only a child is told of. SIGWINCH reaches it by itself; SIGUSR1 is the debugger's of Node.js. */
+/** What only a child is told of. SIGWINCH reaches it by itself. */
 const CHILD_SIGNALS = ['SIGQUIT', 'SIGUSR2', 'SIGCONT'] as const;
 
 export class ProcessSignals {
@@ -22,6 +22,9 @@ export class ProcessSignals {
       const handler = (): void => this.#received(signal, handler);
       process.on(signal, handler);
     }
+    // Node.js would open its debugger on 127.0.0.1, where everybody of this machine may connect; and
+    // a fenced command can send it to the process group that it shares with us.
+    process.on('SIGUSR1', (signal) => this.#passOn(signal));
   }
 
   /** Aborted with HOOP_INTERRUPTED. */

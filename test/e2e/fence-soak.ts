@@ -4,7 +4,7 @@
  *
  *     npm run soak:fence
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -88,6 +88,10 @@ const sockets = [at('agent.sock'), join(project, 'db.sock')];
 const servers = [...sockets, `\0${abstract}`].map((path) => createServer().listen(path));
 await Promise.all(servers.map((server) => once(server, 'listening')));
 
+// The same directory on a second mount, where this user may make one.
+const second = mkdtempSync(join(homedir(), '.hoop-fence-soak-second-'));
+const isMounted = spawnSync('mount', ['--bind', home, second]).status === 0;
+
 const gateway = new URL(bench.demo.gateway);
 const { host, port } = bench.demo.target;
 const gatewayPort = Number(gateway.port);
@@ -96,6 +100,7 @@ const places = {
   secret: SECRET,
   home,
   hidden: HIDDEN.map(at),
+  aliases: HIDDEN.map((name) => join(second, name)),
   sockets: [...sockets, '/run/docker.sock', '/run/dbus/system_bus_socket', '/run/systemd/private'],
   abstract: [abstract, '/tmp/.X11-unix/X0', '/tmp/dbus-x'],
   hosts: [
@@ -151,4 +156,8 @@ tell('the login of the person is hurt', next.exitCode === 0 ? null : next.stderr
 for (const server of servers) {
   server.close();
 }
+if (isMounted) {
+  execFileSync('umount', [second]);
+}
+rmSync(second, { recursive: true });
 rmSync(home, { recursive: true, force: true });

@@ -470,6 +470,26 @@ describe('what is planted or changed around a run', () => {
     rmSync(bin, { recursive: true });
   });
 
+  test('what is replaced by a link while the fence is set up is not mounted', async () => {
+    // As another run in the same project could do it; here in the moment before the mounts.
+    const cwd = join(home, 'raced');
+    for (const path of [cwd, join(cwd, 'sub'), join(home, 'prey')]) {
+      execFileSync('git', ['init', '-q', path]);
+    }
+    const bin = mkdtempSync(join(home, 'bin-'));
+    const swap = `mv ${cwd}/sub ${cwd}/moved && ln -s ../prey ${cwd}/sub`;
+    writeFileSync(join(bin, 'bwrap'), `#!/bin/sh\n${swap}\nexec /usr/bin/bwrap "$@"\n`);
+    chmodSync(join(bin, 'bwrap'), 0o755);
+    const variables = { PATH: `${bin}:${process.env['PATH']}` };
+    const script = `touch ${home}/prey/.git/written && echo written; true`;
+    const raced = await sh(script, { cwd, variables });
+    expect(raced).toMatchObject({ stdout: '', exitCode: 255 });
+    expect(raced.stderr).toContain('was changed while the fence was set up');
+    expect((await sh(`${script}; touch sub-is-mine && echo works`, { cwd })).stdout).toBe(
+      'works\n',
+    );
+  });
+
   test('what runs by itself later cannot be written, or is told after the run', async () => {
     const cwd = join(home, 'hooked');
     execFileSync('git', ['init', '-q', cwd]);
@@ -573,6 +593,26 @@ describe('the command', () => {
     const missing = await run(['./no-such-program']);
     expect(missing.exitCode).toBe(255);
     expect(missing.stderr).toContain('cannot run');
+  });
+
+  test('kills nobody of the process group that hoop was started in, and opens no debugger', async () => {
+    const inside = (signal: string) =>
+      `${process.execPath} ${LAUNCHER} run --target prod-db --fence -- sh -c 'trap "" USR1; kill -${signal} 0; echo after'`;
+    const script = `${inside('KILL')}; echo $?; ${inside('USR1')}; echo end`;
+    const child = spawn('setsid', ['-w', 'sh', '-c', script], {
+      cwd: project,
+      env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (text) => {
+        output += String(text);
+      });
+    }
+    await once(child, 'close');
+    expect(output).toMatch(/^137$[\s\S]*^end$/m);
+    expect(output).not.toContain('Debugger');
   });
 
   test('is named when it is there outside and hidden inside', async () => {

@@ -33,6 +33,14 @@ export function noBubblewrap(): HoopError {
   });
 }
 
+/** @param path that was something else when the view was made */
+export function changedMeanwhile(path: string): HoopError {
+  return new HoopError('HOOP_FENCE', `"${path}" was changed while the fence was set up`, {
+    detail: 'Somebody moved or replaced it at that moment; another run may write there, too.',
+    hint: 'Start the run again.',
+  });
+}
+
 /** A program that is there outside: that was asked before. */
 export function commandFailed(program: string, { code, interpreter }: Failure): HoopError {
   const message = `cannot run "${program}"`;
@@ -52,6 +60,10 @@ export function commandFailed(program: string, { code, interpreter }: Failure): 
 /** @param said what bwrap wrote before it ended */
 export function explainFailure(said: string, system: System = REAL): HoopError {
   const last = said.trim().split('\n').at(-1) ?? '';
+  const [, gone] = /^bwrap: Can't (?:find source path|get type of source) (.+?): /.exec(last) ?? [];
+  if (gone !== undefined) {
+    return changedMeanwhile(gone);
+  }
   return new HoopError('HOOP_FENCE', 'the fence could not be set up', {
     detail: last === '' ? 'bwrap ended and said nothing.' : `It says: ${last}.`.replace('..', '.'),
     hint: hintFor(last, system),

@@ -13,6 +13,7 @@ import { inHome } from './in-home.ts';
 import { isBelow } from './is-below.ts';
 import type { Known, KnownLink, KnownPlace } from './known-places.ts';
 import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
+import { type Mount, otherNames } from './mount-table.ts';
 import { namedPlace } from './named-place.ts';
 import { repositoriesBelow } from './repositories-below.ts';
 import { gitSettings, neverWritten } from './runs-later.ts';
@@ -35,6 +36,8 @@ export interface FenceViewOptions {
   readonly programs: readonly string[];
   /** Paths of unix sockets that somebody listens on now. */
   readonly sockets: readonly string[];
+  /** What is mounted on this machine. */
+  readonly mounts: readonly Mount[];
   /** What fenced commands could write before, and what was named then. */
   readonly known: Known;
   /** Of the configuration and the flags; relative to `cwd`, `~` is the home directory. */
@@ -67,7 +70,9 @@ export interface FenceView {
 export function fenceView(options: FenceViewOptions): FenceView {
   const { env, ownPlaces, runDirectory, runState, programs, known, shadows = [] } = options;
   const cwd = realpathSync(options.cwd);
-  const homes = existing(options.homes);
+  const { mounts } = options;
+  const namedHomes = existing(options.homes);
+  const homes = [...namedHomes, ...namedHomes.flatMap((home) => otherNames(mounts, home))];
   const privates = existing(PRIVATE);
   const links: KnownLink[] = [];
   const place = (path: string): string => {
@@ -78,6 +83,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
     }
     return to;
   };
+  requireHonestWay(cwd, env, known);
   const show = options.show.map(place);
   const write = options.write.map(place);
   // All of somebody's home, or of a directory that everybody uses, is no place to work in.
@@ -87,7 +93,8 @@ export function fenceView(options: FenceViewOptions): FenceView {
   requireForeign([...show, ...write], own);
   const wanted = [
     ...inHome(HIDDEN_IN_HOME, homes, env),
-    ...homes.flatMap(histories),
+    ...[...homes, env['ZDOTDIR'] ?? ''].filter(isAbsolute).flatMap(histories),
+    ...homes.flatMap(snapshots),
     ...HIDDEN_IN_SYSTEM,
     ...MOVED_BY.flatMap((name) => (env[name] ?? '').split(delimiter).filter(isAbsolute))
       // Files of a tool in one's home directory do not make it the tool's.
@@ -102,7 +109,8 @@ export function fenceView(options: FenceViewOptions): FenceView {
     .filter(
       (path) => isInAny(path, homes) && !covers(path, [cwd, ...homes, ...existing(programs)]),
     );
-  const hide = [...new Set([...named, ...linked])];
+  const found = [...new Set([...named, ...linked])];
+  const hide = [...new Set(found.flatMap((path) => [path, ...otherNames(mounts, path)]))];
 
   const layers = new Layers();
   layers.put('private', privates);
@@ -120,9 +128,9 @@ export function fenceView(options: FenceViewOptions): FenceView {
   layers.put('writable', write);
   layers.put('hidden', own);
   requireVisible(cwd, layers);
-  const found = isProject ? gitDirectory(cwd, known.places) : {};
-  const git = found.path !== undefined && !isAbsent(layers.at(found.path)) ? found.path : undefined;
-  const refusedGit = found.refused ?? (git === found.path ? undefined : found.path);
+  const ours = isProject ? gitDirectory(cwd, known.places) : {};
+  const git = ours.path !== undefined && !isAbsent(layers.at(ours.path)) ? ours.path : undefined;
+  const refusedGit = ours.refused ?? (git === ours.path ? undefined : ours.path);
   if (isProject) {
     layers.put('writable', [cwd, ...(git === undefined ? [] : [git])]);
   } else if (!covers(cwd, privates)) {
@@ -135,10 +143,10 @@ export function fenceView(options: FenceViewOptions): FenceView {
   ].filter(isRepository);
   const never = neverWritten(homes, repositories, env);
   layers.protect(existing(never).filter((path) => ![cwd, ...write].includes(path)));
-  const ours = programs.map((path) => realpathSync(path));
-  layers.reveal(ours);
+  const packages = programs.map((path) => realpathSync(path));
+  layers.reveal(packages);
   // In a project that has hoop among its packages: the next one that starts has all rights.
-  layers.protect(ours.filter((path) => path !== cwd));
+  layers.protect(packages.filter((path) => path !== cwd));
   layers.put('writable', existing([runDirectory, runState]));
   // Where the copies are is looked at again after the run: only their contents are the command's.
   layers.put('hidden', existing(shadows.map(({ source }) => dirname(source))));
@@ -167,6 +175,16 @@ export function fenceView(options: FenceViewOptions): FenceView {
   };
 }
 
+/** Of file systems that keep what was: keys are in there by another path, in no listing at times. */
+function snapshots(home: string): string[] {
+  const above = home
+    .split('/')
+    .map((_, index, parts) => parts.slice(0, index + 1).join('/') || '/');
+  return above.flatMap((place) =>
+    ['.zfs', '.snapshot', '.snapshots'].map((name) => join(place, name)),
+  );
+}
+
 /** A home directory shows what it held at the start: what comes later is not there. */
 function histories(home: string): string[] {
   try {
@@ -176,6 +194,18 @@ function histories(home: string): string[] {
   } catch {
     // Not for us to see, and for the command neither.
     return [];
+  }
+}
+
+/** Who works in a directory over a link that a command has planted means another one. @throws HoopError HOOP_FENCE */
+function requireHonestWay(cwd: string, env: NodeJS.ProcessEnv, known: Known): void {
+  const way = env['PWD'] ?? '';
+  const isNew = !isInAny(
+    cwd,
+    known.places.map(({ path }) => path),
+  );
+  if (isNew && isAbsolute(way) && existing([way]).includes(cwd)) {
+    namedPlace(way, { ...known, links: [] });
   }
 }
 

@@ -10,7 +10,15 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+} from 'node:fs';
 import { Server } from 'node:net';
 import { homedir, constants as system, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -24,6 +32,7 @@ import { childOf } from '../child-of.ts';
 import type { ChildStdio, PseudoTerminal } from '../terminal/pseudo-terminal.ts';
 import { bubblewrapArguments, INPUT } from './bubblewrap-arguments.ts';
 import {
+  changedMeanwhile,
   commandFailed,
   explainFailure,
   noBubblewrap,
@@ -35,7 +44,9 @@ import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.t
 import { type Known, readKnown, recordKnown } from './known-places.ts';
 import { type LentInput, lentInput, requireHarmless } from './lent-descriptors.ts';
 import { listeningSockets } from './listening-sockets.ts';
+import { parseMounts } from './mount-table.ts';
 import { pathOutside } from './path-outside.ts';
+import { requireMounts } from './require-mounts.ts';
 import { systemCallFilter } from './system-call-filter.ts';
 
 /** From dist/ it is a .js file, from src/ (tests) a .ts file: as this one. */
@@ -60,7 +71,10 @@ const DEAF = `if [ -n "$1" ]; then : <>"$1"; fi; shift; trap '' HUP INT QUIT TER
 const OWN_STDIO = `if [ -n "$1" ]; then exec <"$1"; fi; shift; exec 2>&${STDERR} ${STDERR}>&-; exec "$@"`;
 
 export interface FenceOptions
-  extends Omit<FenceViewOptions, 'ownPlaces' | 'homes' | 'programs' | 'sockets' | 'known'> {
+  extends Omit<
+    FenceViewOptions,
+    'ownPlaces' | 'homes' | 'programs' | 'sockets' | 'mounts' | 'known'
+  > {
   readonly home: Home;
   readonly signal: AbortSignal;
   /** Descriptors that become 0 to 2 of the command; default: our own. */
@@ -96,12 +110,13 @@ export class Fence implements AsyncDisposable {
     const fence = new Fence(view, writable, filter, options);
     try {
       await fence.#receive(options.signal);
+      fence.#first = fence.#child.pid === undefined ? undefined : childOf(fence.#child.pid);
+      fence.#innerProcess = fence.#first === undefined ? undefined : childOf(fence.#first);
+      requireMounts(fence.#innerProcess, view.layers);
     } catch (error) {
       await fence[Symbol.asyncDispose]();
       throw error;
     }
-    fence.#first = fence.#child.pid === undefined ? undefined : childOf(fence.#child.pid);
-    fence.#innerProcess = fence.#first === undefined ? undefined : childOf(fence.#first);
     return fence;
   }
 
@@ -132,7 +147,9 @@ export class Fence implements AsyncDisposable {
     const path = terminal?.path ?? '';
     const stdio: ChildStdio[] = [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'];
     this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, lent, ...inner], {
-      detached: terminal !== undefined,
+      // `kill(0, …)` goes to all of a process group, outside of the namespace too. On a terminal the
+      // command has to be of the job that hoop is.
+      detached: terminal !== undefined || !hasTerminal(),
       // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
       env: { PATH: options.env['PATH'] },
       stdio: terminal === undefined ? stdio : terminal.cover(stdio),
@@ -285,7 +302,9 @@ function requireSuccess(message: FromInside): void {
 function decideView(options: FenceOptions): { readonly view: FenceView; readonly known: Known } {
   const homes = homesOfHoop(options.env);
   const [ours] = homes;
+  requireCurrent(options.cwd);
   const sockets = listeningSockets([options.cwd]);
+  const mounts = parseMounts(readFileSync('/proc/self/mountinfo', 'utf8'));
   for (;;) {
     const known = readKnown(homes);
     const view = fenceView({
@@ -301,6 +320,7 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
       homes: [homedir(), userInfo().homedir],
       programs: [process.execPath, PACKAGE, ...modulesAround(PACKAGE)],
       sockets,
+      mounts,
       known,
     });
     recordKnown(ours, known, view.known);
@@ -309,6 +329,23 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
     if (after.places.every(({ path }) => expected.includes(path))) {
       return { view, known };
     }
+  }
+}
+
+/** Where the kernel says that we are: what is called so by now may be a link. @throws HoopError HOOP_FENCE */
+function requireCurrent(cwd: string): void {
+  if (cwd === process.cwd() && readlinkSync('/proc/self/cwd') !== realpathSync(cwd)) {
+    throw changedMeanwhile(cwd);
+  }
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', constants.O_RDONLY | constants.O_NOCTTY));
+    return true;
+  } catch {
+    // ENXIO: a job of CI, a service, a tool of an agent.
+    return false;
   }
 }
 

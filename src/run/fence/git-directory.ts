@@ -22,7 +22,8 @@ export interface GitDirectory {
 /** @param places what fenced commands could write before */
 export function gitDirectory(cwd: string, places: readonly KnownPlace[]): GitDirectory {
   const known = places.find(({ path }) => path === cwd)?.git;
-  if (known !== undefined && isRepository(known)) {
+  // A link in its place may have been put there since.
+  if (known !== undefined && realDirectory(known) === known && isRepository(known)) {
     return { path: known };
   }
   for (let directory = cwd; ; directory = dirname(directory)) {

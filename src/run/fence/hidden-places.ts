@@ -151,6 +151,18 @@ export const HIDDEN_IN_HOME: readonly string[] = [
   '.local/state/bash',
   '.local/state/zsh',
   '.zsh_sessions',
+  '.config/zsh/.zsh_history',
+  '.config/zsh/.histfile',
+  '.cache/zsh/history',
+  '.local/share/zsh/history',
+  '.local/share/bash/history',
+  '.local/state/psql_history',
+  '.local/state/python_history',
+  '.local/state/node_repl_history',
+  // sockets of container engines, which are there once their machine runs
+  '.colima',
+  '.lima',
+  '.rd',
 ];
 
 /**

@@ -4,6 +4,9 @@ import { isAbsolute, join, relative } from 'node:path';
 const MOVED: readonly (readonly [variable: string, usual: string])[] = [
   ['XDG_CONFIG_HOME', '.config'],
   ['XDG_DATA_HOME', '.local/share'],
+  ['XDG_STATE_HOME', '.local/state'],
+  ['XDG_CACHE_HOME', '.cache'],
+  ['HF_HOME', '.cache/huggingface'],
   ['CARGO_HOME', '.cargo'],
   ['GRADLE_USER_HOME', '.gradle'],
   ['COMPOSER_HOME', '.composer'],

@@ -9,6 +9,7 @@
  */
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { changedMeanwhile } from './explain-failure.ts';
 import { isBelow } from './is-below.ts';
 
 /** How a place looks inside; what no layer covers is readable as it is. */
@@ -99,8 +100,16 @@ export class Layers {
       // In a directory that is cut it is not there at all.
       if (!cuts.has(path) && !(as === 'hidden' && cuts.has(dirname(path)))) {
         const source = as === 'shadowed' ? this.#sources.get(path) : undefined;
-        const isDirectory = statSync(path).isDirectory();
-        layers.push({ path, as, isDirectory, ...(source === undefined ? {} : { source }) });
+        const stat = statSync(path, { throwIfNoEntry: false });
+        if (stat === undefined) {
+          throw changedMeanwhile(path);
+        }
+        layers.push({
+          path,
+          as,
+          isDirectory: stat.isDirectory(),
+          ...(source === undefined ? {} : { source }),
+        });
       }
     }
     for (const path of this.#pins([...needed.keys(), ...cuts.keys()])) {

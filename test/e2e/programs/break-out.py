@@ -47,6 +47,20 @@ def through_proxy(authority, method='CONNECT'):
         return reply if reply.split(b' ')[1:2] == [b'200'] else None
 
 
+def spoken(text):
+    """What the proxy says to bytes that are no plain CONNECT; a second answer would be somebody else's."""
+    host, port = os.environ['HTTPS_PROXY'].removeprefix('http://').split(':')
+    with socket.create_connection((host, int(port)), timeout=5) as proxy:
+        proxy.sendall(text.encode())
+        said = b''
+        try:
+            while part := proxy.recv(4096):
+                said += part
+        except TimeoutError:
+            pass
+        return said if b' 200 ' in said else None
+
+
 def writes(path):
     with open(path, 'a') as file:
         file.write('planted\n')
@@ -77,6 +91,19 @@ for host, port in known['hosts']:
 for authority in known['tunnels']:
     attempt(f'CONNECT {authority}', lambda: through_proxy(authority))
 attempt('GET through the proxy', lambda: through_proxy(f'http://{known["tunnels"][0]}/', 'GET'))
+for authority in known['tunnels']:
+    host = f'Host: {authority}'
+    for what, text in {
+        'another protocol': f'GET / HTTP/1.1\r\n{host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+        'HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+        'a request behind another': f'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\nCONNECT {authority} HTTP/1.1\r\n{host}\r\n\r\n',
+        'a body that hides one': f'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nCONNECT {authority} HTTP/1.1\r\n{host}\r\n\r\n',
+        'a blank in the host': f'CONNECT x@{authority} HTTP/1.1\r\n{host}\r\n\r\n',
+        'a whole URL': f'CONNECT http://{authority}/ HTTP/1.1\r\n{host}\r\n\r\n',
+        'a dot behind it': f'CONNECT {authority.replace(":", ".:")} HTTP/1.1\r\n{host}\r\n\r\n',
+        'octal': f'CONNECT 0177.0.0.1:{authority.split(":")[-1]} HTTP/1.1\r\n{host}\r\n\r\n',
+    }.items():
+        attempt(f'{what} through the proxy, to {authority}', lambda: spoken(text))
 attempt('a name of DNS', lambda: socket.getaddrinfo('example.com', 443))
 attempt('a datagram to a resolver', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('1.1.1.1', 53)))
 for family in [17, 40, 38, 29, 31, 44]:
@@ -100,13 +127,34 @@ def reopened(flags):
 
 
 attempt('standard input opened anew for writing', lambda: reopened(os.O_WRONLY))
-attempt('the processes of the peer of a pipe', lambda: call(438, socket.socket(fileno=os.dup(0)).getsockopt(1, 77), 0, 0))
+
+
+def foreign_pidfd():
+    """Of whoever made the socket that is standard output: outside of the namespace."""
+    return socket.socket(fileno=os.dup(1)).getsockopt(1, 77)
+
+
+attempt('a descriptor of the process at the other end of standard output', lambda: call(438, foreign_pidfd(), 0, 0))
+attempt('a signal to the process at the other end of standard output', lambda: call(424, foreign_pidfd(), 0, 0, 0) or 'signalled')
 attempt('TIOCSTI', lambda: call(16 if MACHINE else 29, 0, 0x5412, b'x') or 'typed')
 attempt('TIOCSTI with the upper half set', lambda: call(16 if MACHINE else 29, 0, ctypes.c_ulong(0x100005412), b'x') or 'typed')
 attempt('TIOCLINUX', lambda: call(16 if MACHINE else 29, 0, 0x541C, b'\x03') or 'pasted')
 attempt('io_uring', lambda: call(425, 1, ctypes.create_string_buffer(120)))
 attempt('keyrings', lambda: call(250 if MACHINE else 219, 0, -4, 0))
 attempt('add a key', lambda: call(248 if MACHINE else 217, b'user', b'x', b'x', 1, -4))
+IOVEC = struct.pack('PN', ctypes.addressof(PEEK := ctypes.create_string_buffer(8)), 8)
+for process in known['processes']:
+    attempt(f'ptrace {process}', lambda: call(101 if MACHINE else 117, 16, process, 0, 0) or 'attached')
+    attempt(f'seize {process}', lambda: call(101 if MACHINE else 117, 0x4206, process, 0, 0) or 'attached')
+    attempt(f'memory of {process}', lambda: call(310 if MACHINE else 270, process, IOVEC, 1, IOVEC, 1, 0))
+    attempt(f'/proc/{process}/mem', lambda: os.open(f'/proc/{process}/mem', os.O_RDWR))
+    attempt(f'pidfd of {process}', lambda: os.pidfd_open(process))
+    attempt(f'limits of {process}', lambda: call(302 if MACHINE else 261, process, 7, 0, ctypes.create_string_buffer(16)) or 'read')
+attempt('performance counters of a processor', lambda: call(298 if MACHINE else 241, struct.pack('IIQ112x', 1, 128, 0), -1, 0, -1, 0))
+attempt('fanotify', lambda: call(300 if MACHINE else 262, 0, 0))
+attempt('a module of the kernel', lambda: call(313 if MACHINE else 273, 0, b'', 0) or 'loaded')
+attempt('BPF', lambda: call(321 if MACHINE else 280, 5, struct.pack('II120x', 1, 0), 128))
+attempt('another time', lambda: call(227 if MACHINE else 112, 0, struct.pack('qq', 0, 0)) or 'set')
 attempt('open by handle', lambda: call(304 if MACHINE else 265, -100, struct.pack('IiQ', 8, 1, 2), 0))
 attempt('shared memory of others', lambda: open('/proc/sysvipc/shm').read().split('\n', 1)[1] or None)
 attempt('setuid', lambda: os.setuid(65534) if os.getuid() != 0 else None)
@@ -127,6 +175,59 @@ for hidden in known['hidden']:
 attempt('a new /proc in a namespace', lambda: shell(f'{IN_NAMESPACE} sh -c "ls -d /proc/{known["processes"][0]}"'))
 attempt('write where it is read-only, in a namespace', lambda: shell(
     f"unshare --user --map-root-user --mount sh -c 'mount -o remount,rw,bind {known['home']}; mount -o remount,rw / ; echo x > {known['home']}/planted && echo planted' 2>/dev/null"))
+
+# The newer calls that mount: what covers a hidden place came from outside, and is locked here.
+MOUNTS = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+hidden, secret = sys.argv[1], sys.argv[2]
+def seen(path):
+    try:
+        with open(path) as file: return secret in file.read()
+    except OSError: return False
+def tell(how, path):
+    if seen(path): print(how)
+for flags in [1, 0x8001]:
+    tree = libc.syscall(428, -100, b'/', flags)
+    if tree >= 0:
+        tell('open_tree %x' % flags, f'/proc/self/fd/{tree}{hidden}')
+        os.makedirs('/tmp/t', exist_ok=True)
+        if libc.syscall(429, tree, b'', -100, b'/tmp/t', 4) == 0:
+            libc.umount2(('/tmp/t' + os.path.dirname(hidden)).encode(), 2)
+            tell('move_mount %x' % flags, '/tmp/t' + hidden)
+for name in [hidden, os.path.dirname(hidden)]:
+    if libc.syscall(429, -100, name.encode(), -100, b'/tmp/t', 0) == 0: tell('moved away', hidden)
+    libc.syscall(442, -100, name.encode(), 0, struct.pack('QQQQ', 0, 1, 0, 0), 32)
+    libc.umount2(name.encode(), 2); tell('umount2', hidden)
+for lower in [b'/', os.path.dirname(os.path.dirname(hidden)).encode()]:
+    layers = libc.syscall(430, b'overlay', 0)
+    if layers >= 0:
+        libc.syscall(431, layers, 1, b'lowerdir+', lower, 0); libc.syscall(431, layers, 1, b'lowerdir+', b'/etc', 0)
+        if libc.syscall(431, layers, 6, 0, 0, 0) == 0:
+            mount = libc.syscall(432, layers, 0, 0)
+            tell('overlay', f'/proc/self/fd/{mount}{hidden[len(lower) if lower != b"/" else 0:]}')
+for kind in [b'ext4', b'xfs', b'btrfs', b'vfat', b'devtmpfs', b'debugfs', b'tracefs', b'nfs']:
+    made = libc.syscall(430, kind, 0)
+    if made >= 0:
+        libc.syscall(431, made, 1, b'source', b'/dev/vda', 0)
+        if libc.syscall(431, made, 6, 0, 0, 0) == 0: print('a file system of type', kind)
+for number in range(1, 65):
+    # ext4 takes 0 for any generation: type 1 is a number and a generation.
+    handle = struct.pack('IiII', 8, 1, number, 0)
+    for place in [b'/', b'/etc']:
+        top = os.open(place, os.O_RDONLY)
+        found = libc.syscall(NUMBER, top, handle, os.O_DIRECTORY)
+        if found >= 0 and os.path.exists(f'/proc/self/fd/{found}{hidden}'): tell('a handle', f'/proc/self/fd/{found}{hidden}')
+        os.close(top)
+""".replace('NUMBER', '304' if MACHINE else '265')
+for hidden in known['hidden']:
+    for program in ['unshare --user --map-root-user --mount', 'unshare --user --map-root-user --mount --pid --fork --cgroup --net --ipc']:
+        attempt(f'mount calls around {hidden}, {program.count("--")} namespaces', lambda: (
+            lambda done: done.stdout.strip() or None)(subprocess.run(
+                [*program.split(), sys.executable, '-c', MOUNTS, hidden, known['secret']], capture_output=True, text=True, timeout=60)))
+attempt('cgroups outside, by a namespace of its own', lambda: shell(
+    "unshare --user --map-root-user --mount --cgroup sh -c 'mkdir /tmp/c && mount -t cgroup2 none /tmp/c && cat /tmp/c/cgroup.procs' 2>/dev/null | grep -w 0"))
+attempt('hidden files by another mount of the same', lambda: [p for p in known['aliases'] if secret_in(p)] or None)
 
 run, state = os.environ['HOOP_RUN_DIR'], known['state']
 for directory in filter(os.path.isdir, [run, *glob.glob(f'{state}/runs/*')]):

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -21,6 +22,7 @@ import {
 import { isBelow } from '../../../src/run/fence/is-below.ts';
 import type { Known } from '../../../src/run/fence/known-places.ts';
 import { listeningSockets, socketsIn } from '../../../src/run/fence/listening-sockets.ts';
+import { parseMounts } from '../../../src/run/fence/mount-table.ts';
 
 let root: string;
 let home: string;
@@ -65,6 +67,7 @@ function view(options: Partial<FenceViewOptions> = {}): FenceView {
     runState: join(home, '.local/state/hoop/runs/mine'),
     programs: [],
     sockets: [],
+    mounts: [],
     hide: [],
     show: [home],
     write: [],
@@ -166,6 +169,36 @@ describe('what a fenced command sees', () => {
       ...Object.fromEntries(hidden.map((name) => [`person/${name}`, 'gone' as const])),
       ...Object.fromEntries(kept.map((name) => [`person/${name}`, 'readable' as const])),
       'elsewhere/dbt/profiles.yml': 'gone',
+    });
+  });
+
+  test('keys are hidden where a file system has them a second time: a mount, snapshots', () => {
+    make('person/.ssh/id', 'second/.ssh/id', 'second/notes', 'elsewhere/kube', 'third/kube');
+    make('.zfs/snapshot/one/person/.ssh/id', 'person/.snapshot/hourly.0/.ssh/id');
+    const mount = (id: number, part: string, point: string) =>
+      `${id} ${id === 1 ? 0 : 1} 8:1 ${part} ${point} rw - ext4 x rw\n`;
+    const table =
+      mount(1, '/', '/') +
+      mount(2, home, join(root, 'second')) +
+      mount(3, join(root, 'elsewhere'), join(root, 'third'));
+    const env = { KUBECONFIG: join(root, 'elsewhere/kube') };
+    expectLooks(view({ env, mounts: parseMounts(table), show: [root] }), {
+      'person/.ssh/id': 'gone',
+      'second/.ssh/id': 'gone',
+      'second/notes': 'readable',
+      'third/kube': 'gone',
+      '.zfs/snapshot/one/person/.ssh/id': 'gone',
+      'person/.snapshot/hourly.0/.ssh/id': 'gone',
+      'person/project': 'writable',
+    });
+  });
+
+  test('histories are hidden where zsh has its files', () => {
+    make('zsh/.zsh_history', 'zsh/.zshrc', 'person/.config/zsh/.zsh_history');
+    expectLooks(view({ env: { ZDOTDIR: join(root, 'zsh') }, show: [root] }), {
+      'zsh/.zsh_history': 'gone',
+      'zsh/.zshrc': 'readable',
+      'person/.config/zsh/.zsh_history': 'gone',
     });
   });
 
@@ -418,6 +451,17 @@ describe('git', () => {
     });
   });
 
+  test('a link in the place of a repository that is known leads to no other', () => {
+    const cwd = join(home, 'repo/sub');
+    const own = join(home, 'repo/.git');
+    expect(nextRun({ cwd }).layers).toContainEqual(expect.objectContaining({ path: own }));
+    renameSync(own, join(home, 'repo/moved'));
+    symlinkSync(join(home, 'secret/.git'), own);
+    const next = nextRun({ cwd });
+    expect(next.refusedGit).toBe(join(home, 'secret/.git'));
+    expectLooks(next, { 'person/secret/.git': 'readable', 'person/repo/.git': 'readable' });
+  });
+
   test('a repository that is hidden stays hidden', () => {
     make('person/.local/state/hoop/policy.git/');
     git('person/.local/state/hoop/policy.git', 'init', '-q', '--bare');
@@ -440,6 +484,20 @@ describe('links on the way to what is named', () => {
       expect(() => view({ ...options, known: first })).toThrow('over a link');
     }
     expect(() => view({ write: ['~/secret'], known: first })).not.toThrow();
+  });
+
+  test('that a fenced command could have made are no way to a working directory', () => {
+    make('person/secret/');
+    const way = join(home, 'project/front');
+    symlinkSync(join(home, 'secret'), way);
+    const known = { places: [{ path: join(home, 'project') }], links: [] };
+    const from = { cwd: join(home, 'secret'), env: { PWD: way } };
+    expect(() => view({ ...from, known })).toThrow(expect.objectContaining({ code: 'HOOP_FENCE' }));
+    // Nobody could make it, it is the place itself, or commands have worked there before.
+    expect(view(from).cwdIs).toBe('writable');
+    expect(view({ ...from, env: { PWD: from.cwd }, known }).cwdIs).toBe('writable');
+    const places = [...known.places, { path: from.cwd }];
+    expect(view({ ...from, known: { places, links: [] } }).cwdIs).toBe('writable');
   });
 
   test('that the person made before go on, and only where they led then', () => {
