@@ -65,7 +65,12 @@ function rowsText({ effect, rows }: StatementRule): string {
 
 /** `1 row`, `4,211 rows`. */
 export function rowCountText(rows: number): string {
-  return rows === 1 ? '1 row' : `${rows.toLocaleString('en-US')} rows`;
+  return rows === 1 ? '1 row' : `${groupedDigits(rows)} rows`;
+}
+
+/** `4,211`. The built-in, which knows all languages, takes 10 ms when it is first used. */
+export function groupedDigits(integer: number): string {
+  return String(integer).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 /** What is masked, and what may be done with it besides selecting it. */

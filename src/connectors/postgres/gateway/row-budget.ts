@@ -6,7 +6,7 @@
 
 import { utcTime } from '../../../gateway/base/utc-time.ts';
 import type { DayReceipt } from '../../../gateway/index/day-budget.ts';
-import { rowCountText } from '../../../policy/describe-grant.ts';
+import { groupedDigits, rowCountText } from '../../../policy/describe-grant.ts';
 import { describeChanges, type RowChanges } from '../../../policy/row-changes.ts';
 import { decideRows, type RowDecision } from '../policy/decide-rows.ts';
 import { describeStatement } from '../policy/evaluate-access.ts';
@@ -165,7 +165,7 @@ function notStored(allowed: AllowedStatement): SqlRefusal {
 
 function leftText(left: number): string {
   if (left === 0) return 'none is left';
-  return `${left.toLocaleString('en-US')} ${left === 1 ? 'is' : 'are'} left`;
+  return `${groupedDigits(left)} ${left === 1 ? 'is' : 'are'} left`;
 }
 
 function limitReached(texts: Texts): SqlRefusal {
