@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { builtThreads } from './test/built-threads.ts';
 import { LongestFirst } from './test/longest-first.ts';
@@ -7,14 +8,15 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/build-once.ts'],
-    setupFiles: ['test/plain-environment.ts'],
+    setupFiles: ['test/plain-environment.ts', 'test/temporary-files.ts'],
     // No test is about time. These only end what hangs: on a machine that does other things as well a
     // test of one second takes a minute, and a limit that it could reach would be an assertion on time.
     testTimeout: 600_000,
     hookTimeout: 600_000,
     expect: { poll: { timeout: 120_000 } },
-    // Two cores, and end-to-end files wait for servers of their own a good part of their time.
-    maxWorkers: 3,
+    // Files wait for servers of their own, for clocks and for each other's processes a third of their
+    // time: with one worker for each core, and with 3 for two cores, cores stood idle.
+    maxWorkers: Math.max(3, Math.ceil(2.5 * availableParallelism())),
     sequence: { sequencer: LongestFirst },
   },
 });

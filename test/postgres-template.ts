@@ -8,13 +8,6 @@ import {
   startEmbeddedPostgres,
 } from '../src/demo/embedded-postgres.ts';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** Of this run of the tests; it goes with it. */
-    readonly sharedDirectory: string;
-  }
-}
-
 /** A server of a test's own, as `startEmbeddedPostgres`, without the second that initdb takes. */
 export async function startTestPostgres(
   options: EmbeddedPostgresOptions = {},

@@ -1,8 +1,9 @@
 /**
- * `npm test`: everything that must hold. Format and lint, types, unused code, the package as it
- * would be published, then all tests. Ends with a line `N passed, N failed`.
+ * `npm test`: everything that must hold. All tests, and beside them format and lint, types, unused
+ * code, the package as it would be published. Ends with a line `N passed, N failed`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -29,8 +30,14 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
-const steps: readonly { name: string; run: () => { ok: boolean; output: string } }[] = [
-  { name: 'build', run: () => runStep(process.execPath, ['tools/build.ts', '--quiet']) },
+type Step = { readonly name: string; readonly run: () => { ok: boolean; output: string } };
+
+const build: Step = {
+  name: 'build',
+  run: () => runStep(process.execPath, ['tools/build.ts', '--quiet']),
+};
+/** They take a core while tests wait for clocks and servers. */
+const besideTheTests: readonly Step[] = [
   {
     name: 'format and lint',
     run: () => runStep(binary('biome'), ['check', '--error-on-warnings', '.']),
@@ -44,37 +51,44 @@ if (!ensurePrerequisites(say)) {
   say('0 passed, 1 failed');
   process.exitCode = 1;
 } else {
-  let passed = 0;
-  let failed = 0;
-  for (const step of steps) {
-    const { ok, output } = step.run();
-    say(`${ok ? 'ok  ' : 'FAIL'} ${step.name}`);
-    if (ok) {
-      passed += 1;
-    } else {
-      failed += 1;
-      say(output);
-    }
+  const done = [take(build)];
+  const tests = startTests();
+  done.push(...besideTheTests.map(take));
+  const ran = await tests;
+  // Once more what failed: it stands above all that the tests have said.
+  for (const { name, ok, output } of done) {
+    if (!ok) say(`FAIL ${name}\n${output}`);
   }
-  const tests = runTests();
-  passed += tests.passed;
-  failed += tests.failed;
   // What does not run here (a test that only root can do) is named, so that none vanishes silently.
-  for (const title of tests.skipped) {
+  for (const title of ran.skipped) {
     say(`skipped: ${title}`);
   }
-  say(`${passed} passed, ${failed} failed`);
+  const failed = ran.failed + done.filter(({ ok }) => !ok).length;
+  say(`${ran.passed + done.filter(({ ok }) => ok).length} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-function runTests(): { passed: number; failed: number; skipped: readonly string[] } {
+function take(step: Step): { name: string; ok: boolean; output: string } {
+  const { ok, output } = step.run();
+  say(`${ok ? 'ok  ' : 'FAIL'} ${step.name}`);
+  if (!ok) say(output);
+  return { name: step.name, ok, output };
+}
+
+/** Vitest begins at once, and goes on while this process waits for something else. */
+async function startTests(): Promise<{
+  passed: number;
+  failed: number;
+  skipped: readonly string[];
+}> {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-test-'));
   const report = join(directory, 'report.json');
   try {
     const args = ['run', '--reporter=default', '--reporter=json', `--outputFile=${report}`];
-    const { status } = spawnSync(binary('vitest'), [...args, ...process.argv.slice(2)], {
+    const vitest = spawn(binary('vitest'), [...args, ...process.argv.slice(2)], {
       stdio: 'inherit',
     });
+    const [status] = await once(vitest, 'exit');
     const result = Report.parse(JSON.parse(readFileSync(report, 'utf8')));
     const { numPassedTests: passed, numFailedTests: failed } = result;
     const tests = result.testResults.flatMap(({ assertionResults }) => assertionResults);

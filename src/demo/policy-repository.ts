@@ -61,56 +61,86 @@ export function openPolicyRepository(root: string): PolicyRepository {
     signingKey,
     allowedSigners: join(root, 'allowed-signers'),
     commit: (change) =>
-      withWorkTree(directory, (tree) => {
-        for (const [path, text] of Object.entries(change.files)) {
-          if (text === undefined) {
-            rmSync(join(tree, path), { force: true });
-          } else {
-            mkdirSync(dirname(join(tree, path)), { recursive: true });
-            writeFileSync(join(tree, path), text);
-          }
-        }
-        return commitAndPush(tree, signingKey, change);
-      }),
+      withFiles(change, (tree) => commitFiles(directory, tree, signingKey, change)),
   };
 }
 
-async function withWorkTree<T>(bare: string, use: (tree: string) => Promise<T>): Promise<T> {
-  const tree = mkdtempSync(join(tmpdir(), 'hoop-policy-'));
+/** The files that have changed, in a directory as they lie in the repository. */
+async function withFiles<T>(
+  { files }: PolicyChange,
+  use: (tree: string) => Promise<T>,
+): Promise<T> {
+  const root = mkdtempSync(join(tmpdir(), 'hoop-policy-'));
   try {
-    await git(tree, ['clone', '--quiet', bare, tree]);
+    const tree = join(root, 'tree');
+    mkdirSync(tree);
+    for (const [path, text] of Object.entries(files)) {
+      if (text !== undefined) {
+        mkdirSync(dirname(join(tree, path)), { recursive: true });
+        writeFileSync(join(tree, path), text);
+      }
+    }
     return await use(tree);
   } finally {
-    rmSync(tree, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true });
   }
 }
 
-async function commitAndPush(
+/**
+ * On top of what is there, in the bare repository itself: clone and push, as people do it, are
+ * 16 processes in place of 6. Another commit meanwhile makes it fail, as it would a push.
+ */
+async function commitFiles(
+  bare: string,
   tree: string,
   signingKey: string,
-  change: Pick<PolicyChange, 'message' | 'unsigned'>,
+  change: PolicyChange,
 ): Promise<string> {
-  await git(tree, ['add', '--all']);
+  const variables = {
+    GIT_DIR: bare,
+    GIT_WORK_TREE: tree,
+    GIT_INDEX_FILE: join(tree, '..', 'index'),
+  };
+  const inTree = async (...args: readonly string[]) => (await git(tree, args, variables)).trim();
+  const branch = `refs/heads/${POLICY_BRANCH}`;
+  const parent = await inTree('for-each-ref', '--format=%(objectname)', branch);
+  if (parent !== '') {
+    await inTree('read-tree', parent);
+  }
+  await inTree('update-index', '--add', '--remove', '--', ...Object.keys(change.files));
+  const content = await inTree('write-tree');
   const identity = ['-c', 'user.name=Demo policy team', '-c', `user.email=${SIGNER}`];
-  const signing = change.unsigned
-    ? ['-c', 'commit.gpgsign=false']
-    : ['-c', 'gpg.format=ssh', '-c', `user.signingkey=${signingKey}`, '-c', 'commit.gpgsign=true'];
-  // Empty, too: a signature on top of what came unsigned.
-  const commit = ['commit', '--quiet', '--allow-empty', '--message', change.message];
-  await git(tree, [...identity, ...signing, ...commit]);
-  await git(tree, ['push', '--quiet', 'origin', `HEAD:${POLICY_BRANCH}`]);
-  return (await git(tree, ['rev-parse', 'HEAD'])).trim();
+  const signing = ['-c', 'gpg.format=ssh', '-c', `user.signingkey=${signingKey}`];
+  const commit = await inTree(
+    ...identity,
+    ...(change.unsigned ? [] : signing),
+    'commit-tree',
+    ...(change.unsigned ? [] : ['-S']),
+    ...(parent === '' ? [] : ['-p', parent]),
+    ...['-m', change.message, content],
+  );
+  // An empty name of what was there: nothing was.
+  await inTree('update-ref', branch, commit, parent);
+  return commit;
 }
 
-async function git(cwd: string, args: readonly string[]): Promise<string> {
-  return tool('git', args, cwd);
-}
-
-async function tool(program: string, args: readonly string[], cwd?: string): Promise<string> {
+async function git(
+  cwd: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<string> {
   // The user's own git configuration (templates, hooks, signing) must not reach the demo.
-  const env = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
+  const own = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
+  return tool('git', args, { cwd, env: { ...process.env, ...own, ...variables } });
+}
+
+async function tool(
+  program: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
   try {
-    const { stdout } = await run(program, [...args], { env, ...(cwd ? { cwd } : {}) });
+    const { stdout } = await run(program, [...args], options);
     return stdout;
   } catch (cause) {
     if (errorCode(cause) === 'ENOENT') {

@@ -1,10 +1,12 @@
+/** How `hoop demo` starts and ends; its tour, and its other forms, are in demo-forms.test.ts. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { processesOf } from './processes-of.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -24,40 +26,7 @@ function startDemoCommand(...args: string[]) {
   });
 }
 
-/** Processes whose command line or environment names the directory. */
-function processesOf(path: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) => {
-      try {
-        return (
-          readFileSync(`/proc/${name}/cmdline`, 'latin1').includes(path) ||
-          readFileSync(`/proc/${name}/environ`, 'latin1').includes(path)
-        );
-      } catch {
-        // It ended while we looked, or it is not ours to look at.
-        return false;
-      }
-    });
-}
-
 describe('hoop demo', () => {
-  test('--check runs the whole tour and ends with 0', async () => {
-    const child = startDemoCommand('--check');
-    let output = '';
-    child.stdout.on('data', (data) => {
-      output += data;
-    });
-    child.stderr.on('data', (data) => {
-      output += data;
-    });
-    const [code] = await once(child, 'close');
-    expect(output).toContain('Every step is true.');
-    expect(code).toBe(0);
-    expect(readdirSync(directory)).toEqual([]);
-    expect(processesOf(directory)).toEqual([]);
-  });
-
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     test(`--json prints the contract's line, and ${signal} leaves nothing behind`, async () => {
       const child = startDemoCommand('--json');

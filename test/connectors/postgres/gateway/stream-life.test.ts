@@ -346,10 +346,12 @@ interface DeafServer extends AsyncDisposable {
 /**
  * Drops the first cancel, as a server does that has not read the statement yet.
  * @param delivery the first cancel gets through when this resolves
+ * @param isReady those behind it get through then: a real server, too, drops one that comes too early
  */
 async function deafToFirstCancel(
   behind: PostgresTarget,
   delivery?: Promise<void>,
+  isReady: () => Promise<void> = async () => undefined,
 ): Promise<DeafServer> {
   const sockets = new Set<Socket>();
   const { promise: cancelled, resolve: hear } = Promise.withResolvers<void>();
@@ -366,6 +368,8 @@ async function deafToFirstCancel(
           return;
         }
         await delivery;
+      } else if (isCancel) {
+        await isReady();
       }
       const far = connect({ host: '127.0.0.1', port: behind.hosts[0]?.port ?? 0, noDelay: true });
       sockets.add(far.on('error', () => undefined));
@@ -432,15 +436,24 @@ describe('a cancel that says how much had been sent', () => {
 
   test('waits for a statement that is still being decided', async () => {
     const { script, asked, decide } = heldDecision();
-    await using bench = await startBench({ target: target(), script });
+    const delivery = Promise.withResolvers<void>();
+    await using server = await deafToFirstCancel(target(), delivery.promise);
+    await using bench = await startBench({ target: server.target, script });
     await using client = await RawClient.open(bench.port);
-    client.send(query('SELECT pg_sleep(3600)'));
+    client.send(query('SELECT pg_sleep(3600) /* sleeper-7 */'));
     await asked;
     const cancelled = cancelBehind(bench, client, client.socket.bytesWritten);
+    // A whole login takes longer than a packet that was sent before it.
+    await (await RawClient.open(bench.port))[Symbol.asyncDispose]();
+    expect(server.cancels).toBe(0);
     decide();
+    await server.cancelled;
+    await untilRunning('sleeper-7', 1);
+    delivery.resolve();
     await cancelled;
     await client.until((all) => all.filter(({ type }) => type === 'Z').length === 2);
     expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
+    expect(rows(await client.ask([query('SELECT 1')], 1))).toContainEqual(['1']);
   });
 
   async function cancelWhileDecided(
@@ -448,7 +461,9 @@ describe('a cancel that says how much had been sent', () => {
     ...behind: readonly Uint8Array[]
   ): Promise<{ readonly client: RawClient; readonly cancels: number }> {
     const { script, asked, decide } = heldDecision();
-    await using server = await deafToFirstCancel(target());
+    await using server = await deafToFirstCancel(target(), undefined, () =>
+      untilRunning('sleeper-8', 1),
+    );
     await using bench = await startBench({ target: server.target, script });
     await using client = await RawClient.open(bench.port);
     client.send(query(statement));
@@ -467,7 +482,7 @@ describe('a cancel that says how much had been sent', () => {
   }
 
   test('is repeated for a statement that nothing stands behind', async () => {
-    const { client, cancels } = await cancelWhileDecided('SELECT pg_sleep(3600)');
+    const { client, cancels } = await cancelWhileDecided('SELECT pg_sleep(3600) /* sleeper-8 */');
     expect(errors(client.received)).toMatchObject([{ C: '57014' }]);
     expect(cancels).toBe(2);
   });
