@@ -174,7 +174,8 @@ export class Decider {
         };
       }
       const lacksPlace = place === undefined;
-      const again = round < MAX_ROUNDS && (await this.#learnMore({ verdict, names, lacksPlace }));
+      const again =
+        round < MAX_ROUNDS && (await this.#learnMore({ verdict, catalog, names, lacksPlace }));
       if (this.#state.skipping) return { type: 'skipped' };
       if (again) continue;
       if (this.#isAborted(verdict, lacksPlace)) return { type: 'aborted' };
@@ -254,6 +255,8 @@ export class Decider {
   /** @returns whether it is worth to ask again. */
   async #learnMore(refused: {
     readonly verdict: Verdict & { effect: 'refuse' };
+    /** By which it was refused. */
+    readonly catalog: Catalog;
     readonly names: SqlNames;
     readonly lacksPlace: boolean;
   }): Promise<boolean> {
@@ -276,7 +279,7 @@ export class Decider {
       return true;
     }
     if (settings.unsettled && (await this.#seen.lookWithin(settings.unsettled))) return true;
-    return misses(refused.verdict) && (await this.#seen.refresh());
+    return misses(refused.verdict) && (await this.#seen.refresh(refused.catalog));
   }
 
   /**

@@ -56,14 +56,16 @@ export class SeenCatalog {
     await options.catalog.refresh(scope);
   }
 
-  /** Reads it again, for want of something in it. @returns whether it is another one now */
-  async refresh(): Promise<boolean> {
-    if (performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS) {
-      return false;
-    }
+  /**
+   * Reads it again, for want of something in it.
+   * @returns whether it is another one now. Than `judgedBy`, not than just before: it may have been
+   *   read meanwhile because it was time to, and then has what was missed.
+   */
+  async refresh(judgedBy: Catalog): Promise<boolean> {
+    const isTooSoon = performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS;
+    if (isTooSoon) return (await this.current()).generation !== judgedBy.generation;
     this.#refreshedAt = performance.now();
-    const before = (await this.current()).generation;
-    return (await this.#state.options.catalog.refresh()).generation !== before;
+    return (await this.#state.options.catalog.refresh()).generation !== judgedBy.generation;
   }
 
   /**

@@ -287,6 +287,34 @@ describe('what others do meanwhile', () => {
     expect(copied(again)).toBe('1\t****\tw\n');
   });
 
+  test('a new table is found, also where the catalog was read anew between verdict and search', async () => {
+    const parts = real.parts();
+    const now = performance.now();
+    stoppedAt = now;
+    let isFirst = true;
+    const policy: typeof parts.policy = {
+      async decide(...asked) {
+        const verdict = await parts.policy.decide(...asked);
+        // Time to read it again has come just now, and not once more.
+        if (isFirst) stoppedAt = now + 60_000;
+        isFirst = false;
+        return verdict;
+      },
+    };
+    await using bench = await startBench({
+      target: target(),
+      ...parts,
+      policy,
+      grant: () => grant,
+    });
+    await parts.catalog.refresh();
+    await sql('CREATE TABLE app.new (v text)');
+    await using client = await RawClient.open(bench.port);
+    const answers = await client.ask([query('COPY app.new TO STDOUT')]);
+    expect(errors(answers)).toEqual([]);
+    expect(letters(answers)).toBe('H c C Z');
+  });
+
   test('what was described stays locked until the COPY has ended', async () => {
     await using other = await direct();
     // Of the server itself: what Parse looks up without a Sync stays locked for the Query behind it.
@@ -513,6 +541,7 @@ describe('COPY and SELECT show the same', () => {
     const copy = await client.ask([query(`COPY ${what} TO STDOUT (${text})`)]);
     expect(errors(copy), text).toEqual([]);
     const selected = await client.ask([query(`SELECT ${names} FROM other.${name} ORDER BY k`)]);
+    expect(rows(selected), text).toHaveLength(8);
     grant = masked;
     await using server = await direct();
     const data = copy
