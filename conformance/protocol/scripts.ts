@@ -635,6 +635,26 @@ export const MALFORMED: readonly Script[] = [
     step(copyData('x\n'), sync, sync),
     step(query('SELECT 2')),
   ),
+  ...['x', '901'].flatMap((data) => [
+    script(
+      `Syncs, a Query behind copy data: ${data}`,
+      step(query('COPY t (id) FROM STDIN')),
+      step(copyData(`${data}\n`), sync, sync, query('SELECT 1'), sync),
+      step(query('SELECT 2')),
+    ),
+    script(
+      `Syncs, a Query behind data of a portal: ${data}`,
+      step(run('COPY t (id) FROM STDIN')),
+      step(copyData(`${data}\n`), sync, sync, query('SELECT 1'), sync),
+      step(query('SELECT 2')),
+    ),
+    script(
+      `Sync, pipeline behind data of a portal: ${data}`,
+      step(run('COPY t (id) FROM STDIN')),
+      step(copyData(`${data}\n`), sync, run('SELECT 1'), sync),
+      step(query('SELECT 2')),
+    ),
+  ]),
   script(
     'a Sync after good copy data',
     step(query('COPY t (id) FROM STDIN')),

@@ -78,17 +78,20 @@ export class CopyGuard {
     return entry !== undefined && this.#entry === entry ? this.#refused : undefined;
   }
 
+  /** The Syncs before it count if the copy has failed before it comes. */
   intruded(entry: Entry): void {
     this.#intruder = entry;
-    this.closed();
+    this.#closed += 1;
   }
 
   /**
-   * The copy failed over a message that has no place in it: the target has swallowed that message.
+   * The copy failed over a message that has no place in it: the target has swallowed that message,
+   * and the Syncs before it.
    * @returns its entry, which gets no answer of its own.
    */
   takeIntruder(): Entry | undefined {
     this.#intruderWasTaken = this.#intruder !== undefined;
+    if (this.#intruderWasTaken) this.deferredSyncs = 0;
     return this.#intruder;
   }
 

@@ -39,9 +39,12 @@ export class MisplacedMessages {
       return true;
     }
     if (copy.isExtended) {
-      this.#refusedByTarget(emptyMessage(type));
-      copy.closed();
-      return true;
+      const isDue = copy.deferredSyncs > 0;
+      copy.intruded(this.#refusedByTarget(emptyMessage(type)));
+      if (!isDue) return true;
+      // A Sync that counts ends the skipping, and then so does what came behind it.
+      await state.waitForTarget(() => !copy.isUndecided);
+      return copy.intruderWasTaken;
     }
     const denial = this.#refusals.byTarget();
     const entry: Entry = {
@@ -71,11 +74,19 @@ export class MisplacedMessages {
   }
 
   /** In the extended protocol: what follows up to Sync is skipped. */
-  #refusedByTarget(message: Uint8Array): void {
+  #refusedByTarget(message: Uint8Array): Entry {
     const state = this.#state;
-    const entry = { kind: 'describe', statement: undefined, portal: undefined } as const;
     const denial = this.#refusals.byTarget();
-    state.send(message, { ...entry, origin: 'client', segment: state.segment, denial });
+    const entry: Entry = {
+      kind: 'describe',
+      statement: undefined,
+      portal: undefined,
+      origin: 'client',
+      segment: state.segment,
+      denial,
+    };
+    state.send(message, entry);
     state.skipping = true;
+    return entry;
   }
 }

@@ -305,6 +305,9 @@ export class TargetSide {
     }
     if (entry.kind === 'sync') entry.completes?.commitFailed(sqlState);
     if (entry.kind === 'query' || entry.kind === 'function-call' || entry.kind === 'sync') return;
+    if (state.copy.isExtended && state.copy.isOf(entry) && isIntrusion(fields)) {
+      state.copy.takeIntruder();
+    }
     const syncs = state.copy.isExtended ? state.copy.deferredSyncs : 0;
     // A failing Parse of the unnamed statement has dropped the old one before it failed.
     if (entry.kind === 'parse' && entry.name === '') state.statements.delete('');
@@ -322,9 +325,7 @@ export class TargetSide {
   #copyFailed(entry: QueryEntry, fields: ReadonlyMap<string, string>): void {
     const { copy, queue } = this.#state;
     if (!copy.isOf(entry)) return;
-    const isIntrusion =
-      fields.get('C') === SQL_STATE.protocolViolation && fields.get('R') === 'CopyGetData';
-    const intruder = isIntrusion ? copy.takeIntruder() : undefined;
+    const intruder = isIntrusion(fields) ? copy.takeIntruder() : undefined;
     if (intruder !== undefined) queue.remove(intruder);
     // In copy mode a Sync is ignored: after a cancel it is not known to have come later.
     else if (fields.get('C') !== SQL_STATE.queryCanceled) this.#sendDeferred(copy.deferredSyncs);
@@ -371,6 +372,11 @@ export class TargetSide {
 }
 
 const NOTHING_DEFERRED = { values: false, userCode: false };
+
+/** The target was in copy mode, and got a message that has no place there. */
+function isIntrusion(fields: ReadonlyMap<string, string>): boolean {
+  return fields.get('C') === SQL_STATE.protocolViolation && fields.get('R') === 'CopyGetData';
+}
 
 function hiddenColumnsOf(verdicts: readonly AllowedStatement[]): ReadonlySet<string> | undefined {
   const [first, ...others] = verdicts.flatMap((verdict) => verdict.hiddenColumns ?? []);
