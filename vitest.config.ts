@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { builtThreads } from './test/built-threads.ts';
 import { LongestFirst } from './test/longest-first.ts';
@@ -14,9 +14,12 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     expect: { poll: { timeout: 120_000 } },
-    // Files wait for servers of their own, for clocks and for each other's processes a third of their
-    // time: with one worker for each core, and with 3 for two cores, cores stood idle.
-    maxWorkers: Math.max(3, Math.ceil(2.5 * availableParallelism())),
+    // Files wait for servers of their own and for clocks a third of their time: with 3 workers for two
+    // cores, cores stood idle. With what it starts a worker takes up to a gigabyte and a half.
+    maxWorkers: Math.max(
+      3,
+      Math.min(Math.ceil(2.5 * availableParallelism()), Math.floor(totalmem() / (1.5 * 1024 ** 3))),
+    ),
     sequence: { sequencer: LongestFirst },
   },
 });

@@ -12,6 +12,7 @@ const AT_FIRST_CALL = 'wasm-lazy-compilation';
 
 let isForGood = false;
 
+/** From now on, for the whole process. */
 export function baselineOnly(): void {
   isForGood = true;
   // Stands for the others, but only where a process starts with it.

@@ -176,7 +176,7 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
     try {
       thread.worker.postMessage(request, transfer);
     } catch {
-      // What cannot be sent over (a function, memory that was handed over already), as what is too much.
+      // A function, or memory that was handed over already, cannot be sent: this work alone fails.
       this.#broke(thread);
       return;
     }

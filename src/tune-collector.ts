@@ -33,7 +33,7 @@ export function tuneCollector(): void {
     return;
   }
   isTuned = true;
-  // What is written after this is for nobody.
+  // Now, under the flags of the next start: what is kept under others no command takes.
   flushCompileCache();
   for (const flag of FLAGS) {
     setFlagsFromString(flag);

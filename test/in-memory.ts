@@ -3,12 +3,15 @@ import {
   accessSync,
   chmodSync,
   constants,
+  lstatSync,
   mkdtempSync,
+  readdirSync,
   rmSync,
   statfsSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isRunning } from '../src/is-running.ts';
 
 const SHARED_MEMORY = '/dev/shm';
 /** Some times what the servers and recordings of all workers take at once. */
@@ -33,8 +36,9 @@ export function makeDirectoryInMemory(): string | undefined {
     // Another system, or a container without it.
     return undefined;
   }
+  removeStale();
   // A short name: sockets lie below it, and their paths have 107 bytes.
-  const directory = mkdtempSync(join(SHARED_MEMORY, 'hoop-'));
+  const directory = mkdtempSync(join(SHARED_MEMORY, `hoop-${process.pid}-`));
   if (!runsPrograms(directory)) {
     rmSync(directory, { recursive: true });
     return undefined;
@@ -42,6 +46,21 @@ export function makeDirectoryInMemory(): string | undefined {
   // PostgreSQL runs as nobody where the tests run as root.
   chmodSync(directory, 0o711);
   return directory;
+}
+
+/** A run that was killed has left its own, which would take memory until the next boot. */
+function removeStale(): void {
+  for (const name of readdirSync(SHARED_MEMORY)) {
+    const [, owner] = /^hoop-(\d+)-\w{6}$/.exec(name) ?? [];
+    const path = join(SHARED_MEMORY, name);
+    if (owner !== undefined && !isRunning(Number(owner)) && isOurs(path)) {
+      rmSync(path, { recursive: true, force: true });
+    }
+  }
+}
+
+function isOurs(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.();
 }
 
 /** Containers may mount it `noexec`, and tests write programs. */

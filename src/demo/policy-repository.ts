@@ -87,8 +87,8 @@ async function withFiles<T>(
 }
 
 /**
- * On top of what is there, in the bare repository itself: clone and push, as people do it, are
- * 16 processes in place of 6. Another commit meanwhile makes it fail, as it would a push.
+ * Commits on top of what is there, in the bare repository itself: clone and push, as people do it,
+ * take 16 processes instead of 6. Another commit meanwhile makes it fail, as it would a push.
  */
 async function commitFiles(
   bare: string,
@@ -119,7 +119,7 @@ async function commitFiles(
     ...(parent === '' ? [] : ['-p', parent]),
     ...['-m', change.message, content],
   );
-  // An empty name of what was there: nothing was.
+  // An empty old value: the branch must not exist yet.
   await inTree('update-ref', branch, commit, parent);
   return commit;
 }

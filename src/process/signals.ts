@@ -22,8 +22,8 @@ export class ProcessSignals {
       const handler = (): void => this.#received(signal, handler);
       process.on(signal, handler);
     }
-    // Node.js would open its debugger on 127.0.0.1, where everybody of this machine may connect; and
-    // a fenced command can send it to the process group that it shares with us.
+    // Node.js would open its debugger on 127.0.0.1, to everybody on this machine; and a fenced command
+    // can send the signal to the process group that it shares with us.
     process.on('SIGUSR1', (signal) => this.#passOn(signal));
   }
 

@@ -173,9 +173,16 @@ describe('the launcher', () => {
     );
     // Its first line on stderr: the program behind the launcher runs.
     await once(child.stderr, 'data');
+    let said = '';
+    child.stderr.on('data', (data) => {
+      said += data;
+    });
+    // Node.js would open its debugger, to everybody on the machine.
+    child.kill('SIGUSR1');
     child.kill('SIGTERM');
     const [code, signal] = await once(child, 'close');
     expect(code ?? signal).toBe(143);
+    expect(said).not.toContain('Debugger');
   });
 
   test.runIf(SYSTEM_NODE !== undefined)(

@@ -13,7 +13,7 @@ export interface RefusedSession {
   readonly isTarget: boolean;
 }
 
-/** A person and all their runs and agents share one limit; what is counted together is of one of them. */
+/** A person shares one limit with all their runs and agents, but each of these is counted apart. */
 export function tellRefusedSession(
   events: Pick<AuditEvents, 'tellLimited'>,
   { who: { principal, from, run }, request: { target }, code, isTarget }: RefusedSession,

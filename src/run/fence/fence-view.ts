@@ -175,7 +175,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
   };
 }
 
-/** Of file systems that keep what was: keys are in there by another path, in no listing at times. */
+/** Directories in which file systems show snapshots, with keys in them; some appear in no listing. */
 function snapshots(home: string): string[] {
   const above = home
     .split('/')
@@ -197,7 +197,11 @@ function histories(home: string): string[] {
   }
 }
 
-/** Who works in a directory over a link that a command has planted means another one. @throws HoopError HOOP_FENCE */
+/**
+ * The way to the working directory may lead over a link that a fenced command has planted; the person
+ * meant another directory.
+ * @throws HoopError HOOP_FENCE
+ */
 function requireHonestWay(cwd: string, env: NodeJS.ProcessEnv, known: Known): void {
   const way = env['PWD'] ?? '';
   const isNew = !isInAny(

@@ -44,7 +44,7 @@ import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.t
 import { type Known, readKnown, recordKnown } from './known-places.ts';
 import { type LentInput, lentInput, requireHarmless } from './lent-descriptors.ts';
 import { listeningSockets } from './listening-sockets.ts';
-import { parseMounts } from './mount-table.ts';
+import { readMounts } from './mount-table.ts';
 import { pathOutside } from './path-outside.ts';
 import { requireMounts } from './require-mounts.ts';
 import { systemCallFilter } from './system-call-filter.ts';
@@ -147,8 +147,8 @@ export class Fence implements AsyncDisposable {
     const path = terminal?.path ?? '';
     const stdio: ChildStdio[] = [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'];
     this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, lent, ...inner], {
-      // `kill(0, …)` goes to all of a process group, outside of the namespace too. On a terminal the
-      // command has to be of the job that hoop is.
+      // `kill(0, …)` reaches a whole process group, also outside of the namespace. On a terminal the
+      // command has to belong to hoop's job.
       detached: terminal !== undefined || !hasTerminal(),
       // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
       env: { PATH: options.env['PATH'] },
@@ -304,7 +304,7 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
   const [ours] = homes;
   requireCurrent(options.cwd);
   const sockets = listeningSockets([options.cwd]);
-  const mounts = parseMounts(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const mounts = readMounts('self');
   for (;;) {
     const known = readKnown(homes);
     const view = fenceView({
@@ -332,7 +332,10 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
   }
 }
 
-/** Where the kernel says that we are: what is called so by now may be a link. @throws HoopError HOOP_FENCE */
+/**
+ * The kernel knows which directory we are in; its name may by now be that of a link.
+ * @throws HoopError HOOP_FENCE
+ */
 function requireCurrent(cwd: string): void {
   if (cwd === process.cwd() && readlinkSync('/proc/self/cwd') !== realpathSync(cwd)) {
     throw changedMeanwhile(cwd);

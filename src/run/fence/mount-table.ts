@@ -2,6 +2,7 @@
  * What is mounted where, as a process sees it: /proc/PID/mountinfo.
  * https://www.kernel.org/doc/html/latest/filesystems/proc.html (3.5)
  */
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { isBelow } from './is-below.ts';
 
@@ -25,6 +26,11 @@ export interface Spot {
 
 /** Id, parent, device, root, mount point, options, optional fields, `-`, type. */
 const ROW = /^(\d+) (\d+) (\d+:\d+) (\S+) (\S+) (\S+)(?: \S+)*? - (\S+) /;
+
+/** @param process its id */
+export function readMounts(process: number | 'self'): readonly Mount[] {
+  return parseMounts(readFileSync(`/proc/${process}/mountinfo`, 'utf8'));
+}
 
 export function parseMounts(table: string): readonly Mount[] {
   return table.split('\n').flatMap((line) => {

@@ -3,13 +3,12 @@
  * a moment later: another run that may write there could have put a link in the way meanwhile, and
  * what is mounted would be what the link names.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { changedMeanwhile } from './explain-failure.ts';
 import { isBelow } from './is-below.ts';
 import type { Layer } from './layers.ts';
-import { isSameSpot, type Mount, mountOf, parseMounts, spotOf } from './mount-table.ts';
+import { isSameSpot, type Mount, mountOf, readMounts, spotOf } from './mount-table.ts';
 
 /** What bwrap makes besides the view. */
 const MADE_BY_US: readonly string[] = ['/dev', '/proc', '/run'];
@@ -19,8 +18,7 @@ export function requireMounts(pid: number | undefined, layers: readonly Layer[])
   if (pid === undefined) {
     throw new HoopError('HOOP_FENCE', 'the fence ended before its mounts could be looked at');
   }
-  const read = (of: number | 'self') => parseMounts(readFileSync(`/proc/${of}/mountinfo`, 'utf8'));
-  const wrong = wrongMount(read('self'), read(pid), layers);
+  const wrong = wrongMount(readMounts('self'), readMounts(pid), layers);
   if (wrong !== undefined) {
     throw changedMeanwhile(wrong);
   }

@@ -58,8 +58,8 @@ export class SeenCatalog {
 
   /**
    * Reads it again, for want of something in it.
-   * @returns whether it is another one now. Than `judgedBy`, not than just before: it may have been
-   *   read meanwhile because it was time to, and then has what was missed.
+   * @returns whether it now differs from `judgedBy`. A scheduled reading may have come in between,
+   *   and have what was missing: comparing with the catalog of just before would not show that.
    */
   async refresh(judgedBy: Catalog): Promise<boolean> {
     const isTooSoon = performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS;
