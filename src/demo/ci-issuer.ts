@@ -26,7 +26,9 @@ export const CI_JOB = {
 const TOKEN_TTL_SECONDS = 300;
 const MAX_AUDIENCE_LENGTH = 1024;
 
-export async function startCiIssuer(options: { readonly port?: number } = {}): Promise<CiIssuer> {
+export async function startCiIssuer(
+  options: { readonly port?: number | undefined } = {},
+): Promise<CiIssuer> {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const kid = randomBytes(8).toString('hex');
   const jwk = { ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' };

@@ -29,6 +29,7 @@ import {
   writeGatewayConfig,
 } from './gateway-files.ts';
 import { type HoopService, runHoop, startHoop } from './hoop-process.ts';
+import { freeLoopbackPort } from './loopback-server.ts';
 import { type DemoAccount, startOidcProvider } from './oidc-provider.ts';
 import { findSshd, type OpensshServer, startOpensshServer } from './openssh-server.ts';
 import { readPolicyDirectory } from './policy-directory.ts';
@@ -131,10 +132,10 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   chmodSync(directory, 0o711);
 
   note('starting the identity provider');
-  const provider = stack.use(await startOidcProvider(remembered(directory, 'idp')));
-  remember(directory, 'idp', provider);
-  const ci = stack.use(await startCiIssuer(remembered(directory, 'ci')));
-  remember(directory, 'ci', ci);
+  const provider = stack.use(await startOidcProvider({ port: keptPort(directory, 'idp') }));
+  keepPort(directory, 'idp', portOf(provider.issuer));
+  const ci = stack.use(await startCiIssuer({ port: keptPort(directory, 'ci') }));
+  keepPort(directory, 'ci', portOf(ci.issuer));
 
   note(options.postgres ? 'preparing the sample data' : 'starting PostgreSQL');
   const target = stack.use(await openTarget({ ...options, directory, watchdog }));
@@ -166,8 +167,11 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
 
   note('starting the gateway');
   const certificates = writeCertificates(directory);
+  const gatewayPort = await freeLoopbackPort(keptPort(directory, 'gateway'));
+  keepPort(directory, 'gateway', gatewayPort);
   const config = writeGatewayConfig({
     directory,
+    port: gatewayPort,
     policy,
     target,
     targetNames: source.targets.filter((name) => !Object.hasOwn(servers, name)),
@@ -179,7 +183,7 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
   });
   const variables = credentialVariables(credentials);
   const launch = (): Promise<HoopService> =>
-    startHoop(['gateway', 'start', '--config', config.file, '--json'], 'listening', {
+    startHoop(['gateway', 'start', '--config', config, '--json'], 'listening', {
       home: join(directory, 'gateway-home'),
       logFile: join(directory, 'gateway.log'),
       variables,
@@ -191,7 +195,6 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
     await gatewayProcess[Symbol.asyncDispose]();
   });
   const gateway = String(gatewayProcess.ready['url']);
-  config.fixPort(gateway);
 
   note('logging in the demo identities');
   const logIn = options.logIn ?? logIntoGateway;
@@ -262,18 +265,20 @@ function hasShell(): boolean {
   }
 }
 
-/** The port of an earlier start, which the policy names, so that `--data DIR` can go on. */
-function remembered(directory: string, service: 'idp' | 'ci'): { port?: number } {
+type DemoService = 'idp' | 'ci' | 'gateway';
+
+/** The port of an earlier start, which the policy or a login names, so that `--data DIR` can go on. */
+function keptPort(directory: string, service: DemoService): number | undefined {
   const file = join(directory, `${service}-port`);
-  return existsSync(file) ? { port: Number(readFileSync(file, 'utf8')) } : {};
+  return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined;
 }
 
-function remember(
-  directory: string,
-  service: 'idp' | 'ci',
-  { issuer }: { readonly issuer: string },
-): void {
-  writeFileSync(join(directory, `${service}-port`), new URL(issuer).port);
+function keepPort(directory: string, service: DemoService, port: number): void {
+  writeFileSync(join(directory, `${service}-port`), String(port));
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port);
 }
 
 /** A real login: the CLI prints the address, we follow it as a browser would. */

@@ -1,5 +1,5 @@
 /** What the demo's gateway is started with: certificates, configuration, and secrets beside it. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCertificateAuthority, issueServerCertificate } from '../certificates.ts';
 import type { OpensshServer } from './openssh-server.ts';
@@ -30,6 +30,7 @@ export function writeCertificates(directory: string): Certificates {
 
 interface GatewayConfigOptions {
   readonly directory: string;
+  readonly port: number;
   readonly policy: PolicyRepository;
   readonly target: DemoTarget;
   readonly targetNames: readonly string[];
@@ -47,55 +48,45 @@ export type Credentials = Readonly<
 
 export type Servers = Readonly<Record<string, OpensshServer>>;
 
-/** Passwords go to the gateway by environment variables: the file may be looked at. */
-export function writeGatewayConfig(o: GatewayConfigOptions): {
-  file: string;
-  fixPort(url: string): void;
-} {
+/**
+ * Passwords go to the gateway by environment variables: the file may be looked at.
+ *
+ * @returns the path of the configuration
+ */
+export function writeGatewayConfig(o: GatewayConfigOptions): string {
   const file = join(o.directory, 'gateway.yaml');
-  const portFile = join(o.directory, 'gateway-port');
   const { target } = o;
   const servers = Object.entries(o.servers);
-  const write = (port: string): void => {
-    const lines = [
-      'version: 1',
-      'name: demo-gateway',
-      `listen: 127.0.0.1:${port}`,
-      `tls: { cert: ${o.certificates.certificate}, key: ${o.certificates.key} }`,
-      `dataDir: ${join(o.directory, 'gateway')}`,
-      // A laptop may well be nearly full, and the demo is small.
-      'recording: { minFreePercent: 1 }',
-      'policy:',
-      `  repository: ${o.policy.directory}`,
-      `  clientRepository: ${o.policy.directory}`,
-      `  branch: ${POLICY_BRANCH}`,
-      `  allowedSigners: ${o.policy.allowedSigners}`,
-      `  pollSeconds: ${o.pollSeconds}`,
-      'addresses:',
-      ...o.targetNames.map((name) => `  ${name}: ${target.host}:${target.port}`),
-      ...servers.map(([name, { host, port }]) => `  ${name}: ${host}:${port}`),
-      'credentials:',
-      ...Object.entries(o.credentials).map(
-        ([name, { user }]) =>
-          `  ${name}: { user: ${user}, password: { env: ${variableName(name)} } }`,
-      ),
-      ...servers.map(
-        ([name, { user, privateKeyFile }]) =>
-          `  ${name}: { user: ${user}, privateKeyFile: ${privateKeyFile} }`,
-      ),
-      ...o.more,
-    ];
-    writeFileSync(file, `${lines.join('\n')}\n`);
-  };
-  write(existsSync(portFile) ? readFileSync(portFile, 'utf8') : '0');
-  return {
-    file,
-    fixPort: (url) => {
-      const { port } = new URL(url);
-      writeFileSync(portFile, port);
-      write(port);
-    },
-  };
+  const lines = [
+    'version: 1',
+    'name: demo-gateway',
+    `listen: 127.0.0.1:${o.port}`,
+    `tls: { cert: ${o.certificates.certificate}, key: ${o.certificates.key} }`,
+    `dataDir: ${join(o.directory, 'gateway')}`,
+    // A laptop may well be nearly full, and the demo is small.
+    'recording: { minFreePercent: 1 }',
+    'policy:',
+    `  repository: ${o.policy.directory}`,
+    `  clientRepository: ${o.policy.directory}`,
+    `  branch: ${POLICY_BRANCH}`,
+    `  allowedSigners: ${o.policy.allowedSigners}`,
+    `  pollSeconds: ${o.pollSeconds}`,
+    'addresses:',
+    ...o.targetNames.map((name) => `  ${name}: ${target.host}:${target.port}`),
+    ...servers.map(([name, { host, port }]) => `  ${name}: ${host}:${port}`),
+    'credentials:',
+    ...Object.entries(o.credentials).map(
+      ([name, { user }]) =>
+        `  ${name}: { user: ${user}, password: { env: ${variableName(name)} } }`,
+    ),
+    ...servers.map(
+      ([name, { user, privateKeyFile }]) =>
+        `  ${name}: { user: ${user}, privateKeyFile: ${privateKeyFile} }`,
+    ),
+    ...o.more,
+  ];
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return file;
 }
 
 export function credentialVariables(credentials: Credentials): Record<string, string> {

@@ -35,8 +35,8 @@ export interface OidcProviderOptions {
   readonly accounts?: readonly Omit<DemoAccount, 'password'>[];
   /** The public client; `hoop-cli` unless given. */
   readonly clientId?: string;
-  /** 0 = any free one. */
-  readonly port?: number;
+  /** Any free one unless given. */
+  readonly port?: number | undefined;
   readonly idTokenTtlSeconds?: number;
 }
 
