@@ -10,6 +10,7 @@ import { type DpopKey, importDpopKey } from '../client/dpop-key.ts';
 import { runLockPath } from '../client/run-states.ts';
 import { HoopError } from '../errors.ts';
 import type { ClientConfig, Home } from '../home.ts';
+import { SharedWork } from '../shared-work.ts';
 import { withStateLock } from './state-lock.ts';
 import {
   type ProviderTokens,
@@ -43,7 +44,7 @@ export interface StoredTokensOptions {
 export class StoredTokens implements TokenSource {
   readonly #options: StoredTokensOptions;
   #record: TokenRecord | undefined;
-  #renewal: Promise<TokenRecord> | undefined;
+  readonly #renewal = new SharedWork<TokenRecord>();
 
   constructor(options: StoredTokensOptions) {
     this.#options = options;
@@ -96,13 +97,16 @@ export class StoredTokens implements TokenSource {
   }
 
   /** One renewal at a time in this process; the lock sees to the others. */
-  #renew(stale: string | undefined, signal: AbortSignal): Promise<TokenRecord> {
-    this.#renewal ??= withStateLock(tokenLockPath(this.#options.home), signal, () =>
-      this.#renewLocked(stale, signal),
-    ).finally(() => {
-      this.#renewal = undefined;
-    });
-    return this.#renewal;
+  async #renew(stale: string | undefined, signal: AbortSignal): Promise<TokenRecord> {
+    const join = () =>
+      this.#renewal.join(signal, (ofAll) =>
+        withStateLock(tokenLockPath(this.#options.home), ofAll, () =>
+          this.#renewLocked(stale, ofAll),
+        ),
+      );
+    const record = await join();
+    // Whoever began it may not have known that the gateway refuses this one.
+    return record.accessToken === stale ? join() : record;
   }
 
   async #renewLocked(stale: string | undefined, signal: AbortSignal): Promise<TokenRecord> {

@@ -13,6 +13,7 @@ import {
 } from '../../client/dpop-key.ts';
 import { HoopError } from '../../errors.ts';
 import type { Home } from '../../home.ts';
+import { SharedWork } from '../../shared-work.ts';
 import { withStateLock } from '../state-lock.ts';
 import type { ChosenWorkload } from './find-workload.ts';
 import { type WorkloadLogin, type WorkloadState, WorkloadStateFile } from './workload-state.ts';
@@ -38,7 +39,7 @@ export class WorkloadTokens implements TokenSource {
   readonly #options: WorkloadTokensOptions;
   readonly #file: WorkloadStateFile;
   #state: WorkloadState | undefined;
-  #renewal: Promise<WorkloadState> | undefined;
+  readonly #renewal = new SharedWork<WorkloadState>();
 
   constructor(options: WorkloadTokensOptions) {
     this.#options = options;
@@ -102,13 +103,14 @@ export class WorkloadTokens implements TokenSource {
   }
 
   /** One renewal at a time in this process; the lock sees to the others of the job. */
-  #renew(stale: string | undefined, signal: AbortSignal): Promise<WorkloadState> {
-    this.#renewal ??= withStateLock(this.#file.lockPath, signal, () =>
-      this.#renewLocked(stale, signal),
-    ).finally(() => {
-      this.#renewal = undefined;
-    });
-    return this.#renewal;
+  async #renew(stale: string | undefined, signal: AbortSignal): Promise<WorkloadState> {
+    const join = () =>
+      this.#renewal.join(signal, (ofAll) =>
+        withStateLock(this.#file.lockPath, ofAll, () => this.#renewLocked(stale, ofAll)),
+      );
+    const state = await join();
+    // Whoever began it may not have known that the gateway refuses this one.
+    return stale !== undefined && state.login?.accessToken === stale ? join() : state;
   }
 
   async #renewLocked(stale: string | undefined, signal: AbortSignal): Promise<WorkloadState> {

@@ -116,6 +116,21 @@ test('commands that start at once exchange once', async () => {
   expect(asked).toEqual(['exchange', 'refresh']);
 });
 
+test('who gives up the request that began an exchange leaves it to the others', async () => {
+  const given = Promise.withResolvers<string>();
+  platform = () => given.promise;
+  const tokens = open();
+  const first = new AbortController();
+  const gone = tokens.current(first.signal);
+  const other = tokens.current(signal);
+  const gaveUp = new HoopError('HOOP_INTERRUPTED', 'gave up');
+  first.abort(gaveUp);
+  await expect(gone).rejects.toBe(gaveUp);
+  given.resolve(await mint());
+  expect((await other).accessToken).not.toBe('');
+  expect(asked).toEqual(['exchange']);
+});
+
 test('a token is renewed before it ends, with the handle as long as the login is good', async () => {
   const tokens = open();
   const login = await loginOf(await tokens.current(signal));
