@@ -210,8 +210,13 @@ export class ChildTerminal {
       default:
         // One that comes before the program is there is kept for it.
         void started.then(async (job) => {
-          await job.begun;
-          this.#kill(signal, job.pid);
+          if (signal === 'SIGKILL') {
+            this.#kill(signal, job.pid);
+            job.kill();
+          } else {
+            await job.begun;
+            this.#kill(signal, job.pid);
+          }
         });
     }
   }

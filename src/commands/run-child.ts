@@ -161,7 +161,7 @@ function startJob(
   const ended = once(child, 'exit').then(() =>
     child.signalCode === null ? (child.exitCode ?? 0) : 128 + constants.signals[child.signalCode],
   );
-  return new Job({ pid, orders, reports, ended });
+  return new Job({ pid, orders, reports, ended, kill: () => void child.kill('SIGKILL') });
 }
 
 /** Ctrl-C reaches every process of the terminal by itself; psql makes a cancel of it. */

@@ -150,11 +150,11 @@ async function startJob(
   { settings }: ChildTerminal,
 ): Promise<Job> {
   const shell = jobShell(command, { terminal: undefined, settings, hasErrors: false });
-  const { pid, exited: ended, orders, reports } = await fence.become(shell, env);
+  const { pid, exited: ended, orders, reports, kill } = await fence.become(shell, env);
   if (orders === null || reports === undefined) {
     throw new TypeError('the fence was made without a terminal');
   }
-  return new Job({ pid, orders, reports, ended });
+  return new Job({ pid, orders, reports, ended, kill: () => kill('SIGKILL') });
 }
 
 /** In the terminal that hoop has. */

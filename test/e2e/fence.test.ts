@@ -23,6 +23,7 @@ import { childEnvironment, type HoopRun, LAUNCHER } from '../../src/demo/hoop-pr
 import { type Bench, openBench } from './demo-bench.ts';
 
 const LOOK_AROUND = fileURLToPath(new URL('programs/look-around.mjs', import.meta.url));
+const HOLD_FIRST = fileURLToPath(new URL('programs/hold-first.py', import.meta.url));
 const SECRETS = [
   '.ssh/id_ed25519',
   '.pgpass',
@@ -665,6 +666,23 @@ describe('the command', () => {
     deaf.child.kill('SIGKILL');
     await deaf.closed;
   });
+
+  test.runIf(process.arch === 'x64')(
+    'outlives no hoop that is killed, whatever it has made of process 1',
+    async () => {
+      const args = ['run', '--fence', '--', 'python3', HOLD_FIRST, 'free'];
+      const child = spawn(process.execPath, [LAUNCHER, ...args], {
+        cwd: project,
+        env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const closed = once(child, 'close');
+      await once(child.stdout, 'data');
+      child.kill('SIGKILL');
+      // Its output is closed by the last process that could write to it.
+      await closed;
+    },
+  );
 
   test('has a terminal, and Ctrl-C is its own', async () => {
     const inner = `${process.execPath} ${LAUNCHER} -q run --fence -- sh -c 'trap "echo caught; exit 5" INT; stty size; tty >/dev/null; echo up; while :; do sleep 0.1; done'`;

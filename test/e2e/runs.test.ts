@@ -92,6 +92,22 @@ test('a run sees and ends none, its person does', async () => {
   expect(ended.stderr).toContain('HOOP_RUN_REFUSED');
 });
 
+test.each(['', '--fence '])(
+  'a program that has stopped the shell between it and hoop is ended with its run: hoop run %s',
+  async (flag) => {
+    const { type, sees, ended } = await startShell({ home: bench.home('engineer') });
+    const reason = `stopped${flag.trim()}`;
+    const script = 'kill -STOP $PPID; echo "up-$((1+1))"';
+    type(`hoop run --reason '${reason}' ${flag}-- sh -c '${script}'\n`);
+    await sees('up-2');
+    const run = (await runsOf('dba')).find((one) => one.reason === reason);
+    await bench.hoop('dba', 'runs', 'kill', run?.id ?? '', '--reason', 'wrong table');
+    await sees(/the run was ended by dba@example\.com: wrong table[\s\S]*ready> $/);
+    type('exit\n');
+    await ended;
+  },
+);
+
 test.each(['', '--no-terminal ', '--fence '])(
   'a program on a terminal is ended with its run: hoop run %s',
   async (flag) => {

@@ -10,20 +10,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { Server } from 'node:net';
 import { homedir, constants as system, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
@@ -41,6 +32,7 @@ import {
 } from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
+import { FirstProcess } from './first-process.ts';
 import { type Known, readKnown, recordKnown } from './known-places.ts';
 import { type LentInput, lentInput, requireHarmless } from './lent-descriptors.ts';
 import { listeningSockets } from './listening-sockets.ts';
@@ -57,7 +49,6 @@ const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
 const STDERR = 4;
 const ARGUMENTS = 5;
 const FILTER = 6;
-const GONE_LOOK_MS = 5;
 const MAX_SAID_CHARACTERS = 16_384;
 
 /**
@@ -92,8 +83,7 @@ export class Fence implements AsyncDisposable {
   #said = '';
   /** As seen from here; the command once it has become it. */
   #innerProcess: number | undefined;
-  /** Process 1 of the namespace, as seen from here. */
-  #first: number | undefined;
+  #first: FirstProcess | undefined;
 
   /** @throws HoopError HOOP_FENCE, HOOP_USAGE */
   static async open(options: FenceOptions): Promise<Fence> {
@@ -110,8 +100,8 @@ export class Fence implements AsyncDisposable {
     const fence = new Fence(view, writable, filter, options);
     try {
       await fence.#receive(options.signal);
-      fence.#first = fence.#child.pid === undefined ? undefined : childOf(fence.#child.pid);
-      fence.#innerProcess = fence.#first === undefined ? undefined : childOf(fence.#first);
+      fence.#first = FirstProcess.below(fence.#child.pid, options.terminal);
+      fence.#innerProcess = fence.#first === undefined ? undefined : childOf(fence.#first.pid);
       requireMounts(fence.#innerProcess, view.layers);
     } catch (error) {
       await fence[Symbol.asyncDispose]();
@@ -205,10 +195,10 @@ export class Fence implements AsyncDisposable {
   /** Ends what runs inside, all of it. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     // bwrap's end is the end of its first process, and with it of the namespace.
-    this.#child.kill('SIGKILL');
+    this.#killAll();
     await this.#ended;
-    // It goes when all others have gone, and bwrap does not wait for that.
-    while (this.#first !== undefined && isAlive(this.#first)) await delay(GONE_LOOK_MS);
+    // bwrap does not wait for it.
+    await this.#first?.end();
   }
 
   /** Stderr of the shell around the command. */
@@ -244,13 +234,17 @@ export class Fence implements AsyncDisposable {
   }
 
   async #exitStatus(): Promise<number> {
+    const over = new AbortController();
+    const held = this.#innerProcess && this.#first?.outlives(this.#innerProcess, over.signal);
     const [code, signal] = await this.#ended;
-    return code ?? 128 + (signal === null ? 0 : system.signals[signal]);
+    over.abort();
+    return (await held) ?? code ?? 128 + (signal === null ? 0 : system.signals[signal]);
   }
 
   #kill(signal: NodeJS.Signals): void {
-    if (this.#innerProcess === undefined) {
-      this.#child.kill('SIGKILL');
+    // Nothing is to go on then: neither what the command has started, nor what it has stopped.
+    if (signal === 'SIGKILL' || this.#innerProcess === undefined) {
+      this.#killAll();
       return;
     }
     try {
@@ -261,6 +255,11 @@ export class Fence implements AsyncDisposable {
         throw error;
       }
     }
+  }
+
+  #killAll(): void {
+    this.#child.kill('SIGKILL');
+    this.#first?.kill();
   }
 
   #write(descriptor: number, bytes: Buffer): void {
@@ -281,7 +280,7 @@ export interface FencedCommand {
   readonly reports: Readable | undefined;
   /** 128 + signal number when a signal ended it. */
   readonly exited: Promise<number>;
-  /** To the command itself, not to what is around it. */
+  /** To the command itself, not to what is around it; SIGKILL ends all that is inside. */
   readonly kill: (signal: NodeJS.Signals) => void;
 }
 
@@ -388,13 +387,4 @@ export function findBubblewrap(path = ''): string {
     throw noBubblewrap();
   }
   return found;
-}
-
-/** What nobody has waited for yet is over, too: it has become that when all of its namespace was. */
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
 }

@@ -67,20 +67,23 @@ export class Job {
   readonly pid: number | undefined;
   readonly #orders: Writable;
   readonly #ended: Promise<number>;
+  readonly #kill: () => void;
   readonly #begun = Promise.withResolvers<void>();
   readonly #told = Promise.withResolvers<number | undefined>();
   #onStopped: () => void = () => undefined;
 
-  /** @param ended status of the shell itself */
+  /** @param ended status of the shell itself @param kill ends the shell, whatever it does */
   constructor(made: {
     readonly pid: number | undefined;
     readonly orders: Writable;
     readonly reports: Readable;
     readonly ended: Promise<number>;
+    readonly kill: () => void;
   }) {
     this.pid = made.pid;
     this.#orders = made.orders;
     this.#ended = made.ended;
+    this.#kill = made.kill;
     // It has ended and is not told anything any more.
     made.orders.on('error', () => undefined);
     createInterface({ input: made.reports })
@@ -100,6 +103,11 @@ export class Job {
 
   onStopped(listener: () => void): void {
     this.#onStopped = listener;
+  }
+
+  /** The shell is a process of its program's user, which may have stopped it. */
+  kill(): void {
+    this.#kill();
   }
 
   goOn(): void {
