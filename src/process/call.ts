@@ -18,6 +18,7 @@ export class Call {
   #isJson = false;
   #passThrough: PassThrough | undefined;
   #isStatusChosen = false;
+  #isOutputLost = false;
 
   /** commander has read the words. */
   begins(command: Command): void {
@@ -52,6 +53,22 @@ export class Call {
     const isUsage = isWrongCall && this.#passThrough === 'command' && !this.#isStatusChosen;
     process.exitCode =
       this.#passThrough === undefined || isUsage ? exitCodeFor(error) : OWN_FAILURE;
+  }
+
+  /** Once, when it happens: the call goes on, and its status says that its output is not all there. */
+  outputFailed(cause: NodeJS.ErrnoException, color: boolean): void {
+    if (this.#isOutputLost) {
+      return;
+    }
+    this.#isOutputLost = true;
+    const isFull = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
+    const why = isFull ? 'the disk is full' : (cause.code ?? 'stdout does not take it');
+    const error = new HoopError(
+      isFull ? 'HOOP_DISK_FULL' : 'HOOP_LOCAL_STATE',
+      `the output cannot be written: ${why}`,
+      { hint: 'Write it to another place.', cause },
+    );
+    void this.failed(error, this.color && color);
   }
 
   /** @param status of a call that a signal has interrupted */

@@ -8,9 +8,11 @@ import type { Call } from './call.ts';
 import type { ProcessSignals } from './signals.ts';
 
 export function processIo(call: Call, signals: ProcessSignals): Io {
-  for (const stream of [process.stdout, process.stderr]) {
-    prepare(stream);
-  }
+  prepare(process.stdout, (error) =>
+    call.outputFailed(error, mayColor(process.stderr, process.env)),
+  );
+  // There is nobody left to tell.
+  prepare(process.stderr, () => undefined);
   let isRaw = false;
   return {
     stdout: process.stdout,
@@ -48,11 +50,16 @@ export function processIo(call: Call, signals: ProcessSignals): Io {
   };
 }
 
-function prepare(stream: NodeJS.WriteStream): void {
-  // `hoop … | head`, a closed terminal: the reader has gone, which is no error of ours.
+/**
+ * What cannot be written is no reason to end: a full disk under a log, or under what `hoop connect`
+ * prints, is not one under the sessions that are live.
+ * @param onFailure told of each write that fails while somebody is there to read
+ */
+function prepare(stream: NodeJS.WriteStream, onFailure: (error: Error) => void): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
+    // `hoop … | head`, a closed terminal: the reader has gone, which is no error of ours.
     if (error.code !== 'EPIPE' && error.code !== 'EIO') {
-      throw error;
+      onFailure(error);
     }
   });
   if (!stream.isTTY && obeysOutput(process.env)) {

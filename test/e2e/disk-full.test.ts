@@ -1,7 +1,12 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { childEnvironment } from '../../src/demo/hoop-process.ts';
+import { credentialVariables } from '../../src/demo/gateway-files.ts';
+import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 const run = promisify(execFile);
@@ -37,4 +42,61 @@ test('a full disk on the client ends the session with the reason, and the record
   expect(next.exitCode).toBe(0);
   const [, session] = await bench.sessions('engineer');
   expect(session).toMatchObject({ state: 'uploaded' });
+});
+
+/** `hoop` whose stderr is on a disk without room. @returns once it is listening */
+async function startWithFullLog(args: readonly string[], env: NodeJS.ProcessEnv) {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, [LAUNCHER, ...args, '--json'], {
+    env,
+    stdio: ['ignore', 'pipe', full],
+  });
+  closeSync(full);
+  const exited = once(child, 'exit');
+  let text = '';
+  for await (const part of child.stdout ?? []) {
+    text += String(part);
+    if (text.includes('\n')) break;
+  }
+  const ready: Record<string, unknown> = JSON.parse(text.split('\n')[0] ?? '');
+  expect(ready['event']).toBe('listening');
+  return {
+    ready,
+    end: async () => {
+      child.kill('SIGINT');
+      return (await exited)[0];
+    },
+  };
+}
+
+test('a full disk under the log of a client ends no session', async () => {
+  const env = childEnvironment({ home: bench.home('engineer') });
+  const connect = await startWithFullLog(['connect', 'prod-db'], env);
+  const client = new pg.Client({ connectionString: String(connect.ready['url']) });
+  await client.connect();
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+  expect(await connect.end()).toBe(130);
+  const [session] = await bench.sessions('engineer');
+  expect(session).toMatchObject({ id: connect.ready['session'], state: 'uploaded' });
+});
+
+test('a full disk under the log of the gateway ends nobody’s session', async () => {
+  const { directory, target } = bench.demo;
+  const gateway = bench.demo.gatewayProcess();
+  gateway.kill('SIGTERM');
+  await gateway.exited;
+  const env = childEnvironment({
+    home: join(directory, 'gateway-home'),
+    variables: credentialVariables({ 'prod-db': target }),
+  });
+  const config = join(directory, 'gateway.yaml');
+  const logless = await startWithFullLog(['gateway', 'start', '--config', config], env);
+  try {
+    expect((await bench.psql('engineer', 'SELECT 1')).exitCode).toBe(0);
+    expect((await bench.sessions('engineer'))[0]).toMatchObject({ state: 'uploaded' });
+  } finally {
+    expect(await logless.end()).toBe(0);
+    await bench.demo.restartGateway();
+  }
 });
