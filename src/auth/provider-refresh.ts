@@ -32,7 +32,7 @@ export async function refreshAtProvider(
     if (cause instanceof HoopError) {
       throw cause;
     }
-    if (cause instanceof ResponseBodyError && cause.status < 500) {
+    if (cause instanceof ResponseBodyError && !isForNow(cause)) {
       const said = cause.error_description ?? cause.error;
       throw ended(`"${issuer}" says: ${said.replace(/\.$/, '')}.`, cause);
     }
@@ -42,6 +42,19 @@ export async function refreshAtProvider(
       cause,
     });
   }
+}
+
+/** What says nothing about the login: too many requests, no time, a fault of the provider. */
+const STATUSES_FOR_NOW: ReadonlySet<number> = new Set([408, 425, 429]);
+/** Of RFC 6749 §4.1.2.1 and RFC 8628 §3.5; some servers send them from here too, with 400. */
+const ERRORS_FOR_NOW: ReadonlySet<string> = new Set([
+  'server_error',
+  'temporarily_unavailable',
+  'slow_down',
+]);
+
+function isForNow({ status, error }: ResponseBodyError): boolean {
+  return status >= 500 || STATUSES_FOR_NOW.has(status) || ERRORS_FOR_NOW.has(error);
 }
 
 function ended(detail: string, cause: unknown): HoopError {

@@ -81,9 +81,30 @@ describe('a login that the provider must confirm', () => {
     ).rejects.toMatchObject({ code: 'HOOP_NOT_LOGGED_IN' });
   });
 
-  test('waits for a provider that fails or cannot be reached', async () => {
-    provider.reply = { status: 503, body: { error: 'temporarily_unavailable' } };
+  test.each([
+    [503, 'temporarily_unavailable'],
+    [429, 'too_many_requests'],
+    [408, 'invalid_request'],
+    [400, 'temporarily_unavailable'],
+    [400, 'server_error'],
+    [400, 'slow_down'],
+  ])('waits for a provider that answers %i %s', async (status, error) => {
+    provider.reply = { status, body: { error } };
     await expect(renew()).rejects.toMatchObject({ code: 'HOOP_IDP_UNREACHABLE' });
+  });
+
+  test.each([
+    'invalid_grant',
+    'invalid_client',
+    'unauthorized_client',
+    'login_required',
+    'something new',
+  ])('is over when the provider answers 400 %s', async (error) => {
+    provider.reply = { status: 400, body: { error } };
+    await expect(renew()).rejects.toMatchObject({ code: 'HOOP_NOT_LOGGED_IN' });
+  });
+
+  test('waits for a provider that cannot be reached', async () => {
     await expect(
       refreshAtProvider({ issuer, clientId, ca: undefined, refreshToken: 'refresh-1' }),
     ).rejects.toMatchObject({ code: 'HOOP_IDP_UNREACHABLE' });
