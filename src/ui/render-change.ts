@@ -1,5 +1,6 @@
 /** One change of a file that runs by itself later, for the person who decides about it. */
 import { join } from 'node:path';
+import { entriesOf } from '../run/fence/entries-of.ts';
 import { type FileState, readState } from '../run/later/file-state.ts';
 import type { Change } from '../run/later/later-changes.ts';
 import { lineDiff } from './line-diff.ts';
@@ -14,11 +15,11 @@ const MAX_LINK = 200;
 export function changeWords({ before, after, isRepository }: Change): string {
   if (isRepository) return 'a repository that was not there';
   if (after.kind === 'absent') return 'removed';
+  if (before?.kind === 'absent' && isDirectory(after)) return 'a directory that was not there';
   const now = after.kind === 'link' ? `a link to ${after.to.slice(0, MAX_LINK)}` : '';
   if (before?.kind === 'absent') return now === '' ? 'new' : `new: ${now}`;
   if (now !== '') return `now ${now}`;
-  if (after.kind === 'other')
-    return after.what === 'directory' ? 'now a directory' : 'unreadable now';
+  if (after.kind === 'other') return isDirectory(after) ? 'now a directory' : 'unreadable now';
   if (before === undefined) return 'written';
   if (before.kind !== 'file' || after.kind !== 'file') return 'changed';
   const changed = before.sha256 === after.sha256 ? [] : ['changed'];
@@ -31,9 +32,10 @@ export function changeWords({ before, after, isRepository }: Change): string {
 export function changeLines(change: Change, style: Style, isAll = false): readonly string[] {
   const { path, isRepository } = change;
   // Of a repository its settings: git runs what they name.
-  const isDirectory = isRepository && change.after.kind === 'other';
-  const is = isDirectory ? readState(join(path, 'config')) : change.after;
-  const [before, after] = [textOf(change.before), textOf(is)];
+  const is =
+    isRepository && change.after.kind === 'other' ? readState(join(path, 'config')) : change.after;
+  const isListed = !isRepository && isDirectory(change.after);
+  const [before, after] = [textOf(change.before), isListed ? namesIn(path) : textOf(is)];
   if (before === undefined || after === undefined) {
     return [style.dim('  (not text, or too long to show)')];
   }
@@ -49,6 +51,18 @@ export function changeLines(change: Change, style: Style, isAll = false): readon
     ...lines.slice(0, MAX_LINES),
     style.dim(`  … ${lines.length - MAX_LINES} more lines (s shows them)`),
   ];
+}
+
+function isDirectory(state: FileState): boolean {
+  return state.kind === 'other' && state.what === 'directory';
+}
+
+/** What is in a directory that is told as a whole. */
+function namesIn(path: string): string {
+  return entriesOf(path)
+    .map((entry) => `${JSON.stringify(entry.name).slice(1, -1)}${entry.isDirectory() ? '/' : ''}\n`)
+    .sort()
+    .join('');
 }
 
 function textOf(state: FileState | undefined): string | undefined {

@@ -96,7 +96,21 @@ export const ANYWHERE: readonly string[] = [
   ...['mise.local.toml', '.mise.local.toml', '.config/mise', '.config/mise.toml'],
   ...['.lefthook.yaml', 'lefthook.yaml', 'lefthook-local.yml', '.lefthook-local.yml'],
   ...['lefthook.toml', 'lefthook.json', '.mvn', '.bazelrc', '.irbrc', '.windsurf'],
-  ...['.exrc', '.nvimrc', '.nvim.lua', '.gdbinit', '.dir-locals.el', '.zed'],
+  ...['.exrc', '.nvimrc', '.nvim.lua', '.vimrc', '_vimrc', '.gvimrc', '.lvimrc', '.lazy.lua'],
+  ...['.vim', '.helix', '.dir-locals.el', '.dir-locals-2.el', '.zed', '.fleet', '.nova', '.bsp'],
+  ...['.externalToolBuilders', '.project', '.settings', '.rubocop.yml', '.solargraph.yml'],
+  ...['.gdbinit', '.lldbinit', '.pdbrc', '.pdbrc.py', '.luarc.json'],
+  // interpreters, when one is started in the directory
+  ...['.Rprofile', '.Renviron', '.RData', '.octaverc', '.ocamlinit', '.ghci', '.iex.exs', '.pryrc'],
+  ...['.erlang', 'jupyter_config.py', 'jupyter_notebook_config.py', 'jupyter_server_config.py'],
+  // which version of a program runs, and with which settings: it may come from anywhere
+  ...['rust-toolchain.toml', 'rust-toolchain', '.mise', 'mise/config.toml', '.rtx.toml'],
+  ...['.python-version', '.ruby-version', '.node-version', '.nvmrc', '.java-version', '.sdkmanrc'],
+  ...['.php-version', '.bazelversion', '.bazeliskrc', '.buckconfig', '.sbtopts', '.jvmopts'],
+  ...['ansible.cfg', '.bundle/config', '.bundle/plugin', '.yarn/sdks'],
+  // other systems of versions: commands and hooks stand in their settings
+  ...['.hg/hgrc', '.hg/hgrc-not-shared', '.hg/sharedpath', '.sl/config', '.sl/sharedpath'],
+  ...['.jj/repo/config.toml', '.jj/workspace-config.toml'],
   // instructions, which are code to an agent: they read those of the directory that they work in
   ...['CLAUDE.md', 'CLAUDE.local.md', 'AGENTS.md', 'AGENTS.override.md', 'GEMINI.md', 'QWEN.md'],
   ...['.cursorrules', '.windsurfrules', '.clinerules', '.agents'],
@@ -110,9 +124,57 @@ export const AT_TOP: readonly string[] = [
   ...['.github/agents', '.github/prompts', '.github/skills', '.github/actions'],
   ...['.github/workflows', '.gitlab-ci.yml', '.circleci', '.forgejo', '.gitea'],
   ...['.env', '.gitmodules', '.gitattributes', 'CONVENTIONS.md'],
+  // environments that direnv enters
+  ...[
+    'shell.nix',
+    'default.nix',
+    'flake.nix',
+    'flake.lock',
+    'devenv.nix',
+    'devbox.json',
+    '.config',
+  ],
   // what Python loads before any program
   ...['sitecustomize.py', 'usercustomize.py', 'conftest.py'],
 ];
+
+/**
+ * What begins with a dot at the top of the working directory is settings of some program until it is
+ * known that none runs what stands in it: no list has all programs. These are data, of tools that
+ * write them in everyday work.
+ */
+const NO_SETTINGS: ReadonlySet<string> = new Set([
+  ...['.gitignore', '.gitkeep', '.keep', '.git-blame-ignore-revs', '.mailmap', '.nojekyll'],
+  ...['.hgignore', '.ignore', '.rgignore', '.dockerignore', '.npmignore', '.eslintignore'],
+  ...['.prettierignore', '.stylelintignore', '.helmignore', '.gcloudignore', '.vercelignore'],
+  ...['.editorconfig', '.env.example', '.env.sample', '.env.template', '.env.dist'],
+  ...['.DS_Store', '.directory', '.localized', '.history', '.trash', '.tmp', '.temp', '.cache'],
+  ...['.eslintcache', '.stylelintcache', '.prettiercache', '.tsbuildinfo', '.coverage'],
+  ...['.phpunit.result.cache', '.phpunit.cache', '.php-cs-fixer.cache', '.rspec_status'],
+  ...['.pytest_cache', '.mypy_cache', '.ruff_cache', '.hypothesis', '.tox', '.nox', '.eggs'],
+  ...['.ipynb_checkpoints', '.next', '.nuxt', '.output', '.svelte-kit', '.astro', '.docusaurus'],
+  ...['.turbo', '.parcel-cache', '.angular', '.vite', '.vitest', '.nx', '.sass-cache', '.expo'],
+  ...['.nyc_output', '.gradle', '.kotlin', '.dart_tool', '.build', '.stack-work', '.zig-cache'],
+  ...[
+    '.terraform',
+    '.terraform.lock.hcl',
+    '.serverless',
+    '.aws-sam',
+    '.deps',
+    '.libs',
+    '.dirstamp',
+  ],
+  ...['.ninja_log', '.ninja_deps', '.ccls-cache', '.metals', '.bloop', '.scannerwork'],
+  ...['.python_history', '.node_repl_history', '.psql_history', '.bash_history', '.zsh_history'],
+  ...['.Rhistory', '.lesshst', '.viminfo', '.wget-hsts'],
+]);
+/** Of editors, while a file is open, and of file systems. */
+const PASSING = /\.sw[a-p]$|~$|^\.[#_]|^\.coverage\.|^\.nfs|^\.fuse_hidden/;
+
+/** @param name of what is at the top of the working directory */
+export function maybeSettings(name: string): boolean {
+  return name.startsWith('.') && !NO_SETTINGS.has(name) && !PASSING.test(name);
+}
 
 /** Below the working directory: environments of Python, in which every program loads such files. */
 export const VENVS: readonly string[] = ['.venv', 'venv', 'env', '.env'];

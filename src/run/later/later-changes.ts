@@ -52,6 +52,7 @@ export const BeforeRun = z.object({
   sinceMs: z.number(),
   files: z.record(z.string(), FileState),
   repositories: Paths,
+  unknown: Paths.default([]),
   venvs: Paths,
   notLookedAt: Paths,
 });
@@ -81,12 +82,13 @@ type WatchedView = Pick<
 
 export function beforeRun(watch: Watch, most: number = MAX_DIRECTORIES.before): BeforeRun {
   const sinceMs = Date.now() - TICK_MS;
-  const { files, repositories, venvs, notLookedAt } = lookAt(watch, most);
+  const { files, repositories, unknown, venvs, notLookedAt } = lookAt(watch, most);
   return {
     watch,
     sinceMs,
     files: Object.fromEntries(files),
     repositories: [...repositories],
+    unknown: [...unknown],
     venvs: [...venvs],
     notLookedAt,
   };
@@ -108,19 +110,30 @@ export function afterRun(before: BeforeRun, most: number = MAX_DIRECTORIES.after
     changeOf(path, files, after, { ...before, left }),
   );
   const links = linksSince(watch.kept, before.sinceMs).filter((path) => !after.files.has(path));
-  const known = new Set(before.repositories);
-  const repositories = [...after.repositories].filter(
-    (path) => !known.has(path) && oneAbove(path, left) === undefined,
+  const repositories = newOf(after.repositories, before.repositories).filter(
+    (path) => oneAbove(path, left) === undefined,
   );
-  const newOnes = new Set(repositories);
+  const unknown = newOf(after.unknown, before.unknown);
+  // One question for all that is in them.
+  const wholes = new Set(unknown);
+  const newOnes = new Set([...repositories, ...unknown]);
   return {
     changes: [
       ...changes.filter(({ path }) => oneAbove(path, newOnes) === undefined),
       ...made(watch, links),
-      ...made(watch, repositories).map((change) => ({ ...change, isRepository: true })),
+      ...made(watch, unknown),
+      ...made(
+        watch,
+        repositories.filter((path) => oneAbove(path, wholes) === undefined),
+      ).map((change) => ({ ...change, isRepository: true })),
     ].sort((a, b) => (a.path < b.path ? -1 : 1)),
     notLookedAt: after.notLookedAt,
   };
+}
+
+function newOf(after: ReadonlySet<string>, before: readonly string[]): readonly string[] {
+  const known = new Set(before);
+  return [...after].filter((path) => !known.has(path));
 }
 
 /** What was not there before. */

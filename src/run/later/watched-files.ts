@@ -12,6 +12,7 @@ import {
   ANYWHERE,
   AT_TOP,
   IN_REPOSITORY,
+  maybeSettings,
   VENVS,
   withModules,
   worktreesIn,
@@ -66,6 +67,8 @@ export interface Looked {
   readonly files: ReadonlyMap<string, FileState>;
   /** `.git`, of repositories below the projects. */
   readonly repositories: ReadonlySet<string>;
+  /** Directories at the top whose names nobody knows: a new one is told as a whole. */
+  readonly unknown: ReadonlySet<string>;
   /** Environments of Python that were not looked through. */
   readonly venvs: ReadonlySet<string>;
   /** Directories at which it ended, and places of which a part was left out. */
@@ -87,6 +90,7 @@ class Look {
   readonly #room: Room = newRoom();
   readonly #files = new Map<string, FileState>();
   readonly #repositories = new Set<string>();
+  readonly #unknown = new Set<string>();
   readonly #venvs = new Set<string>();
   readonly #effort = newEffort();
   readonly #persons: readonly Setting[];
@@ -122,6 +126,7 @@ class Look {
     return {
       files: this.#files,
       repositories: this.#repositories,
+      unknown: this.#unknown,
       venvs: this.#venvs,
       notLookedAt: [...this.#left, ...this.#effort.leftOut],
     };
@@ -135,6 +140,7 @@ class Look {
     for (const venv of VENVS) {
       for (const path of startFilesOf(join(top, venv))) this.#path(top, relative(top, path));
     }
+    this.#dotted(top);
     const rest = [top];
     for (let looked = 0; looked < rest.length; looked += 1) {
       const directory = rest[looked] ?? top;
@@ -144,6 +150,20 @@ class Look {
         return;
       }
       this.#directory(directory, rest);
+    }
+  }
+
+  /** What is settings by its name, as far as nobody knows better. */
+  #dotted(top: string): void {
+    const known = new Set([...AT_TOP.map((name) => name.split('/')[0]), ...VENVS, '.git']);
+    for (const entry of listed(top) ?? []) {
+      const { name } = entry;
+      if (known.has(name) || this.#below.has(name) || !maybeSettings(name)) continue;
+      if (entry.isDirectory()) {
+        this.#unknown.add(join(top, name));
+      } else if (entry.isFile() || entry.isSymbolicLink()) {
+        this.#path(top, name);
+      }
     }
   }
 

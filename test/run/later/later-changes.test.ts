@@ -29,6 +29,8 @@ import {
 } from '../../../src/run/later/later-changes.ts';
 import { canPutBack, putBack } from '../../../src/run/later/put-back.ts';
 import type { Watch } from '../../../src/run/later/watched-files.ts';
+import { changeLines, changeWords } from '../../../src/ui/render-change.ts';
+import { styleFor } from '../../../src/ui/style.ts';
 
 let root: string;
 let project: string;
@@ -107,6 +109,14 @@ const IN_PROJECT = {
   git: ['.git/hooks/pre-commit', '.git/config', '.gitattributes', '.husky/pre-commit'],
   'package managers': ['package.json', '.npmrc', '.pnpmfile.cjs', '.yarnrc.yml'],
   'shells and editors': ['.envrc', '.vscode/tasks.json', '.devcontainer/devcontainer.json'],
+  'more editors': ['.vimrc', '.lazy.lua', '.helix/languages.toml', '.vim/coc-settings.json'],
+  interpreters: ['.Rprofile', '.RData', '.octaverc', '.ocamlinit', '.ghci', '.iex.exs', '.pryrc'],
+  debuggers: ['.gdbinit', '.lldbinit', '.pdbrc'],
+  'tools that choose programs': ['ansible.cfg', 'rust-toolchain.toml', '.mise/config.toml'],
+  Mercurial: ['.hg/hgrc', '.hg/hgrc-not-shared'],
+  Jujutsu: ['.jj/repo/config.toml'],
+  'direnv and nix': ['shell.nix', 'flake.nix'],
+  'programs that nobody here knows': ['.whatever', '.whateverrc.json', '.whatever.d/run.sh'],
 };
 
 test.each(
@@ -188,6 +198,63 @@ test('the everyday work of an agent is not told', async () => {
       ),
     ),
   ).toEqual([]);
+});
+
+test.each(['.Rprofile', '.ghci', '.hg/hgrc', 'ansible.cfg', 'rust-toolchain.toml'])(
+  '%s is told in any directory, and when it was there',
+  async (name) => {
+    expect(await told(() => write(`project/sub/deep/${name}`))).toEqual([
+      `project/sub/deep/${name}`,
+    ]);
+    expect(await told(() => writeFileSync(join(project, 'sub/deep', name), 'changed'))).toEqual([
+      `project/sub/deep/${name}`,
+    ]);
+  },
+);
+
+describe('what begins with a dot at the top of the project', () => {
+  test('is told when it is written, also over a link and by a name that was there', async () => {
+    write('project/.unknownrc');
+    expect(
+      await told(() => {
+        writeFileSync(join(project, '.unknownrc'), 'y');
+        symlinkSync('nowhere', join(project, '.linkedrc'));
+      }),
+    ).toEqual(['project/.linkedrc', 'project/.unknownrc']);
+  });
+
+  test('is one question when it is a directory, and is put aside as a whole', async () => {
+    const changes = await changesOf(() =>
+      write('project/.tool/a', 'project/.tool/CLAUDE.md', 'project/.tool/x/.git/config'),
+    );
+    expect(changes.map(({ path }) => path)).toEqual([join(project, '.tool')]);
+    const [change] = changes;
+    if (change === undefined) throw new Error('nothing was told');
+    expect(changeWords(change)).toBe('a directory that was not there');
+    expect(changeLines(change, styleFor(false))).toEqual(['  + CLAUDE.md', '  + a', '  + x/']);
+    expect(putBack(change, join(root, 'aside'))).toMatchObject({ done: true });
+    expect(existsSync(join(project, '.tool'))).toBe(false);
+  });
+
+  test('is not told when tools write it in everyday work', async () => {
+    write('project/.next/trace', 'project/.unknown/state.db');
+    const everyday = [
+      ...[
+        '.gitignore',
+        '.editorconfig',
+        '.env.example',
+        '.coverage',
+        '.coverage.host.1',
+        '.DS_Store',
+      ],
+      ...['.main.ts.swp', '.#main.ts', '.eslintcache', '.ninja_log', '.pytest_cache/.gitignore'],
+      ...['.next/BUILD_ID', '.mypy_cache/3.13/x.json', '.gradle/checksums.lock'],
+      ...['target/.rustc_info.json', 'target/debug/.cargo-lock', 'src/.deps/x.Po'],
+      // Of a tool that was there, and that nobody here knows.
+      '.unknown/state.db-wal',
+    ];
+    expect(await told(() => write(...everyday.map((name) => `project/${name}`)))).toEqual([]);
+  });
 });
 
 test('of a new repository its files are one question', async () => {

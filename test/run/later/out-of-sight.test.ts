@@ -181,9 +181,9 @@ test('hooks in a directory that the settings name from the home directory', () =
 });
 
 test('a path of a setting with a comment behind it', () => {
-  write('.git/config', '[core]\n\thooksPath = .githooks ; ours\n');
+  write('.git/config', '[core]\n\thooksPath = githooks ; ours\n');
   write('.git/HEAD');
-  expect(told(() => write('.githooks/pre-commit'))).toEqual(['.githooks/pre-commit']);
+  expect(told(() => write('githooks/pre-commit'))).toEqual(['githooks/pre-commit']);
 });
 
 test.each([
