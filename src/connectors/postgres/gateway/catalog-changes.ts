@@ -5,8 +5,8 @@ import { dependentsSql, type OwnedSection, sectionSql } from './catalog-queries.
 import { number, type Row } from './catalog-rows.ts';
 import { type CatalogState, type Changed, withReading } from './catalog-state.ts';
 
-/** Above this many objects everything is read instead. */
-const MAX_CHANGED = 5000;
+/** Above this many objects of one kind everything is read instead. */
+const MAX_CHANGED = 10_000;
 
 /** One statement; undefined: it was not answered. */
 export type Ask = (sql: string) => Promise<readonly Row[] | undefined>;
@@ -35,9 +35,7 @@ export async function readChanges(
   ask: Ask,
 ): Promise<Changed | undefined> {
   const { marks, whole, dropped } = changes;
-  let size = 0;
-  for (const owners of changes.owned.values()) size += owners.size;
-  if (size > MAX_CHANGED) return undefined;
+  for (const owners of changes.owned.values()) if (owners.size > MAX_CHANGED) return undefined;
   const queries = [...whole].map((section) => sectionSql(section));
   for (const [section, owners] of changes.owned) {
     const there = [...owners].filter((owner) => !hasRelations(section) || !dropped.has(owner));

@@ -21,7 +21,9 @@ export interface SectionQuery {
   readonly from: string;
   readonly where?: string;
   /** Expressions that keep rows of one object in order. */
-  readonly order?: string;
+  readonly order?: readonly string[];
+  /** Index of the column with a piece of SQL, or null. */
+  readonly sqlText?: number;
 }
 
 /** Rows that belong to one object each: a relation, a type, a function. */
@@ -40,6 +42,7 @@ const OWNED = {
     ],
     from: `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace`,
     where: `c.relkind ${EQ} ${RELATION_KINDS}`,
+    sqlText: 6,
   },
   /** relation, attnum, name, type, dropped, generation expression */
   columns: {
@@ -56,14 +59,15 @@ const OWNED = {
     from: 'pg_catalog.pg_attribute a',
     where: `a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
       AND (SELECT c.relkind FROM pg_catalog.pg_class c WHERE c.oid ${EQ} a.attrelid) ${EQ} ${RELATION_KINDS}`,
-    order: 'a.attnum',
+    order: ['a.attnum'],
+    sqlText: 5,
   },
   /** child, parent */
   inherits: {
     columns: ['i.inhrelid', 'i.inhparent'],
     from: `pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid ${EQ} i.inhrelid`,
     where: `c.relkind ${EQ} ANY ('{r,p,f}'::pg_catalog."char"[])`,
-    order: 'i.inhparent',
+    order: ['i.inhparent'],
   },
   /**
    * relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest, deferrable,
@@ -79,7 +83,7 @@ const OWNED = {
     ],
     from: 'pg_catalog.pg_trigger t',
     where: 'NOT t.tgisinternal',
-    order: 't.oid',
+    order: ['t.oid'],
   },
   /**
    * relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest, name, definition; but for the rule that
@@ -95,7 +99,8 @@ const OWNED = {
     ],
     from: 'pg_catalog.pg_rewrite r',
     where: `r.rulename ${NE} '_RETURN'::pg_catalog.name AND r.oid ${GE} ${USER}::pg_catalog.oid`,
-    order: 'r.oid',
+    order: ['r.oid'],
+    sqlText: 4,
   },
   /** relation, attribute numbers */
   primaryKeys: {
@@ -117,7 +122,7 @@ const OWNED = {
     ],
     from: 'pg_catalog.pg_constraint k',
     where: `k.contype ${EQ} 'f'::pg_catalog."char"`,
-    order: 'k.oid',
+    order: ['k.oid'],
   },
   /** sequence, table that it belongs to, attnum there */
   sequences: {
@@ -134,7 +139,7 @@ const OWNED = {
       ON d.classid ${EQ} 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid AND d.objid ${EQ} x.oid
         AND d.refclassid ${EQ} ${PG_CLASS} AND d.refobjsubid ${EQ} 0
       JOIN pg_catalog.pg_sequence s ON s.seqrelid ${EQ} d.refobjid`,
-    order: 'x.adrelid, x.adnum, d.refobjid',
+    order: ['x.adnum', 'd.refobjid'],
   },
   /**
    * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
@@ -208,20 +213,20 @@ const WHOLE = {
     where: `b.datname ${EQ} pg_catalog.current_database()`,
   },
   /** oid, name */
-  schemas: { columns: ['s.oid', 's.nspname'], from: 'pg_catalog.pg_namespace s', order: 's.oid' },
+  schemas: { columns: ['s.oid', 's.nspname'], from: 'pg_catalog.pg_namespace s', order: ['s.oid'] },
   /** schema, name, left type, right type, function */
   operators: {
     columns: ['n.nspname', 'o.oprname', 'o.oprleft', 'o.oprright', 'o.oprcode::pg_catalog.oid'],
     from: `pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} o.oprnamespace`,
     where: `o.oid ${GE} ${USER}::pg_catalog.oid`,
-    order: 'o.oid',
+    order: ['o.oid'],
   },
   /** source, target, function, context */
   casts: {
     columns: ['c.castsource', 'c.casttarget', 'c.castfunc', 'c.castcontext'],
     from: 'pg_catalog.pg_cast c',
     where: `c.oid ${GE} ${USER}::pg_catalog.oid AND c.castfunc ${NE} 0::pg_catalog.oid`,
-    order: 'c.oid',
+    order: ['c.oid'],
   },
 } as const satisfies Record<string, SectionQuery>;
 
@@ -287,7 +292,7 @@ const COMPARISONS: readonly {
   readonly name: string;
   readonly from: string;
   readonly columns: string;
-  /** What is computed, where that may fail or not. */
+  /** SQL of what is computed, where that may fail or not. */
   readonly expression?: string;
   readonly where: string;
 }[] = [
@@ -339,6 +344,9 @@ const COMPARISONS: readonly {
   },
 ];
 
+/** Index of `expression` in a row. */
+const COMPARISON_SQL_TEXT = 4;
+
 function usedBy(catalog: string, object: string, relation: string): string {
   return `(SELECT pg_catalog.string_agg(DISTINCT d.refobjsubid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend d
       WHERE d.classid ${EQ} 'pg_catalog.${catalog}'::pg_catalog.regclass::pg_catalog.oid AND d.objid ${EQ} ${object}
@@ -352,8 +360,8 @@ function comparisonsSql(only: string | undefined): string {
         (${expression})::pg_catalog.text AS expression
       FROM ${from} WHERE ${where}${only === undefined ? '' : ` AND ${owner} ${only}`}`,
   );
-  return `SELECT 'comparisons'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.name, found.columns, found.expression])::pg_catalog.text
-FROM (${parts.join('\nUNION ALL ')} ORDER BY 1, 2, 3, 4) found`;
+  return `SELECT found.owner, ARRAY[found.owner::pg_catalog.text, found.kind, found.name, found.columns, found.expression] AS value
+FROM (${parts.join('\nUNION ALL ')}) found`;
 }
 
 export type OwnedSection = keyof typeof OWNED | 'code' | 'comparisons';
@@ -377,21 +385,66 @@ export const OWNED_SECTIONS: readonly OwnedSection[] = [
 ];
 export const WHOLE_SECTIONS: readonly WholeSection[] = ['server', 'schemas', 'operators', 'casts'];
 
-/** @returns a query for rows of (section, JSON array of the texts of its columns). */
+/**
+ * @returns a query for rows of four texts. Of an object: section, object, JSON array of its rows
+ * (arrays of texts and nulls), whether there is SQL in them. Of a list: section, null, JSON array of
+ * one row, null.
+ */
 export function sectionSql(section: Section, owners?: Iterable<number>): string {
+  if (isWhole(section)) return wholeSql(section, WHOLE[section]);
   const only = owners === undefined ? undefined : anyOf(owners);
-  if (section === 'code') return codeSql(only);
-  if (section === 'comparisons') return comparisonsSql(only);
-  // Both tables have the same kind of entries.
-  const { columns, from, where, order }: SectionQuery =
-    section in WHOLE ? WHOLE[section as WholeSection] : OWNED[section as keyof typeof OWNED];
+  if (section === 'code') return byOwnerSql(section, codeSql(only), ['value']);
+  if (section === 'comparisons') {
+    return byOwnerSql(section, comparisonsSql(only), ['value'], COMPARISON_SQL_TEXT);
+  }
+  const { columns, from, where, order = [], sqlText }: SectionQuery = OWNED[section];
   const conditions = [where, only && `${columns[0]} ${only}`].filter((one) => one !== undefined);
-  const texts = columns.map((one) => `(${one})::pg_catalog.text`);
-  return `SELECT '${section}'::pg_catalog.text, row.value FROM (SELECT pg_catalog.array_to_json(ARRAY[${texts.join(', ')}])::pg_catalog.text AS value
-FROM ${from}${conditions.length > 0 ? ` WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}` : ''}
-ORDER BY ${order ?? columns[0]}) row`;
+  const found = [
+    `${columns[0]} AS owner`,
+    `${rowOf(columns)} AS value`,
+    ...order.map((expression, index) => `${expression} AS place${index}`),
+  ];
+  return byOwnerSql(
+    section,
+    `SELECT ${found.join(', ')} FROM ${from}${conditions.length > 0 ? ` WHERE ${conditions.map((one) => `(${one})`).join(' AND ')}` : ''}`,
+    order.map((_, index) => `place${index}`),
+    sqlText,
+  );
 }
 
+function isWhole(section: Section): section is WholeSection {
+  return Object.hasOwn(WHOLE, section);
+}
+
+function wholeSql(section: WholeSection, { columns, from, where, order }: SectionQuery): string {
+  return `SELECT '${section}'::pg_catalog.text, NULL::pg_catalog.text, one.value, NULL::pg_catalog.text
+FROM (SELECT pg_catalog.array_to_json(${rowOf(columns)})::pg_catalog.text AS value
+FROM ${from}${where === undefined ? '' : ` WHERE ${where}`}${order === undefined ? '' : ` ORDER BY ${order.join(', ')}`}) one`;
+}
+
+function rowOf(columns: readonly string[]): string {
+  return `ARRAY[${columns.map((one) => `(${one})::pg_catalog.text`).join(', ')}]`;
+}
+
+/**
+ * @param found - A query with the columns owner, value (the row as an array of texts), and those of
+ *   `order`.
+ * @param sqlText - Index of the column with a piece of SQL.
+ */
+function byOwnerSql(
+  section: OwnedSection,
+  found: string,
+  order: readonly string[],
+  sqlText?: number,
+): string {
+  const ordered =
+    order.length === 0 ? '' : ` ORDER BY ${order.map((one) => `one.${one}`).join(', ')}`;
+  const hasSql =
+    sqlText === undefined ? 'false' : `pg_catalog.bool_or(one.value[${sqlText + 1}] IS NOT NULL)`;
+  // OFFSET 0: else the row would be made twice, with definitions of views in it.
+  return `SELECT '${section}'::pg_catalog.text, one.owner::pg_catalog.text, pg_catalog.json_agg(one.value${ordered})::pg_catalog.text, (${hasSql})::pg_catalog.text
+FROM (${found} OFFSET 0) one GROUP BY one.owner`;
+}
 function anyOf(oids: Iterable<number>): string {
   return `${EQ} ANY ('{${[...oids].join(',')}}'::pg_catalog.oid[])`;
 }
@@ -407,13 +460,12 @@ function codeSql(only: string | undefined): string {
   const called = `CASE WHEN d.refclassid ${EQ} 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid
     THEN (SELECT o.oprcode::pg_catalog.oid FROM pg_catalog.pg_operator o WHERE o.oid ${EQ} d.refobjid)
     ELSE d.refobjid END`;
-  return `SELECT 'code'::pg_catalog.text, pg_catalog.array_to_json(ARRAY[found.owner::pg_catalog.text, found.kind, found.called::pg_catalog.text, found.attnum::pg_catalog.text])::pg_catalog.text
+  return `SELECT found.owner, ARRAY[found.owner::pg_catalog.text, found.kind, found.called::pg_catalog.text, found.attnum::pg_catalog.text] AS value
 FROM (SELECT DISTINCT c.owner, c.kind, ${called} AS called, c.attnum
   FROM (${objects.join('\nUNION ALL ')}) c
   JOIN pg_catalog.pg_depend d ON d.classid ${EQ} c.class AND d.objid ${EQ} c.object
   WHERE d.refobjid ${GE} ${USER}::pg_catalog.oid AND d.refclassid ${EQ} ANY (ARRAY['pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid,
-    'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid])
-  ORDER BY 1, 2, 3, 4) found`;
+    'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid])) found`;
 }
 
 /**

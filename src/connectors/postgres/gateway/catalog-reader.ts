@@ -20,6 +20,8 @@ import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
  * verdict can be, and costs one query of a few milliseconds per interval while statements arrive.
  */
 const POLL_MILLISECONDS = 2000;
+/** A look may take this many times as long as the last one, and be done when it is due. */
+const AHEAD = 2;
 const READ_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
 
 export interface CatalogSourceOptions {
@@ -63,6 +65,9 @@ class CatalogReader implements CatalogSource {
   #ownGenerations = 0;
   /** Columns included. */
   #checkedAt = Number.NEGATIVE_INFINITY;
+  /** How long the last look took, in milliseconds. */
+  #lookTook = 0;
+  #isLookingAhead = false;
   /** A session of this gateway has changed it since. */
   #stale: ChangeScope | undefined;
   /** What texts of the catalog tell of masked columns could not be read the last time. */
@@ -77,12 +82,34 @@ class CatalogReader implements CatalogSource {
   }
 
   fresh(): Catalog | undefined {
-    return this.#isDue || this.#stale !== undefined ? undefined : this.#known?.catalog;
+    if (this.#isDue || this.#stale !== undefined) return undefined;
+    this.#lookAhead();
+    return this.#known?.catalog;
+  }
+
+  get #interval(): number {
+    return this.#options.pollMilliseconds ?? POLL_MILLISECONDS;
   }
 
   get #isDue(): boolean {
-    const interval = this.#options.pollMilliseconds ?? POLL_MILLISECONDS;
-    return this.#now() - this.#checkedAt >= interval;
+    return this.#now() - this.#checkedAt >= this.#interval;
+  }
+
+  /**
+   * A look at a catalog of tens of thousands of tables takes some hundred milliseconds. It begins
+   * before it is due, so that statements need not wait for it.
+   */
+  #lookAhead(): void {
+    const ahead = Math.min(this.#interval / 2, AHEAD * this.#lookTook);
+    const isTime = this.#now() - this.#checkedAt >= this.#interval - ahead;
+    if (ahead === 0 || !isTime || this.#isLookingAhead) return;
+    this.#isLookingAhead = true;
+    this.#inTurn(() => this.#check('all'))
+      // Whoever needs it asks again, and is told.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#isLookingAhead = false;
+      });
   }
 
   async current(): Promise<Catalog> {
@@ -90,12 +117,11 @@ class CatalogReader implements CatalogSource {
     if (fresh !== undefined) {
       return fresh;
     }
-    const isDue = this.#isDue;
     const asked = this.#now();
     return await this.#inTurn(async () => {
-      // Another caller may have looked while this one waited.
-      const isFresh = this.#checkedAt >= asked || (!isDue && this.#stale === undefined);
-      return this.#known && isFresh
+      // Another look may have ended while this one waited.
+      const isDue = this.#isDue && this.#checkedAt < asked;
+      return this.#known && !isDue && this.#stale === undefined
         ? this.#known.catalog
         : await this.#check(isDue ? 'all' : (this.#stale ?? 'all'));
     });
@@ -152,7 +178,10 @@ class CatalogReader implements CatalogSource {
     this.#stale = undefined;
     try {
       const { catalog } = (await this.#readChanges(scope)) ?? (await this.#readAll());
-      if (scope === 'all') this.#checkedAt = askedAt;
+      if (scope === 'all') {
+        this.#checkedAt = askedAt;
+        this.#lookTook = this.#now() - askedAt;
+      }
       return catalog;
     } catch (error) {
       if (stale !== undefined) this.invalidate(stale);

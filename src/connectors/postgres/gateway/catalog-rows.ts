@@ -15,6 +15,23 @@ export function flag(value: string | null | undefined): boolean {
   return value === 'true';
 }
 
+/** @param json - An array of rows, each an array of texts and nulls. */
+export function rowsIn(json: string): readonly Row[] {
+  const rows: unknown = JSON.parse(json);
+  return Array.isArray(rows) ? rows.map(rowOf) : [];
+}
+
+/** @param json - An array of texts and nulls. */
+export function rowIn(json: string): Row {
+  return rowOf(JSON.parse(json));
+}
+
+function rowOf(values: unknown): Row {
+  return Array.isArray(values)
+    ? values.map((value: unknown) => (typeof value === 'string' ? value : null))
+    : [];
+}
+
 /** `oidvector` and joined arrays: numbers with spaces. */
 export function oids(value: string | null | undefined): number[] {
   return (value ?? '').split(' ').filter(Boolean).map(Number);

@@ -8,14 +8,14 @@ import {
   WHOLE_SECTIONS,
   type WholeSection,
 } from './catalog-queries.ts';
-import { number, type Row, text } from './catalog-rows.ts';
+import { flag, number, type Row, rowIn, rowsIn, text } from './catalog-rows.ts';
+import { OwnedRows, type RowsText } from './owned-rows.ts';
 
-type Owned = BucketMap<number, readonly Row[]>;
 type Index = BucketMap<string, readonly number[]>;
 
 export interface CatalogState {
   readonly marks: Marks;
-  readonly owned: Readonly<Record<OwnedSection, Owned>>;
+  readonly owned: Readonly<Record<OwnedSection, OwnedRows>>;
   readonly whole: Readonly<Record<WholeSection, readonly Row[]>>;
   /** Owners by what a row of theirs says. */
   readonly indexes: Readonly<Record<IndexName, Index>>;
@@ -53,7 +53,7 @@ const INDEX_NAMES: readonly IndexName[] = [
 ];
 
 export function emptyState(marks: Marks): CatalogState {
-  const owned = (): Owned => BucketMap.empty();
+  const owned = (): OwnedRows => OwnedRows.EMPTY;
   const index = (): Index => BucketMap.empty();
   return {
     marks,
@@ -89,7 +89,7 @@ export function emptyState(marks: Marks): CatalogState {
 export interface Reading {
   readonly owned: ReadonlyMap<OwnedSection, ReadonlySet<number> | 'all'>;
   readonly whole: ReadonlySet<WholeSection>;
-  /** (section, JSON array of texts) */
+  /** Of `sectionSql`. */
   readonly rows: readonly Row[];
 }
 
@@ -108,7 +108,7 @@ export async function withReading(
   reading: Reading,
   marks: Marks,
 ): Promise<Changed> {
-  const fresh = await rowsBySection(reading.rows);
+  const fresh = await sorted(reading.rows);
   const owned = { ...state.owned };
   const indexes = { ...state.indexes };
   const owners = new Map<OwnedSection, ReadonlySet<number>>();
@@ -116,7 +116,7 @@ export async function withReading(
   for (const section of OWNED_SECTIONS) {
     const asked = reading.owned.get(section);
     if (asked === undefined) continue;
-    const found = await compared(owned[section], await byOwner(fresh.get(section) ?? []), asked);
+    const found = await compared(owned[section], fresh.owned.get(section) ?? new Map(), asked);
     allRead.set(section, found.read);
     if (found.changes.length === 0) continue;
     owners.set(section, new Set(found.changes.map(({ owner }) => owner)));
@@ -131,7 +131,7 @@ export async function withReading(
   const lists = new Set<WholeSection>();
   for (const section of WHOLE_SECTIONS) {
     if (!reading.whole.has(section)) continue;
-    const rows = fresh.get(section) ?? [];
+    const rows = fresh.whole.get(section) ?? [];
     if (sameRows(whole[section], rows)) continue;
     lists.add(section);
     whole[section] = rows;
@@ -141,42 +141,43 @@ export async function withReading(
 
 interface OwnerChange {
   readonly owner: number;
-  readonly was: readonly Row[] | undefined;
-  readonly is: readonly Row[] | undefined;
+  readonly was: RowsText | undefined;
+  readonly is: RowsText | undefined;
 }
 
-async function rowsBySection(rows: readonly Row[]): Promise<ReadonlyMap<string, readonly Row[]>> {
-  const bySection = new Map<string, Row[]>();
-  await inLots(rows, (row) => {
-    const section = text(row[0]);
-    const known = bySection.get(section) ?? [];
-    known.push(textsIn(row[1]));
-    bySection.set(section, known);
-  });
-  return bySection;
+interface Fresh {
+  readonly owned: ReadonlyMap<string, ReadonlyMap<number, RowsText>>;
+  readonly whole: ReadonlyMap<string, readonly Row[]>;
 }
 
-async function byOwner(rows: readonly Row[]): Promise<ReadonlyMap<number, readonly Row[]>> {
-  const owners = new Map<number, Row[]>();
-  await inLots(rows, (row) => {
-    const owner = number(row[0]);
-    const known = owners.get(owner) ?? [];
-    known.push(row);
-    owners.set(owner, known);
+async function sorted(rows: readonly Row[]): Promise<Fresh> {
+  const owned = new Map<string, Map<number, RowsText>>();
+  const whole = new Map<string, Row[]>();
+  await inLots(rows, ([section, owner, json, hasSql]) => {
+    const name = text(section);
+    if (owner === null) {
+      const known = whole.get(name) ?? [];
+      known.push(rowIn(text(json)));
+      whole.set(name, known);
+    } else {
+      const known = owned.get(name) ?? new Map<number, RowsText>();
+      known.set(number(owner), { json: text(json), hasSql: flag(hasSql) });
+      owned.set(name, known);
+    }
   });
-  return owners;
+  return { owned, whole };
 }
 
 async function compared(
-  before: Owned,
-  fresh: ReadonlyMap<number, readonly Row[]>,
+  before: OwnedRows,
+  fresh: ReadonlyMap<number, RowsText>,
   asked: ReadonlySet<number> | 'all',
 ): Promise<{ readonly read: ReadonlySet<number>; readonly changes: readonly OwnerChange[] }> {
-  const read = asked === 'all' ? new Set([...before.keys(), ...fresh.keys()]) : asked;
+  const read = asked === 'all' ? new Set([...before.owners(), ...fresh.keys()]) : asked;
   const changes: OwnerChange[] = [];
   await inLots(read, (owner) => {
-    const [was, is] = [before.get(owner), fresh.get(owner)];
-    if (!sameRows(was ?? [], is ?? [])) changes.push({ owner, was, is });
+    const [was, is] = [before.text(owner), fresh.get(owner)];
+    if (was?.json !== is?.json) changes.push({ owner, was, is });
   });
   return { read, changes };
 }
@@ -193,11 +194,11 @@ async function reindexed(
     return known;
   };
   // All that is taken away before anything is added: a name may go from one owner to another.
-  await inLots(changes, ({ owner, was = [] }) => {
-    for (const row of was) of(key(row)).delete(owner);
+  await inLots(changes, ({ owner, was }) => {
+    for (const row of was ? rowsIn(was.json) : []) of(key(row)).delete(owner);
   });
-  await inLots(changes, ({ owner, is = [] }) => {
-    for (const row of is) of(key(row)).add(owner);
+  await inLots(changes, ({ owner, is }) => {
+    for (const row of is ? rowsIn(is.json) : []) of(key(row)).add(owner);
   });
   return index.with(
     [...entries].map(([name, owners]) => [
@@ -215,11 +216,4 @@ function sameRows(left: readonly Row[], right: readonly Row[]): boolean {
       return row.length === other.length && row.every((value, at) => value === other[at]);
     })
   );
-}
-
-function textsIn(json: string | null | undefined): Row {
-  const values: unknown = JSON.parse(json ?? '[]');
-  return Array.isArray(values)
-    ? values.map((value: unknown) => (typeof value === 'string' ? value : null))
-    : [];
 }

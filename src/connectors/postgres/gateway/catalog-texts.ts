@@ -37,7 +37,7 @@ export class CatalogTexts {
     const changes: (readonly [number, RelationTexts | undefined])[] = [];
     for (const oid of relations) {
       const known = before.get(oid);
-      if (textsOf(state, oid).length === 0) {
+      if (!hasTexts(state, oid)) {
         this.#owed.delete(oid);
         if (known !== undefined) changes.push([oid, undefined]);
         continue;
@@ -81,6 +81,12 @@ export class CatalogTexts {
     }
     return { texts: { tree, path, expressions, rules }, isComplete };
   }
+}
+
+const WITH_SQL = ['relations', 'rules', 'columns', 'comparisons'] as const;
+
+function hasTexts({ owned }: CatalogState, oid: number): boolean {
+  return WITH_SQL.some((section) => owned[section].hasSql(oid));
 }
 
 function textsOf(

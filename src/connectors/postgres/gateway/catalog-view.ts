@@ -19,6 +19,7 @@ import { catalogComparisons, catalogForeignKey, catalogRules } from './catalog-c
 import { USER } from './catalog-queries.ts';
 import { flag, number, oids, type Row, text } from './catalog-rows.ts';
 import { type CatalogState, nameKey } from './catalog-state.ts';
+import type { OwnedRows } from './owned-rows.ts';
 
 /** Texts of one relation in the catalog, parsed. */
 export interface RelationTexts {
@@ -182,8 +183,8 @@ export class CatalogView implements Catalog {
 
   #codeDigest(): string {
     const { functions, triggers, rules } = this.#state.owned;
-    const inOrder = (section: BucketMap<number, readonly Row[]>) =>
-      [...section.entries()].sort(([a], [b]) => a - b).flatMap(([, rows]) => rows);
+    const inOrder = (section: OwnedRows) =>
+      [...section.owners()].sort((a, b) => a - b).flatMap((owner) => section.get(owner) ?? []);
     const own = inOrder(functions).flatMap((row) => (row[16] ? [[row[0], row[16]]] : []));
     return (
       createHash('sha256')

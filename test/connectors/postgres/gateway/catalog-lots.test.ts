@@ -15,9 +15,10 @@ const TABLES = 20_000;
 /** Rows that tell when they are read. */
 function watchedRows(onRead: () => void): Row[] {
   return Array.from({ length: TABLES }, (_, at) => {
-    const row: (string | null)[] = ['relations', null];
-    const json = JSON.stringify([String(at + 20_000), 'public', `t${at}`, 'r', '0']);
-    return Object.defineProperty(row, 1, {
+    const oid = String(at + 20_000);
+    const row: (string | null)[] = ['relations', oid, null, 'false'];
+    const json = JSON.stringify([[oid, 'public', `t${at}`, 'r', '0']]);
+    return Object.defineProperty(row, 2, {
       get() {
         onRead();
         return json;

@@ -202,6 +202,74 @@ describe('the catalog reader', () => {
     expect(queries).toHaveLength(asked + 1);
   });
 
+  describe('a look that takes long', () => {
+    let cost: number;
+    let fails: boolean;
+
+    /** At 1000 it has looked, for 100 ms; the next look is due at 2000. */
+    async function openSlow() {
+      [now, cost, fails] = [0, 0, false];
+      queries = [];
+      const source = openCatalogSource({
+        query: async (sql) => {
+          now += cost;
+          const rows = await textRows(reader, sql);
+          // Then nothing else is waited for.
+          queries.push(sql);
+          if (fails) throw new Error('connection lost');
+          return rows;
+        },
+        parse,
+        pollMilliseconds: 1000,
+        now: () => now,
+      });
+      await source.current();
+      [now, cost] = [1000, 100];
+      const catalog = await source.current();
+      cost = 0;
+      return { source, catalog, asked: queries.length };
+    }
+
+    test('begins before it is due, and no statement waits for it', async () => {
+      const { source, catalog, asked } = await openSlow();
+      now = 1799;
+      expect(source.fresh?.()).toBe(catalog);
+      now = 1800;
+      expect(source.fresh?.()).toBe(catalog);
+      expect(source.fresh?.()).toBe(catalog);
+      await expect.poll(() => queries.length).toBe(asked + 1);
+      // It counts from when it began.
+      now = 2799;
+      expect(await source.current()).toBe(catalog);
+      expect(queries).toHaveLength(asked + 1);
+      now = 2800;
+      await source.current();
+      expect(queries).toHaveLength(asked + 2);
+    });
+
+    test('sees what has changed, in time', async () => {
+      const { source, catalog } = await openSlow();
+      await admin.query('CREATE TABLE app.ahead (id int)');
+      now = 1800;
+      expect(source.fresh?.()).toBe(catalog);
+      now = 2000;
+      expect((await source.current()).relation('app', 'ahead')).toBeDefined();
+      await admin.query('DROP TABLE app.ahead');
+    });
+
+    test('that fails is made again when it is due, and whoever asks is told', async () => {
+      const { source, catalog, asked } = await openSlow();
+      fails = true;
+      now = 1800;
+      expect(source.fresh?.()).toBe(catalog);
+      await expect.poll(() => queries.length).toBe(asked + 1);
+      now = 2000;
+      await expect(source.current()).rejects.toThrow('connection lost');
+      fails = false;
+      expect(await source.current()).toBe(catalog);
+    });
+  });
+
   test('a definition that could not be parsed once is parsed with the next look at the catalog', async () => {
     let asked = 0;
     let broken = 1;
