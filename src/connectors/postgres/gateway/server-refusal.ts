@@ -6,6 +6,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { plainText } from '../../../gateway/approvals/plain-text.ts';
 import { TargetRefusal } from '../../../gateway/base/log.ts';
+import { SQL_STATE } from '../sql-state.ts';
 
 export interface ServerWords {
   readonly message: string;
@@ -36,6 +37,12 @@ export type LoginStage = 'start' | 'asked' | 'accepted';
 const ABOUT_THE_SESSION = /^(?:0A|22|3D|42|53|55|57)/;
 /** 08: a pooler passes on in it what a server said to the credential. 28: authorization. */
 const ABOUT_THE_CREDENTIAL = /^(?:08|28)/;
+/** What PgBouncer itself says of the session, all with 08P01, and without quotation marks. */
+const POOLERS = [
+  /^unsupported startup parameter(?: in options)?: (?<sent>\S+)$/,
+  /^no such database: (?<sent>\S+)$/,
+  /^no more connections allowed \(max_client_conn\)$/,
+];
 const MAX_TEXT = 1000;
 
 export class ServerRefusal extends TargetRefusal {
@@ -52,14 +59,16 @@ export class ServerRefusal extends TargetRefusal {
     // What is no SQLSTATE could be anything, also a terminal's control sequence.
     const sqlState = /^[0-9A-Z]{5}$/.test(code) ? code : 'unknown';
     const words = wordsOf(fields);
+    const isPoolers = sqlState === SQL_STATE.protocolViolation && isOfPooler(words, sent);
     const isForClient =
-      sqlState !== 'unknown' &&
-      (stage === 'accepted'
-        ? !ABOUT_THE_CREDENTIAL.test(sqlState)
-        : ABOUT_THE_SESSION.test(sqlState));
+      isPoolers ||
+      (sqlState !== 'unknown' &&
+        (stage === 'accepted'
+          ? !ABOUT_THE_CREDENTIAL.test(sqlState)
+          : ABOUT_THE_SESSION.test(sqlState)));
     const isSecret = password !== undefined && password !== '' && textOf(words).includes(password);
-    const isTold =
-      isForClient && words.message !== '' && !isSecret && !namesAny(words, hidden, sent);
+    const namesNone = isPoolers || !namesAny(words, hidden, sent);
+    const isTold = isForClient && words.message !== '' && !isSecret && namesNone;
     // What the client reads holds its own values: no matter for a log.
     const said = isTold || isSecret || words.message === '' ? '' : `: ${textOf(words)}`;
     super(`the server refused the login with SQLSTATE ${sqlState}${said}`);
@@ -80,6 +89,14 @@ function wordsOf(fields: ReadonlyMap<string, string>): ServerWords {
 
 function textOf({ message, detail, hint }: ServerWords): string {
   return [message, detail, hint].filter(Boolean).join('; ');
+}
+
+/** Names nothing but what the client has sent: it learns no other name, whatever it tries. */
+function isOfPooler({ message, detail, hint }: ServerWords, sent: readonly string[]): boolean {
+  const found = POOLERS.map((words) => words.exec(message)).find((one) => one !== null);
+  if (found === undefined || detail !== undefined || hint !== undefined) return false;
+  const name = found.groups?.['sent'];
+  return name === undefined || sent.includes(name);
 }
 
 /**

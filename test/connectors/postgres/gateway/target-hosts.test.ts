@@ -146,6 +146,39 @@ test('what the server says of the session is told in its own code, what it says 
   }
 });
 
+/** Both fields of what a client is told when PgBouncer says this. */
+async function toldOf(said: string): Promise<readonly (string | undefined)[]> {
+  const pooler = await fakeServer((socket) => socket.end(errorResponse('08P01', said)));
+  const tls = { ...targetOf(writer).tls, mode: 'disable' } as const;
+  const target = targetOf(writer, { hosts: [hostAt(pooler.port)], tls });
+  const startup = new Map([['options', '-c nonsense=1']]);
+  const { signal } = new AbortController();
+  const error: unknown = await connectTarget({ target, startup, signal }).catch((one) => one);
+  pooler.close();
+  if (!(error instanceof HoopError)) throw error;
+  const { fields } = decodeErrorResponse(toErrorResponse(error).subarray(5), BYTES);
+  return [fields.get('C'), fields.get('M')];
+}
+
+test.each([
+  'unsupported startup parameter: options',
+  'unsupported startup parameter in options: nonsense',
+  'no such database: postgres',
+  'no more connections allowed (max_client_conn)',
+])('what PgBouncer says of the session is told: %s', async (said) => {
+  expect(await toldOf(said)).toEqual(['08P01', said]);
+});
+
+test.each([
+  'unsupported startup parameter: secret_role',
+  'no such database: secret_db',
+  'no such database: postgres for secret_role',
+  'server login failed: FATAL password authentication failed for user "secret_role"',
+  'SASL authentication failed',
+])('and no name that was not sent, nor what it says of the credential: %s', async (said) => {
+  expect(await toldOf(said)).toEqual(['08001', 'cannot log in to target "test-db"']);
+});
+
 test('an SQLSTATE that is none is not repeated', async () => {
   const odd = await fakeServer((socket) => socket.end(errorResponse('\u001b[2J')));
   const tls = { ...targetOf(writer).tls, mode: 'disable' } as const;
@@ -165,8 +198,8 @@ function message(type: string, body: Buffer): Buffer {
   return Buffer.concat([header, body]);
 }
 
-function errorResponse(sqlState: string): Buffer {
-  return message('E', Buffer.from(`SFATAL\0C${sqlState}\0Mrole "secret" from 10.0.0.9\0\0`));
+function errorResponse(sqlState: string, text = 'role "secret" from 10.0.0.9'): Buffer {
+  return message('E', Buffer.from(`SFATAL\0C${sqlState}\0M${text}\0\0`));
 }
 
 function dataRow(...values: string[]): Buffer {
