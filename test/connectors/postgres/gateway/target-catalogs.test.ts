@@ -2,7 +2,12 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import {
+  decodeStartupMessage,
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { hostAt, targetOf } from './test-target.ts';
 
@@ -44,4 +49,89 @@ test('a query that is never answered does not hold up the end of the gateway', a
   }
   way.close();
   await once(way, 'close');
+});
+
+/** What PgBouncer does with settings at startup: it refuses them, or `ignore_startup_parameters`. */
+async function startPooler(target: number, does: 'refuses' | 'ignores') {
+  const refusal = 'SFATAL\0C08P01\0Munsupported startup parameter: search_path\0\0';
+  const sockets: Socket[] = [];
+  /** Texts of simple queries. */
+  const queries: string[] = [];
+  let logins = 0;
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1');
+    sockets.push(near, far);
+    near.on('error', () => far.destroy()).on('close', () => far.destroy());
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+    far.on('data', (bytes) => near.write(bytes));
+    near.once('data', (packet) => {
+      logins += 1;
+      const { parameters } = decodeStartupMessage(packet.subarray(4));
+      if (does === 'refuses' && parameters.has('search_path')) {
+        const header = Buffer.from([0x45, 0, 0, 0, 4 + refusal.length]);
+        near.end(Buffer.concat([header, Buffer.from(refusal)]));
+        return;
+      }
+      const kept = ['user', 'database', 'application_name'];
+      const taken = new Map([...parameters].filter(([name]) => kept.includes(name)));
+      far.write(encodeStartupMessage({ majorVersion: 3, minorVersion: 0, parameters: taken }));
+      near.on('data', (bytes) => {
+        // One message each, as this connection sends them.
+        if (bytes[0] === 0x51) queries.push(bytes.subarray(5, -1).toString());
+        far.write(bytes);
+      });
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    // A TCP server has an address with a port.
+    port: (server.address() as AddressInfo).port,
+    queries,
+    logins: () => logins,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+test.each(['refuses', 'ignores'] as const)(
+  'a pooler that %s settings at startup: names come out qualified all the same',
+  async (does) => {
+    await using postgres = await startTestPostgres();
+    await using parser = SqlParser.create();
+    const { signal } = new AbortController();
+    await using admin = await connectTarget({ target: targetOf(postgres), signal });
+    await admin.query(`CREATE SCHEMA shop; CREATE TABLE shop.people (email text);
+    CREATE VIEW shop.seen AS SELECT email FROM shop.people;
+    ALTER ROLE CURRENT_USER SET search_path = shop`);
+    const pooler = await startPooler(postgres.port, does);
+    await using catalogs = new TargetCatalogs(parser);
+    const tls = { ...targetOf(postgres).tls, mode: 'disable' } as const;
+    const source = catalogs.source(targetOf(postgres, { hosts: [hostAt(pooler.port)], tls }));
+    const seen = (await source.current()).relation('shop', 'seen');
+    expect(seen?.viewDefinition).toContain('FROM shop.people');
+    const settings = /^SET LOCAL search_path = ''; .*SET LOCAL lock_timeout = 2000; /;
+    const asked = pooler.queries.filter((sql) => sql !== 'SHOW search_path');
+    expect(asked.length).toBeGreaterThan(3);
+    expect(asked.filter((sql) => !settings.test(sql))).toEqual([]);
+    expect(pooler.logins()).toBe(does === 'refuses' ? 2 : 1);
+    await catalogs[Symbol.asyncDispose]();
+    await pooler.close();
+  },
+);
+
+test('without a pooler settings stand in the startup, and no query is longer for them', async () => {
+  await using postgres = await startTestPostgres();
+  await using parser = SqlParser.create();
+  const { signal } = new AbortController();
+  await using admin = await connectTarget({ target: targetOf(postgres), signal });
+  await using catalogs = new TargetCatalogs(parser);
+  await catalogs.source(targetOf(postgres)).current();
+  const [row] = await admin.query(
+    `SELECT query FROM pg_stat_activity WHERE application_name = 'hoop catalog'`,
+  );
+  expect(row?.[0]).not.toContain('SET LOCAL');
 });
