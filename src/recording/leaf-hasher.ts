@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { HoopError } from '../errors.ts';
+import { whenDescriptorsAreFree } from './free-descriptors.ts';
 import { hashLeaves, type LeafJob } from './hash-leaves.ts';
 
 /** Below this a job takes less than starting or waking the worker is worth. */
@@ -20,7 +21,12 @@ interface Pending {
 /** What the worker answers. */
 export type LeafReply =
   | { readonly id: number; readonly leaves: Uint8Array<ArrayBuffer> }
-  | { readonly id: number; readonly message: string };
+  | {
+      readonly id: number;
+      readonly message: string;
+      /** Of the system, when nothing could be opened: the files may be whole. */
+      readonly code: string | undefined;
+    };
 
 export class LeafHasher implements AsyncDisposable {
   #worker: Worker | undefined;
@@ -29,7 +35,9 @@ export class LeafHasher implements AsyncDisposable {
 
   /** @throws HoopError HOOP_RECORDING_DAMAGED when the files do not hold what the job names */
   hash(job: LeafJob): Promise<Uint8Array<ArrayBuffer>> {
-    return job.bytes <= INLINE_BYTES ? hashInSlices(job) : this.#hashInWorker(job);
+    return whenDescriptorsAreFree(() =>
+      job.bytes <= INLINE_BYTES ? hashInSlices(job) : this.#hashInWorker(job),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -69,6 +77,8 @@ export class LeafHasher implements AsyncDisposable {
     }
     if ('leaves' in reply) {
       pending?.resolve(reply.leaves);
+    } else if (reply.code !== undefined) {
+      pending?.reject(Object.assign(new Error(reply.message), { code: reply.code }));
     } else {
       pending?.reject(new HoopError('HOOP_RECORDING_DAMAGED', reply.message));
     }

@@ -1,5 +1,7 @@
 /** The worker thread of leaf-hasher.ts. */
 import { parentPort } from 'node:worker_threads';
+import { errorCode } from '../error-code.ts';
+import { isWithoutDescriptors } from './free-descriptors.ts';
 import { hashLeaves, type LeafJob } from './hash-leaves.ts';
 import type { LeafReply } from './leaf-hasher.ts';
 
@@ -17,6 +19,7 @@ function answer(id: number, job: LeafJob): LeafReply {
       }
     }
   } catch (error) {
-    return { id, message: error instanceof Error ? error.message : 'hashing failed' };
+    const message = error instanceof Error ? error.message : 'hashing failed';
+    return { id, message, code: isWithoutDescriptors(error) ? errorCode(error) : undefined };
   }
 }

@@ -17,6 +17,7 @@ import { HoopError } from '../errors.ts';
 import { freeNow } from '../passing-buffers.ts';
 import { type FrameType, frameCipher, type SealedFrame, sealFrame, segmentKey } from './frame.ts';
 import { type Committed, eventKeyOf, FrameDigests } from './frame-digest.ts';
+import { whenDescriptorsAreFree } from './free-descriptors.ts';
 import { type ChainEnd, HeadChain } from './head-chain.ts';
 import {
   encodeSegmentHeader,
@@ -332,7 +333,7 @@ export class SegmentWriter {
       }
       await this.#system.syncData(fd);
       if (directoryDirty) {
-        await syncDirectory(this.#options.directory);
+        await whenDescriptorsAreFree(() => syncDirectory(this.#options.directory));
       }
     } catch (error) {
       throw this.fail(error);
