@@ -92,6 +92,14 @@ export class Starved {
     this.check('the client goes on', work.isRunning, work.service.log());
   }
 
+  /** As `mustGoOn`, but for what it refuses in words meanwhile. */
+  async mustStay(work: LiveWork): Promise<void> {
+    await sleep(REST_MS);
+    this.seen.push(`the busy connection: ${work.failed ?? 'goes on'}`);
+    this.check('the idle connection goes on', (await work.ask()) === 'one', work.failed);
+    this.check('the client goes on', work.isRunning, work.service.log());
+  }
+
   /** @param words of what ended it, that the user reads */
   async mustEnd(work: LiveWork, ...words: RegExp[]): Promise<Ended> {
     const status = await work.service.exited;
