@@ -56,6 +56,8 @@ const SETTINGS: readonly string[] = [
   'fetch.fsckObjects=true',
   'fetch.recurseSubmodules=no',
   'submodule.recurse=false',
+  // Said at each start because of GIT_GRAFT_FILE, and in front of what went wrong.
+  'advice.graftFileDeprecated=false',
   'gc.auto=0',
   'fetch.writeCommitGraph=false',
   'uploadpack.packObjectsHook=',

@@ -30,7 +30,7 @@ import {
   unsigned,
   wrongSigner,
 } from './commit-signature.ts';
-import { GIT_TIMEOUT_MS, type GitRun, git, runGit } from './git.ts';
+import { GIT_TIMEOUT_MS, type GitOptions, type GitRun, git, runGit } from './git.ts';
 import { branchRef, checkRepository } from './repository-url.ts';
 
 export interface CloneOptions {
@@ -59,6 +59,8 @@ export const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 const STALE_LOCK_MS = 2 * GIT_TIMEOUT_MS;
 const INCOMING = 'refs/hoop/incoming';
 const ACCEPTED = 'refs/hoop/accepted';
+/** Tags on the accepted commit, by their objects: what signs it stays when the repository drops them. */
+const KEPT_TAGS = 'refs/hoop/tags';
 
 export class PolicyClone {
   readonly #options: CloneOptions;
@@ -262,9 +264,7 @@ export class PolicyClone {
       // A signature may be on a tag. Forced: a tag says nothing by itself.
       '+refs/tags/*:refs/tags/*',
     ];
-    const config = globalConfig === undefined ? {} : { globalConfig };
-    const { env, runGit: run } = this.#options;
-    await git({ gitDir: this.#gitDir, env, signal, args, ...config }, run);
+    await this.#fetchRefs(args, signal, globalConfig === undefined ? {} : { globalConfig });
     const object = commitIn(join(this.#gitDir, INCOMING));
     if (object !== undefined && object === this.#incoming?.object) {
       return this.#incoming.commit;
@@ -276,6 +276,39 @@ export class PolicyClone {
     const commit = requireCommitId(tip.toString('latin1').trim());
     this.#incoming = object === undefined ? undefined : { object, commit };
     return commit;
+  }
+
+  /**
+   * Tags that the repository does not have any more stay here, and one may stand where a new one wants
+   * a directory: whoever may push a tag, and nothing else, could keep each policy after that from
+   * coming into force. So with tags here a fetch that failed is tried without the old ones.
+   */
+  async #fetchRefs(
+    args: readonly string[],
+    signal: AbortSignal,
+    config: Pick<GitOptions, 'globalConfig'>,
+  ): Promise<void> {
+    const { env, runGit: run = runGit } = this.#options;
+    const options = { gitDir: this.#gitDir, env, signal, ...config };
+    const first = await run({ ...options, args });
+    if (first.status === 0) return;
+    const [command = '', ...rest] = args;
+    const again = { ...options, args: [command, '--prune', ...rest] };
+    const last = (await this.#keepTags(signal)) ? await run(again) : first;
+    await git(again, async () => last);
+  }
+
+  /** @returns whether there are tags here */
+  async #keepTags(signal: AbortSignal): Promise<boolean> {
+    const all = await this.#git(['for-each-ref', '--count=1', 'refs/tags'], signal);
+    if (all.length === 0) return false;
+    const accepted = await this.accepted(signal);
+    for (const tag of accepted === undefined ? [] : await this.#tagsAt(accepted, signal)) {
+      const object = await this.#git(['rev-parse', '--verify', '--end-of-options', tag], signal);
+      const id = requireCommitId(object.toString('latin1').trim());
+      await this.#git(['update-ref', '--end-of-options', `${KEPT_TAGS}/${id}`, id], signal);
+    }
+    return true;
   }
 
   async #verifyWith(
@@ -311,13 +344,19 @@ export class PolicyClone {
   /** Annotated tags on the commit, as full names. */
   async #tagsAt(commit: string, signal: AbortSignal): Promise<string[]> {
     const listing = await this.#git(
-      ['for-each-ref', `--points-at=${commit}`, '--format=%(objecttype) %(refname)', 'refs/tags'],
+      [
+        'for-each-ref',
+        `--points-at=${commit}`,
+        '--format=%(objecttype) %(refname)',
+        'refs/tags',
+        KEPT_TAGS,
+      ],
       signal,
     );
     return listing
       .toString('utf8')
       .split('\n')
-      .filter((line) => line.startsWith('tag refs/tags/'))
+      .filter((line) => line.startsWith('tag refs/'))
       .map((line) => line.slice('tag '.length));
   }
 
