@@ -23,6 +23,7 @@ import { createStatementPolicy } from '../policy/statement-policy.ts';
 import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
 import type { StatementPolicy } from '../policy/types.ts';
 import { changedPostgresTarget } from './changed-target.ts';
+import { CollectedMessages } from './collected-messages.ts';
 import { Estimates } from './estimates.ts';
 import { LargeRows } from './large-rows.ts';
 import { MaskBindings } from './mask-bindings.ts';
@@ -49,6 +50,7 @@ interface Shared {
   readonly lookups: DayBudget;
   readonly changedRows: DayBudget;
   readonly largeRows: LargeRows;
+  readonly collected: CollectedMessages;
 }
 
 function open(services: GatewayServices): OpenConnector {
@@ -74,6 +76,7 @@ function open(services: GatewayServices): OpenConnector {
     lookups: new DayBudget('lookups', { store, clock, log }),
     changedRows: new DayBudget('changed_rows', { store, clock, log }),
     largeRows: opened.use(new LargeRows()),
+    collected: new CollectedMessages(services.maxMessageBytes),
   };
   return {
     policyChanged(next) {
@@ -98,7 +101,7 @@ function reply({ name, database: to, user }: PostgresTarget): SessionReply['targ
 }
 
 function openSession(
-  { services, catalogs, estimates, statements, lookups, changedRows, largeRows }: Shared,
+  { services, catalogs, estimates, statements, lookups, changedRows, largeRows, collected }: Shared,
   target: PostgresTarget,
   context: SessionContext,
 ): ConnectorSession {
@@ -131,6 +134,7 @@ function openSession(
         lookups,
         changedRows,
         largeRows,
+        collected,
         pace,
         cancelKeys,
         maskKey,

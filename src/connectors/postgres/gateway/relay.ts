@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MessageScanner } from '../protocol/message-scanner.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { ClientSide } from './client-side.ts';
+import type { Collector } from './collected-messages.ts';
 import type { StreamState } from './stream-state.ts';
 import { TargetSide } from './target-side.ts';
 import { tooLargeToRead } from './too-large.ts';
@@ -22,8 +23,14 @@ const TURN_MS = 4;
  */
 export async function relayClient(
   state: StreamState,
-  source: { readonly reader: ChunkReader; readonly rest: Uint8Array; readonly at: number },
+  source: {
+    readonly reader: ChunkReader;
+    readonly rest: Uint8Array;
+    readonly at: number;
+    readonly collector: Collector;
+  },
 ): Promise<'terminated' | 'ended'> {
+  const { collector } = source;
   const side = new ClientSide(state, source);
   const scanner = new MessageScanner({
     decide: (type, bodyLength) => side.decide(type, bodyLength),
@@ -38,8 +45,10 @@ export async function relayClient(
     // Between the two it has waited, and everyone else had their turn.
     if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
+      if (item.kind === 'message') collector.came();
       const handled = side.handle(item);
       const end = handled instanceof Promise ? await handled : handled;
+      if (item.kind === 'message') collector.done();
       if (end === undefined && performance.now() < turnEnds) continue;
       await state.toTarget.flush();
       if (end !== undefined) return end;
@@ -48,6 +57,8 @@ export async function relayClient(
     }
     const drained = state.toTarget.flushSoon();
     if (drained !== undefined) await drained;
+    const granted = collector.collects(scanner.collecting);
+    if (granted !== undefined) await granted;
     lastAt = performance.now();
   }
   await state.toTarget.flush();
@@ -71,10 +82,11 @@ export class TargetRelay {
   /** The target has closed behind it. */
   #closesBehind = false;
   readonly #side: TargetSide;
+  readonly #collector: Collector;
 
   constructor(state: StreamState) {
     this.#state = state;
-    const side = new TargetSide(state);
+    const side = new TargetSide(state, () => this.#collector.goesOut());
     this.#side = side;
     const { maxMessageBytes } = state.options.target;
     this.#scanner = new MessageScanner({
@@ -88,6 +100,7 @@ export class TargetRelay {
       run: (bytes) => side.run(bytes),
       maxWholeLength: maxMessageBytes,
     });
+    this.#collector = this.collector();
     const { socket, tls } = state.target;
     this.#fullRead = tls ? FULL_RECORD : FULL_READ;
     this.#turns = new ReadTurns(socket, TURN_MS);
@@ -99,6 +112,13 @@ export class TargetRelay {
   /** Resolves when the target has closed; rejects with what made it impossible to go on. */
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+
+  /** For one direction of this stream, which ends when it must give way. */
+  collector(): Collector {
+    const { options, ended } = this.#state;
+    const owner = options.pace ?? this.#state;
+    return options.collected.collector(owner, ended.signal, (error) => this.#fail(error));
   }
 
   /** Resolves when the client has got whole messages only; nothing follows them any more. */
@@ -132,11 +152,18 @@ export class TargetRelay {
     for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
       if (item.kind === 'pass') this.#passing -= item.bytes.length;
       else if (this.#stopping !== undefined) break;
+      if (item.kind === 'message') this.#collector.came();
       const waiting = this.#side.handle(item) ?? trials.waiting;
       if (waiting !== undefined) {
         this.#waitFor(waiting, chunk);
         return;
       }
+      if (item.kind === 'message') this.#collector.done();
+    }
+    const granted = this.#collector.collects(this.#scanner.collecting);
+    if (granted !== undefined) {
+      this.#waitFor(granted, chunk);
+      return;
     }
     if (this.#stopping !== undefined && this.#passing === 0) this.#stop();
     // A full read: there is likely more in this turn, and what follows costs per piece.
@@ -153,6 +180,8 @@ export class TargetRelay {
     answered
       .then(() => {
         this.#isWaiting = false;
+        // What it waited for was the handling of a whole message, or memory for one.
+        if (this.#scanner.collecting === 0) this.#collector.done();
         if (!this.#isStopped) this.#handle(chunk);
         goOn();
         if (this.#closesBehind) this.#targetClosed();

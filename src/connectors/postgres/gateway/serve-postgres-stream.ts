@@ -208,9 +208,12 @@ class PostgresStream {
     const { rest, length } = first;
     const relay = new TargetRelay(state);
     this.#relay = relay;
-    const client = relayClient(state, { reader: this.#reader, rest, at: length }).catch(
-      (error: unknown) => afterAnswers(state, error),
-    );
+    const client = relayClient(state, {
+      reader: this.#reader,
+      rest,
+      at: length,
+      collector: relay.collector(),
+    }).catch((error: unknown) => afterAnswers(state, error));
     const closed = relay.closed.then(() => 'target closed' as const);
     // Whichever comes second has nobody to wait for it; its fault was that of the first.
     client.catch(() => undefined);

@@ -35,9 +35,12 @@ export class TargetSide {
   readonly #state: StreamState;
   readonly #rows: RowDelivery;
   readonly #descriptions = new RowDescriptions();
+  readonly #onHandOut: () => void;
 
-  constructor(state: StreamState) {
+  /** @param onHandOut called before something large goes to the client */
+  constructor(state: StreamState, onHandOut: () => void) {
     this.#state = state;
+    this.#onHandOut = onHandOut;
     this.#rows = new RowDelivery(state);
   }
 
@@ -85,6 +88,7 @@ export class TargetSide {
     const bytes = await answer;
     if (this.isStopping || ended.signal.aborted) return;
     this.isWithin = true;
+    this.#onHandOut();
     for (let at = 0; bytes !== undefined && at < bytes.length; at += LARGEST_AT_ONCE) {
       if (at > 0) await nextTurn();
       toClient.push(bytes.subarray(at, at + LARGEST_AT_ONCE));

@@ -11,6 +11,7 @@ import type { ChangeScope, StatementAnalysis } from '../policy/analysis-types.ts
 import type { Catalog, MaskBinding } from '../policy/catalog-types.ts';
 import type { LoginMethod, SessionAttributes } from '../policy/target.ts';
 import type { AllowedStatement, StatementPolicy } from '../policy/types.ts';
+import type { CollectedMessages } from './collected-messages.ts';
 import type { LargeRows } from './large-rows.ts';
 import type { AskedStatement } from './shown-changes.ts';
 import type { StatementPace } from './statement-pace.ts';
@@ -202,6 +203,8 @@ export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clie
   readonly maskKey: Secret<Uint8Array>;
   /** Of the gateway: where rows are masked that cost much. */
   readonly largeRows: Pick<LargeRows, 'rewrite'>;
+  /** Of the gateway: how much its streams collect at once. */
+  readonly collected: Pick<CollectedMessages, 'collector'>;
   /** For tests. */
   readonly startupWithinMs?: number;
   /** For tests. */

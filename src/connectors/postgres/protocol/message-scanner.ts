@@ -80,6 +80,11 @@ export class MessageScanner {
     );
   }
 
+  /** Length of the whole message of which the beginning has come, type and length included; else 0. */
+  get collecting(): number {
+    return this.#wholeLength;
+  }
+
   /** The chunk must not change until `next` has given undefined. */
   feed(chunk: Uint8Array): void {
     if (this.#at !== this.#chunk.length) {

@@ -2,9 +2,11 @@
  * Test bench of the engine: a loopback port that plays CLI and tunnel (it answers SSLRequest with
  * N and hands the rest on), the engine under a policy that the test scripts, and a real server.
  */
+
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { CollectedMessages } from '../../../../src/connectors/postgres/gateway/collected-messages.ts';
 import { createCancelRegistry } from '../../../../src/connectors/postgres/gateway/connector.ts';
 import { LargeRows } from '../../../../src/connectors/postgres/gateway/large-rows.ts';
 import { servePostgresStream } from '../../../../src/connectors/postgres/gateway/serve-postgres-stream.ts';
@@ -195,6 +197,7 @@ export interface BenchOptions {
   readonly grant?: () => Grant;
   readonly pace?: StatementPace;
   readonly largeRows?: Pick<LargeRows, 'rewrite'>;
+  readonly collected?: Pick<CollectedMessages, 'collector'>;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
@@ -282,6 +285,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       }),
       maskKey: new Secret(new Uint8Array(32).fill(7)),
       largeRows: options.largeRows ?? largeRows,
+      collected: options.collected ?? new CollectedMessages(64 * 1024 * 1024),
       ...(options.startupWithinMs === undefined
         ? {}
         : { startupWithinMs: options.startupWithinMs }),
