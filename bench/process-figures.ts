@@ -1,6 +1,7 @@
 /** What Linux says about a process: memory and CPU time. */
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../src/error-code.ts';
 
 /** Clock ticks per second in /proc: USER_HZ, which has been 100 on all of Linux's usual machines. */
 const TICKS_PER_SECOND = 100;
@@ -58,9 +59,15 @@ export async function steadyTree(processId: number): Promise<readonly number[]> 
 
 /** The process and all that it has started and that still live. */
 function processTree(processId: number): readonly number[] {
-  const children = readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8')
-    .split(' ')
-    .filter((text) => text !== '')
-    .map(Number);
-  return [processId, ...children.flatMap(processTree)];
+  try {
+    const children = readFileSync(`/proc/${processId}/task/${processId}/children`, 'utf8')
+      .split(' ')
+      .filter((text) => text !== '')
+      .map(Number);
+    return [processId, ...children.flatMap(processTree)];
+  } catch (error) {
+    // It has ended since it was listed.
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH') return [];
+    throw error;
+  }
 }
