@@ -45,7 +45,7 @@ export async function relayClient(
     // Between the two it has waited, and everyone else had their turn.
     if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
-      if (item.kind === 'message') collector.came();
+      // Its clock goes on: what it waits for now may be that the client reads.
       const handled = side.handle(item);
       const end = handled instanceof Promise ? await handled : handled;
       if (item.kind === 'message') collector.done();
