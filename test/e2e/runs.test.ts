@@ -92,33 +92,39 @@ test('a run sees and ends none, its person does', async () => {
   expect(ended.stderr).toContain('HOOP_RUN_REFUSED');
 });
 
+/** The dba ends the run on the engineer's terminal, and the shell there goes on. */
+async function isEndedByDba(
+  { type, sees, ended }: Awaited<ReturnType<typeof startShell>>,
+  reason: string,
+): Promise<void> {
+  const run = (await runsOf('dba')).find((one) => one.reason === reason);
+  await bench.hoop('dba', 'runs', 'kill', run?.id ?? '', '--reason', 'wrong table');
+  await sees(/the run was ended by dba@example\.com: wrong table[\s\S]*ready> $/);
+  type('exit\n');
+  await ended;
+}
+
 test.each(['', '--fence '])(
   'a program that has stopped the shell between it and hoop is ended with its run: hoop run %s',
   async (flag) => {
-    const { type, sees, ended } = await startShell({ home: bench.home('engineer') });
+    const shell = await startShell({ home: bench.home('engineer') });
     const reason = `stopped${flag.trim()}`;
     const script = 'kill -STOP $PPID; echo "up-$((1+1))"';
-    type(`hoop run --reason '${reason}' ${flag}-- sh -c '${script}'\n`);
-    await sees('up-2');
-    const run = (await runsOf('dba')).find((one) => one.reason === reason);
-    await bench.hoop('dba', 'runs', 'kill', run?.id ?? '', '--reason', 'wrong table');
-    await sees(/the run was ended by dba@example\.com: wrong table[\s\S]*ready> $/);
-    type('exit\n');
-    await ended;
+    shell.type(`hoop run --reason '${reason}' ${flag}-- sh -c '${script}'\n`);
+    await shell.sees('up-2');
+    await isEndedByDba(shell, reason);
   },
 );
 
 test.each(['', '--no-terminal ', '--fence '])(
   'a program on a terminal is ended with its run: hoop run %s',
   async (flag) => {
-    const { type, sees, ended } = await startShell({ home: bench.home('engineer') });
+    const shell = await startShell({ home: bench.home('engineer') });
     const reason = `terminal${flag.trim()}`;
-    type(`hoop run --reason '${reason}' ${flag}-- sh -c 'echo "up-$((1+1))"; exec sleep 3600'\n`);
-    await sees('up-2');
-    const run = (await runsOf('dba')).find((one) => one.reason === reason);
-    await bench.hoop('dba', 'runs', 'kill', run?.id ?? '', '--reason', 'wrong table');
-    await sees(/the run was ended by dba@example\.com: wrong table[\s\S]*ready> $/);
-    type('exit\n');
-    await ended;
+    shell.type(
+      `hoop run --reason '${reason}' ${flag}-- sh -c 'echo "up-$((1+1))"; exec sleep 3600'\n`,
+    );
+    await shell.sees('up-2');
+    await isEndedByDba(shell, reason);
   },
 );

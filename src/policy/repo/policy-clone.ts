@@ -155,7 +155,7 @@ export class PolicyClone {
     const lines = [path, join(path, '.git')].map((one) => `\tdirectory = ${JSON.stringify(one)}\n`);
     writeFileSync(config, `[safe]\n${lines.join('')}`, { mode: 0o600 });
     try {
-      return await this.#fetch(url, signal, config);
+      return await this.#fetch(url, signal, { globalConfig: config });
     } finally {
       rmSync(config, { force: true });
     }
@@ -167,7 +167,7 @@ export class PolicyClone {
     const file = join(this.#options.dir, `incoming.${randomUUID()}.bundle`);
     writeFileSync(file, bundle, { mode: 0o600 });
     try {
-      return await this.#fetch(file, signal);
+      return await this.#fetch(file, signal, { keptTags: true });
     } finally {
       rmSync(file, { force: true });
     }
@@ -249,7 +249,12 @@ export class PolicyClone {
     return splitBlobs(blobs.stdout, entries);
   }
 
-  async #fetch(source: string, signal: AbortSignal, globalConfig?: string): Promise<string> {
+  /** @param keptTags those of the gateway's clone come along, of a bundle; they say nothing by themselves, either */
+  async #fetch(
+    source: string,
+    signal: AbortSignal,
+    { globalConfig, keptTags = false }: { globalConfig?: string; keptTags?: boolean } = {},
+  ): Promise<string> {
     const args = [
       'fetch',
       '--quiet',
@@ -263,6 +268,7 @@ export class PolicyClone {
       `+${this.#ref}:${INCOMING}`,
       // A signature may be on a tag. Forced: a tag says nothing by itself.
       '+refs/tags/*:refs/tags/*',
+      ...(keptTags ? [`+${KEPT_TAGS}/*:${KEPT_TAGS}/*`] : []),
     ];
     await this.#fetchRefs(args, signal, globalConfig === undefined ? {} : { globalConfig });
     const object = commitIn(join(this.#gitDir, INCOMING));

@@ -95,6 +95,21 @@ test('a commit whose signature is on a tag comes through a bundle too', async ()
   ).toMatchObject({ commit, source: 'gateway' });
 });
 
+test('so does one whose tag the repository has replaced', async () => {
+  using fixture = new GitFixture();
+  const key = fixture.key('alice');
+  const commit = fixture.commit(MINIMAL);
+  fixture.tag('v1', key);
+  const repo = await gateway(fixture, key);
+  await repo.sync(NEVER);
+  fixture.inTree('tag', '--delete', 'v1');
+  fixture.inTree('tag', 'v1/x');
+  await repo.sync(NEVER);
+  expect(
+    await client(fixture, key, { commit, bundle: () => repo.createBundle(NEVER) }),
+  ).toMatchObject({ commit, source: 'gateway' });
+});
+
 test('a gateway that is behind the repository is accepted, one that goes back is not', async () => {
   using fixture = new GitFixture();
   const key = fixture.key('alice');

@@ -1,8 +1,9 @@
 /** From what has changed in the system catalogs to rows: only what belongs to it is read again. */
 import type { ChangeScope } from '../policy/analysis-types.ts';
 import { type Changes, changesSql, compareMarks, keysSql, withoutRows } from './catalog-marks.ts';
-import { dependentsSql, type OwnedSection, sectionSql } from './catalog-queries.ts';
+import type { OwnedSection } from './catalog-queries.ts';
 import { number, type Row } from './catalog-rows.ts';
+import { dependentsSql, sectionSql } from './catalog-sql.ts';
 import { type CatalogState, type Changed, withReading } from './catalog-state.ts';
 
 /** Above this many objects of one kind everything is read instead. */

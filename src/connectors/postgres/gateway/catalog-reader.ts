@@ -7,8 +7,9 @@ import type { Catalog, MaskBinding, MaskText } from '../policy/catalog-types.ts'
 import { BucketMap } from './bucket-map.ts';
 import { type Ask, findChanges, isUnchanged, readChanges } from './catalog-changes.ts';
 import { firstMarks, MARKS_SQL, type Marks, widerScope } from './catalog-marks.ts';
-import { OWNED_SECTIONS, sectionSql, WHOLE_SECTIONS } from './catalog-queries.ts';
+import { OWNED_SECTIONS, WHOLE_SECTIONS } from './catalog-queries.ts';
 import { flag, number, type Row } from './catalog-rows.ts';
+import { sectionSql } from './catalog-sql.ts';
 import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
 import { CatalogTexts } from './catalog-texts.ts';
 import { CatalogView, type RelationTexts, type TextsByRelation } from './catalog-view.ts';
@@ -22,6 +23,11 @@ import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
 const POLL_MILLISECONDS = 2000;
 /** A look may take this many times as long as the last one, and be done when it is due. */
 const AHEAD = 2;
+/**
+ * Names in definitions come out qualified. LOCAL: behind a pooler the connection is somebody else's
+ * next.
+ */
+const EMPTY_PATH = "SET LOCAL search_path = ''";
 const READ_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
 
 export interface CatalogSourceOptions {
@@ -65,8 +71,9 @@ class CatalogReader implements CatalogSource {
   #ownGenerations = 0;
   /** Columns included. */
   #checkedAt = Number.NEGATIVE_INFINITY;
-  /** How long the last look took, in milliseconds. */
-  #lookTook = 0;
+  readonly #interval: number;
+  /** Age in milliseconds from which on the next look may begin. */
+  #lookFrom = Number.POSITIVE_INFINITY;
   #isLookingAhead = false;
   /** A session of this gateway has changed it since. */
   #stale: ChangeScope | undefined;
@@ -78,17 +85,15 @@ class CatalogReader implements CatalogSource {
   constructor(options: CatalogSourceOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
+    this.#interval = options.pollMilliseconds ?? POLL_MILLISECONDS;
     this.#texts = new CatalogTexts(options.parse);
   }
 
   fresh(): Catalog | undefined {
-    if (this.#isDue || this.#stale !== undefined) return undefined;
-    this.#lookAhead();
+    const age = this.#now() - this.#checkedAt;
+    if (age >= this.#interval || this.#stale !== undefined) return undefined;
+    if (age >= this.#lookFrom && !this.#isLookingAhead) this.#lookAhead();
     return this.#known?.catalog;
-  }
-
-  get #interval(): number {
-    return this.#options.pollMilliseconds ?? POLL_MILLISECONDS;
   }
 
   get #isDue(): boolean {
@@ -100,9 +105,6 @@ class CatalogReader implements CatalogSource {
    * before it is due, so that statements need not wait for it.
    */
   #lookAhead(): void {
-    const ahead = Math.min(this.#interval / 2, AHEAD * this.#lookTook);
-    const isTime = this.#now() - this.#checkedAt >= this.#interval - ahead;
-    if (ahead === 0 || !isTime || this.#isLookingAhead) return;
     this.#isLookingAhead = true;
     this.#inTurn(() => this.#check('all'))
       // Whoever needs it asks again, and is told.
@@ -180,7 +182,8 @@ class CatalogReader implements CatalogSource {
       const { catalog } = (await this.#readChanges(scope)) ?? (await this.#readAll());
       if (scope === 'all') {
         this.#checkedAt = askedAt;
-        this.#lookTook = this.#now() - askedAt;
+        const ahead = Math.min(this.#interval / 2, AHEAD * (this.#now() - askedAt));
+        this.#lookFrom = this.#interval - ahead;
       }
       return catalog;
     } catch (error) {
@@ -193,7 +196,7 @@ class CatalogReader implements CatalogSource {
   async #readChanges(scope: ChangeScope): Promise<Known | undefined> {
     const known = this.#known;
     if (known === undefined) return undefined;
-    const ask: Ask = (sql) => this.#options.query(`SET search_path = ''; ${sql}`);
+    const ask: Ask = (sql) => this.#options.query(`${EMPTY_PATH}; ${sql}`);
     const changes = await findChanges(known.state, scope, ask);
     const { process, startedAt } = known.state.marks.server;
     const server = changes?.marks.server;
@@ -215,9 +218,8 @@ class CatalogReader implements CatalogSource {
   /** All catalogs as of one moment, as far as PostgreSQL gives that. */
   async #readAll(): Promise<Known> {
     const { query, masks } = this.#options;
-    await query("SET search_path = ''");
     const place = masks && (await readPlace(query));
-    await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${EMPTY_PATH}`);
     const rows: Row[] = [];
     let marks: Marks;
     try {

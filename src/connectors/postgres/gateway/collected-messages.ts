@@ -9,6 +9,7 @@ import { OwnerTurns } from '../../../owner-turns.ts';
 
 /** Messages of up to so many bytes are collected at once. */
 export const COLLECTED_FREELY = 128 * 1024;
+const HEADER_LENGTH = 5;
 /** So many of the longest may be collected at a time. */
 const LONGEST_AT_A_TIME = 4;
 /** Whoever takes longer to send a message, or to read it, gives way to those who wait. */
@@ -32,9 +33,9 @@ export class CollectedMessages {
   #next: Place | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param longest bytes of the longest message that is collected */
+  /** @param longest bytes of the body of the longest message that is collected */
   constructor(longest: number) {
-    this.#left = longest * LONGEST_AT_A_TIME;
+    this.#left = (longest + HEADER_LENGTH) * LONGEST_AT_A_TIME;
   }
 
   /** For one direction of a connection. @param owner whose turn it is: a session */
@@ -131,6 +132,11 @@ export class Collector {
     return isGranted ? undefined : promise;
   }
 
+  /** There is memory to give back. */
+  get isHolding(): boolean {
+    return this.#held !== undefined;
+  }
+
   /** All of it has come: what is done with it now is no fault of the peer. */
   came(): void {
     this.#held?.waits(false);
@@ -152,7 +158,7 @@ export class Collector {
 function gaveWay(bytes: number): HoopError {
   return new HoopError(
     'HOOP_LIMIT',
-    `a message of ${bytes} bytes was not sent, or not read, within ${HELD_FREELY_MS / 1000} s, and others wait for its memory`,
+    `a message of ${bytes} bytes was not sent, or not read, within ${HELD_FREELY_MS / 1000} s, while others waited for its memory`,
     {
       detail: `The gateway collects ${LONGEST_AT_A_TIME} messages of the longest kind at a time (limits.messageMiB of the gateway).`,
       hint: 'Read large rows as they come, or leave large columns out of the statement.',

@@ -64,7 +64,7 @@ export async function readMaskTexts(
 ): Promise<readonly MaskText[] | undefined> {
   const oids = [...new Set(request.bindings.map(({ oid }) => oid))];
   if (oids.length === 0) return [];
-  const first = `SET search_path = ''; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};`;
+  const first = `SET LOCAL search_path = ''; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};`;
   try {
     return await tellingTexts(await request.query(`${first} ${textsSql(oids)}`), request);
   } catch (error) {

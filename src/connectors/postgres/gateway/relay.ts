@@ -45,10 +45,14 @@ export async function relayClient(
     // Between the two it has waited, and everyone else had their turn.
     if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
-      // Its clock goes on: what it waits for now may be that the client reads.
+      // No `came`: this may wait until the client reads, so the clock keeps running.
       const handled = side.handle(item);
       const end = handled instanceof Promise ? await handled : handled;
-      if (item.kind === 'message') collector.done();
+      if (item.kind === 'message' && collector.isHolding) {
+        // Until the target has taken it, it is in memory.
+        await state.toTarget.flush();
+        collector.done();
+      }
       if (end === undefined && performance.now() < turnEnds) continue;
       await state.toTarget.flush();
       if (end !== undefined) return end;

@@ -208,12 +208,14 @@ class PostgresStream {
     const { rest, length } = first;
     const relay = new TargetRelay(state);
     this.#relay = relay;
-    const client = relayClient(state, {
-      reader: this.#reader,
-      rest,
-      at: length,
-      collector: relay.collector(),
-    }).catch((error: unknown) => afterAnswers(state, error));
+    const collector = relay.collector();
+    const client = relayClient(state, { reader: this.#reader, rest, at: length, collector }).catch(
+      (error: unknown) => {
+        // What was not understood goes nowhere.
+        collector.done();
+        return afterAnswers(state, error);
+      },
+    );
     const closed = relay.closed.then(() => 'target closed' as const);
     // Whichever comes second has nobody to wait for it; its fault was that of the first.
     client.catch(() => undefined);

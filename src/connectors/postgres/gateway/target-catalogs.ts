@@ -7,9 +7,7 @@ import { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { onAbort } from '../../../until.ts';
 import type { SqlParser } from '../policy/parser.ts';
-import { SQL_STATE } from '../sql-state.ts';
 import { openCatalogSource } from './catalog-reader.ts';
-import { ServerRefusal } from './server-refusal.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
 import type { CatalogMasks, CatalogSource, PostgresTarget } from './types.ts';
 
@@ -18,27 +16,14 @@ type Rows = Awaited<ReturnType<TargetConnection['query']>>;
 const IDLE_MS = 60_000;
 /** Beyond statement_timeout: then the target, or the way to it, is gone without a word. */
 const ANSWER_WITHIN_MS = 40_000;
-const NAMED = new Map([['application_name', 'hoop catalog']]);
+const STARTUP = new Map([['application_name', 'hoop catalog']]);
 /**
- * Names in the deparsed text of views must come out qualified, whoever's connection this is; and
- * a lock on the catalog must not hold all sessions for ever.
+ * A lock on the catalog must not hold all sessions for ever; and the definition of a view takes a lock
+ * on its tables: an open ALTER TABLE, perhaps of the very client that waits for its verdict, would hold
+ * it until the first of these. They stand ahead of each query, since a pooler on the way may refuse
+ * settings at startup, or drop them, as PgBouncer does. LOCAL: its connection is somebody else's next.
  */
-const STARTUP = new Map([
-  ...NAMED,
-  ['search_path', ''],
-  ['statement_timeout', '30000'],
-  // The definition of a view takes a lock on its tables: an open ALTER TABLE, perhaps of the very
-  // client that waits for its verdict, would hold it until the timeout above.
-  ['lock_timeout', '2000'],
-]);
-/**
- * The same ahead of each query, in its transaction, where a pooler on the way takes no settings at
- * startup or drops them, as PgBouncer does. LOCAL: its connection is somebody else's next.
- */
-const SETTINGS =
-  "SET LOCAL search_path = ''; SET LOCAL statement_timeout = 30000; SET LOCAL lock_timeout = 2000; ";
-/** What `SHOW search_path` says of an empty one, set at startup or by SET. */
-const EMPTY_PATHS: readonly (string | null | undefined)[] = ['', '""'];
+const SETTINGS = 'SET LOCAL statement_timeout = 30000; SET LOCAL lock_timeout = 2000; ';
 
 export class TargetCatalogs implements AsyncDisposable {
   readonly #parser: SqlParser;
@@ -109,8 +94,6 @@ class CatalogConnection {
   readonly #closing = new AbortController();
   #open: TargetConnection | undefined;
   #idle: NodeJS.Timeout | undefined;
-  /** Whether something on the way keeps the settings from the server. */
-  #isPooled = false;
   /** Queries run one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -143,12 +126,12 @@ class CatalogConnection {
         this.#releaseLater();
       }
     }
-    this.#open = await this.#connect();
+    this.#open = await connectTarget({
+      target: this.target,
+      startup: STARTUP,
+      signal: this.#closing.signal,
+    });
     try {
-      if (!this.#isPooled) {
-        const [row] = await this.#ask(this.#open, 'SHOW search_path');
-        this.#isPooled = !EMPTY_PATHS.includes(row?.[0]);
-      }
       return await this.#ask(this.#open, sql);
     } catch (error) {
       await this.#release();
@@ -158,27 +141,12 @@ class CatalogConnection {
     }
   }
 
-  async #connect(): Promise<TargetConnection> {
-    const logIn = (startup: ReadonlyMap<string, string>): Promise<TargetConnection> =>
-      connectTarget({ target: this.target, startup, signal: this.#closing.signal });
-    if (this.#isPooled) {
-      return logIn(NAMED);
-    }
-    try {
-      return await logIn(STARTUP);
-    } catch (error) {
-      if (!isAboutStartup(error)) throw error;
-      this.#isPooled = true;
-      return logIn(NAMED);
-    }
-  }
-
   /** A connection that says nothing is closed, which fails the query: nobody waits for ever. */
   async #ask(connection: TargetConnection, sql: string): Promise<Rows> {
     const silent = AbortSignal.timeout(ANSWER_WITHIN_MS);
     const over = AbortSignal.any([this.#closing.signal, silent]);
     using _ = onAbort(over, () => connection.socket.destroy());
-    return await connection.query(this.#isPooled ? `${SETTINGS}${sql}` : sql);
+    return await connection.query(`${SETTINGS}${sql}`);
   }
 
   #releaseLater(): void {
@@ -195,14 +163,4 @@ class CatalogConnection {
     this.#open = undefined;
     await open?.close();
   }
-}
-
-/** Said before anything was asked of the credential: it counts as no failed login. */
-function isAboutStartup(error: unknown): boolean {
-  const refusal = error instanceof HoopError ? error.cause : undefined;
-  return (
-    refusal instanceof ServerRefusal &&
-    refusal.stage === 'start' &&
-    refusal.sqlState === SQL_STATE.protocolViolation
-  );
 }
