@@ -21,6 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment, type HoopRun, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
+import { startShell } from './live-program.ts';
 
 const LOOK_AROUND = fileURLToPath(new URL('programs/look-around.mjs', import.meta.url));
 const HOLD_FIRST = fileURLToPath(new URL('programs/hold-first.py', import.meta.url));
@@ -95,6 +96,49 @@ async function run(command: readonly string[], options: Options = {}): Promise<H
 function sh(script: string, options: Options = {}): Promise<HoopRun> {
   return run(['sh', '-c', script], options);
 }
+
+/** On PATH: a bwrap that finds a place gone that many times, as when a program with a socket ends. */
+function withVanishing(times: number): string {
+  const directory = mkdtempSync(join(home, 'bin-'));
+  const real = execFileSync('sh', ['-c', 'command -v bwrap'], { encoding: 'utf8' }).trim();
+  const seen = join(directory, 'seen');
+  const script = `#!/bin/sh
+echo x >>${seen}
+if [ "$(wc -l <${seen})" -gt ${times} ]; then exec ${real} "$@"; fi
+echo "bwrap: Can't find source path /somewhere/gone: No such file or directory" >&2
+exit 1
+`;
+  writeFileSync(join(directory, 'bwrap'), script, { mode: 0o755 });
+  return `${directory}:${process.env['PATH']}`;
+}
+
+describe('a place that vanishes while the fence is set up', () => {
+  test('is left out: all is looked at anew', async () => {
+    const variables = { PATH: withVanishing(2) };
+    expect(await sh('echo inside', { variables })).toMatchObject({
+      exitCode: 0,
+      stdout: 'inside\n',
+    });
+  });
+
+  test('is left out on a terminal, too', async () => {
+    const shell = await startShell({ home: bench.home('engineer'), cwd: project });
+    shell.type(
+      `PATH=${withVanishing(2)} hoop run --fence -- sh -c 'test -t 0 && echo "in-$((1+1))"'\n`,
+    );
+    await shell.sees(/in-2[\s\S]*ready> $/);
+    shell.type('exit\n');
+    await shell.ended;
+  });
+
+  test('ends the run when there is no end of it', async () => {
+    const { exitCode, stderr } = await sh('echo inside', {
+      variables: { PATH: withVanishing(3) },
+    });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('"/somewhere/gone" was changed while the fence was set up');
+  });
+});
 
 describe('what a program finds that looks for a way around hoop', () => {
   let places: object;

@@ -35,10 +35,24 @@ export function noBubblewrap(): HoopError {
 
 /** @param path that was something else when the view was made */
 export function changedMeanwhile(path: string): HoopError {
-  return new HoopError('HOOP_FENCE', `"${path}" was changed while the fence was set up`, {
-    detail: 'Somebody moved or replaced it at that moment; another run may write there, too.',
-    hint: 'Start the run again.',
-  });
+  return new HoopError('HOOP_FENCE', ...changed(path));
+}
+
+/** A place of the view was gone before it was mapped. Nothing runs inside. */
+export class PlaceGone extends HoopError {
+  constructor(path: string) {
+    super('HOOP_FENCE', ...changed(path));
+  }
+}
+
+function changed(path: string): [message: string, options: { detail: string; hint: string }] {
+  return [
+    `"${path}" was changed while the fence was set up`,
+    {
+      detail: 'Somebody moved or replaced it at that moment; another run may write there, too.',
+      hint: 'Start the run again.',
+    },
+  ];
 }
 
 /** A program that is there outside: that was asked before. */
@@ -62,7 +76,7 @@ export function explainFailure(said: string, system: System = REAL): HoopError {
   const last = said.trim().split('\n').at(-1) ?? '';
   const [, gone] = /^bwrap: Can't (?:find source path|get type of source) (.+?): /.exec(last) ?? [];
   if (gone !== undefined) {
-    return changedMeanwhile(gone);
+    return new PlaceGone(gone);
   }
   return new HoopError('HOOP_FENCE', 'the fence could not be set up', {
     detail: last === '' ? 'bwrap ended and said nothing.' : `It says: ${last}.`.replace('..', '.'),

@@ -29,6 +29,7 @@ import {
   noBubblewrap,
   noFilter,
   notLinux,
+  PlaceGone,
 } from './explain-failure.ts';
 import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
@@ -49,6 +50,8 @@ const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
 const STDERR = 4;
 const ARGUMENTS = 5;
 const FILTER = 6;
+/** How often the view is made while places of it vanish. */
+const MAX_VIEWS = 3;
 const MAX_SAID_CHARACTERS = 16_384;
 
 /**
@@ -94,9 +97,20 @@ export class Fence implements AsyncDisposable {
     if (filter === undefined) {
       throw noFilter(process.arch);
     }
+    requireHarmless(options.terminal === undefined ? (options.stdio ?? [0, 1, 2]) : []);
+    for (let left = MAX_VIEWS - 1; ; left -= 1) {
+      try {
+        return await Fence.#set(filter, options);
+      } catch (error) {
+        // A socket of some program, and its directory, may go at any moment: then all is looked at anew.
+        if (left === 0 || !(error instanceof PlaceGone)) throw error;
+      }
+    }
+  }
+
+  static async #set(filter: Buffer, options: FenceOptions): Promise<Fence> {
     const { view, known } = decideView(options);
     const writable = [...known.places, ...view.known.places];
-    requireHarmless(options.terminal === undefined ? (options.stdio ?? [0, 1, 2]) : []);
     const fence = new Fence(view, writable, filter, options);
     try {
       await fence.#receive(options.signal);
