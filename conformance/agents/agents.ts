@@ -126,7 +126,7 @@ export const AGENTS: readonly DrivenAgent[] = [
     },
     reasons: {
       '1.0.128 prompt':
-        '1.0 takes no hook of a file that has one which it does not know, here SubagentStart',
+        '1.0 ignores all hooks in a file if it does not know one of them, here SubagentStart',
     },
   },
   {
