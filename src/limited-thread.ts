@@ -5,6 +5,7 @@
  * next piece gets a new one.
  */
 import { parentPort, type Transferable, Worker, workerData } from 'node:worker_threads';
+import { isWithoutDescriptors, ThreadStarts } from './free-descriptors.ts';
 import { OwnerTurns } from './owner-turns.ts';
 import { onAbort } from './until.ts';
 
@@ -44,6 +45,7 @@ interface Reply<Answer> {
 
 interface Job<Shared, Task, Answer> extends Work<Shared, Task> {
   readonly owner: object;
+  readonly left: AbortSignal | undefined;
   readonly done: (answer: Answer | undefined) => void;
 }
 
@@ -70,6 +72,7 @@ const NOT_TAKEN = -1;
 export class LimitedThread<Shared extends object, Task, Answer> implements AsyncDisposable {
   readonly #options: LimitedThreadOptions;
   readonly #waiting: OwnerTurns<Job<Shared, Task, Answer>>;
+  readonly #starts = new ThreadStarts(() => this.#next());
   #thread: Thread<Shared, Task, Answer> | undefined;
   #isClosed = false;
 
@@ -88,6 +91,11 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
     return this.#thread !== undefined;
   }
 
+  /** Why nothing is answered: no thread can be started, and it has been tried for long. */
+  get cannotStart(): boolean {
+    return this.#starts.areGivenUp;
+  }
+
   /** No more of this owner may wait. */
   isFull(owner: object): boolean {
     return this.#isClosed || this.#waiting.isFull(owner);
@@ -104,6 +112,7 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
       const job: Job<Shared, Task, Answer> = {
         ...work,
         owner,
+        left,
         done(answer) {
           abandoned?.[Symbol.dispose]();
           resolve(answer);
@@ -117,15 +126,38 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
+    this.#starts[Symbol.dispose]();
     for (const { done } of this.#waiting.takeAll()) done(undefined);
     await this.#drop();
   }
 
   #next(): void {
-    if (this.#thread?.job !== undefined) return;
-    const first = this.#waiting.take();
-    if (first !== undefined) this.#run(this.#thread ?? this.#start(), first);
-    else this.#rest();
+    while (this.#thread?.job === undefined && this.#starts.mayStart) {
+      const first = this.#waiting.take();
+      if (first === undefined) {
+        this.#rest();
+        return;
+      }
+      this.#give(first);
+    }
+  }
+
+  #give(job: Job<Shared, Task, Answer>): void {
+    let thread = this.#thread;
+    try {
+      thread ??= this.#start();
+    } catch (error) {
+      if (!isWithoutDescriptors(error)) throw error;
+      this.#unstarted(job);
+      return;
+    }
+    this.#run(thread, job);
+  }
+
+  /** No thread has seen it: it waits for the next one. */
+  #unstarted(job: Job<Shared, Task, Answer>): void {
+    if (!job.left?.aborted && this.#starts.failed()) this.#waiting.add(job.owner, job);
+    else job.done(undefined);
   }
 
   #rest(): void {
@@ -152,9 +184,17 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
     };
     worker.unref();
     worker.on('message', (reply: Reply<Answer>) => this.#answered(thread, reply));
-    for (const end of ['messageerror', 'error', 'exit']) {
+    for (const end of ['messageerror', 'exit']) {
       worker.on(end, () => this.#broke(thread));
     }
+    worker.on('error', (error) => {
+      const { job } = thread;
+      if (thread.id === 1 && job !== undefined && isWithoutDescriptors(error)) {
+        thread.job = undefined;
+        this.#unstarted(job);
+      }
+      this.#broke(thread);
+    });
     this.#thread = thread;
     return thread;
   }
@@ -174,7 +214,8 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
     thread.shared = shared;
     thread.worker.ref();
     try {
-      thread.worker.postMessage(request, transfer);
+      // A thread that does not start would take what is handed over with it.
+      thread.worker.postMessage(request, thread.id === 1 ? [] : transfer);
     } catch {
       // A function, or memory that was handed over already, cannot be sent: this work alone fails.
       this.#broke(thread);
@@ -212,6 +253,7 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
     clearTimeout(thread.timer);
     thread.job = undefined;
     thread.worker.unref();
+    this.#starts.succeeded();
     job.done(answer);
     this.#next();
   }

@@ -28,6 +28,7 @@ test('work that cannot be sent over is not done, and the work behind it is', asy
 
 test('memory that was handed over already is a failure of that work only', async () => {
   const echo = opened();
+  await echo.run({}, { shared: SHARED, task: 'the first one' });
   const { buffer } = new Uint8Array(8);
   const work = { shared: SHARED, task: buffer, transfer: [buffer] };
   expect(await echo.run({}, work)).toBeInstanceOf(ArrayBuffer);

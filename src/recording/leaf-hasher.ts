@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { HoopError } from '../errors.ts';
-import { whenDescriptorsAreFree } from './free-descriptors.ts';
+import { isWithoutDescriptors, whenDescriptorsAreFree } from '../free-descriptors.ts';
 import { hashLeaves, type LeafJob } from './hash-leaves.ts';
 
 /** Below this a job takes less than starting or waking the worker is worth. */
@@ -91,7 +91,11 @@ export class LeafHasher implements AsyncDisposable {
     const waiting = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of waiting) {
-      reject(new HoopError('HOOP_RECORDING_WRITE', 'the hashing thread ended', { cause }));
+      reject(
+        isWithoutDescriptors(cause)
+          ? cause
+          : new HoopError('HOOP_RECORDING_WRITE', 'the hashing thread ended', { cause }),
+      );
     }
   }
 }

@@ -1,7 +1,7 @@
 /** The worker thread of leaf-hasher.ts. */
 import { parentPort } from 'node:worker_threads';
 import { errorCode } from '../error-code.ts';
-import { isWithoutDescriptors } from './free-descriptors.ts';
+import { isWithoutDescriptors } from '../free-descriptors.ts';
 import { hashLeaves, type LeafJob } from './hash-leaves.ts';
 import type { LeafReply } from './leaf-hasher.ts';
 

@@ -14,10 +14,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCode } from '../error-code.ts';
 import { HoopError } from '../errors.ts';
+import { isWithoutDescriptors, whenDescriptorsAreFree } from '../free-descriptors.ts';
 import { freeNow } from '../passing-buffers.ts';
 import { type FrameType, frameCipher, type SealedFrame, sealFrame, segmentKey } from './frame.ts';
 import { type Committed, eventKeyOf, FrameDigests } from './frame-digest.ts';
-import { whenDescriptorsAreFree } from './free-descriptors.ts';
 import { type ChainEnd, HeadChain } from './head-chain.ts';
 import {
   encodeSegmentHeader,
@@ -28,6 +28,10 @@ import type { RecordingPoint } from './types.ts';
 
 /** Small enough to be moved and deleted in reasonable pieces. */
 const SEGMENT_BYTES = 64 << 20;
+/** While no descriptor is free the segment goes on, and the next one is tried after so much more … */
+const TRY_NEXT_BYTES = 1 << 20;
+/** … up to this. */
+const MOST_SEGMENT_BYTES = 1 << 30;
 /** Group commit: a sync starts this long after the first byte that waits for one … */
 const SYNC_AFTER_MS = 100;
 /** … or as soon as this many wait. */
@@ -84,6 +88,8 @@ export class SegmentWriter {
   #segment: number;
   #key: KeyObject | undefined;
   #position = 0;
+  /** Where the next segment begins, if it can. */
+  #nextAt = SEGMENT_BYTES;
   #seq: number;
   #syncedFrames: number;
   readonly #chain: HeadChain;
@@ -157,7 +163,7 @@ export class SegmentWriter {
   /** The next frame goes into the segment that is open then. @returns its key */
   #makeRoom(): KeyObject {
     const key = this.assertOpen();
-    if (this.#position < SEGMENT_BYTES) {
+    if (this.#position < this.#nextAt) {
       return key;
     }
     this.#startSegment();
@@ -241,8 +247,13 @@ export class SegmentWriter {
       }
       this.#fd = fd;
     } catch (error) {
+      if (isWithoutDescriptors(error) && this.#fd !== -1 && this.#position < MOST_SEGMENT_BYTES) {
+        this.#nextAt = this.#position + TRY_NEXT_BYTES;
+        return;
+      }
       throw this.fail(error);
     }
+    this.#nextAt = SEGMENT_BYTES;
     this.#segment = segment;
     this.#cipher = undefined;
     this.#key = segmentKey(dataKey, segment, header);
@@ -369,6 +380,11 @@ export async function syncDirectory(directory: string): Promise<void> {
 /** What an error of the system is for whoever records. */
 export function cannotWrite(cause: unknown): HoopError {
   const detail = cause instanceof Error ? `The system said: ${cause.message}.` : undefined;
+  if (isWithoutDescriptors(cause)) {
+    const hint = 'Raise the limit of open files: `ulimit -n`, or LimitNOFILE in a unit.';
+    const message = 'the recording cannot be written: no file descriptor is left';
+    return new HoopError('HOOP_RECORDING_WRITE', message, { detail, hint, cause });
+  }
   return isDiskFull(cause)
     ? new HoopError('HOOP_DISK_FULL', 'the recording cannot be written: the disk is full', {
         detail,

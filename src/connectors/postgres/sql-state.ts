@@ -27,6 +27,7 @@ export const SQL_STATE = {
   wrongObjectType: '42809',
   undefinedFunction: '42883',
   undefinedTable: '42P01',
+  insufficientResources: '53000',
   diskFull: '53100',
   tooManyConnections: '53300',
   programLimitExceeded: '54000',

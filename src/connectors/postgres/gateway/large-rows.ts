@@ -69,6 +69,11 @@ const IDLE_MS = 10_000;
 /** What is asked for the second time is a fault of ours. */
 const MOST_QUESTIONS = 2;
 
+type RewriteAnswer =
+  | Exclude<LargeRowAnswer, { type: 'asks' | 'malformed' }>
+  | { readonly type: 'unstarted' }
+  | undefined;
+
 export class LargeRows implements AsyncDisposable {
   readonly #thread: LimitedThread<ToldMasking, LargeRowTask, LargeRowAnswer>;
   readonly #told = new WeakMap<RunMasking, ToldMasking>();
@@ -97,7 +102,8 @@ export class LargeRows implements AsyncDisposable {
    * @param owner whose turn it is
    * @param task its message may be handed over, and is not to be used any more.
    * @param left aborts when nobody waits for it any more.
-   * @returns undefined: it could not be done within the limits, or nobody waits for it.
+   * @returns undefined: it could not be done within the limits, or nobody waits for it; `unstarted`:
+   *   there is no thread to do it.
    * @throws ProtocolError as the rewriting itself.
    */
   async rewrite(
@@ -105,14 +111,16 @@ export class LargeRows implements AsyncDisposable {
     masking: RunMasking,
     task: LargeRowTask,
     left: AbortSignal,
-  ): Promise<Exclude<LargeRowAnswer, { type: 'asks' | 'malformed' }> | undefined> {
+  ): Promise<RewriteAnswer> {
     let { message } = task;
     for (let questions = 0; questions < MOST_QUESTIONS; questions += 1) {
       const own = ownMemory(message);
       const shared = this.#told.get(masking) ?? this.#tell(masking, []);
       const work = { shared, task: { ...task, message: own }, transfer: [own.buffer] };
       const answer = await this.#thread.run(owner, work, left);
-      if (answer === undefined) return undefined;
+      if (answer === undefined) {
+        return this.#thread.cannotStart ? { type: 'unstarted' } : undefined;
+      }
       if (answer.type === 'malformed') throw new ProtocolError(answer.problem);
       if (answer.type !== 'asks') return answer;
       this.#tell(masking, answer.types);

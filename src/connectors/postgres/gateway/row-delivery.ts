@@ -25,7 +25,7 @@ import { type Run, rowsLeft } from './run.ts';
 import { tellWithheld } from './statement-audit.ts';
 import type { StreamState } from './stream-state.ts';
 import { toErrorResponse } from './to-error-response.ts';
-import { tooLargeToRead, tooMuchToMask } from './too-large.ts';
+import { noThreadToMask, tooLargeToRead, tooMuchToMask } from './too-large.ts';
 
 /** What the client gets; a promise where that is found out elsewhere. */
 export type Answer = Uint8Array | undefined | Promise<Uint8Array | undefined>;
@@ -209,6 +209,7 @@ export class RowDelivery {
     if (state.left.aborted || state.withholding) return undefined;
     if (answer?.type === 'rewritten') return act(answer);
     if (answer === undefined) return this.#withhold(run, tooMuchToMask(length), entry);
+    if (answer.type === 'unstarted') return this.#withhold(run, noThreadToMask(), entry);
     throw tooLargeToRead(BACKEND.CopyData, answer.rowBytes, target.maxMessageBytes);
   }
 

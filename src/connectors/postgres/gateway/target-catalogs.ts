@@ -81,8 +81,9 @@ export class TargetCatalogs implements AsyncDisposable {
 
   async #parse(text: string): Promise<unknown> {
     const outcome = await this.#parser.parse(text);
-    // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced.
-    if (outcome.type === 'refused' && outcome.reason === 'parser') {
+    // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced, and
+    // one that could not be started comes later.
+    if (outcome.type === 'refused' && /^(parser|thread)$/.test(outcome.reason)) {
       throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog could not be parsed');
     }
     return outcome.type === 'tree' ? outcome.tree : undefined;

@@ -1,6 +1,7 @@
 /** What is said of messages that would have to be collected and are longer than may be. */
 import { HoopError } from '../../../errors.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
+import { MORE_THREADS } from '../policy/parse-outcome.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { BACKEND } from '../protocol/message-types.ts';
 import { SQL_STATE } from '../sql-state.ts';
@@ -48,6 +49,19 @@ export function tooMuchToMask(bytes: number): SqlRefusal {
       hint: 'Leave large columns out of the statement, or read them in parts with substring().',
     },
     SQL_STATE.programLimitExceeded,
+  );
+}
+
+/** A large row, while the gateway has no descriptors or threads left. */
+export function noThreadToMask(): SqlRefusal {
+  return sqlRefusal(
+    {
+      code: 'HOOP_RESULT_MISMATCH',
+      message: 'the gateway cannot start a thread to mask a large row',
+      detail: 'It was to be searched for protected data. What follows is withheld.',
+      hint: MORE_THREADS,
+    },
+    SQL_STATE.insufficientResources,
   );
 }
 

@@ -1,5 +1,5 @@
 /** What became of texts that came before, those that were asked for last. */
-import { BROKEN, type ParseOutcome } from './parse-outcome.ts';
+import { BROKEN, NO_THREAD, type ParseOutcome } from './parse-outcome.ts';
 
 /** Bytes of SQL and of tree JSON in the cache. */
 const MAX_CACHE_BYTES = 32 * 1024 * 1024;
@@ -20,9 +20,8 @@ export class ParseCache {
 
   remember(text: string, outcome: ParseOutcome, jsonBytes: number): void {
     // Two who ask at once are both answered; one of the answers is kept.
-    if (outcome === BROKEN || jsonBytes > MAX_CACHED_TREE_BYTES || this.#outcomes.has(text)) {
-      return;
-    }
+    const isOfText = outcome !== BROKEN && outcome !== NO_THREAD;
+    if (!isOfText || jsonBytes > MAX_CACHED_TREE_BYTES || this.#outcomes.has(text)) return;
     // A parsed tree takes several times its JSON.
     const bytes = text.length * 2 + jsonBytes * 6 + 200;
     this.#outcomes.set(text, { outcome, bytes });

@@ -18,7 +18,7 @@ export type NotParsed =
   | { readonly type: 'syntax'; readonly message: string; readonly position: number | undefined }
   | {
       readonly type: 'refused';
-      readonly reason: 'size' | 'depth' | 'parser';
+      readonly reason: 'size' | 'depth' | 'parser' | 'thread';
       readonly message: string;
       readonly hint: string | undefined;
     };
@@ -39,6 +39,15 @@ export const BROKEN = {
   reason: 'parser',
   message: 'the statement could not be parsed safely',
   hint: 'Split it into smaller statements.',
+} as const satisfies NotParsed;
+export const MORE_THREADS =
+  'Run it again in a moment. If it stays so, whoever runs the gateway raises its limits of open files and threads.';
+/** Not the text's fault: nothing of it is kept. */
+export const NO_THREAD = {
+  type: 'refused',
+  reason: 'thread',
+  message: 'the gateway cannot start a thread to read the statement',
+  hint: MORE_THREADS,
 } as const satisfies NotParsed;
 export const TOO_LARGE: NotParsed = {
   type: 'refused',

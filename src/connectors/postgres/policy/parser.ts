@@ -4,6 +4,7 @@
  * with a large stack that are replaced as soon as they do anything but answer, texts are bounded,
  * and one large text is parsed at a time. What could not be parsed is refused by the caller.
  */
+import { isWithoutDescriptors, ThreadStarts } from '../../../free-descriptors.ts';
 import { OwnerTurns } from '../../../owner-turns.ts';
 import type { Grant } from '../../../policy/types.ts';
 import { onAbort } from '../../../until.ts';
@@ -15,6 +16,7 @@ import {
   BROKEN,
   type JudgedOutcome,
   MAX_SQL_BYTES,
+  NO_THREAD,
   NOT_TEXT,
   type NotParsed,
   outcomeOf,
@@ -84,6 +86,7 @@ export class SqlParser implements AsyncDisposable {
   readonly #large = new OwnerTurns<Job>(MAX_WAITING);
   readonly #cache = new ParseCache();
   readonly #shapes = new ConstantShapes();
+  readonly #starts = new ThreadStarts(() => this.#dispatch());
   /** By owner: nobody waits for a turn of somebody else's. */
   readonly #pending = new WeakMap<object, Map<string, Promise<BoundedOutcome>>>();
   #closed = false;
@@ -180,6 +183,7 @@ export class SqlParser implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    this.#starts[Symbol.dispose]();
     for (const job of [...this.#small.takeAll(), ...this.#large.takeAll()]) {
       job.done(BROKEN, 0);
     }
@@ -231,13 +235,33 @@ export class SqlParser implements AsyncDisposable {
       const large = !this.#small.isWaiting;
       const waiting = this.#waiting(large);
       const idle = this.#idleFor(large);
-      const isBusy = (large && largeBusy) || (!idle && this.#threads.size >= this.#size);
+      const mayStart = this.#starts.mayStart && this.#threads.size < this.#size;
+      const isBusy = (large && largeBusy) || (!idle && !mayStart);
       const job = isBusy ? undefined : waiting.take();
       if (job === undefined) {
         return;
       }
-      this.#run(idle ?? this.#start(), job);
+      this.#give(job, idle);
     }
+  }
+
+  #give(job: Job, idle: Thread | undefined): void {
+    let thread = idle;
+    try {
+      thread ??= this.#start();
+    } catch (error) {
+      if (!isWithoutDescriptors(error)) throw error;
+      this.#unstarted(job);
+      return;
+    }
+    this.#run(thread, job);
+  }
+
+  /** No thread has seen the text, which is not its fault: it waits for the next one. */
+  #unstarted(job: Job): void {
+    if (job.judge?.context.left?.aborted) job.done(BROKEN, 0);
+    else if (this.#starts.failed()) this.#waiting(job.large).add(job.owner, job);
+    else job.done(NO_THREAD, 0);
   }
 
   /**
@@ -247,7 +271,7 @@ export class SqlParser implements AsyncDisposable {
   #idleFor(large: boolean): Thread | undefined {
     const idle = [...this.#threads].filter(({ job }) => job === undefined);
     const own = idle.find(({ hadLarge }) => hadLarge === large);
-    const mayStart = large && this.#threads.size < this.#size;
+    const mayStart = large && this.#starts.mayStart && this.#threads.size < this.#size;
     return own ?? (mayStart ? undefined : idle[0]);
   }
 
@@ -259,7 +283,10 @@ export class SqlParser implements AsyncDisposable {
     worker.unref();
     worker.on('message', (answer: ParseAnswer) => this.#answered(thread, answer));
     worker.on('messageerror', () => this.#broke(thread));
-    worker.on('error', () => this.#broke(thread));
+    worker.on('error', (error) => {
+      if (thread.id > 1 || !isWithoutDescriptors(error)) this.#broke(thread);
+      else this.#didNotStart(thread);
+    });
     worker.on('exit', () => this.#broke(thread));
     return thread;
   }
@@ -366,6 +393,7 @@ export class SqlParser implements AsyncDisposable {
     clearTimeout(thread.timer);
     thread.job = undefined;
     thread.worker.unref();
+    this.#starts.succeeded();
     const rss = 'rss' in answer ? answer.rss : 0;
     const bloated = job.large && rss - thread.rssBefore > MAX_RSS_GROWTH;
     if (bloated) {
@@ -389,6 +417,14 @@ export class SqlParser implements AsyncDisposable {
     void this.#drop(thread);
     // The text is not tried again: it may be the one that does this.
     job?.done(fault === undefined ? BROKEN : { ...BROKEN, fault }, 0);
+    this.#dispatch();
+  }
+
+  #didNotStart(thread: Thread): void {
+    const { job } = thread;
+    thread.job = undefined;
+    void this.#drop(thread);
+    if (job !== undefined) this.#unstarted(job);
     this.#dispatch();
   }
 

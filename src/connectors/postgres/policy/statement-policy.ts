@@ -211,9 +211,13 @@ function unparsed(outcome: NotParsed, grant: Grant): SqlRefusal {
       rule: undefined,
     };
   }
+  const isTooLarge = outcome.reason === 'size' || outcome.reason === 'depth';
   return refusal(grant, {
-    code: outcome.reason === 'parser' ? 'HOOP_UNPARSED' : 'HOOP_TOO_LARGE',
-    sqlState: SQL_STATE.programLimitExceeded,
+    code: isTooLarge ? 'HOOP_TOO_LARGE' : 'HOOP_UNPARSED',
+    sqlState:
+      outcome.reason === 'thread'
+        ? SQL_STATE.insufficientResources
+        : SQL_STATE.programLimitExceeded,
     message: outcome.message,
     detail: 'What cannot be read cannot be held against the rules.',
     hint: outcome.hint,

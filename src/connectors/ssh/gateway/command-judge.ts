@@ -21,6 +21,7 @@ const STACK_MB = 16;
 const MAX_WAITING = 200;
 
 const TOO_LONG = 'it takes too long to read';
+const NO_THREAD = 'the gateway cannot start a thread to read it: run it again in a moment';
 
 export class CommandJudge implements AsyncDisposable {
   readonly #thread: LimitedThread<Grant, CommandTask, SshVerdict>;
@@ -53,8 +54,10 @@ export class CommandJudge implements AsyncDisposable {
       return decideSsh(grant, user, act);
     }
     const { command } = act;
-    const unread = (): SshVerdict =>
-      decideSsh(grant, user, { kind: 'exec', command, unread: TOO_LONG });
+    const unread = (): SshVerdict => {
+      const why = this.#thread.cannotStart ? NO_THREAD : TOO_LONG;
+      return decideSsh(grant, user, { kind: 'exec', command, unread: why });
+    };
     if (this.#thread.isFull(owner)) return unread();
     return this.#thread
       .run(owner, { shared: grant, task: { user, command } })
