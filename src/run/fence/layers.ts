@@ -33,13 +33,15 @@ export interface Entry {
   readonly target?: string;
 }
 
+/** bwrap makes it anew (`--dev`): nothing in it, /dev/shm above all, is there unless it is mapped. */
+const DEVICES = '/dev';
 /** bwrap takes 9000 words, and each mount takes time. */
 const MAX_ENTRIES = 600;
 /** `/etc`, `/srv` and the like are not made anew for a file in them. */
 const MIN_CUT_DEPTH = 3;
 
 export class Layers {
-  readonly #byPath = new Map<string, Appearance>();
+  readonly #byPath = new Map<string, Appearance>([[DEVICES, 'private']]);
   readonly #sources = new Map<string, string>();
 
   /** In place of what was said of the same paths before. */
@@ -90,7 +92,7 @@ export class Layers {
     const needed = new Map(
       [...this.#byPath].filter(([path, as]) => {
         const around = this.#around(path);
-        return as !== around && !(isAbsent(as) && isAbsent(around));
+        return path !== DEVICES && as !== around && !(isAbsent(as) && isAbsent(around));
       }),
     );
     const absent = new Set(names.filter((name) => !isVisible(this.#byPath.get(name))));

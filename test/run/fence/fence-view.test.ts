@@ -301,6 +301,21 @@ describe('what a fenced command sees', () => {
     });
   });
 
+  test('what is in /dev is not there unless it is named: a socket in /dev/shm needs no mount', () => {
+    const shared = mkdtempSync('/dev/shm/hoop-view-');
+    try {
+      const [socket, shown] = [join(shared, '.s.PGSQL.5432'), join(shared, 'shown')];
+      writeFileSync(socket, '');
+      writeFileSync(shown, '');
+      const { layers } = view({ sockets: [socket], show: [shown] });
+      expect(layers.filter(({ path }) => isBelow(path, '/dev'))).toEqual([
+        { path: shown, as: 'readable', isDirectory: false },
+      ]);
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
+  });
+
   test('programs of hoop are seen where they would be covered, and cannot be written', () => {
     make('opt/hoop/', 'person/project/node_modules/hoop/', 'person/lib/hoop/');
     const programs = ['opt/hoop/', 'person/project/node_modules/hoop', 'person/lib/hoop'];
