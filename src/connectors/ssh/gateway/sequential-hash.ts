@@ -1,5 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 
+/** What a piece costs beside its bytes: many of a byte each would otherwise take a hundred times the room. */
+const PIECE_BYTES = 256;
+
 /** Room for pieces that came before their turn, for all files of one channel together. */
 export class ReorderRoom {
   /** 64 requests of 32 KiB, the most that sftp(1) has under way unless it is told otherwise. */
@@ -41,12 +44,12 @@ export class SequentialHash {
       this.#takeEarly();
     } else if (offset < this.#next || this.#early.has(offset)) {
       this.break('parts of it were moved more than once');
-    } else if (bytes.length > this.#room.bytesLeft) {
+    } else if (bytes.length + PIECE_BYTES > this.#room.bytesLeft) {
       this.break('not sequential');
     } else {
-      this.#room.bytesLeft -= bytes.length;
-      this.#earlyBytes += bytes.length;
-      this.#early.set(offset, bytes.slice());
+      this.#hold(bytes.length + PIECE_BYTES);
+      // A Buffer's own slice would keep all the memory that it is a view of.
+      this.#early.set(offset, Uint8Array.from(bytes));
     }
   }
 
@@ -54,8 +57,7 @@ export class SequentialHash {
   break(reason: string): void {
     this.#broken ??= reason;
     this.#early.clear();
-    this.#room.bytesLeft += this.#earlyBytes;
-    this.#earlyBytes = 0;
+    this.#hold(-this.#earlyBytes);
   }
 
   /** The last call. */
@@ -66,6 +68,11 @@ export class SequentialHash {
     return this.#broken === undefined
       ? { sha256: this.#hash.digest('hex') }
       : { notHashed: this.#broken };
+  }
+
+  #hold(bytes: number): void {
+    this.#room.bytesLeft -= bytes;
+    this.#earlyBytes += bytes;
   }
 
   #take(bytes: Uint8Array): void {
@@ -80,8 +87,7 @@ export class SequentialHash {
       bytes = this.#early.get(this.#next)
     ) {
       this.#early.delete(this.#next);
-      this.#room.bytesLeft += bytes.length;
-      this.#earlyBytes -= bytes.length;
+      this.#hold(-bytes.length - PIECE_BYTES);
       this.#take(bytes);
     }
   }

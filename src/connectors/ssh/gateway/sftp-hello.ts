@@ -37,7 +37,7 @@ export class SftpHello {
       throw new ProtocolError('the sftp server of the target does not speak version 3');
     }
     this.#version.resolve(
-      decodeExtensions(item.body).map(({ name, data }) => ({ name, data: data.slice() })),
+      decodeExtensions(item.body).map(({ name, data }) => ({ name, data: Uint8Array.from(data) })),
     );
   }
 

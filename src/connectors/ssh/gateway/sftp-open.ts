@@ -41,7 +41,7 @@ export async function openOnTarget(
   if (reply.type !== 'handle') {
     throw new ProtocolError(`target answers OPEN with ${reply.type}`);
   }
-  const handle = reply.handle.slice();
+  const handle = Uint8Array.from(reply.handle);
   const found = await sameFile(questions, path, handle);
   if ('code' in found) {
     return await closeAgain(questions, handle, found);
@@ -71,7 +71,7 @@ export async function openDirectoryOnTarget(target: Target, path: string): Promi
   if (reply.type !== 'handle') {
     throw new ProtocolError(`target answers OPENDIR with ${reply.type}`);
   }
-  const handle = reply.handle.slice();
+  const handle = Uint8Array.from(reply.handle);
   const looked = await questions.lstat(prefixes(path));
   return looked.every((found) => !('code' in found) && !isLink(found))
     ? { handle, size: undefined }

@@ -95,7 +95,7 @@ export class SftpQuestions implements PathQuestions {
   answer(type: number, id: number, body: Uint8Array): void {
     const waiter = this.#waiting.get(id);
     this.#waiting.delete(id);
-    waiter?.resolve({ type, body: body.slice() });
+    waiter?.resolve({ type, body: Uint8Array.from(body) });
   }
 
   end(): void {

@@ -10,6 +10,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import {
+  ReorderRoom,
+  SequentialHash,
+} from '../../../../src/connectors/ssh/gateway/sequential-hash.ts';
 import type { SshVerdict } from '../../../../src/connectors/ssh/policy/types.ts';
 import { CHANNEL_WINDOW_BYTES } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import {
@@ -395,6 +399,45 @@ describe('what is hashed', () => {
       sha256: sha256(bytes('abcd')),
       whole: true,
     });
+  });
+
+  test('bytes behind the data of a write, as rclone of Debian 12 sends them, are no part of the file', async () => {
+    await using harness = await new SftpHarness().listen();
+    using client = await RawSftpClient.open(harness.socketPath);
+    const path = join(harness.root, 'padded');
+    const handle = await client.handleOf(path, WRITE_NEW);
+    const packet = Buffer.concat([
+      writePacket(1, handle, 0, bytes('all of it')),
+      randomBytes(30_000),
+    ]);
+    packet.writeUInt32BE(packet.length - 4);
+    client.send(packet);
+    expect(await client.nextReply()).toMatchObject({ id: 1, code: STATUS.ok });
+    expect(await client.ask({ type: 'close', handle })).toMatchObject({ code: STATUS.ok });
+    expect(readFileSync(path, 'utf8')).toBe('all of it');
+    expect(harness.records[0]?.written).toMatchObject({
+      bytes: 9,
+      sha256: sha256(bytes('all of it')),
+    });
+  });
+
+  test('pieces of a byte each that come before their turn are kept up to some thousands, and copied', () => {
+    const room = new ReorderRoom();
+    const hash = new SequentialHash(0n, room);
+    const memory = Buffer.from('abc');
+    hash.add(2n, memory.subarray(2));
+    memory.fill('-');
+    hash.add(0n, bytes('ab'));
+    expect(hash.finish()).toEqual({ sha256: sha256(bytes('abc')) });
+    const greedy = new SequentialHash(0n, room);
+    const all = room.bytesLeft;
+    let kept = 0;
+    do {
+      greedy.add(BigInt(2 * kept + 2), bytes('x'));
+      kept += 1;
+    } while (room.bytesLeft < all);
+    expect(kept).toBeLessThan(10_000);
+    expect(greedy.finish()).toEqual({ notHashed: 'not sequential' });
   });
 
   test('writes with a gap have no digest', async () => {

@@ -7,6 +7,10 @@
  * fields first and its data as it comes (only WRITE and DATA have some), `pass` its bytes as they
  * come. So a file goes through without being collected.
  *
+ * What stands behind the data of a WRITE is not passed on, as if it had never been there: OpenSSH's
+ * server skips it, and Go's pkg/sftp up to 1.13.5 (rclone of Debian 12) sends all of its buffer with
+ * the end of a file.
+ *
  * It is pulled: `feed` one chunk, then `next` until it gives undefined. Between two items the owner
  * may wait as long as it likes.
  */
@@ -59,6 +63,8 @@ export class PacketScanner {
   /** Bytes that are still to come of a packet whose beginning is out. */
   #left = 0;
   #leftKind: 'data' | 'pass' = 'pass';
+  /** Bytes behind the data of a WRITE. */
+  #surplus = 0;
   #handling: PacketHandling | undefined;
 
   /** @param decide once per packet; may throw to end the channel */
@@ -68,7 +74,8 @@ export class PacketScanner {
 
   /** Whether no packet is incomplete and everything that was fed is out. */
   get atBoundary(): boolean {
-    return this.#at === this.#chunk.length && this.#partLength === 0 && this.#left === 0;
+    const isWhole = this.#partLength === 0 && this.#left === 0 && this.#surplus === 0;
+    return isWhole && this.#at === this.#chunk.length;
   }
 
   /** Whether the beginning of a packet is out and its end is not: nothing may be put in between. */
@@ -89,6 +96,10 @@ export class PacketScanner {
   next(): SftpItem | undefined {
     if (this.#left > 0) {
       return this.#rest();
+    }
+    this.#skipSurplus();
+    if (this.#surplus > 0) {
+      return undefined;
     }
     const header = this.#peek(HEADER_LENGTH);
     if (header === undefined) {
@@ -144,7 +155,8 @@ export class PacketScanner {
       return undefined;
     }
     const dataLength = u32(bytes, headLength - 4);
-    if (headLength + dataLength !== 4 + length) {
+    const surplus = 4 + length - headLength - dataLength;
+    if (surplus < 0 || (surplus > 0 && type !== REQUEST.write)) {
       throw new MalformedPacket(
         `sftp packet of ${length} bytes cannot have ${dataLength} bytes of data`,
       );
@@ -155,7 +167,15 @@ export class PacketScanner {
         : 0n;
     const handle = bytes.subarray(HEADER_LENGTH + 4, HEADER_LENGTH + 4 + handleLength);
     this.#begun(headLength, dataLength, 'data');
-    return { kind: 'head', type, id, handle, offset, dataLength, bytes };
+    this.#surplus = surplus;
+    const out = surplus === 0 ? bytes : ofLength(bytes, length - surplus);
+    return { kind: 'head', type, id, handle, offset, dataLength, bytes: out };
+  }
+
+  #skipSurplus(): void {
+    const taken = Math.min(this.#surplus, this.#chunk.length - this.#at);
+    this.#at += taken;
+    this.#surplus -= taken;
   }
 
   #rest(): SftpItem | undefined {
@@ -211,6 +231,13 @@ export class PacketScanner {
     this.#part.set(bytes, this.#partLength);
     this.#partLength = filled;
   }
+}
+
+/** @param head a packet's beginning, which stays as it is */
+function ofLength(head: Uint8Array, length: number): Uint8Array {
+  const made = Uint8Array.from(head);
+  new DataView(made.buffer).setUint32(0, length);
+  return made;
 }
 
 function u32(bytes: Uint8Array, at: number): number {
