@@ -97,15 +97,19 @@ function sh(script: string, options: Options = {}): Promise<HoopRun> {
   return run(['sh', '-c', script], options);
 }
 
+const NOT_THERE = "Can't find source path /somewhere/gone: No such file or directory";
+/** Of a socket that is covered. */
+const NO_PLACE = "Can't create file at /somewhere/gone: Read-only file system";
+
 /** On PATH: a bwrap that finds a place gone that many times, as when a program with a socket ends. */
-function withVanishing(times: number): string {
+function withVanishing(times: number, said = NOT_THERE): string {
   const directory = mkdtempSync(join(home, 'bin-'));
   const real = execFileSync('sh', ['-c', 'command -v bwrap'], { encoding: 'utf8' }).trim();
   const seen = join(directory, 'seen');
   const script = `#!/bin/sh
 echo x >>${seen}
 if [ "$(wc -l <${seen})" -gt ${times} ]; then exec ${real} "$@"; fi
-echo "bwrap: Can't find source path /somewhere/gone: No such file or directory" >&2
+echo "bwrap: ${said}" >&2
 exit 1
 `;
   writeFileSync(join(directory, 'bwrap'), script, { mode: 0o755 });
@@ -124,7 +128,7 @@ describe('a place that vanishes while the fence is set up', () => {
   test('is left out on a terminal, too', async () => {
     const shell = await startShell({ home: bench.home('engineer'), cwd: project });
     shell.type(
-      `PATH=${withVanishing(2)} hoop run --fence -- sh -c 'test -t 0 && echo "in-$((1+1))"'\n`,
+      `PATH=${withVanishing(2, NO_PLACE)} hoop run --fence -- sh -c 'test -t 0 && echo "in-$((1+1))"'\n`,
     );
     await shell.sees(/in-2[\s\S]*ready> $/);
     shell.type('exit\n');
@@ -443,6 +447,18 @@ describe('standard input', () => {
     const advanced = openSync(path, 'r');
     readSync(advanced, Buffer.alloc(4), 0, 4, null);
     expect((await sh('cat', { input: advanced })).stdout).toBe('two\n');
+  });
+
+  test('is the file that it was, whatever is put in its place meanwhile', async () => {
+    const path = join(project, 'swapped.txt');
+    writeFileSync(path, 'of the project\n');
+    const bin = mkdtempSync(join(home, 'bin-'));
+    const swap = `ln -sf ${home}/.ssh/id_ed25519 ${path}\nexec /usr/bin/bwrap "$@"`;
+    writeFileSync(join(bin, 'bwrap'), `#!/bin/sh\n${swap}\n`, { mode: 0o755 });
+    const variables = { PATH: `${bin}:${process.env['PATH']}` };
+    const inside = await sh('cat', { input: openSync(path, 'r'), variables });
+    expect(inside).toMatchObject({ stdout: '', exitCode: 255 });
+    expect(inside.stderr).toContain('was changed while the fence was set up');
   });
 
   test('that is a directory is refused', async () => {

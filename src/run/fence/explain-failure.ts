@@ -71,10 +71,16 @@ export function commandFailed(program: string, { code, interpreter }: Failure): 
   });
 }
 
+/** Where there is no place to mount on, bwrap makes one, which it cannot where nothing may be written. */
+const GONE: readonly RegExp[] = [
+  /^bwrap: Can't (?:find source path|get type of source) (.+?): /,
+  /^bwrap: Can't (?:create file at|mkdir(?: parents for)?) (.+): Read-only file system$/,
+];
+
 /** @param said what bwrap wrote before it ended */
 export function explainFailure(said: string, system: System = REAL): HoopError {
   const last = said.trim().split('\n').at(-1) ?? '';
-  const [, gone] = /^bwrap: Can't (?:find source path|get type of source) (.+?): /.exec(last) ?? [];
+  const gone = GONE.map((form) => form.exec(last)?.[1]).find((path) => path !== undefined);
   if (gone !== undefined) {
     return new PlaceGone(gone);
   }

@@ -13,13 +13,14 @@ import { once } from 'node:events';
 import { accessSync, closeSync, constants, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { Server } from 'node:net';
 import { homedir, constants as system, userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
 import { type Home, locateHome } from '../../home.ts';
 import { childOf } from '../child-of.ts';
+import { RunCgroup } from '../run-cgroup.ts';
 import type { ChildStdio, PseudoTerminal } from '../terminal/pseudo-terminal.ts';
 import { bubblewrapArguments, INPUT } from './bubblewrap-arguments.ts';
 import {
@@ -35,6 +36,7 @@ import type { FromInside, ToInside } from './fence-messages.ts';
 import { type FenceView, type FenceViewOptions, fenceView } from './fence-view.ts';
 import { FirstProcess } from './first-process.ts';
 import { type Known, readKnown, recordKnown } from './known-places.ts';
+import type { Layer } from './layers.ts';
 import { type LentInput, lentInput, requireHarmless } from './lent-descriptors.ts';
 import { listeningSockets } from './listening-sockets.ts';
 import { readMounts } from './mount-table.ts';
@@ -83,6 +85,7 @@ export class Fence implements AsyncDisposable {
   readonly #ended: Promise<readonly [code: number | null, signal: NodeJS.Signals | null]>;
   readonly #writable: readonly { readonly path: string }[];
   readonly #input: LentInput | undefined;
+  readonly #cgroup: RunCgroup | undefined;
   #said = '';
   /** As seen from here; the command once it has become it. */
   #innerProcess: number | undefined;
@@ -114,9 +117,13 @@ export class Fence implements AsyncDisposable {
     const fence = new Fence(view, writable, filter, options);
     try {
       await fence.#receive(options.signal);
-      fence.#first = FirstProcess.below(fence.#child.pid, options.terminal);
+      fence.#first = FirstProcess.below(
+        fence.#child.pid,
+        options.terminal,
+        fence.#cgroup?.directory,
+      );
       fence.#innerProcess = fence.#first === undefined ? undefined : childOf(fence.#first.pid);
-      requireMounts(fence.#innerProcess, view.layers);
+      requireMounts(fence.#innerProcess, [...view.layers, ...fence.#inputLayers()]);
     } catch (error) {
       await fence[Symbol.asyncDispose]();
       throw error;
@@ -150,20 +157,32 @@ export class Fence implements AsyncDisposable {
     this.view = view;
     const path = terminal?.path ?? '';
     const stdio: ChildStdio[] = [input, output, 'pipe', 'ipc', errors, 'pipe', 'pipe'];
-    this.#child = spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, lent, ...inner], {
-      // `kill(0, …)` reaches a whole process group, also outside of the namespace. On a terminal the
-      // command has to belong to hoop's job.
-      detached: terminal !== undefined || !hasTerminal(),
-      // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
-      env: { PATH: options.env['PATH'] },
-      stdio: terminal === undefined ? stdio : terminal.cover(stdio),
-    });
+    const start = (): ChildProcess =>
+      spawn('/bin/sh', ['-c', DEAF, 'sh', path, ...command, lent, ...inner], {
+        // `kill(0, …)` reaches a whole process group, also outside of the namespace. On a terminal
+        // the command has to belong to hoop's job.
+        detached: terminal !== undefined || !hasTerminal(),
+        // NODE_OPTIONS and the like are the command's, and would be read inside before the time.
+        env: { PATH: options.env['PATH'] },
+        stdio: terminal === undefined ? stdio : terminal.cover(stdio),
+      });
+    // Of a cgroup that is the person's (a terminal of the desktop), the command could mount the tree
+    // in namespaces of its own, and freeze or kill all that is in it: hoop, the shell, the editor.
+    this.#cgroup = RunCgroup.make(basename(options.runState));
+    this.#child = this.#cgroup === undefined ? start() : this.#cgroup.within(start);
     this.#ended = once(this.#child, 'close').then(([code, signal]) => [code, signal]);
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#said = (this.#said + text).slice(-MAX_SAID_CHARACTERS);
     });
     this.#write(ARGUMENTS, Buffer.from(args.map((word) => `${word}\0`).join('')));
     this.#write(FILTER, filter);
+  }
+
+  /** Its place may be in the project, where another run can put a link. */
+  #inputLayers(): readonly Layer[] {
+    return this.#input === undefined
+      ? []
+      : [{ path: INPUT, as: 'readable', isDirectory: false, source: this.#input.path }];
   }
 
   /** PATH for programs that hoop runs outside meanwhile: without what any run could write. */
@@ -213,6 +232,7 @@ export class Fence implements AsyncDisposable {
     await this.#ended;
     // bwrap does not wait for it.
     await this.#first?.end();
+    await this.#cgroup?.remove();
   }
 
   /** Stderr of the shell around the command. */
@@ -252,6 +272,8 @@ export class Fence implements AsyncDisposable {
     const held = this.#innerProcess && this.#first?.outlives(this.#innerProcess, over.signal);
     const [code, signal] = await this.#ended;
     over.abort();
+    // Process 1 may go on without bwrap: what is read next must have nobody who writes it.
+    await this.#first?.end();
     return (await held) ?? code ?? 128 + (signal === null ? 0 : system.signals[signal]);
   }
 

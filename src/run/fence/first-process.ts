@@ -17,15 +17,17 @@ const OVER_LOOK_MS = 500;
 const MAX_LOOKS = 4;
 
 /**
- * `$1` is the process, `$2` its start. A line says that all is over; the end of input without one,
+ * `$1` is the process, `$2` its start, `$3` its cgroup or nothing. A line says that all is over; the end of input without one,
  * that hoop was killed. Its number may be somebody else's by then. The name of its program, which it
  * chooses, ends with the last bracket.
  */
 const GUARDIAN = `
 if read -r said; then exit 0; fi
-stat=$(cat "/proc/$1/stat") || exit 0
-set -f -- "$1" "$2" \${stat##*) }
-if [ "\${22}" = "$2" ]; then kill -9 "$1"; fi
+if stat=$(cat "/proc/$1/stat"); then
+  set -f -- "$1" "$2" "$3" \${stat##*) }
+  if [ "\${23}" = "$2" ]; then kill -9 "$1"; fi
+fi
+if [ -n "$3" ]; then sleep 1; rmdir "$3"; fi
 `;
 
 export class FirstProcess {
@@ -36,28 +38,32 @@ export class FirstProcess {
   /**
    * @param bubblewrap its parent
    * @param terminal of the run: whoever inherits hoop's end of it keeps it alive
+   * @param cgroup of the fence, which goes with it
    * @returns undefined: it has ended
    */
   static below(
     bubblewrap: number | undefined,
     terminal: Pick<PseudoTerminal, 'cover'> | undefined,
+    cgroup: string | undefined,
   ): FirstProcess | undefined {
     const pid = bubblewrap === undefined ? undefined : childOf(bubblewrap);
     const startTime = pid === undefined ? undefined : processStat(pid)?.[STAT.startTime];
     return pid === undefined || startTime === undefined
       ? undefined
-      : new FirstProcess(pid, startTime, terminal);
+      : new FirstProcess(pid, startTime, terminal, cgroup);
   }
 
   private constructor(
     pid: number,
     startTime: string,
     terminal: Pick<PseudoTerminal, 'cover'> | undefined,
+    cgroup = '',
   ) {
     this.pid = pid;
     this.#startTime = startTime;
     const stdio = ['pipe', 'ignore', 'ignore'] as const;
-    this.#guardian = spawn('/bin/sh', ['-c', GUARDIAN, 'hoop-guardian', String(pid), startTime], {
+    const about = [String(pid), startTime, cgroup];
+    this.#guardian = spawn('/bin/sh', ['-c', GUARDIAN, 'hoop-guardian', ...about], {
       // A session of its own: what ends our terminal does not end it.
       detached: true,
       stdio: terminal?.cover(stdio) ?? [...stdio],

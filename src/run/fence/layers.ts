@@ -9,7 +9,7 @@
  */
 import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { changedMeanwhile } from './explain-failure.ts';
+import { PlaceGone } from './explain-failure.ts';
 import { isBelow } from './is-below.ts';
 
 /** How a place looks inside; what no layer covers is readable as it is. */
@@ -20,7 +20,7 @@ export interface Layer {
   readonly path: string;
   readonly as: Appearance | 'cut';
   readonly isDirectory: boolean;
-  /** Of one that is shadowed: what is shown in its place. */
+  /** What is shown in its place: of one that is shadowed, and of standard input. */
   readonly source?: string;
   /** Of a directory that is cut: what can be seen in it and has no layer of its own. */
   readonly entries?: readonly Entry[];
@@ -104,7 +104,7 @@ export class Layers {
         const source = as === 'shadowed' ? this.#sources.get(path) : undefined;
         const stat = statSync(path, { throwIfNoEntry: false });
         if (stat === undefined) {
-          throw changedMeanwhile(path);
+          throw new PlaceGone(path);
         }
         layers.push({
           path,
@@ -125,7 +125,11 @@ export class Layers {
         const entry = join(path, name);
         return !covered.has(entry) && !cuts.has(entry) && !absent.has(entry);
       };
-      const mode = statSync(path).mode & 0o777;
+      const stat = statSync(path, { throwIfNoEntry: false });
+      if (stat === undefined) {
+        throw new PlaceGone(path);
+      }
+      const mode = stat.mode & 0o777;
       layers.push({ path, as: 'cut', isDirectory: true, entries: entries.filter(isShown), mode });
     }
     return layers.sort((one, other) => depth(one.path) - depth(other.path));

@@ -57,7 +57,7 @@ function shows(mount: Mount, layer: Layer, outside: readonly Mount[]): boolean {
   const isNew = mount.type === 'tmpfs' && mount.root === '/';
   switch (as) {
     case 'readable':
-      return mount.isReadOnly && isPartOf(mount, spotOf(outside, path));
+      return mount.isReadOnly && isPartOf(mount, spotOf(outside, source));
     case 'writable':
     case 'shadowed':
       return isPartOf(mount, spotOf(outside, source));

@@ -1,5 +1,5 @@
-"""Traces process 1 of its own fence: makes it forget that it ends with its parent, and holds it when
-the argument is `hold`. Says `held` or `free`, and then waits to be ended. x86-64 only."""
+"""Traces process 1 of its own fence: makes it forget that it ends with its parent, and close what hoop
+would see its end by, and holds it when the argument is `hold`. Says `held` or `free`, and then waits to be ended. x86-64 only."""
 import ctypes, os, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -7,7 +7,7 @@ libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 SEIZE, INTERRUPT, GETREGS, SETREGS, STEP, DETACH = 0x4206, 0x4207, 12, 13, 9, 17
 # Of struct user_regs_struct.
 SI, DI, AX, ORIG_AX, IP = 13, 14, 10, 15, 16
-PRCTL, PR_SET_PDEATHSIG = 157, 1
+PRCTL, PR_SET_PDEATHSIG, CLOSE = 157, 1, 3
 
 
 def trace(request, data=None):
@@ -29,14 +29,15 @@ trace(INTERRUPT)
 wait()
 saved = (ctypes.c_ulonglong * 27)()
 trace(GETREGS, saved)
-changed = (ctypes.c_ulonglong * 27)(*saved)
-# It waits in a system call, whose instruction is the two bytes before.
-changed[IP] -= 2
-changed[AX], changed[ORIG_AX] = PRCTL, ctypes.c_ulonglong(-1).value
-changed[DI], changed[SI] = PR_SET_PDEATHSIG, 0
-trace(SETREGS, changed)
-trace(STEP)
-wait()
+for number, first, second in [(PRCTL, PR_SET_PDEATHSIG, 0), (CLOSE, 2, 0)]:
+    changed = (ctypes.c_ulonglong * 27)(*saved)
+    # It waits in a system call, whose instruction is the two bytes before.
+    changed[IP] -= 2
+    changed[AX], changed[ORIG_AX] = number, ctypes.c_ulonglong(-1).value
+    changed[DI], changed[SI] = first, second
+    trace(SETREGS, changed)
+    trace(STEP)
+    wait()
 trace(SETREGS, saved)
 if sys.argv[1] == 'hold':
     print('held', flush=True)

@@ -1,11 +1,12 @@
 /** A command that traces process 1 of its own fence, so that it neither ends nor is ended by bwrap's end. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { locateHome } from '../../../src/home.ts';
 import { Fence } from '../../../src/run/fence/fence.ts';
+import { RunCgroup } from '../../../src/run/run-cgroup.ts';
 import { processesOf } from '../../e2e/processes-of.ts';
 
 const HOLD = fileURLToPath(new URL('../../e2e/programs/hold-first.py', import.meta.url));
@@ -14,7 +15,7 @@ const HOLD = fileURLToPath(new URL('../../e2e/programs/hold-first.py', import.me
 let home: string;
 beforeEach(() => {
   home = mkdtempSync(join(homedir(), '.hoop-first-'));
-  for (const name of ['project', 'run', 'state']) mkdirSync(join(home, name));
+  for (const name of ['project', 'run', basename(home)]) mkdirSync(join(home, name));
 });
 afterEach(() => {
   rmSync(home, { recursive: true, force: true });
@@ -25,7 +26,8 @@ async function fenced(script: string) {
   const fence = await Fence.open({
     ...{ env, cwd: join(home, 'project'), home: locateHome(env), hide: [], show: [], write: [] },
     runDirectory: join(home, 'run'),
-    runState: join(home, 'state'),
+    // Named as the run is.
+    runState: join(home, basename(home)),
     signal: new AbortController().signal,
   });
   const held = `python3 ${HOLD} "$0" > said & until [ -s said ]; do sleep 0.05; done; ${script}`;
@@ -37,7 +39,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('process 
     const { fence, run } = await fenced('exit 7');
     await using _ = fence;
     expect(await (await run(how)).exited).toBe(7);
-    await fence[Symbol.asyncDispose]();
+    // Without a word to the fence: what is read next could be written by what has not ended.
     expect(processesOf(home)).toEqual([]);
   });
 
@@ -60,4 +62,23 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('process 
     expect(await exited).toBe(137);
     await expect.poll(() => processesOf(home)).toEqual([]);
   });
+
+  test('has no cgroup with hoop and what else the person runs, where another can be made', async () => {
+    const { fence } = await fenced('');
+    await using _ = fence;
+    const probe = RunCgroup.make(`probe-${basename(home)}`);
+    await probe?.remove();
+    const { pid } = await fence.become(['/bin/sleep', '3600'], {});
+    const ours = cgroupOf(process.pid);
+    const below = join(ours, `hoop-run-${basename(home)}`);
+    expect(cgroupOf(pid)).toBe(probe === undefined ? ours : below);
+    expect(cgroupOf(process.pid)).toBe(ours);
+    await fence[Symbol.asyncDispose]();
+    const directory = probe?.directory.replace('probe-', '') ?? '';
+    expect(existsSync(directory)).toBe(false);
+  });
 });
+
+function cgroupOf(pid: number | undefined): string {
+  return /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '';
+}

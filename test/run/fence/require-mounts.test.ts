@@ -49,6 +49,7 @@ describe('the mounts of a fence', () => {
     { path: `${P}/.env`, as: 'hidden', isDirectory: false },
     { path: `${P}/keys`, as: 'hidden', isDirectory: true },
     { path: `${P}/state`, as: 'shadowed', isDirectory: true, source: '/home/ann/.hoop/copy' },
+    { path: '/dev/.input', as: 'readable', isDirectory: false, source: `${P}/in` },
   ];
   const RIGHT = [
     `60 59 8:1 / / ro - ext4 /dev/vda rw`,
@@ -66,6 +67,7 @@ describe('the mounts of a fence', () => {
     `74 70 0:43 / ${P}/keys rw - tmpfs tmpfs rw`,
     `75 70 8:2 /ann/.hoop/copy ${P}/state rw - ext4 /dev/vdb rw`,
     `76 60 0:44 / /run rw - tmpfs tmpfs rw`,
+    `77 61 8:2 /ann/project/in /dev/.input ro - ext4 /dev/vdb rw`,
   ];
   const wrong = (table: readonly string[]): string | undefined =>
     wrongMount(outside, parseMounts(table.join('\n')), layers);
@@ -86,12 +88,13 @@ describe('the mounts of a fence', () => {
     ['an old one', '63', '63 60 8:1 /tmp /tmp rw - ext4 x rw'],
     ['the real state', '75', `75 70 8:2 /ann/project/state ${P}/state rw - ext4 x rw`],
     ['an entry that was a link', '66', '66 65 8:2 /ann/.ssh /home/ann/notes ro - ext4 x rw'],
+    ['what a link for the input names', '77', '77 61 8:2 /ann/.ssh/id /dev/.input ro - ext4 x rw'],
     ['a root that may be written', '60', '60 59 8:1 / / rw - ext4 x rw'],
   ])('a mount is not the right one: %s', (_, id, row) => {
     expect(wrong(instead(id, row))).toBeDefined();
   });
 
-  test.each(['63', '65', '70', '71', '72', '73', '74', '75'])('mount %s is missing', (id) => {
+  test.each(['63', '65', '70', '71', '72', '73', '74', '75', '77'])('mount %s is missing', (id) => {
     expect(wrong(instead(id))).toBeDefined();
   });
 
