@@ -39,6 +39,8 @@ export class ClientJournal {
   #failure: HoopError | undefined;
   #timer: NodeJS.Timeout | undefined;
   #syncing: Promise<void> = Promise.resolve();
+  /** The one that begins when that has ended: it is for all who ask until then. */
+  #nextSync: Promise<void> | undefined;
   #isClosed = false;
 
   /**
@@ -142,11 +144,16 @@ export class ClientJournal {
 
   /** Resolves when everything that was written before the call is on disk. */
   sync(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    const synced = this.#syncing.then(() => this.#sync());
-    this.#syncing = synced.catch(() => undefined);
-    return synced;
+    // On a slow disk one behind the other for each 100 ms would leave a cut waiting for all of them.
+    if (this.#nextSync === undefined) {
+      const synced = this.#syncing.then(() => {
+        this.#nextSync = undefined;
+        return this.#sync();
+      });
+      this.#syncing = synced.catch(() => undefined);
+      this.#nextSync = synced;
+    }
+    return this.#nextSync;
   }
 
   /** Syncs and closes. Never throws: what failed has been reported to `onFailure`. */
@@ -174,12 +181,17 @@ export class ClientJournal {
   }
 
   async #sync(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#failure !== undefined) {
       throw this.#failure;
     }
     try {
-      for (const file of [this.#journal, ...this.#open]) {
-        await file.sync(this.#options.system);
+      const files = [this.#journal, ...this.#open];
+      // All have ended when this goes on, and may be closed.
+      const synced = await Promise.allSettled(files.map((file) => file.sync(this.#options.system)));
+      for (const result of synced) {
+        if (result.status === 'rejected') throw result.reason;
       }
     } catch (error) {
       throw this.fail(error);

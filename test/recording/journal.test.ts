@@ -517,6 +517,39 @@ describe('a journal', () => {
     await pair.gateway.close({ reason: 'closed' });
   });
 
+  test('on a slow disk is synced for all who wait at once, however much is written meanwhile', async () => {
+    const directory = join(bench.directory, 'slow');
+    mkdirSync(directory);
+    const place = { epoch: 0, stream: 1, direction: 1, offset: 0, length: 1 } as const;
+    const point = { place, leaf: randomBytes(32) };
+    let syncs = 0;
+    let write = (): void => undefined;
+    const journal = await ClientJournal.create({
+      directory,
+      session: newSessionId(Date.now(), randomBytes(16)),
+      onFailure: () => undefined,
+      system: {
+        ...realSystem,
+        syncData: async () => {
+          syncs += 1;
+          write();
+        },
+      },
+    });
+    const begun = syncs;
+    // Statements go on.
+    write = () => journal.leaves([point]);
+    const waiting: Promise<void>[] = [];
+    for (let asked = 0; asked < 50; asked += 1) {
+      journal.leaves([point]);
+      waiting.push(journal.sync());
+    }
+    await Promise.all(waiting);
+    expect(syncs - begun).toBeLessThan(5);
+    write = () => undefined;
+    await journal.close();
+  });
+
   test('in which a byte was changed is refused, or ends before it', async () => {
     const pair = await session();
     const { directory } = pair.client;
