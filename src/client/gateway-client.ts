@@ -1,5 +1,6 @@
 /** The gateway's HTTP API as functions; what comes back is parsed with the schemas of src/api. */
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { CutAckSchema, CutsReply, SealReply } from '../api/control.ts';
 import { API_VERSION, PATHS } from '../api/http.ts';
@@ -288,9 +289,17 @@ export class GatewayClient implements AsyncDisposable {
     return Buffer.from(reply).toString('utf8');
   }
 
-  /** The recording as one tar file. */
-  bundle(id: string, signal: AbortSignal): Promise<Readable> {
-    return this.#requests.download({ method: 'GET', path: PATHS.bundle(id) }, signal);
+  /** The recording as one tar file. A gateway that has to read it first is waited for. */
+  async bundle(id: string, signal: AbortSignal): Promise<Readable> {
+    for (;;) {
+      try {
+        return await this.#requests.download({ method: 'GET', path: PATHS.bundle(id) }, signal);
+      } catch (error) {
+        const isReading = error instanceof HoopError && error.code === 'HOOP_RECORDING_READING';
+        if (!isReading) throw error;
+        await sleep(1000, undefined, { signal }).catch(() => signal.throwIfAborted());
+      }
+    }
   }
 
   // ── upgrades, which others send ──────────────────────────────────────────────────────────────

@@ -17,10 +17,15 @@ const RETRY_AFTER_MS = 1_000;
 const RETRY_WITHIN_MS = 15_000;
 /** A gateway that had a power cut is there again by then; what its disk has lost is in our memory alone. */
 const RETRY_UNCOVERED_WITHIN_MS = 120_000;
+/** A gateway that says that it reads the recording is at work: 100 GB and more. */
+const RETRY_READING_WITHIN_MS = 600_000;
 const MAX_RETRY_AFTER_MS = 5_000;
 const UPLOAD_WITHIN_MS = 120_000;
 /** A gateway that says so long that it does not have a session is believed. */
 const GIVE_UP_AFTER_MS = 7 * 86_400_000;
+
+const READING =
+  'the gateway is still reading the recording before it signs: waiting; a second Ctrl-C leaves it to your next `hoop connect`';
 
 /** @throws HoopError HOOP_UPLOAD_FAILED; what was signed stays in the journal, and is sent next time. */
 export async function uploadRecording(options: {
@@ -44,6 +49,7 @@ export async function uploadRecording(options: {
   const { uploadSession } = await import('../recording/upload-session.ts');
   const directory = spoolsOf(open.home);
   const startedMs = clock();
+  let isTold = false;
   for (let attempt = 1; ; attempt += 1) {
     // Not the command's signal: Ctrl-C ended the session, the upload belongs to its end.
     const signal = AbortSignal.timeout(UPLOAD_WITHIN_MS);
@@ -61,11 +67,15 @@ export async function uploadRecording(options: {
     } catch (error) {
       const waitedMs = clock() - startedMs;
       const isOnlyHere = (live?.uncoveredBytes ?? 0) > 0 && isComingBack(error);
-      const isLast = isOnlyHere
-        ? waitedMs >= RETRY_UNCOVERED_WITHIN_MS
-        : attempt >= ATTEMPTS || waitedMs > RETRY_WITHIN_MS;
+      const reading = isReading(error);
+      const waits = reading ? RETRY_READING_WITHIN_MS : RETRY_UNCOVERED_WITHIN_MS;
+      const isLast =
+        reading || isOnlyHere
+          ? waitedMs >= waits
+          : attempt >= ATTEMPTS || waitedMs > RETRY_WITHIN_MS;
       // Between the end of a session and this, another hoop may have found it left behind.
-      if (isLast || !(isOnlyHere || isPassing(error) || error instanceof SpoolInUse)) {
+      const isWorthIt = reading || isOnlyHere || isPassing(error) || error instanceof SpoolInUse;
+      if (isLast || !isWorthIt) {
         throw new HoopError(
           'HOOP_UPLOAD_FAILED',
           `the recording of session ${session} is not signed by both sides yet`,
@@ -77,7 +87,10 @@ export async function uploadRecording(options: {
         );
       }
       // Seconds in which nothing else is said.
-      if (attempt === 1 && isOnlyHere) {
+      if (reading) {
+        if (!isTold) waitNote(READING);
+        isTold = true;
+      } else if (attempt === 1 && isOnlyHere) {
         waitNote(
           `the recording is not signed by both sides yet (${error.message}); the gateway may have lost its end, which this hoop still has: trying again for 2 minutes, a second Ctrl-C gives up`,
         );
@@ -212,6 +225,10 @@ function isPassing(error: unknown): error is HoopError {
     error instanceof HoopError &&
     (error.code === 'HOOP_UNREACHABLE' || error.code === 'HOOP_GATEWAY_TLS')
   );
+}
+
+function isReading(error: unknown): boolean {
+  return error instanceof HoopError && error.code === 'HOOP_RECORDING_READING';
 }
 
 /** As a gateway, or what stands before it, answers while it starts. */

@@ -57,6 +57,30 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
   ]);
 });
 
+test('a gateway that is still reading the recording is waited for, however long it takes', async () => {
+  await using open = await openGateway({ env: bench.environment('engineer') });
+  const left = await leftRecording(open);
+  let reading = 5;
+  const busy = gatewayThat(open, () => {
+    reading -= 1;
+    if (reading >= 0) {
+      throw new HoopError('HOOP_RECORDING_READING', 'the gateway is still reading the recording');
+    }
+  });
+  let nowMs = 0;
+  const clock = () => {
+    nowMs += 60_000;
+    return nowMs;
+  };
+  const notes: string[] = [];
+  const note = (text: string) => void notes.push(text);
+  await uploadRecording({ ...left, open: busy, note, clock, wait: async () => undefined });
+  expect(notes).toEqual([
+    'the gateway is still reading the recording before it signs: waiting; a second Ctrl-C leaves it to your next `hoop connect`',
+    'recording signed by both sides',
+  ]);
+});
+
 /** @param asked throws while the gateway does not answer */
 function gatewayThat(open: OpenGateway, asked: () => void): OpenGateway {
   const { client } = open;

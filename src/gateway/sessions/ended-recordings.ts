@@ -3,6 +3,7 @@
  * bundle. After a crash they are repaired first.
  */
 import { createHash } from 'node:crypto';
+import { HoopError } from '../../errors.ts';
 import type { Bundle } from '../../recording/build-bundle.ts';
 import type { SigningKey } from '../../recording/ed25519.ts';
 import { EndedRecording } from '../../recording/ended-recording.ts';
@@ -12,6 +13,7 @@ import { readSegments } from '../../recording/read-segments.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { CONTROL_STREAM } from '../../recording/types.ts';
+import { inTime } from '../../until.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { RecordedEvent } from '../index/rebuild-session.ts';
 import type { SessionIndex, SignedManifest } from '../index/session-index.ts';
@@ -26,7 +28,12 @@ export interface EndedRecordingsOptions {
   readonly uploadWithinSeconds: number;
   readonly log: Log;
   readonly clock: () => number;
+  /** Of `opened`; for tests. */
+  readonly answerWithinMs?: number;
 }
+
+/** A client waits 30 s for an answer. */
+const ANSWER_WITHIN_MS = 15_000;
 
 /** Opened ones that are kept for the next request of the same upload. */
 const MAX_OPEN = 32;
@@ -64,6 +71,23 @@ export class EndedRecordings {
       entry.users -= 1;
       this.#letGo();
     }
+  }
+
+  /**
+   * To open a recording reads all of it. Who has waited too long for an answer asks again, and waits
+   * for the same opening. What is wrong with the recording is told by what uses it.
+   * @throws HOOP_RECORDING_READING
+   */
+  async opened(session: string): Promise<void> {
+    const opening = this.use(session, () => undefined).catch(() => undefined);
+    await inTime(
+      opening,
+      this.#options.answerWithinMs ?? ANSWER_WITHIN_MS,
+      () =>
+        new HoopError('HOOP_RECORDING_READING', 'the gateway is still reading the recording', {
+          hint: 'Run it again in a moment.',
+        }),
+    );
   }
 
   #entry(session: string): Entry {

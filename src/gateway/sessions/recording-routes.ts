@@ -65,7 +65,9 @@ export function addRecordingRoutes(
         };
         return json(live);
       }
-      return json(await ended.use(await endedOf(c, who), (recording) => recording.position()));
+      await endedOf(c, who);
+      await ended.opened(id);
+      return json(await ended.use(id, (recording) => recording.position()));
     }),
   );
   app.post(
@@ -119,6 +121,7 @@ export function addRecordingRoutes(
           hint: 'Its recording can be fetched when it has ended and was uploaded.',
         });
       }
+      await ended.opened(id);
       // First on record, then read: where that cannot be written nobody reads.
       await options.events.write({
         type: 'recording.read',
