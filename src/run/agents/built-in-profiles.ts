@@ -7,14 +7,14 @@ import { geminiCli } from './built-in/gemini-cli.ts';
 import { opencode } from './built-in/opencode.ts';
 import { qwenCode } from './built-in/qwen-code.ts';
 
-const ALL = [claudeCode, codex, geminiCli, qwenCode, opencode, copilot, aider];
+export const BUILT_IN_PROFILES = [claudeCode, codex, geminiCli, qwenCode, opencode, copilot, aider];
 
 /** By name, or by the name of a program. */
 export function builtInProfile(
   is: (name: string, commands: readonly string[]) => boolean,
 ): AgentProfile | undefined {
-  const found = ALL.find(({ name, commands }) => is(name, commands));
+  const found = BUILT_IN_PROFILES.find(({ name, commands }) => is(name, commands));
   return found === undefined ? undefined : AgentProfile.parse(found);
 }
 
-export const BUILT_IN_NAMES: readonly string[] = ALL.map(({ name }) => name);
+export const BUILT_IN_NAMES: readonly string[] = BUILT_IN_PROFILES.map(({ name }) => name);

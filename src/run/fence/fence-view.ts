@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { type GitValue, settingsOfEnvironment } from '../later/git-settings.ts';
+import { AGENT_LOGINS } from '../agents/agent-logins.ts';
 import { entriesOf } from './entries-of.ts';
 import { gitDirectory, isRepository } from './git-directory.ts';
 import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, isHistory, MOVED_BY } from './hidden-places.ts';
@@ -91,8 +92,12 @@ export function fenceView(options: FenceViewOptions): FenceView {
   makeWhereWritable(ownPlaces, [...write, ...(isProject ? [cwd] : [])]);
   const own = existing(ownPlaces);
   requireForeign([...show, ...write], own);
+  const opened = [cwd, ...show, ...write, ...shadows.map(({ path }) => path)];
+  const logins = AGENT_LOGINS.filter(({ state }) =>
+    inHome(state, homes, env).every((place) => !covers(place, opened)),
+  ).flatMap((agent) => agent.logins);
   const wanted = [
-    ...inHome(HIDDEN_IN_HOME, homes, env),
+    ...inHome([...HIDDEN_IN_HOME, ...logins], homes, env),
     ...[...homes, env['ZDOTDIR'] ?? ''].filter(isAbsolute).flatMap(histories),
     ...homes.flatMap(snapshots),
     ...HIDDEN_IN_SYSTEM,

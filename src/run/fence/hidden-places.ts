@@ -26,7 +26,14 @@ export const HIDDEN_IN_HOME: readonly string[] = [
   '.config/atuin',
   '.Xauthority',
   '.ICEauthority',
+  ...['.authinfo', '.authinfo.gpg', '.lastpass', '.config/1Password', '.config/Bitwarden'],
+  ...['.config/rbw', '.local/share/rbw', '.awsvault', '.saml2aws', '.okta', '.doppler'],
+  ...['.infisical', '.akeyless', '.vnc', '.config/remmina', '.local/share/remmina'],
   // databases
+  ...['.odbc.ini', '.cassandra', '.cqlshrc', '.influxdbv2', '.3T', '.config/MongoDB Compass'],
+  ...['.config/beekeeper-studio', '.dbgate', '.config/dbgate', '.dbvis', '.squirrel-sql'],
+  ...['.sqldeveloper', '.dbtools', '.config/azuredatastudio', '.redisinsight-app'],
+  ...['.config/lazysql', '.local/share/db_ui'],
   '.pgpass',
   '.pg_service.conf',
   '.postgresql',
@@ -113,6 +120,13 @@ export const HIDDEN_IN_HOME: readonly string[] = [
   '.cache/huggingface/stored_tokens',
   '.config/wandb',
   '.rclone.conf',
+  ...['.config/openstack', '.config/argocd', '.rancher', '.mc', '.passwd-s3fs', '.davfs2'],
+  ...['.smbcredentials', '.config/borg', '.config/configstore', '.clasprc.json', '.civo.json'],
+  ...['.config/exoscale', '.vultr-cli.yaml', '.config/vultr-cli.yaml', '.ovh.conf', '.edgerc'],
+  ...['.config/fastly', '.netlify', '.circleci', '.travis', '.jfrog', '.local/.IdentityService'],
+  // programs of HTTP
+  ...['.curlrc', '.config/curlrc', '.wgetrc', '.httpie', '.config/httpie', '.config/Postman'],
+  ...['.config/Insomnia'],
   // forges and package registries
   '.netrc',
   '.git-credentials',
@@ -132,7 +146,14 @@ export const HIDDEN_IN_HOME: readonly string[] = [
   '.m2/settings-security.xml',
   '.gradle/gradle.properties',
   '.nuget/NuGet/NuGet.Config',
-  // browsers are logged in where hoop is
+  ...['.config/github-copilot', '.config/tea', '.jira.d', '.config/.jira', '.subversion/auth'],
+  ...['.pip', '.config/pip', '.config/pypoetry/auth.toml', '.local/share/uv/credentials'],
+  ...['.condarc', '.bundle/config', '.sbt/.credentials', '.ivy2/.credentials', '.hex'],
+  ...['.pub-cache/credentials.json', '.config/dart/pub-credentials.json'],
+  // browsers, mail and talk are logged in where hoop is, or at those who reset passwords
+  ...['.var/app', '.thunderbird', '.msmtprc', '.config/msmtp', '.mbsyncrc', '.fetchmailrc'],
+  ...['.config/Slack', '.config/discord', '.config/Signal', '.local/share/TelegramDesktop'],
+  ...['.librewolf', '.zen', '.config/google-chrome-beta', '.config/google-chrome-unstable'],
   '.mozilla',
   '.config/google-chrome',
   '.config/chromium',
@@ -142,6 +163,7 @@ export const HIDDEN_IN_HOME: readonly string[] = [
   '.config/opera',
   'snap/firefox',
   'snap/chromium',
+  ...['snap/thunderbird', 'snap/brave', 'snap/dbeaver-ce', 'snap/beekeeper-studio'],
   // what was typed, passwords among it; in the home directory itself: `isHistory`
   '.local/share/fish/fish_history',
   '.local/share/powershell',

@@ -159,6 +159,42 @@ describe('what a fenced command sees', () => {
     });
   });
 
+  test('logins of agents are hidden, but for those of the agent that is inside', () => {
+    const logins = ['.claude/.credentials.json', '.claude.json', '.codex/auth.json'];
+    logins.push('.gemini/oauth_creds.json', '.local/share/opencode/auth.json', 'moved/auth.json');
+    logins.push('.codex/.credentials.json', '.copilot/config.json', '.qwen/mcp-oauth-tokens.json');
+    make(...logins.map((name) => `person/${name}`), 'person/.claude/skills/', 'person/copy/x/');
+    make('person/.claude/settings.json', 'person/.cassandra/cqlshrc', 'person/.var/app/x');
+    const gone = Object.fromEntries(logins.map((name) => [`person/${name}`, 'gone' as const]));
+    const env = { CODEX_HOME: join(home, 'moved') };
+    expectLooks(view({ env }), {
+      ...gone,
+      'person/.claude/settings.json': 'readable',
+      'person/.cassandra/cqlshrc': 'gone',
+      'person/.var/app/x': 'gone',
+    });
+    const ofClaude = {
+      'person/.claude/.credentials.json': 'readable',
+      'person/.claude.json': 'readable',
+    } as const;
+    expectLooks(view({ env, write: [join(home, '.claude/skills')] }), { ...gone, ...ofClaude });
+    expectLooks(view({ env, show: [home, join(home, 'moved')] }), {
+      ...gone,
+      'person/moved/auth.json': 'readable',
+      'person/.codex/auth.json': 'readable',
+      'person/.codex/.credentials.json': 'readable',
+    });
+    const shadows = [
+      { path: join(home, '.codex'), source: join(home, 'copy/x'), real: [], instructions: [] },
+    ];
+    expectLooks(view({ env, shadows }), {
+      ...gone,
+      'person/.codex/auth.json': 'shadowed',
+      'person/.codex/.credentials.json': 'shadowed',
+      'person/moved/auth.json': 'readable',
+    });
+  });
+
   test('what was typed into any shell or program is hidden, whatever it calls its file', () => {
     const hidden = ['.bash_history', '.mysql_history', '.python_history', '.psql_history-prod'];
     hidden.push('.histfile', '.history', '.node_repl_history', '.sqlite_history', '.lesshst');
