@@ -1,5 +1,6 @@
 /** FuncCall nodes: arguments, aggregate clauses, and the calls that change the session. */
 
+import { callSignature } from './call-signature.ts';
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { expressions } from './expressions.ts';
@@ -8,7 +9,7 @@ import { type Call, type CallResult, callFunction } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { jsonFunction } from './json-functions.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
-import { findType, isBuiltIn } from './names.ts';
+import { findType, isBuiltIn, typeNamed } from './names.ts';
 import { findColumn, findTable, type Scope } from './scope.ts';
 import { settingNamed } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -149,16 +150,19 @@ function notAFunction(
     if (field && names.length === 1) {
       return { lineage: field.lineage, functions: [] };
     }
-    const type = findType(facts, { names: fields.funcname ?? [] });
     facts.noteComputed(argument, `function ${names.join('.')}()`);
-    return { lineage: derive(args, type?.oid), functions: [] };
+    if (typeNamed(facts, names, names.at(-1) ?? '')) {
+      const type = findType(facts, { names: fields.funcname ?? [] });
+      return { lineage: derive(args, type?.oid), functions: [] };
+    }
   }
   facts.functions.set(names.join('.'), {
     schema: names.at(-2),
     name: names.at(-1) ?? '',
     builtIn: false,
   });
-  facts.refuse(`function ${names.join('.')} is not known`, {
+  const signature = callSignature(facts.context.catalog, names, args, fields.args);
+  facts.refuse(`function ${signature} is not known`, {
     location: fields.location,
     missing: names.join('.'),
   });

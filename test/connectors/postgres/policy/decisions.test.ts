@@ -202,6 +202,11 @@ test.each([
   ['SELECT purchases.state FROM purchases p', '42P01'],
   ['SELECT id FROM purchases UNION SELECT id, state FROM purchases', '42601'],
   ['INSERT INTO purchases (id) VALUES (1, 2)', '42601'],
+  ["SELECT id, no_such(state), no_such('x') FROM purchases", '42883'],
+  ['SELECT no_such()', '42883'],
+  ['SELECT public.no_such(id, 1.5, ARRAY[now()], $$x$$::varchar) FROM purchases', '42883'],
+  ['SELECT no_such(a => 1)', '42883'],
+  ['SELECT id::no_such FROM purchases', '42704'],
   ['EXECUTE nothing', '26000'],
   ['FETCH 1 FROM nothing', '34000'],
 ])('%s is told as the server tells it: %s', async (sql, code) => {
