@@ -12,6 +12,7 @@ import { findIbans } from './detectors/iban.ts';
 import { findSocialSecurityNumbers } from './detectors/ssn.ts';
 import { findCloudKeys, findJwts, findPrivateKeys, findVcsTokens } from './detectors/tokens.ts';
 import { findUrlPasswords } from './detectors/url-password.ts';
+import { hexRuns } from './hex-runs.ts';
 import { unescapedText } from './unescaped-text.ts';
 
 /** Of hits that start at the same place the one listed first gives its name. */
@@ -89,6 +90,12 @@ export function detectText(text: string, detectors: ReadonlySet<DetectorName>): 
       found.push({ detector, start: placeOf(start), end: placeOf(end) });
     }
   }
+  for (const run of hexRuns(text)) {
+    for (const { detector, start, end } of hitsIn(run.text, traitsOf(run.text), detectors)) {
+      const place = run.start + 2 * start;
+      found.push({ detector, start: place, end: place + 2 * (end - start), isHex: true });
+    }
+  }
   // Stable: of hits that start together the one of the first finder comes first.
   found.sort((left, right) => left.start - right.start);
   const hits: Hit[] = [];
@@ -121,11 +128,16 @@ export function withoutHits(
   let from = 0;
   for (const hit of hits) {
     // Brackets and letters need no quoting in JSON strings, array literals and row literals.
-    result += `${text.slice(from, hit.start)}[${hit.detector}]`;
+    const shown = `[${hit.detector}]`;
+    result += text.slice(from, hit.start) + (hit.isHex ? hexOf(shown) : shown);
     from = hit.end;
     countHit(counts, hit.detector);
   }
   return result + text.slice(from);
+}
+
+function hexOf(text: string): string {
+  return Buffer.from(text).toString('hex');
 }
 
 export function countHit(counts: HitCounts, detector: DetectorName): void {

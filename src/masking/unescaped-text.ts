@@ -9,9 +9,9 @@ export interface UnescapedText {
   readonly placeOf: (offset: number) => number;
 }
 
-/** `%22`, `%c2%a0`, `\u0022`, `\x22`, `\042`, `\n`, `&#34;`, `&#x22;`, `&quot;`. */
+/** `%22`, `%c2%a0`, `\u0022`, `\x22`, `\042`, `\351`, `\n`, `&#34;`, `&#x22;`, `&quot;`. */
 const ESCAPE =
-  /%c2%a0|%[0-7][0-9a-f]|\\(?:u[0-9a-f]{4}|x[0-7][0-9a-f]|[01][0-7]{2}|[nrtbfv"'/\\])|&(?:#[0-9]{1,5}|#x[0-9a-f]{1,4}|nbsp|amp|quot|apos|lt|gt);/gi;
+  /%c2%a0|%[0-7][0-9a-f]|\\(?:u[0-9a-f]{4}|x[0-7][0-9a-f]|[0-3][0-7]{2}|[nrtbfv"'/\\])|&(?:#[0-9]{1,5}|#x[0-9a-f]{1,4}|nbsp|amp|quot|apos|lt|gt);/gi;
 
 const NAMED: Readonly<Record<string, string>> = {
   '\\n': '\n',

@@ -161,6 +161,8 @@ describe('beside punctuation and escapes', () => {
   test('a value whose separators are escaped', () => {
     expect(clean('n=4539%201488%200343%206467&m')).toBe('n=[card]&m');
     expect(clean('4539+1488+0343+6467')).toBe('[card]');
+    expect(clean('4539·1488·0343·6467 4539•1488•0343•6467')).toBe('[card] [card]');
+    expect(clean('\\3514539148803436467')).toBe('\\351[card]');
     expect(clean('to ann%40example.com now')).toBe('to [email] now');
     expect(clean('ann\\u0040example.com')).toBe('[email]');
     expect(clean('\\u0034539148803436467')).toBe('[card]');
@@ -204,6 +206,7 @@ describe('no hits', () => {
     ['numbers with spaces', '100 20 3000'],
     ['a URL without a password', 'https://example.com/a:b@c'],
     ['a package', 'left-pad@1.3.0'],
+    ['an image for dense screens', '/img/icon@2x.png, logo@3X.jpeg'],
     ['base64 that starts like a JWT', 'eyJub3RoaW5nIjoxfQ'],
   ];
   test.each(cases)('%s is left alone', (_title, text) => {
@@ -245,6 +248,8 @@ test('the cost is linear for texts made to be slow', () => {
     '.4539148803436466',
     'a%40',
     'AKIA&',
+    '\\x4142434445464',
+    '\\x40',
   ];
   // No clock here: a quadratic search would run into the test's own time limit.
   for (const unit of nasty) detectText(unit.repeat(Math.ceil(2_000_000 / unit.length)), ALL);

@@ -22,7 +22,13 @@ import {
   underscore,
 } from './literals.ts';
 import type { Stretch } from './stretch.ts';
-import { UnescapedBytes, unescapeHex, unescapeJson, unescapeText } from './unescape-bytes.ts';
+import {
+  UnescapedBytes,
+  unescapeHex,
+  unescapeHexRuns,
+  unescapeJson,
+  unescapeText,
+} from './unescape-bytes.ts';
 
 /** The shortest thing any detector looks for is `a@b.co`. */
 const SHORTEST_HIT = 6;
@@ -116,8 +122,12 @@ export class HitCandidates {
   #withEscapes(found: number, bytes: Uint8Array, start: number, end: number): number {
     if (!this.#hasEscape || found === ALL_CANDIDATES) return found;
     const text = this.#escaped;
-    if (!unescapeText(bytes, start, end, text)) return found;
-    return text.isOdd ? ALL_CANDIDATES : found | this.#scan(text.bytes, 0, text.length);
+    let all = found;
+    if (this.#hasBackslash && unescapeHexRuns(bytes, start, end, text)) {
+      all |= this.#scan(text.bytes, 0, text.length);
+    }
+    if (!unescapeText(bytes, start, end, text)) return all;
+    return text.isOdd ? ALL_CANDIDATES : all | this.#scan(text.bytes, 0, text.length);
   }
 
   #scan(bytes: Uint8Array, start: number, end: number): number {

@@ -131,6 +131,38 @@ export function unescapeHex(
   }
 }
 
+/**
+ * The bytes of all `hexRuns` of a text, with a zero between them.
+ * @returns whether there was one
+ */
+export function unescapeHexRuns(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  to: UnescapedBytes,
+): boolean {
+  to.begin(end - start);
+  for (let at = start; at + 2 < end; at += 1) {
+    if (from[at] !== BACKSLASH || ((from[at + 1] ?? 0) | 0x20) !== 0x78) continue;
+    const behind = endOfHex(from, at + 2, end);
+    if (behind - at - 2 < SHORTEST_RUN) continue;
+    for (let place = at + 2; place < behind; place += 2) to.put(hexAt(from, place, end, 2));
+    to.put(0);
+    at = behind - 1;
+  }
+  return to.length > 0;
+}
+
+/** In hexadecimal digits. */
+const SHORTEST_RUN = 12;
+
+/** Behind the last pair of hexadecimal digits. */
+function endOfHex(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at + 1 < end && HEX[bytes[at] ?? 0] !== 0xff && HEX[bytes[at + 1] ?? 0] !== 0xff) at += 2;
+  return at;
+}
+
 /** As `unescapedText` does it. @returns whether there was an escape. */
 export function unescapeText(
   from: Uint8Array,
@@ -186,7 +218,7 @@ function backslash(from: Uint8Array, at: number, end: number, to: UnescapedBytes
     // Beyond ASCII it is no escape to the detectors: in `\xa4539…` the 4 is a digit of what follows.
     return code < 0x80 ? coded(code, 4, to) : 0;
   }
-  if (next === 0x30 || next === 0x31) {
+  if (next >= 0x30 && next <= 0x33) {
     const second = at + 3 < end ? (from[at + 2] ?? 0) - 0x30 : -1;
     const third = at + 3 < end ? (from[at + 3] ?? 0) - 0x30 : -1;
     const isOctal = second >= 0 && second < 8 && third >= 0 && third < 8;

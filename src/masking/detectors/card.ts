@@ -13,7 +13,7 @@ export const LONGEST_CARD = 19;
 const LOOSE_SEPARATOR =
   /^(?:[\s\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff_-]|<\/?[a-z][a-z0-9]{0,9}>){1,3}$/i;
 /** These occur in numbers of many kinds, so only the exact grouping of a card counts. */
-const STRICT_SEPARATOR = /^(?:[./:|*+#]|["'\\]{0,2}[,;]["'\\]{0,2})$/;
+const STRICT_SEPARATOR = /^(?:[./:|*+#\u00b7\u2022\u2219\u22c5]|["'\\]{0,2}[,;]["'\\]{0,2})$/;
 const CARD_GROUPINGS = new Set(['4,4,4,4', '4,6,5', '4,6,4', '4,4,4,4,3', '4,4,4,1', '4,4,5']);
 /** Lengths in hexadecimal of MD5, SHA-1, SHA-224, SHA-256, SHA-384 and SHA-512. */
 const DIGEST_LENGTHS = new Set([32, 40, 56, 64, 96, 128]);

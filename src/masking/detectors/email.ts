@@ -10,12 +10,15 @@ const LOCAL_PART_ASCII = /[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]/;
 const DOMAIN =
   /^(?:[\p{L}\p{Nd}](?:[\p{L}\p{M}\p{Nd}-]{0,61}[\p{L}\p{M}\p{Nd}])?\.)+(?:xn--[a-z0-9-]{2,59}|\p{L}{2,63})/iu;
 
+/** `icon@2x.png`: an image for screens of that density. None of these is a top-level domain. */
+const IMAGE = /^[0-9]x\.(?:png|jpe?g|gif|webp|avif|svg)$/i;
+
 export function findEmails(text: string, hits: Hit[]): void {
   for (let at = text.indexOf('@'); at !== -1; at = text.indexOf('@', at + 1)) {
     const start = startOfLocalPart(text, at);
     if (start === at) continue;
     const domain = DOMAIN.exec(text.slice(at + 1, at + 1 + MAX_DOMAIN))?.[0];
-    if (domain === undefined) continue;
+    if (domain === undefined || IMAGE.test(domain)) continue;
     hits.push({ detector: 'email', start, end: at + 1 + domain.length });
   }
 }

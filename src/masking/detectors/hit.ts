@@ -5,4 +5,6 @@ export interface Hit {
   readonly detector: DetectorName;
   readonly start: number;
   readonly end: number;
+  /** It stands there as hexadecimal digits, and so must what takes its place. */
+  readonly isHex?: true;
 }

@@ -26,6 +26,8 @@ function clean(
     : result;
 }
 
+const CARD_HEX = Buffer.from(CARD).toString('hex');
+
 describe('text format', () => {
   test.each([
     ['text', TYPE.text, `pay ${CARD} now`, 'pay [card] now'],
@@ -41,6 +43,10 @@ describe('text format', () => {
       `\\x${Buffer.from(`p ${CARD}`).toString('hex')}`,
       '\\x70205b636172645d',
     ],
+    ['bytea with escapes', TYPE.bytea, `\\351${CARD}\\377`, '\\351[card]\\377'],
+    ['bytea in a row', TYPE.record, `(1,"\\\\x${CARD_HEX}20")`, '(1,"\\\\x5b636172645d20")'],
+    ['bytea as text', TYPE.text, `\\xff${CARD_HEX}`, '\\xff5b636172645d'],
+    ['bytea in JSON', TYPE.json, `{"b":"\\\\x${CARD_HEX}"}`, '{"b":"\\\\x5b636172645d"}'],
     ['a domain or an unknown type', 123_456, CARD, '[card]'],
   ] as const)('%s', (_title, typeOid, value, expected) => {
     expect(clean(value, typeOid)).toBe(expected);
@@ -49,6 +55,8 @@ describe('text format', () => {
   test.each([
     ['text', TYPE.text, 'pay 4012888888881882 now'],
     ['a number that is no card', TYPE.numeric, '4012888888881882'],
+    ['a digest in a row', TYPE.record, `("\\\\x${'9f'.repeat(32)}")`],
+    ['half of a byte', TYPE.text, `\\x9${CARD_HEX}`],
     ['a number with a fraction', TYPE.numeric, `${CARD}.5`],
     ['text that is not UTF-8', TYPE.text, Buffer.from([0xff, 0x40, 0xff, 0x40, 0x41, 0x42])],
   ] as const)('leaves %s alone', (_title, typeOid, value) => {

@@ -70,7 +70,9 @@ const SEPARATORS = [
     '\u00a0',
     '\u00ad',
     '\u200b',
+    '\u00b7',
     '\u2010',
+    '\u2022',
     '\u2212',
     '\ufeff',
     '\u3000',
@@ -363,7 +365,7 @@ export class Maker {
         if (kind === 0 && code < 128) return `%${hex.padStart(2, '0')}`;
         if (kind === 1) return unicodeEscapes(character);
         if (kind === 2 && code < 256) return `\\x${hex.padStart(2, '0')}`;
-        if (kind === 3 && code < 128) return `\\${code.toString(8).padStart(3, '0')}`;
+        if (kind === 3 && code < 256) return `\\${code.toString(8).padStart(3, '0')}`;
         if (kind === 4) return `&#${code};`;
         if (kind === 5) return `&#X${hex};`;
         if (kind === 6)
@@ -409,8 +411,11 @@ export class Maker {
         };
       case 5:
         return { value: utf8, typeOid: TYPE.bytea, format: this.#chance(0.5) ? 0 : 1 };
-      case 6:
-        return { value: Buffer.from(`{1,"${text}",NULL}`), typeOid: 1009, format: 0 };
+      case 6: {
+        const hex = `\\x${utf8.toString('hex')}`;
+        const inner = this.#pick([text, hex, hex.replace('\\', '\\\\')]);
+        return { value: Buffer.from(`{1,"${inner}",NULL}`), typeOid: 1009, format: 0 };
+      }
       case 7:
         return {
           value: arrayOf(utf8, this.#pick([TYPE.text, TYPE.bytea, TYPE.json])),

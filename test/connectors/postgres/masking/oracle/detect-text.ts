@@ -16,6 +16,7 @@ import {
   findVcsTokens,
 } from '../../../../../src/masking/detectors/tokens.ts';
 import { findUrlPasswords } from '../../../../../src/masking/detectors/url-password.ts';
+import { hexRuns } from '../../../../../src/masking/hex-runs.ts';
 import { unescapedText } from '../../../../../src/masking/unescaped-text.ts';
 import type { DetectorName } from '../../../../../src/policy/types.ts';
 
@@ -75,6 +76,8 @@ const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
 /** Whether it is worth to decode and search these bytes (ASCII-compatible encoding). */
 export function mayHoldHit(bytes: Uint8Array): boolean {
   if (bytes.length < SHORTEST_HIT) return false;
+  // Bytes within rows, arrays and JSON passed here; now they are searched as well.
+  if (hexRuns(latin1(bytes)).length > 0) return true;
   let digits = 0;
   let mayBeToken = false;
   let hasEscape = false;
@@ -139,6 +142,12 @@ export function detectText(text: string, detectors: ReadonlySet<DetectorName>): 
       found.push({ detector, start: placeOf(start), end: placeOf(end) });
     }
   }
+  for (const run of hexRuns(text)) {
+    for (const { detector, start, end } of hitsIn(run.text, traitsOf(run.text), detectors)) {
+      const place = run.start + 2 * start;
+      found.push({ detector, start: place, end: place + 2 * (end - start), isHex: true });
+    }
+  }
   // Stable: of hits that start together the one of the first finder comes first.
   found.sort((left, right) => left.start - right.start);
   const hits: Hit[] = [];
@@ -171,11 +180,16 @@ export function withoutHits(
   let from = 0;
   for (const hit of hits) {
     // Brackets and letters need no quoting in JSON strings, array literals and row literals.
-    result += `${text.slice(from, hit.start)}[${hit.detector}]`;
+    const shown = `[${hit.detector}]`;
+    result += text.slice(from, hit.start) + (hit.isHex ? hexOf(shown) : shown);
     from = hit.end;
     countHit(counts, hit.detector);
   }
   return result + text.slice(from);
+}
+
+function hexOf(text: string): string {
+  return Buffer.from(text).toString('hex');
 }
 
 export function countHit(counts: HitCounts, detector: DetectorName): void {
