@@ -5,8 +5,8 @@
 import { mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { type GitValue, settingsOfEnvironment } from '../later/git-settings.ts';
 import { AGENT_LOGINS } from '../agents/agent-logins.ts';
+import { type GitValue, settingsOfEnvironment } from '../later/git-settings.ts';
 import { entriesOf } from './entries-of.ts';
 import { gitDirectory, isRepository } from './git-directory.ts';
 import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, isHistory, MOVED_BY } from './hidden-places.ts';
