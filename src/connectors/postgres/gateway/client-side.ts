@@ -316,7 +316,7 @@ export class ClientSide {
         this.#denyQuery(this.#refusals.denial(at, decided, text));
         return undefined;
       default: {
-        const isApproved = decided.type === 'allowed' && decided.first !== undefined;
+        const isApproved = decided.type === 'allowed' && decided.isApproved === true;
         const send = (now: Allowed, isNowApproved: boolean): void =>
           this.#sendQuery(bytes, this.#runsOf(text, now, at), isNowApproved);
         if (decided.type === 'allowed' && isAnyLimited(decided)) {

@@ -120,7 +120,7 @@ export class CountedQueries {
       if (released === undefined) return;
       covered = released.covers;
       const { text, at } = request;
-      const decided = { ...released.decided, first: number };
+      const decided = { ...released.decided, numbers: [number] };
       const [again] = knownStatements({
         state: this.#state,
         decided,

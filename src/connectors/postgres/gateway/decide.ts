@@ -32,8 +32,10 @@ export type Decided =
       readonly basis: Basis;
       readonly grantGeneration: string;
       readonly names: NamesUsed;
-      /** Number of its first statement, when that is in the record already. */
-      readonly first?: number;
+      /** Those of its statements, when they are in the record already. */
+      readonly numbers?: readonly number[];
+      /** What needs approval in it has been approved. */
+      readonly isApproved?: true;
     }
   /** Not looked into: the grant is a passthrough. */
   | { readonly type: 'opaque'; readonly grantGeneration: string }
@@ -357,7 +359,7 @@ function inServersWords(
   return { ...refusal, sqlState, message, detail: undefined, hint: undefined, rule: undefined };
 }
 
-function moves(what: string): SqlRefusal {
+export function moves(what: string): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_DENIED',
     message: `statement cannot be checked: ${what} keeps changing`,

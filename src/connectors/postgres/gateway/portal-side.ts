@@ -401,7 +401,9 @@ export class PortalSide {
         this.deny(this.#refusals.denial(at, decided, text));
         return undefined;
       default: {
-        const told = isTold(statement, decided) ? { ...decided, first: statement.number } : decided;
+        const told = isTold(statement, decided)
+          ? { ...decided, numbers: [statement.number] }
+          : decided;
         const state = this.#state;
         const [known] = knownStatements({ state, decided: told, text, at, parameterTypes });
         return known;

@@ -6,17 +6,19 @@
 import { after } from '../../../soon.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { needsApproval } from './approval-ask.ts';
-import { type Allowed, type Decided, type Decider, refusedStatement } from './decide.ts';
+import { type Allowed, type Decided, type Decider, moves, refusedStatement } from './decide.ts';
 import { HeldText } from './held-text.ts';
 import type { Holds } from './holds.ts';
 import { lookupsOf } from './lookup-count.ts';
 import { changedMeanwhile } from './lookup-texts.ts';
 import type { Lookups } from './lookups.ts';
-import { tellAllowed } from './statement-audit.ts';
+import { TOLD_AT_ONCE, tellAllowed, tellInTurns } from './statement-audit.ts';
 import { type StatementRange, statementsInTurn } from './statements-in-turn.ts';
 import type { StreamState } from './stream-state.ts';
 
 const NO_TYPES: readonly number[] = [];
+/** What changed while a text was recorded has it decided again; not for ever. */
+const MAX_ROUNDS = 8;
 
 /** Its statements can be decided only one after the other, each when those before it have run. */
 export interface InTurn {
@@ -46,16 +48,44 @@ export class QueryDecisions {
       const statements = statementsInTurn(first);
       if (statements !== undefined) return { type: 'in turn', statements };
       if (first.type !== 'allowed') return first;
-      return needsApproval(first)
-        ? this.#approved(text, at, first)
+      if (needsApproval(first)) return this.#approved(text, at, first);
+      return first.statements.length > TOLD_AT_ONCE
+        ? this.#inTurns(text, at, first)
         : this.#withLookups(text, at, first);
     });
   }
 
+  /** So many decisions are recorded with others between, and so before it is certain that they hold. */
+  async #inTurns(text: string, at: number, first: Allowed): Promise<Decided> {
+    const { options, ended } = this.#state;
+    const { decider } = this.#parts;
+    let decided = first;
+    for (let round = 1; round <= MAX_ROUNDS; round += 1) {
+      const { statements } = decided;
+      const numbers = await tellInTurns(options, at, statements, text, ended.signal);
+      if (numbers === undefined || this.#state.skipping) return { type: 'skipped' };
+      const told = { ...decided, numbers };
+      if (this.#looksUp(told)) return this.#countLookups(text, at, told);
+      const isCurrent = await decider.isCurrent(told, false);
+      if (this.#state.skipping) return { type: 'skipped' };
+      // It is sent before anything else can happen.
+      if (isCurrent) return told;
+      const latest = await decider.decide({ text, parameterTypes: NO_TYPES });
+      if (latest.type !== 'allowed') return latest;
+      if (needsApproval(latest)) break;
+      decided = latest;
+    }
+    const refusal = moves('what names stand for, or what this session may do,');
+    return { type: 'refused', verdict: refusedStatement(refusal, decided.statements) };
+  }
+
   /** The lookups of all its statements are counted as one, before any of them runs. */
   #withLookups(text: string, at: number, decided: Allowed): Decided | Promise<Decided> {
-    const looksUp = decided.statements.some((one) => lookupsOf(one, true).length > 0);
-    return looksUp ? this.#countLookups(text, at, decided) : decided;
+    return this.#looksUp(decided) ? this.#countLookups(text, at, decided) : decided;
+  }
+
+  #looksUp({ statements }: Allowed): boolean {
+    return statements.some((one) => lookupsOf(one, true).length > 0);
   }
 
   async #countLookups(text: string, at: number, decided: Allowed): Promise<Decided> {
@@ -72,7 +102,7 @@ export class QueryDecisions {
     if (this.#state.skipping) return { type: 'skipped' };
     // It is sent before anything else can happen.
     if (isCurrent) return decided;
-    if (decided.first !== undefined) return refused(changedMeanwhile());
+    if (decided.numbers !== undefined) return refused(changedMeanwhile());
     const latest = await this.#parts.decider.decide({ text, parameterTypes: NO_TYPES });
     if (latest.type !== 'allowed') return latest;
     const isSame =
@@ -84,14 +114,20 @@ export class QueryDecisions {
   /** Several statements of one text are held as a whole, before any of them runs. */
   async #approved(text: string, at: number, first: Allowed): Promise<Decided> {
     const { decider, holds } = this.#parts;
-    const number = tellAllowed(this.#state.options, at, first.statements, text);
+    const { options, ended } = this.#state;
+    const { statements } = first;
+    const numbers =
+      statements.length > TOLD_AT_ONCE
+        ? await tellInTurns(options, at, statements, text, ended.signal)
+        : tellAllowed(options, at, statements, text);
+    if (numbers === undefined || this.#state.skipping) return { type: 'skipped' };
     const held = new HeldText(decider, text, first);
     const outcome = await holds.pass({ at, text, isQuery: true, again: () => held.again() });
     const { latest } = held;
     switch (outcome.type) {
       case 'released':
         return latest.type === 'allowed'
-          ? this.#withLookups(text, at, { ...latest, first: number })
+          ? this.#withLookups(text, at, { ...latest, numbers, isApproved: true })
           : latest;
       case 'refused again':
         return latest;

@@ -140,7 +140,7 @@ export class QuerySequences {
     }
     const [known] = knownStatements({ state, decided, text, at, parameterTypes: [] });
     if (known === undefined) return undefined;
-    const isApproved = decided.type === 'allowed' && decided.first !== undefined;
+    const isApproved = decided.type === 'allowed' && decided.isApproved === true;
     return this.#send(sequence, known, isApproved);
   }
 

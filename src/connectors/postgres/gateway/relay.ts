@@ -78,6 +78,8 @@ export class TargetRelay {
   #passing = 0;
   #turnEnd: NodeJS.Immediate | undefined;
   readonly #turns: ReadTurns;
+  /** Messages since it looked at the clock. */
+  #unseen = 0;
   readonly #fullRead: number;
   #stopping: (() => void) | undefined;
   #isStopped = false;
@@ -101,7 +103,7 @@ export class TargetRelay {
           throw tooLargeToRead(type, bodyLength, maxMessageBytes);
         return handling;
       },
-      run: (bytes) => side.run(bytes),
+      run: (bytes) => this.#run(bytes),
       maxWholeLength: maxMessageBytes,
     });
     this.#collector = this.collector();
@@ -150,9 +152,19 @@ export class TargetRelay {
     }
   }
 
-  /** What is left of the chunk. */
+  /** Rows that are masked where they lie. @returns 0: the next one comes by itself, in another turn. */
+  #run(bytes: Uint8Array): number {
+    if (this.#turns.isOver) {
+      this.#unseen = LOOK_EVERY;
+      return 0;
+    }
+    return this.#side.run(bytes.length > LONGEST_RUN ? bytes.subarray(0, LONGEST_RUN) : bytes);
+  }
+
+  /** What is left of the chunk, as far as it gets in this turn. */
   #handle(chunk: Uint8Array): void {
     const { trials } = this.#state;
+    this.#unseen = 0;
     for (let item = this.#scanner.next(); item !== undefined; item = this.#scanner.next()) {
       if (item.kind === 'pass') this.#passing -= item.bytes.length;
       else if (this.#stopping !== undefined) break;
@@ -163,6 +175,13 @@ export class TargetRelay {
         return;
       }
       if (item.kind === 'message') this.#collector.done();
+      this.#unseen += 1;
+      if (this.#unseen < LOOK_EVERY) continue;
+      this.#unseen = 0;
+      if (this.#turns.isOver) {
+        this.#waitFor(nextTurn(), chunk);
+        return;
+      }
     }
     const granted = this.#collector.collects(this.#scanner.collecting);
     if (granted !== undefined) {
@@ -186,6 +205,7 @@ export class TargetRelay {
         this.#isWaiting = false;
         // What it waited for was the handling of a whole message, or memory for one.
         if (this.#scanner.collecting === 0) this.#collector.done();
+        this.#turns.begin();
         if (!this.#isStopped) this.#handle(chunk);
         goOn();
         if (this.#closesBehind) this.#targetClosed();
@@ -229,6 +249,10 @@ export class TargetRelay {
 }
 
 const HEADER_LENGTH = 5;
+/** A chunk can have 13,000 messages; what a few of them take need not be measured. */
+const LOOK_EVERY = 16;
+/** Bytes of rows that are masked before it looks at the clock. */
+const LONGEST_RUN = 64 * 1024;
 /** What a read of somebody who sends much may be cut to (`read-arena.ts`). */
 const FULL_READ = 40 * 1024;
 /** What PostgreSQL sends at once, and so makes one record of TLS: PQ_SEND_BUFFER_SIZE. */
@@ -255,14 +279,22 @@ export class ReadTurns {
 
   /** Call for each chunk: one that comes too late in a turn is the last of it. */
   chunk(): void {
-    if (this.#began === undefined) {
-      this.#began = performance.now();
-      setImmediate(() => {
-        this.#began = undefined;
-      });
-    } else if (performance.now() - this.#began > this.#turnMs) {
-      setImmediate(this.pause());
-    }
+    if (this.#began === undefined) this.begin();
+    else if (this.isOver) setImmediate(this.pause());
+  }
+
+  /** Call before anything is done in a turn. */
+  begin(): void {
+    if (this.#began !== undefined) return;
+    this.#began = performance.now();
+    setImmediate(() => {
+      this.#began = undefined;
+    });
+  }
+
+  /** Others have waited long enough in this turn. */
+  get isOver(): boolean {
+    return this.#began !== undefined && performance.now() - this.#began > this.#turnMs;
   }
 
   /** @returns to be called once, when what it waits for is over */

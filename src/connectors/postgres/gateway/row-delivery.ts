@@ -33,6 +33,12 @@ export type Answer = Uint8Array | undefined | Promise<Uint8Array | undefined>;
 /** With these nothing more of the result can be of use. */
 const STOPS: ReadonlySet<string> = new Set<ErrorCode>(['HOOP_LIMIT', 'HOOP_TOO_LARGE']);
 
+/**
+ * Characters of all names of a result that the detectors look through. A server has 1,664 of them at
+ * most, of 63 bytes; what has more is hostile.
+ */
+const MAX_NAMES = 256 * 1024;
+
 export class RowDelivery {
   readonly #state: StreamState;
 
@@ -221,8 +227,10 @@ export class RowDelivery {
     if (detectors.length === 0) return undefined;
     const names = new Set(detectors);
     let changed = false;
+    let room = MAX_NAMES;
     const clean = fields.map((field) => {
-      const name = withoutHits(field.name, names, new Map());
+      room -= field.name.length;
+      const name = room < 0 ? '[withheld]' : withoutHits(field.name, names, new Map());
       if (name === undefined) return field;
       changed = true;
       return { ...field, name };

@@ -1,5 +1,6 @@
 /** What is told of a statement: as what it was decided, what was withheld of it, and how it ended. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
 import { type Operation, type Outcome, rulesOf } from '../../../gateway/sessions/audit.ts';
 import type { RuleRef } from '../../../policy/types.ts';
@@ -25,22 +26,50 @@ const OPAQUE = { ...operationOf({ rules: [builtin('passthrough')] }), facts: NOT
 const ALIKE = new Map<string, StatementFacts>();
 const MAX_ALIKE = 2000;
 
-/** One decision per statement of the text. @returns the number of the first. */
+/** Decisions that are told in one turn. */
+export const TOLD_AT_ONCE = 100;
+
+/** One decision per statement of the text. @returns their numbers. */
 export function tellAllowed(
   telling: Telling,
   at: number,
   statements: readonly AllowedStatement[],
   text: string,
-): number {
+): readonly number[] {
   const { audit } = telling;
   const [statement] = statements;
   const operation = statement === undefined ? EMPTY : allowedOperation(telling, statement);
-  if (statements.length <= 1) return audit.allowed(at, operation, commentTags(text));
+  if (statements.length <= 1) return [audit.allowed(at, operation, commentTags(text))];
   const bytes = new TextBytes(text);
-  const [first = 0] = statements.map((one) =>
-    audit.allowed(at, allowedOperation(telling, one), commentTags(bytes.slice(one.analysis))),
-  );
-  return first;
+  return statements.map((one) => tellOne(telling, at, one, bytes));
+}
+
+/** As `tellAllowed`, with others between. @returns undefined: the stream has ended. */
+export async function tellInTurns(
+  telling: Telling,
+  at: number,
+  statements: readonly AllowedStatement[],
+  text: string,
+  ended: AbortSignal,
+): Promise<readonly number[] | undefined> {
+  const bytes = new TextBytes(text);
+  const numbers: number[] = [];
+  for (const one of statements) {
+    if (numbers.length > 0 && numbers.length % TOLD_AT_ONCE === 0) await nextTurn();
+    if (ended.aborted) return undefined;
+    numbers.push(tellOne(telling, at, one, bytes));
+  }
+  return numbers;
+}
+
+function tellOne(
+  telling: Telling,
+  at: number,
+  statement: AllowedStatement,
+  bytes: TextBytes,
+): number {
+  const comments = commentTags(bytes.slice(statement.analysis));
+  return telling.audit.allowed(at, allowedOperation(telling, statement), comments);
 }
 
 /** Let through without a look, by a passthrough grant. @returns its number. */

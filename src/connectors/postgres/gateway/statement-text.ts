@@ -70,12 +70,13 @@ export function knownStatements(request: {
 }): readonly KnownStatement[] {
   const { state, decided, text, at, parameterTypes } = request;
   const statements = decided.type === 'allowed' ? decided.statements : [];
-  const numbered = decided.type === 'allowed' ? decided.first : undefined;
-  const first =
-    numbered ??
+  const told = decided.type === 'allowed' ? decided.numbers : undefined;
+  const numbers =
+    told ??
     (decided.type === 'opaque'
-      ? tellOpaque(state.options, at, text)
+      ? [tellOpaque(state.options, at, text)]
       : tellAllowed(state.options, at, statements, text));
+  const [first = 0] = numbers;
   const common = {
     source: text,
     parameterTypes,
@@ -100,7 +101,7 @@ export function knownStatements(request: {
     ...common,
     usesNames: names.wereUsed,
     executes: names.found.get(allowed.analysis.protocol.execute ?? ''),
-    number: first + index,
+    number: numbers[index] ?? first,
     text: bytes === undefined ? text : bytes.slice(allowed.analysis),
     basis,
     allowed,

@@ -152,7 +152,7 @@ export class TargetSide {
         this.#done(entry, 'close');
         break;
       case BACKEND.CommandComplete:
-        this.#ended(entry, { tag: decodeCommandComplete(body, BYTES).tag });
+        this.#ended(entry, { tag: commandTag(body) });
         break;
       case BACKEND.EmptyQueryResponse:
       case BACKEND.PortalSuspended:
@@ -190,7 +190,7 @@ export class TargetSide {
     const { queue, trials } = this.#state;
     queue.shift();
     this.#state.settled(entry);
-    return trials.completed(entry, decodeCommandComplete(body, BYTES).tag, bytes);
+    return trials.completed(entry, commandTag(body), bytes);
   }
 
   #done(entry: Entry | undefined, kind: 'parse' | 'bind' | 'close'): void {
@@ -300,7 +300,8 @@ export class TargetSide {
 
   #fail(entry: Entry, fields: ReadonlyMap<string, string>): void {
     const state = this.#state;
-    const sqlState = fields.get('C') ?? '';
+    // What is longer is none, and an event has room for little.
+    const sqlState = fields.get('C')?.slice(0, SQL_STATE_LENGTH) ?? '';
     const run = runOf(entry);
     if (run !== undefined) runEnded(state, run, { sqlState });
     if (entry.kind === 'query') {
@@ -373,6 +374,17 @@ export class TargetSide {
       detectors: this.#state.options.grant().detectors,
     };
   }
+}
+
+/** PostgreSQL's have less than 64 (COMPLETION_TAG_BUFSIZE); they are recorded in one event. */
+const MAX_TAG_BYTES = 1024;
+const SQL_STATE_LENGTH = 5;
+
+function commandTag(body: Uint8Array): string {
+  if (body.length > MAX_TAG_BYTES) {
+    throw new ProtocolError(`the target sent a command tag of ${body.length} bytes`);
+  }
+  return decodeCommandComplete(body, BYTES).tag;
 }
 
 const NOTHING_DEFERRED = { values: false, userCode: false };
