@@ -79,7 +79,7 @@ async function answering(answer: Uint8Array) {
   // A server that listens on TCP has an address with a port.
   const { port } = server.address() as AddressInfo;
   return {
-    target: targetOf({ port, user: 'x', password: 'x' }, { tls: { ...PLAIN } }),
+    target: targetOf({ port, user: 'postgres', password: 'x' }, { tls: { ...PLAIN } }),
     [Symbol.dispose]: () => void server.close(),
   };
 }
