@@ -75,8 +75,12 @@ class CatalogReader implements CatalogSource {
   /** Age in milliseconds from which on the next look may begin. */
   #lookFrom = Number.POSITIVE_INFINITY;
   #isLookingAhead = false;
-  /** A session of this gateway has changed it since. */
+  /** A session of this gateway has changed it since; until that has been read nobody is given what is known. */
   #stale: ChangeScope | undefined;
+  #timesStale = 0;
+  /** Looks are counted when they begin; the last that has ended well. */
+  #looks = 0;
+  #lastLook = 0;
   /** What texts of the catalog tell of masked columns could not be read the last time. */
   #textsOwed = false;
   /** Reads wait for each other: they share one connection. */
@@ -119,11 +123,12 @@ class CatalogReader implements CatalogSource {
     if (fresh !== undefined) {
       return fresh;
     }
-    const asked = this.#now();
+    const [asked, before] = [this.#now(), this.#looks];
     return await this.#inTurn(async () => {
-      // Another look may have ended while this one waited.
+      // Another look may have begun and ended while this one waited: what came later, nobody asked for.
       const isDue = this.#isDue && this.#checkedAt < asked;
-      return this.#known && !isDue && this.#stale === undefined
+      const isStale = this.#stale !== undefined && this.#lastLook <= before;
+      return this.#known && !isDue && !isStale
         ? this.#known.catalog
         : await this.#check(isDue ? 'all' : (this.#stale ?? 'all'));
     });
@@ -139,6 +144,7 @@ class CatalogReader implements CatalogSource {
 
   invalidate(scope: ChangeScope): void {
     this.#stale = widerScope(this.#stale, scope);
+    this.#timesStale += 1;
   }
 
   async seenBy(
@@ -175,21 +181,19 @@ class CatalogReader implements CatalogSource {
 
   async #check(scope: ChangeScope): Promise<Catalog> {
     const askedAt = this.#now();
-    const stale = this.#stale;
-    // What comes from here on may come too late to be read now.
-    this.#stale = undefined;
-    try {
-      const { catalog } = (await this.#readChanges(scope)) ?? (await this.#readAll());
-      if (scope === 'all') {
-        this.#checkedAt = askedAt;
-        const ahead = Math.min(this.#interval / 2, AHEAD * (this.#now() - askedAt));
-        this.#lookFrom = this.#interval - ahead;
-      }
-      return catalog;
-    } catch (error) {
-      if (stale !== undefined) this.invalidate(stale);
-      throw error;
+    const timesStale = this.#timesStale;
+    this.#looks += 1;
+    const look = this.#looks;
+    const { catalog } = (await this.#readChanges(scope)) ?? (await this.#readAll());
+    // What came meanwhile may have come too late to be read now.
+    if (this.#timesStale === timesStale) this.#stale = undefined;
+    this.#lastLook = look;
+    if (scope === 'all') {
+      this.#checkedAt = askedAt;
+      const ahead = Math.min(this.#interval / 2, AHEAD * (this.#now() - askedAt));
+      this.#lookFrom = this.#interval - ahead;
     }
+    return catalog;
   }
 
   /** @returns undefined: everything must be read. */

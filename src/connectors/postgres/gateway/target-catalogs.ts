@@ -24,6 +24,13 @@ const STARTUP = new Map([['application_name', 'hoop catalog']]);
  * settings at startup, or drop them, as PgBouncer does. LOCAL: its connection is somebody else's next.
  */
 const SETTINGS = 'SET LOCAL statement_timeout = 30000; SET LOCAL lock_timeout = 2000; ';
+/**
+ * Whatever encoding database or role have: a name that is read in another one is none, and a mask on
+ * it would hold for nothing.
+ */
+const ENCODING = 'SET LOCAL client_encoding = UTF8; ';
+/** Encodings of a server that cannot be converted; what is no UTF-8 in them would fail the query. */
+const NOT_CONVERTED: readonly (string | undefined)[] = ['SQL_ASCII', 'MULE_INTERNAL'];
 
 export class TargetCatalogs implements AsyncDisposable {
   readonly #parser: SqlParser;
@@ -120,9 +127,12 @@ class CatalogConnection {
     if (kept !== undefined) {
       try {
         return await this.#ask(kept, sql);
-      } catch {
-        // The target may have been restarted since the last query; a new connection tells.
+      } catch (error) {
+        const hasBegun = kept.isInTransaction;
         await this.#release();
+        // What was begun on it is gone with it.
+        if (hasBegun) throw error;
+        // The target may have been restarted since the last query; a new connection tells.
       } finally {
         this.#releaseLater();
       }
@@ -147,7 +157,8 @@ class CatalogConnection {
     const silent = AbortSignal.timeout(ANSWER_WITHIN_MS);
     const over = AbortSignal.any([this.#closing.signal, silent]);
     using _ = onAbort(over, () => connection.socket.destroy());
-    return await connection.query(`${SETTINGS}${sql}`);
+    const isConverted = !NOT_CONVERTED.includes(connection.parameters.get('server_encoding'));
+    return await connection.query(`${SETTINGS}${isConverted ? ENCODING : ''}${sql}`);
   }
 
   #releaseLater(): void {

@@ -89,6 +89,11 @@ export class TargetConnection implements AsyncDisposable {
     return this.#conversation.query(sql);
   }
 
+  /** A query has begun a transaction, and none has ended it. */
+  get isInTransaction(): boolean {
+    return this.#conversation?.isInTransaction ?? false;
+  }
+
   async close(): Promise<void> {
     if (this.socket.destroyed) return;
     this.socket.end(encodeEmptyFrontend('Terminate'));
@@ -113,6 +118,8 @@ class Conversation {
   #rows: TextRow[] = [];
   #error: HoopError | undefined;
   #waiting: PromiseWithResolvers<readonly TextRow[]> | undefined;
+  /** When the server was ready last. */
+  isInTransaction = false;
 
   constructor(socket: TargetSocket['socket'], target: string) {
     this.#socket = socket;
@@ -148,6 +155,7 @@ class Conversation {
         );
         break;
       case 'readyForQuery':
+        this.isInTransaction = 'status' in message && message.status !== 'I';
         this.#settle();
         break;
       default:

@@ -270,6 +270,48 @@ describe('the catalog reader', () => {
     });
   });
 
+  test('what was read before a change is given to nobody, also while the look for it is under way', async () => {
+    now = 0;
+    let looks = 0;
+    let gate = Promise.withResolvers<void>();
+    gate.resolve();
+    const source = openCatalogSource({
+      query: async (sql) => {
+        const rows = await textRows(reader, sql);
+        if (sql.includes('pg_current_snapshot')) looks += 1;
+        await gate.promise;
+        return rows;
+      },
+      parse,
+      now: () => now,
+    });
+    await source.current();
+    await admin.query('CREATE TABLE app.just_made (id int)');
+    source.invalidate?.('relations');
+    [gate, looks] = [Promise.withResolvers<void>(), 0];
+    const look = source.current();
+    await expect.poll(() => looks).toBe(1);
+    expect(source.fresh?.()).toBeUndefined();
+    // It has been asked already, and does not show this.
+    await admin.query('DROP TABLE app.just_made');
+    source.invalidate?.('relations');
+    gate.resolve();
+    await look;
+    expect(source.fresh?.()).toBeUndefined();
+    // One look is for all who had asked before it began, however much has changed since.
+    [gate, looks] = [Promise.withResolvers<void>(), 0];
+    const both = [source.current(), source.current()];
+    await expect.poll(() => looks).toBe(1);
+    source.invalidate?.('relations');
+    gate.resolve();
+    const [catalog, same] = await Promise.all(both);
+    expect(catalog?.relation('app', 'just_made')).toBeUndefined();
+    expect(same).toBe(catalog);
+    expect([looks, source.fresh?.()]).toEqual([1, undefined]);
+    expect(await source.current()).toBe(catalog);
+    expect(source.fresh?.()).toBe(catalog);
+  });
+
   test('a definition that could not be parsed once is parsed with the next look at the catalog', async () => {
     let asked = 0;
     let broken = 1;

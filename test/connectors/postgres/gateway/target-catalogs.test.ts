@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
 import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
@@ -9,7 +9,7 @@ import {
   encodeStartupMessage,
 } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
-import { hostAt, targetOf } from './test-target.ts';
+import { hostAt, targetOf, testTarget } from './test-target.ts';
 
 test('a query that is never answered does not hold up the end of the gateway', async () => {
   await using postgres = await startTestPostgres();
@@ -123,3 +123,65 @@ test.each(['refuses', 'ignores'] as const)(
     await pooler.close();
   },
 );
+
+describe('the connection of the catalog', () => {
+  const { signal } = new AbortController();
+  const { target } = testTarget();
+
+  function connect(database: string) {
+    const startup = new Map([['client_encoding', 'UTF8']]);
+    return connectTarget({ target: { ...target(), database }, startup, signal });
+  }
+
+  test('is cut while all is read: nothing is read on outside of the transaction', async () => {
+    await using parser = SqlParser.create();
+    await using catalogs = new TargetCatalogs(parser);
+    await using admin = await connect('postgres');
+    await admin.query(`CREATE SCHEMA shop; CREATE TABLE shop.people (email text);
+    CREATE VIEW shop.seen AS SELECT email FROM shop.people;
+    ALTER ROLE CURRENT_USER SET search_path = shop`);
+    await using locker = await connect('postgres');
+    await locker.query('BEGIN; LOCK TABLE shop.people IN ACCESS EXCLUSIVE MODE');
+    const source = catalogs.source(target());
+    let isOver = false;
+    const read = source.current().finally(() => {
+      isOver = true;
+    });
+    const refused = expect(read).rejects.toMatchObject({ code: 'HOOP_TARGET_UNREACHABLE' });
+    // It waits for the lock, in the middle.
+    const cut = async (): Promise<boolean> => {
+      const ended = await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE application_name = 'hoop catalog' AND wait_event_type = 'Lock'`);
+      return ended.length > 0 || isOver;
+    };
+    await expect.poll(cut, { timeout: 60_000 }).toBe(true);
+    await locker.query('ROLLBACK');
+    await refused;
+    const seen = (await source.current()).relation('shop', 'seen');
+    expect(seen?.viewDefinition).toContain('FROM shop.people');
+  });
+
+  test.each(['UTF8', 'LATIN1', 'SQL_ASCII'])(
+    'reads names beyond ASCII, whatever encoding the role has: a database in %s',
+    async (encoding) => {
+      const name = `in_${encoding.toLowerCase()}`;
+      await using parser = SqlParser.create();
+      await using catalogs = new TargetCatalogs(parser);
+      await using admin = await connect('postgres');
+      await admin.query(
+        `CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'`,
+      );
+      await admin.query(`ALTER ROLE CURRENT_USER IN DATABASE ${name} SET client_encoding = LATIN1`);
+      await using inside = await connect(name);
+      await inside.query('CREATE TABLE public."élèves" ("prénom" text)');
+      // What is no UTF-8 does not keep the rest from being read.
+      if (encoding === 'SQL_ASCII') {
+        await inside.query(
+          `DO $$ BEGIN EXECUTE 'CREATE TABLE public.' || convert_from('\xe9', 'SQL_ASCII') || '()'; END $$`,
+        );
+      }
+      const catalog = await catalogs.source({ ...target(), database: name }).current();
+      expect(catalog.relation('public', 'élèves')?.columns).toMatchObject([{ name: 'prénom' }]);
+    },
+  );
+});
