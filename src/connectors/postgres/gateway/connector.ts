@@ -15,6 +15,7 @@ import type {
 } from '../../../gateway/connector.ts';
 import { DayBudget } from '../../../gateway/index/day-budget.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
+import { ownerOf } from '../../../owner-turns.ts';
 import type { MaskAlert } from '../../../policy/mask-alert.ts';
 import { maskedOn } from '../../../policy/masked-columns.ts';
 import type { Policy, PolicyTarget } from '../../../policy/policy.ts';
@@ -108,6 +109,7 @@ function openSession(
   const { targets, key: maskKey } = services;
   const { principal } = context;
   const cancelKeys = createCancelRegistry();
+  const owner = ownerOf(principal);
   const pace = new StatementPace();
   const catalog = catalogs.source(target);
   const grantEnded = new Set<() => void>();
@@ -136,6 +138,7 @@ function openSession(
         largeRows,
         collected,
         pace,
+        owner,
         cancelKeys,
         maskKey,
       }),

@@ -317,7 +317,7 @@ export class Decider {
         unsettled: known.unsettled,
         placeIsSteady: !settings.placeMoved,
         parameterTypes: request.parameterTypes,
-        owner: options.pace,
+        owner: options.owner,
         left: this.#state.left,
         cursor: (name) => known.names.cursor(name),
         prepared: (name) => known.names.prepared(name),

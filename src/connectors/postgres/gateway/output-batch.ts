@@ -18,6 +18,8 @@ export class OutputBatch {
   #views: Uint8Array[] = [];
   #length = 0;
   #isDue = false;
+  #waits = 0;
+  #waitingSince: number | undefined;
   readonly #forward = (): void => {
     this.#isDue = false;
     // Closed meanwhile: whoever reads from it hears of it.
@@ -40,6 +42,11 @@ export class OutputBatch {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** When the other side has left off reading, by `performance.now`; undefined: it reads. */
+  get waitingSince(): number | undefined {
+    return this.#waitingSince;
   }
 
   /** @param view memory that nobody changes until it has been written. */
@@ -107,9 +114,13 @@ export class OutputBatch {
     this.#sink.on('drain', drained).on('close', end).on('error', end);
     using _ = onAbort(this.#ended, end);
     if (this.#sink.destroyed) end();
+    this.#waits += 1;
+    this.#waitingSince ??= performance.now();
     try {
       await promise;
     } finally {
+      this.#waits -= 1;
+      if (this.#waits === 0) this.#waitingSince = undefined;
       this.#sink.off('drain', drained).off('close', end).off('error', end);
     }
   }

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MessageScanner } from '../protocol/message-scanner.ts';
 import type { ChunkReader } from './chunk-reader.ts';
 import { ClientSide } from './client-side.ts';
-import type { Collector } from './collected-messages.ts';
+import type { Collector } from './collector.ts';
 import type { StreamState } from './stream-state.ts';
 import { TargetSide } from './target-side.ts';
 import { tooLargeToRead } from './too-large.ts';
@@ -41,15 +41,19 @@ export async function relayClient(
   let chunk: Uint8Array | undefined = source.rest;
   for (; chunk !== undefined; chunk = await source.reader.next()) {
     scanner.feed(chunk);
+    collector.moved(chunk.length);
     const now = performance.now();
     // Between the two it has waited, and everyone else had their turn.
     if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {
-      // No `came`: this may wait until the client reads, so the clock keeps running.
+      const isLarge = item.kind === 'message' && collector.isHolding;
+      if (isLarge) collector.handled(() => state.toClient.waitingSince);
       const handled = side.handle(item);
       const end = handled instanceof Promise ? await handled : handled;
-      if (item.kind === 'message' && collector.isHolding) {
-        // Until the target has taken it, it is in memory.
+      if (isLarge) {
+        // Until the target has taken it, it is in memory; how much it has taken cannot be seen.
+        collector.goesOut();
+        collector.moved(item.bytes.length);
         await state.toTarget.flush();
         collector.done();
       }
@@ -92,7 +96,8 @@ export class TargetRelay {
 
   constructor(state: StreamState) {
     this.#state = state;
-    const side = new TargetSide(state, () => this.#collector.goesOut());
+    this.#collector = this.collector();
+    const side = new TargetSide(state, this.#collector);
     this.#side = side;
     const { maxMessageBytes } = state.options.target;
     this.#scanner = new MessageScanner({
@@ -106,7 +111,6 @@ export class TargetRelay {
       run: (bytes) => this.#run(bytes),
       maxWholeLength: maxMessageBytes,
     });
-    this.#collector = this.collector();
     const { socket, tls } = state.target;
     this.#fullRead = tls ? FULL_RECORD : FULL_READ;
     this.#turns = new ReadTurns(socket, TURN_MS);
@@ -123,7 +127,7 @@ export class TargetRelay {
   /** For one direction of this stream, which ends when it must give way. */
   collector(): Collector {
     const { options, ended } = this.#state;
-    const owner = options.pace ?? this.#state;
+    const owner = options.owner ?? this.#state;
     return options.collected.collector(owner, ended.signal, (error) => this.#fail(error));
   }
 
@@ -146,6 +150,7 @@ export class TargetRelay {
     try {
       this.#turns.chunk();
       this.#scanner.feed(chunk);
+      this.#collector.moved(chunk.length);
       this.#handle(chunk);
     } catch (error) {
       this.#fail(error);

@@ -206,11 +206,11 @@ export class RowDelivery {
     act: (rewritten: RewrittenRow) => Uint8Array | undefined,
   ): Promise<Uint8Array | undefined> {
     const state = this.#state;
-    const { largeRows, pace, target } = state.options;
+    const { largeRows, owner, target } = state.options;
     const { masking } = run;
     if (masking === undefined) throw new TypeError('it is not known how its rows are masked');
     const { length } = task.message;
-    const answer = await largeRows.rewrite(pace ?? state, masking, task, state.left);
+    const answer = await largeRows.rewrite(owner ?? state, masking, task, state.left);
     // Nobody reads it any more; that is no fault of the row.
     if (state.left.aborted || state.withholding) return undefined;
     if (answer?.type === 'rewritten') return act(answer);

@@ -209,13 +209,10 @@ class PostgresStream {
     const relay = new TargetRelay(state);
     this.#relay = relay;
     const collector = relay.collector();
-    const client = relayClient(state, { reader: this.#reader, rest, at: length, collector }).catch(
-      (error: unknown) => {
-        // What was not understood goes nowhere.
-        collector.done();
-        return afterAnswers(state, error);
-      },
-    );
+    const client = relayClient(state, { reader: this.#reader, rest, at: length, collector })
+      // What was not understood goes nowhere, nor does a message that has no end.
+      .finally(() => collector.done())
+      .catch((error: unknown) => afterAnswers(state, error));
     const closed = relay.closed.then(() => 'target closed' as const);
     // Whichever comes second has nobody to wait for it; its fault was that of the first.
     client.catch(() => undefined);

@@ -19,6 +19,7 @@ import { BACKEND, backendName } from '../protocol/message-types.ts';
 import { decodeErrorResponse } from '../protocol/report-fields.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
+import type { Collector } from './collector.ts';
 import { confirm, runEnded, runOf, verdictsOf, withdraw } from './confirmations.ts';
 import { copiesOut, rowsOfTag } from './copy-out.ts';
 import { answersDenial } from './denial.ts';
@@ -35,12 +36,12 @@ export class TargetSide {
   readonly #state: StreamState;
   readonly #rows: RowDelivery;
   readonly #descriptions = new RowDescriptions();
-  readonly #onHandOut: () => void;
+  readonly #collector: Pick<Collector, 'goesOut' | 'moved'>;
 
-  /** @param onHandOut called before something large goes to the client */
-  constructor(state: StreamState, onHandOut: () => void) {
+  /** @param collector told when something large goes to the client */
+  constructor(state: StreamState, collector: Pick<Collector, 'goesOut' | 'moved'>) {
     this.#state = state;
-    this.#onHandOut = onHandOut;
+    this.#collector = collector;
     this.#rows = new RowDelivery(state);
   }
 
@@ -88,11 +89,13 @@ export class TargetSide {
     const bytes = await answer;
     if (this.isStopping || ended.signal.aborted) return;
     this.isWithin = true;
-    this.#onHandOut();
+    this.#collector.goesOut();
     for (let at = 0; bytes !== undefined && at < bytes.length; at += LARGEST_AT_ONCE) {
       if (at > 0) await nextTurn();
-      toClient.push(bytes.subarray(at, at + LARGEST_AT_ONCE));
+      const piece = bytes.subarray(at, at + LARGEST_AT_ONCE);
+      toClient.push(piece);
       await toClient.flush();
+      this.#collector.moved(piece.length);
     }
     this.isWithin = false;
     queue.notify();

@@ -4,6 +4,7 @@ import type { ServedStream } from '../../../gateway/connector.ts';
 import type { Budget } from '../../../gateway/index/day-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import type { Owner } from '../../../owner-turns.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
 import type { Secret } from '../../../secret.ts';
@@ -193,6 +194,8 @@ export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clie
   readonly changedRows: Budget;
   /** Of the session, shared by its streams; absent: no limit holds. */
   readonly pace?: StatementPace;
+  /** Whose turn it is where streams of all sessions wait for each other: the session. */
+  readonly owner?: Owner;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
   readonly cancelKeys: CancelRegistry;

@@ -12,6 +12,7 @@ import type {
 } from '../../../gateway/connector.ts';
 import { placesOf } from '../../../gateway/targets/target-host.ts';
 import { shownHosts } from '../../../gateway/targets/targets.ts';
+import { ownerOf } from '../../../owner-turns.ts';
 import type { PolicyTarget } from '../../../policy/policy.ts';
 import { credentialName } from '../../../policy/principal-grant.ts';
 import { decideSsh } from '../policy/decide-ssh.ts';
@@ -59,6 +60,7 @@ function openSession(
   context: SessionContext,
 ): ConnectorSession {
   const { principal } = context;
+  const owner = ownerOf(principal);
   const grantChanged = new Set<() => void>();
   const currentTarget = currentSshTarget({ ...services, principal, name: target.name });
   const session: ConnectorSession = {
@@ -74,7 +76,7 @@ function openSession(
           return () => grantChanged.delete(listener);
         },
         decide: decideSsh,
-        judge: (by, user, act) => commands.decide(session, by, user, act),
+        judge: (by, user, act) => commands.decide(owner, by, user, act),
         approvals: actApprovals({ ...context, target }),
         resolver,
       }),

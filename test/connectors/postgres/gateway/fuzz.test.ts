@@ -10,6 +10,7 @@ import {
   parseServerLog,
 } from '../../../../conformance/fuzz/server-log.ts';
 import { type DecidedText, unparsedTexts } from '../../../../conformance/fuzz/unparsed.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import type { RecordingEvent } from '../../../../src/recording/types.ts';
@@ -117,7 +118,9 @@ async function logged(mark: string): Promise<void> {
       if (log.includes(mark)) resolve();
     };
   });
-  await real.connection().query(`SELECT '${mark}'`);
+  const { signal } = new AbortController();
+  await using connection = await connectTarget({ target: targetOf(server), signal });
+  await connection.query(`SELECT '${mark}'`);
   await seen;
 }
 

@@ -18,8 +18,6 @@ export interface RealEngine {
     readonly policy: ReturnType<typeof createStatementPolicy>;
     readonly catalog: CatalogSource;
   };
-  /** The connection that reads the catalog. */
-  readonly connection: () => TargetConnection;
 }
 
 export function catalogOf(
@@ -64,6 +62,5 @@ export function realEngine(target: () => PostgresTarget, now?: () => number): Re
   });
   return {
     parts: () => ({ policy: createStatementPolicy(parser), catalog: started().catalog }),
-    connection: () => started().connection,
   };
 }

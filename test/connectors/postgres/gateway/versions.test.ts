@@ -72,18 +72,21 @@ describe.each(servers)('$title', ({ native }) => {
   const parser = SqlParser.create();
   let server: EmbeddedPostgres;
   let reader: TargetConnection;
+  /** The catalog may be looked at any time, and on that connection alone. */
+  let admin: TargetConnection;
   let catalog: CatalogSource;
 
   beforeAll(async () => {
     server = await startTestPostgres(native === undefined ? {} : { native });
     const signal = new AbortController().signal;
-    await using admin = await connectTarget({ target: targetOf(server), signal });
+    admin = await connectTarget({ target: targetOf(server), signal });
     await admin.query(SETUP);
     reader = await connectTarget({ target: targetOf(server), signal });
     catalog = catalogOf(reader, parser);
   });
   afterAll(async () => {
     await reader?.close();
+    await admin?.close();
     await parser[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
   });
@@ -138,9 +141,9 @@ describe.each(servers)('$title', ({ native }) => {
     expect(found.functions('shop', 'twice').length).toBe(1);
     expect(found.childrenOf(found.relation('shop', 'parts')?.oid ?? 0).length).toBe(1);
     const { generation } = found;
-    await reader.query('CREATE TABLE shop.later (id int)');
+    await admin.query('CREATE TABLE shop.later (id int)');
     expect((await catalog.refresh()).generation).toBeGreaterThan(generation);
-    await reader.query('DROP TABLE shop.later');
+    await admin.query('DROP TABLE shop.later');
     await catalog.refresh();
   });
 
@@ -264,7 +267,7 @@ describe.each(servers)('$title', ({ native }) => {
       ...['-c', '\\copy (SELECT * FROM notes ORDER BY id) to stdout with csv'],
     );
     expect(stdout).toContain('COPY 2\n1,a\n2,b\n');
-    await reader.query('DELETE FROM shop.notes');
+    await admin.query('DELETE FROM shop.notes');
     expect(engine.failures).toEqual([]);
   });
 
