@@ -391,6 +391,13 @@ with psycopg2.connect('') as connection, connection.cursor() as cursor:
     expect(existsSync(join(project, '.git/refs/heads'))).toBe(true);
   });
 
+  test('Chromium, whose usual place for its state cannot be written', async () => {
+    const chromium = process.env['HOOP_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
+    const flags = '--headless --no-sandbox --disable-gpu --dump-dom';
+    const result = await sh(`${chromium} ${flags} 'data:text/html,<b>drawn</b>' 2>/dev/null`);
+    expect(result.stdout).toContain('<b>drawn</b>');
+  });
+
   test('what is named may be written or is hidden', async () => {
     mkdirSync(join(home, 'cache'));
     const flags = [

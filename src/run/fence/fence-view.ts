@@ -16,6 +16,7 @@ import type { Known, KnownLink, KnownPlace } from './known-places.ts';
 import { type Appearance, isAbsent, type Layer, Layers } from './layers.ts';
 import { type Mount, otherNames } from './mount-table.ts';
 import { namedPlace } from './named-place.ts';
+import { pathOutside } from './path-outside.ts';
 import { repositoriesBelow } from './repositories-below.ts';
 import { gitSettings, neverWritten } from './runs-later.ts';
 import type { ShadowedPlace } from './shadow-state.ts';
@@ -146,7 +147,11 @@ export function fenceView(options: FenceViewOptions): FenceView {
     ...write,
     ...(git === undefined ? [] : [git]),
   ].filter(isRepository);
-  const never = neverWritten(homes, repositories, env);
+  // Programs of the project are its command's work.
+  const never = neverWritten(homes, repositories, {
+    ...env,
+    PATH: pathOutside(env['PATH'] ?? '', [{ path: cwd }]),
+  });
   layers.protect(existing(never).filter((path) => ![cwd, ...write].includes(path)));
   const packages = programs.map((path) => realpathSync(path));
   layers.reveal(packages);

@@ -147,6 +147,7 @@ export class RunFence implements AsyncDisposable {
       TMPDIR: TEMPORARY,
       // The person's own are not writable.
       XDG_CACHE_HOME: join(TEMPORARY, '.cache'),
+      CHROME_CONFIG_HOME: join(TEMPORARY, '.config'),
       npm_config_cache: join(TEMPORARY, '.npm'),
       PSQL_HISTORY: join(TEMPORARY, '.psql_history'),
     };

@@ -4,7 +4,7 @@
  * rights the next time. What it has no need to write is read-only where it is there; the rest is
  * looked at before and after the run (later/).
  */
-import { isAbsolute, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { entriesOf } from './entries-of.ts';
 import { inHome } from './in-home.ts';
 
@@ -70,10 +70,19 @@ const IN_HOME: readonly string[] = [
   ...['.xprofile', '.xinitrc', '.xsession', '.xsessionrc', '.pam_environment', '.config/autostart'],
   ...['.config/systemd', '.config/environment.d', '.local/share/systemd', '.local/share/dbus-1'],
   ...['.local/share/applications', '.local/bin', 'bin', '.cargo/bin'],
+  ...['.config/sway', '.config/i3', '.config/hypr', '.config/kitty', '.wezterm.lua'],
+  ...['.config/wezterm', '.config/starship.toml'],
+  // what start files of shells load, and Python in each program
+  ...['.cargo/env', '.cargo/env.fish', '.nvm/nvm.sh', '.nvm/bash_completion', '.sdkman/bin'],
+  ...['.oh-my-zsh', '.fzf.bash', '.fzf.zsh', '.asdf/asdf.sh', '.rvm/scripts', '.config/zsh'],
+  ...['.local/share/fish/vendor_conf.d', '.local/share/bash-completion', '.local/lib'],
+  ...['.ipython', '.jupyter', '.Rprofile', '.Renviron', '.irbrc', '.pryrc', '.pdbrc', '.ghci'],
   // tools that run what their settings name
   ...['.gitconfig', '.config/git', '.vimrc', '.vim', '.config/nvim', '.emacs', '.emacs.d'],
   ...['.config/emacs', '.config/Code/User', '.vscode/extensions', '.tmux.conf', '.config/tmux'],
   ...['.screenrc', '.psqlrc', '.gdbinit', '.config/gdb', '.cargo/config.toml', '.config/mise'],
+  ...['.cargo/config', '.config/lazygit', '.config/helix', '.config/zed', '.local/share/nvim/site'],
+  ...['.config/Cursor/User', '.config/VSCodium/User', '.vscode-server', '.cursor-server'],
 ];
 
 /** In a repository, wherever it is. */
@@ -81,11 +90,14 @@ export const IN_REPOSITORY: readonly string[] = [
   ...['config', 'config.worktree', 'commondir', 'hooks', 'info/attributes'],
   // Commands stand in what is still to do of a rebase that was stopped.
   ...['rebase-merge', 'rebase-apply', 'sequencer'],
+  // Of a screen for git, which runs its commands as it draws.
+  'lazygit.yml',
 ];
 
 /** In any directory of a project: the command may have to write them, and the person has to look. */
 export const ANYWHERE: readonly string[] = [
-  ...['.envrc', '.husky'],
+  ...['.envrc', '.husky', '.rvmrc', '.versions.conf', '.autoenv', '.autoenv.zsh'],
+  ...['.autoenv_leave.zsh', '.direnv/bin', '.devbox/.nix-print-dev-env-cache', '.lazygit.yml'],
   ...['.vscode', '.idea', '.devcontainer', '.devcontainer.json', '.claude', '.mcp.json', '.codex'],
   ...['.gemini', '.qwen', '.opencode', 'opencode.json', 'opencode.jsonc', '.cursor'],
   ...['.lsp.json', '.copilot', '.claude-plugin', '.aider.model.settings.yml'],
@@ -106,7 +118,16 @@ export const ANYWHERE: readonly string[] = [
   // which version of a program runs, and with which settings: it may come from anywhere
   ...['rust-toolchain.toml', 'rust-toolchain', '.mise', 'mise/config.toml', '.rtx.toml'],
   ...['.python-version', '.ruby-version', '.node-version', '.nvmrc', '.java-version', '.sdkmanrc'],
-  ...['.php-version', '.bazelversion', '.bazeliskrc', '.buckconfig', '.sbtopts', '.jvmopts'],
+  ...[
+    '.php-version',
+    '.go-version',
+    '.terraform-version',
+    '.bazelversion',
+    '.bazeliskrc',
+    '.buckconfig',
+    '.sbtopts',
+    '.jvmopts',
+  ],
   ...['ansible.cfg', '.bundle/config', '.bundle/plugin', '.yarn/sdks'],
   // other systems of versions: commands and hooks stand in their settings
   ...['.hg/hgrc', '.hg/hgrc-not-shared', '.hg/sharedpath', '.sl/config', '.sl/sharedpath'],
@@ -115,6 +136,9 @@ export const ANYWHERE: readonly string[] = [
   ...['CLAUDE.md', 'CLAUDE.local.md', 'AGENTS.md', 'AGENTS.override.md', 'GEMINI.md', 'QWEN.md'],
   ...['.cursorrules', '.windsurfrules', '.clinerules', '.agents'],
 ];
+
+/** What direnv's helpers keep of an environment, and run instead of making it anew. */
+export const KEPT_ENVIRONMENT = /\/\.direnv\/[^/]+\.rc$/;
 
 /** In the working directory itself. */
 export const AT_TOP: readonly string[] = [
@@ -182,7 +206,11 @@ export const VENVS: readonly string[] = ['.venv', 'venv', 'env', '.env'];
 /** Parts of the name of a submodule. */
 const MAX_MODULE_DEPTH = 5;
 
-/** Paths that a command may not write, there or not. @param git repositories that may be written */
+/**
+ * Paths that a command may not write, there or not; among them the directories of PATH, whose
+ * programs the person starts by name.
+ * @param git repositories that may be written
+ */
 export function neverWritten(
   homes: readonly string[],
   git: readonly string[],
@@ -190,6 +218,7 @@ export function neverWritten(
 ): readonly string[] {
   return [
     ...inHome(IN_HOME, homes, env),
+    ...(env['PATH'] ?? '').split(delimiter).filter(isAbsolute),
     ...git.flatMap(withModules).map((directory) => join(directory, 'hooks')),
   ];
 }

@@ -12,6 +12,7 @@ import {
   ANYWHERE,
   AT_TOP,
   IN_REPOSITORY,
+  KEPT_ENVIRONMENT,
   maybeSettings,
   VENVS,
   withModules,
@@ -191,6 +192,7 @@ class Look {
     const path = join(directory, name);
     const watched = this.#below.get(name);
     for (const below of watched ?? []) this.#path(directory, below);
+    if (KEPT_ENVIRONMENT.test(path)) this.#path(directory, name);
     if (hasStrangeName(path) && statOf(path) === undefined) {
       if (entry.isFile()) return;
       this.#left.push(path);
@@ -320,11 +322,14 @@ function linksIn(top: string): readonly string[] {
   return found;
 }
 
-/** `lib/python3.N/site-packages/*.pth` and the like. */
+/** `lib/python3.N/site-packages/*.pth` and the like, and what terminals of editors begin with. */
 function startFilesOf(venv: string): readonly string[] {
-  return matching(join(venv, 'lib', '*', 'site-packages', '*')).filter((path) =>
-    /\/[^/]+\.pth$|\/(site|user)customize\.py$/.test(path),
-  );
+  return [
+    ...matching(join(venv, 'lib', '*', 'site-packages', '*')).filter((path) =>
+      /\/[^/]+\.pth$|\/(site|user)customize\.py$/.test(path),
+    ),
+    ...matching(join(venv, 'bin', '*')).filter((path) => /\/activate(\.\w+)?$/.test(path)),
+  ];
 }
 
 /** Paths that are there. @param pattern with `*` for any name */

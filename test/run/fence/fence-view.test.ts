@@ -271,6 +271,19 @@ describe('what a fenced command sees', () => {
     });
   });
 
+  test('programs of the person are read-only where a directory was opened, not those of the project', () => {
+    make('person/go/bin/tool', 'person/go/pkg/x', 'person/project/.venv/bin/python');
+    const dirs = ['go/bin', 'project/.venv/bin'].map((name) => join(home, name));
+    const go = join(home, 'go');
+    const env = { PATH: dirs.join(':') };
+    expectLooks(view({ env, write: [go] }), {
+      'person/go/pkg/x': 'writable',
+      'person/go/bin/tool': 'readable',
+      'person/project/.venv/bin/python': 'writable',
+    });
+    expectLooks(view({ env, write: [go, join(go, 'bin')] }), { 'person/go/bin/tool': 'writable' });
+  });
+
   test('what a hidden or a protected place stands in cannot be renamed where it may be written', () => {
     make('person/.config/tool/deep/secret', 'person/.config/other/');
     const seen = view({ write: ['~/.config'], hide: ['~/.config/tool/deep/secret'] });

@@ -114,6 +114,11 @@ const IN_PROJECT = {
   debuggers: ['.gdbinit', '.lldbinit', '.pdbrc'],
   'tools that choose programs': ['ansible.cfg', 'rust-toolchain.toml', '.mise/config.toml'],
   Mercurial: ['.hg/hgrc', '.hg/hgrc-not-shared'],
+  'shells, when somebody enters the directory': ['.rvmrc', '.autoenv.zsh', '.autoenv'],
+  'direnv, by what it has kept': ['.direnv/flake-profile-a5d5b6.rc', '.direnv/bin/x'],
+  'devbox, by what it has kept': ['.devbox/.nix-print-dev-env-cache'],
+  lazygit: ['.git/lazygit.yml', '.lazygit.yml'],
+  'terminals of editors': ['.venv/bin/activate', '.venv/bin/activate.fish'],
   Jujutsu: ['.jj/repo/config.toml'],
   'direnv and nix': ['shell.nix', 'flake.nix'],
   'programs that nobody here knows': ['.whatever', '.whateverrc.json', '.whatever.d/run.sh'],
@@ -140,6 +145,14 @@ const IN_HOME = {
   ),
   aider: ['.aider.conf.yml', '.aider.model.settings.yml'],
   shells: ['.bashrc', '.profile', '.zshrc', '.config/fish/config.fish', '.local/bin/x'],
+  'start files of shells': [
+    '.cargo/env',
+    '.nvm/nvm.sh',
+    '.sdkman/bin/sdkman-init.sh',
+    '.oh-my-zsh/x',
+  ],
+  Python: ['.local/lib/python3.13/site-packages/x.pth', '.ipython/profile_default/startup/x.py'],
+  desktops: ['.config/sway/config', '.config/kitty/kitty.conf', '.config/starship.toml'],
   git: ['.gitconfig', '.config/git/hooks/pre-commit'],
 };
 
@@ -149,6 +162,21 @@ test.each(Object.entries(IN_HOME))('what %s runs by itself is not written', (_, 
     (path) => !never.some((one) => `/home/ann/${path}/`.startsWith(`${one}/`)),
   );
   expect(open).toEqual([]);
+});
+
+test('programs that the person starts by name are not written', () => {
+  const never = neverWritten(['/home/ann'], [], { PATH: '/home/ann/go/bin:bin::/usr/bin' });
+  expect(never).toEqual(expect.arrayContaining(['/home/ann/go/bin', '/usr/bin']));
+  expect(never).not.toContain('bin');
+});
+
+test('what was kept of an environment and was there is told when it changes', async () => {
+  const path = 'project/sub/.direnv/nix-profile-1.rc';
+  write(path, 'project/sub/.direnv/state');
+  const changed = await told(() => {
+    for (const name of [path, 'project/sub/.direnv/state']) writeFileSync(join(root, name), 'y');
+  });
+  expect(changed).toEqual([path]);
 });
 
 test('a variable that moves the directory of an agent moves what is not written', () => {
