@@ -109,6 +109,7 @@ function isDue(stored: GatewayKeys, nowMs: number): boolean {
   const keyring = openKeyring(stored.keyring, stored.root);
   return (
     keyring.expiresMs - nowMs < RENEW_DAYS * DAY_MS ||
+    keyring.issuedMs > nowMs ||
     isEnding(keyring, stored.sessionCa, nowMs) ||
     isEnding(keyring, stored.gatewayKey, nowMs)
   );
@@ -123,6 +124,14 @@ function renew(
   { directory, gateway, nowMs }: GatewayKeysOptions,
 ): GatewayKeys {
   const root = loadKey(directory, 'root');
+  const { issuedMs } = openKeyring(stored.keyring, stored.root);
+  if (root === undefined && issuedMs > nowMs) {
+    const [issued, now] = [issuedMs, nowMs].map((ms) => new Date(ms).toISOString());
+    throw new HoopError('HOOP_CONFIG', 'the keyring is not valid yet: a clock was or is wrong', {
+      detail: `It was issued at ${issued}, and this machine’s clock says ${now}.`,
+      hint: `Set the clock. If it was ahead when the keyring was made, put root.key back into "${directory}" and start the gateway once.`,
+    });
+  }
   if (root === undefined) {
     throw new HoopError('HOOP_CONFIG', 'the keyring is about to expire', {
       detail: 'A new one must be signed by the root key, which is not in the keys directory.',
@@ -163,9 +172,12 @@ export function retiredGatewayKey(
   return loadKey(join(directory, RETIRED), keyId(publicKey));
 }
 
+/** Or not valid yet: it was made while the clock was ahead, and nobody would take what it signs. */
 function isEnding(keyring: Keyring, { publicKey }: SigningKey, nowMs: number): boolean {
   const own = keyring.keys.filter((key) => sameBytes(key.publicKey, publicKey));
-  return Math.max(...own.map((key) => key.notAfterMs)) - nowMs < RENEW_DAYS * DAY_MS;
+  return !own.some(
+    (key) => key.notBeforeMs <= nowMs && key.notAfterMs - nowMs >= RENEW_DAYS * DAY_MS,
+  );
 }
 
 function newKeyring(

@@ -66,6 +66,25 @@ describe('openGatewayKeys', () => {
     expect(second.gatewayKey.publicKey).toEqual(first.gatewayKey.publicKey);
   });
 
+  test('replaces keys that were made while the clock was ahead: they are not valid yet', async () => {
+    const first = open();
+    // A machine that starts with a wrong clock, until the time service has set it.
+    const ahead = open(START + 400 * DAY);
+    const back = open(START + DAY);
+    const keyring = openKeyring(back.keyring, first.root);
+    expect(keyring.issuedMs).toBeLessThan(START + DAY);
+    for (const [use, key] of [
+      ['session-ca', back.sessionCa],
+      ['gateway', back.gatewayKey],
+    ] as const) {
+      expect(isListed(keyring, use, key.publicKey, START + DAY)).toBe(true);
+    }
+    expect(back.keyringVersion).toBe(ahead.keyringVersion + 1);
+    expect(open(START + 2 * DAY).keyringVersion).toBe(back.keyringVersion);
+    await rename(join(directory, 'root.key'), join(directory, 'root.offline'));
+    expect(() => open(START - DAY)).toThrow('not valid yet: a clock was or is wrong');
+  });
+
   test('keeps a gateway key that was replaced, for sessions that were certified with it', () => {
     const first = open();
     const later = open(START + 360 * DAY);

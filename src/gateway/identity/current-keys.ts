@@ -36,7 +36,8 @@ export class CurrentKeys {
   get(): GatewayKeys {
     const { clock, log } = this.#options;
     const nowMs = clock();
-    if (nowMs - this.#checkedAtMs >= CHECK_EVERY_MS) {
+    // Also when the clock was set back: keys that were made while it was ahead are not valid yet.
+    if (Math.abs(nowMs - this.#checkedAtMs) >= CHECK_EVERY_MS) {
       this.#checkedAtMs = nowMs;
       try {
         const { keyringVersion } = this.#keys;

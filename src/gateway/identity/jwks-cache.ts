@@ -47,9 +47,20 @@ export interface JwksCacheOptions {
 export class JwksCache {
   readonly #options: JwksCacheOptions;
   readonly #issuers = new Map<string, CachedKeys>();
+  #lastMs: number;
+  #elapsedMs = 0;
 
   constructor(options: JwksCacheOptions) {
     this.#options = options;
+    this.#lastMs = options.clock();
+  }
+
+  /** Stands still where the clock is set back: keys would be new, and no key id be looked for, until it is there again. */
+  #now(): number {
+    const ms = this.#options.clock();
+    this.#elapsedMs += Math.max(0, ms - this.#lastMs);
+    this.#lastMs = ms;
+    return this.#elapsedMs;
   }
 
   /**
@@ -86,7 +97,7 @@ export class JwksCache {
       fetchedAtMs: Number.NEGATIVE_INFINITY,
       attemptedAtMs: Number.NEGATIVE_INFINITY,
       readings: UNKNOWN_KEY_READINGS,
-      readingsAtMs: this.#options.clock(),
+      readingsAtMs: this.#now(),
       pending: undefined,
     };
     // Bounded: issuers come from the policy.
@@ -95,7 +106,7 @@ export class JwksCache {
   }
 
   #age(atMs: number): number {
-    return this.#options.clock() - atMs;
+    return this.#now() - atMs;
   }
 
   #isUsable(cached: CachedKeys): boolean {
@@ -140,7 +151,7 @@ export class JwksCache {
   }
 
   async #load(issuer: string, cached: CachedKeys): Promise<void> {
-    cached.attemptedAtMs = this.#options.clock();
+    cached.attemptedAtMs = this.#now();
     try {
       const signal = AbortSignal.timeout(JWKS_TIMEOUT_MS);
       const document = await this.#fetchJson(
@@ -158,7 +169,7 @@ export class JwksCache {
         throw new Error('the key set has no key to check signatures with');
       }
       cached.lookup = createLocalJWKSet(keys);
-      cached.fetchedAtMs = this.#options.clock();
+      cached.fetchedAtMs = this.#now();
     } catch (cause) {
       if (cached.lookup === undefined || this.#age(cached.fetchedAtMs) >= JWKS_LAST_KNOWN_GOOD_MS) {
         throw unreachable(issuer, cause);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CurrentKeys } from '../../../src/gateway/identity/current-keys.ts';
-import { openKeyring } from '../../../src/recording/keyring.ts';
+import { isListed, openKeyring } from '../../../src/recording/keyring.ts';
 import { collectLog } from '../collect-log.ts';
 
 const DAY_MS = 86_400_000;
@@ -27,6 +27,16 @@ test('a gateway that is up for a year always has a session CA that is good for d
     expect(listed?.notAfterMs).toBeGreaterThan(nowMs + 8 * DAY_MS);
   }
   expect(events.filter(({ event }) => event === 'keys.renewed').length).toBeGreaterThan(2);
+});
+
+test('a clock that was ahead for a moment leaves no keys that are valid only later', () => {
+  const { log } = collectLog();
+  const keys = new CurrentKeys({ directory, gateway: 'gw', clock: () => nowMs, log });
+  nowMs += 400 * DAY_MS;
+  keys.get();
+  nowMs -= 400 * DAY_MS;
+  const { keyring, root, sessionCa } = keys.get();
+  expect(isListed(openKeyring(keyring, root), 'session-ca', sessionCa.publicKey, nowMs)).toBe(true);
 });
 
 test('a root key that is kept elsewhere is asked for in the log, and the old keys serve on', async () => {

@@ -33,6 +33,20 @@ describe('the keys of a provider', () => {
     expect(bench.issuer.fetches).toBe(2);
   });
 
+  test('are read again after ten minutes, and for new key ids, also when the clock was set back', async () => {
+    await exchangeStatus();
+    bench.pass(-24 * HOUR);
+    for (let key = 0; key < 6; key += 1) {
+      await bench.issuer.rotate(`key-after-${key}`);
+      expect(await exchangeStatus()).toBe(200);
+      bench.pass(30_000);
+    }
+    const { fetches } = bench.issuer;
+    bench.pass(10 * MINUTE);
+    await exchangeStatus();
+    expect(bench.issuer.fetches).toBe(fetches + 1);
+  });
+
   test('are read at once for a key id that is new, also right after the reading before', async () => {
     await exchangeStatus();
     await bench.issuer.rotate('key-2');
