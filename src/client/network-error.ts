@@ -24,7 +24,14 @@ const REACH: Readonly<Record<string, string>> = {
 const PRIVATE_CA =
   'If the gateway uses a private CA, name its certificate: `hoop login --gateway URL --ca FILE`.';
 
-const TLS: Readonly<Record<string, { readonly why: string; readonly hint: string }>> = {
+interface TlsReason {
+  readonly why: string;
+  readonly hint: string;
+  /** Whether this machine's clock decides. */
+  readonly isOfTime?: boolean;
+}
+
+const TLS: Readonly<Record<string, TlsReason>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
     why: 'its certificate is signed by an unknown CA',
     hint: PRIVATE_CA,
@@ -48,11 +55,13 @@ const TLS: Readonly<Record<string, { readonly why: string; readonly hint: string
   },
   CERT_HAS_EXPIRED: {
     why: 'its certificate has expired',
-    hint: 'Whoever runs the gateway must renew it.',
+    hint: 'Whoever runs the gateway must renew it, if the clock of this machine is right.',
+    isOfTime: true,
   },
   CERT_NOT_YET_VALID: {
     why: 'its certificate is not valid yet',
-    hint: 'Check the clock of this machine.',
+    hint: 'Set the clock of this machine (NTP); if it is right, that of whoever made the certificate was ahead.',
+    isOfTime: true,
   },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     why: 'its certificate is for another name',
@@ -74,6 +83,7 @@ export function describeNetworkError(gateway: string, error: unknown): HoopError
   const tls = TLS[code];
   if (tls !== undefined) {
     return new HoopError('HOOP_GATEWAY_TLS', `cannot trust gateway "${host}": ${tls.why}`, {
+      detail: tls.isOfTime ? `This machine’s clock says ${new Date().toISOString()}.` : undefined,
       hint: tls.hint,
       cause: error,
     });

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { calculateJwkThumbprint, compactVerify, importJWK } from 'jose';
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
+import { clockWords } from './clock-words.ts';
 import type { DpopNonces } from './dpop-nonce.ts';
 import { type JwtParts, splitJwt } from './jwt-parts.ts';
 import type { ProofReplays, SpentProof } from './proof-replays.ts';
@@ -72,10 +73,18 @@ export async function verifyDpopProof(
   const jkt = await checkProofSignature(request.proof, parts);
   const claims = parseClaims(parts);
   checkTarget(claims, request, context.origins);
-  if (Math.abs(claims.iat - context.nowMs / 1000) > PROOF_CLOCK_SECONDS) {
-    throw invalid('Its time is more than five minutes away from the clock of the gateway.', {
-      hint: 'Check the clock of this machine.',
-    });
+  const now = context.nowMs / 1000;
+  const off = claims.iat - now;
+  if (Math.abs(off) > PROOF_CLOCK_SECONDS) {
+    const most = PROOF_CLOCK_SECONDS / 60;
+    throw tokenError(
+      'HOOP_PROOF_INVALID',
+      'this machine’s clock and the gateway’s are too far apart',
+      {
+        detail: `${clockWords('This machine’s clock', off, now)} Up to ${most} min are accepted.`,
+        hint: 'Set the one that is wrong (NTP); `date -u` shows that of this machine.',
+      },
+    );
   }
   if (request.jkt !== undefined && jkt !== request.jkt) {
     throw tokenError('HOOP_PROOF_KEY', 'the proof is made with another key than the token’s', {

@@ -3,6 +3,7 @@
  * be young, since it is spent at once. https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
  */
 import { createHash } from 'node:crypto';
+import { clockWords, endedWords } from './clock-words.ts';
 import type { IdentityProvider, LoginFlow } from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
 import { type JwtParts, MAX_PLATFORM_TOKEN_LENGTH, splitJwt } from './jwt-parts.ts';
@@ -120,17 +121,21 @@ function checkTimes(
   const issuedAt = readTime(claims, 'iat');
   const notBefore = claims['nbf'] === undefined ? issuedAt : readTime(claims, 'nbf');
   if (expiresAt + LEEWAY_SECONDS <= now) {
-    throw tokenError('HOOP_TOKEN_EXPIRED', 'the ID token has expired');
+    throw tokenError('HOOP_TOKEN_EXPIRED', 'the ID token has expired', {
+      detail: endedWords(expiresAt, now),
+      hint: 'Log in again; if that says the same, set the clock of the gateway or of the identity provider (NTP).',
+    });
   }
-  if (Math.max(notBefore, issuedAt) > now + LEEWAY_SECONDS) {
+  const begins = Math.max(notBefore, issuedAt);
+  if (begins > now + LEEWAY_SECONDS) {
     throw tokenError('HOOP_TOKEN_NOT_YET_VALID', 'the ID token is not valid yet', {
-      detail: 'The clocks of the identity provider and the gateway differ by more than a minute.',
-      hint: 'Check that both synchronise their clocks.',
+      detail: `${clockWords('The identity provider’s clock', begins - now, now)} Up to ${LEEWAY_SECONDS} s are accepted.`,
+      hint: 'Whoever runs them sets the one that is wrong (NTP).',
     });
   }
   if (issuedAt + MAX_ID_TOKEN_AGE_SECONDS + LEEWAY_SECONDS < now) {
     throw tokenError('HOOP_TOKEN_TOO_OLD', 'the ID token is too old', {
-      detail: `It must be exchanged within ${MAX_ID_TOKEN_AGE_SECONDS / 60} minutes of the login.`,
+      detail: `It must be exchanged within ${MAX_ID_TOKEN_AGE_SECONDS / 60} minutes of the login. ${endedWords(issuedAt + MAX_ID_TOKEN_AGE_SECONDS, now)}`,
     });
   }
   return { expiresAt, issuedAt };

@@ -3,6 +3,7 @@
  * https://openid.net/specs/openid-connect-backchannel-1_0.html#Validation
  */
 import { createHash } from 'node:crypto';
+import { clockWords, endedWords } from './clock-words.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
 import { type JwtParts, splitJwt } from './jwt-parts.ts';
@@ -110,10 +111,12 @@ function checkTimes(
   const refusedAfter =
     Math.min(readTime(claims, 'exp'), issuedAt + MAX_AGE_SECONDS) + LEEWAY_SECONDS;
   if (refusedAfter <= now) {
-    throw tokenError('HOOP_TOKEN_EXPIRED', 'the logout token has expired');
+    const detail = endedWords(refusedAfter, now);
+    throw tokenError('HOOP_TOKEN_EXPIRED', 'the logout token has expired', { detail });
   }
   if (issuedAt > now + LEEWAY_SECONDS) {
-    throw tokenError('HOOP_TOKEN_NOT_YET_VALID', 'the logout token is not valid yet');
+    const detail = clockWords('The identity provider’s clock', issuedAt - now, now);
+    throw tokenError('HOOP_TOKEN_NOT_YET_VALID', 'the logout token is not valid yet', { detail });
   }
   return { issuedAt, refusedAfterMs: refusedAfter * 1000 };
 }

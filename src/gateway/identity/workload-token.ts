@@ -14,6 +14,7 @@ import {
 import { HoopError } from '../../errors.ts';
 import { claimText } from '../../policy/workloads/claim-text.ts';
 import type { PinnedKeySet, WorkloadRule } from '../../policy/workloads/workload-rule.ts';
+import { clockWords, endedWords } from './clock-words.ts';
 import { SIGNATURE_ALGORITHMS } from './identity-provider.ts';
 import type { JwksCache } from './jwks-cache.ts';
 import { type JwtParts, MAX_PLATFORM_TOKEN_LENGTH, splitJwt } from './jwt-parts.ts';
@@ -219,7 +220,7 @@ function checkTimes(claims: JwtParts['claims'], now: number): number {
   }
   if (expiresAt + LEEWAY_SECONDS <= now) {
     throw tokenError('HOOP_TOKEN_EXPIRED', 'the workload token has expired', {
-      detail: `It was good until ${new Date(expiresAt * 1000).toISOString()}.`,
+      detail: endedWords(expiresAt, now),
     });
   }
   if (expiresAt > now + MAX_REMAINING_SECONDS) {
@@ -230,7 +231,7 @@ function checkTimes(claims: JwtParts['claims'], now: number): number {
   const begins = Math.max(readTime(claims, 'nbf') ?? 0, readTime(claims, 'iat') ?? 0);
   if (begins > now + LEEWAY_SECONDS) {
     throw tokenError('HOOP_TOKEN_NOT_YET_VALID', 'the workload token is not valid yet', {
-      detail: 'The clocks of its platform and the gateway differ by more than a minute.',
+      detail: clockWords('Its platform’s clock', begins - now, now),
     });
   }
   return expiresAt;

@@ -119,7 +119,9 @@ describe('a request is refused', () => {
 
   test.each([-301_000, 301_000])('with a clock that is %d ms off', async (off) => {
     const { dpop } = bench.request(accessToken, { nowMs: bench.now() + off });
-    expect(await refusal({ dpop })).toBe('HOOP_PROOF_INVALID: the proof of the key is not valid');
+    expect(await refusal({ dpop })).toBe(
+      'HOOP_PROOF_INVALID: this machine’s clock and the gateway’s are too far apart',
+    );
   });
 
   const forged: readonly [string, () => string][] = [

@@ -1,5 +1,6 @@
 import { createHmac, createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ErrorBody } from '../../../src/api/http.ts';
 import { IdentityBench, refusalOf, tokens } from './identity-bench.ts';
 import { makeKey } from './test-issuer.ts';
 
@@ -39,6 +40,17 @@ describe('an ID token buys a session token', () => {
     expect(payload).not.toContain('dana@example.com');
     expect(payload).not.toContain('engineering');
   });
+});
+
+test('a clock that is off is named in the refusal, with how far it is off', async () => {
+  const now = new Date(bench.nowSeconds() * 1000).toISOString().replace('.000Z', 'Z');
+  const detail = async (claims: Record<string, unknown>) =>
+    ErrorBody.parse((await bench.exchange(await bench.idToken(claims))).body).error.detail;
+  expect(await detail({ iat: bench.nowSeconds() + 90 })).toBe(
+    `The identity provider’s clock is 90 s ahead of the gateway’s, which says ${now}. Up to 60 s are accepted.`,
+  );
+  const late = await detail({ iat: bench.nowSeconds() - 4000, exp: bench.nowSeconds() - 3600 });
+  expect(late).toMatch(new RegExp(`^It was good until .*Z; the gateway’s clock says ${now}\\.$`));
 });
 
 describe('a token is refused', () => {
