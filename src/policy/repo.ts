@@ -11,7 +11,8 @@ import { isMissing, writeFileAtomic } from '../home.ts';
 import type { PolicyConnector } from './connector.ts';
 import { isPolicyPath, requirePolicy } from './load-policy.ts';
 import type { Policy } from './policy.ts';
-import { type CloneOptions, PolicyClone, type VerifiedCommit } from './repo/policy-clone.ts';
+import { type CloneOptions, PolicyClone, type Verification } from './repo/policy-clone.ts';
+import type { VerifiedCommit } from './repo/verify-commit.ts';
 
 export interface PolicyRepoOptions {
   /** Where hoop keeps it; made if missing. */
@@ -24,6 +25,7 @@ export interface PolicyRepoOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Of the clone. */
   readonly runGit?: CloneOptions['runGit'];
+  readonly maxBytes?: CloneOptions['maxBytes'];
   /** What targets and rules may be about. */
   readonly connectors: readonly PolicyConnector[];
   /** Milliseconds since 1970. */
@@ -170,18 +172,19 @@ export class PolicyRepo {
         hint: 'Undo a change with `git revert`; a policy branch is never force-pushed.',
       });
     }
-    const fresh = accepted === undefined || tip === accepted ? undefined : new Date(this.#now());
-    const inForce = await this.#read(tip, fresh, signal);
+    const isFresh = accepted !== undefined && tip !== accepted;
+    const { repository } = this.#options;
+    const inForce = await this.#read(tip, { isFresh, repository }, signal);
     await this.#clone.accept(tip, signal);
     this.#inForce = inForce;
   }
 
   async #read(
     commit: string,
-    fresh: Date | undefined,
+    verification: Verification,
     signal: AbortSignal,
   ): Promise<PolicyInForce> {
-    const verified = await this.#clone.verify(commit, fresh, signal);
+    const verified = await this.#clone.verify(commit, verification, signal);
     const files = await this.#clone.readFiles(commit, isPolicyPath, signal);
     return { ...verified, policy: requirePolicy(files, this.#options.connectors) };
   }
@@ -194,7 +197,7 @@ export class PolicyRepo {
     }
     try {
       this.#fetchedAt = this.#lastFetch();
-      this.#inForce = await this.#read(accepted, undefined, signal);
+      this.#inForce = await this.#read(accepted, { isFresh: false }, signal);
     } catch (error) {
       signal.throwIfAborted();
       this.#problem = asPolicyError(error);

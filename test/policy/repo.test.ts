@@ -320,6 +320,7 @@ test('transports and options in the repository or branch never reach git', async
     'git://example.org/x',
     'http://example.org/x',
     'https://user:secret@example.org/x',
+    'https://example.org/x?private_token=secret',
     'fd::7',
     'file://other/x',
   ]) {

@@ -68,7 +68,9 @@ export async function checkRepository(options: RepositoryCheck): Promise<PolicyC
     );
     const commit = await clone.fetch(repository, signal);
     const verified =
-      allowedSigners === undefined ? undefined : await clone.verify(commit, new Date(), signal);
+      allowedSigners === undefined
+        ? undefined
+        : await clone.verify(commit, { isFresh: true, repository }, signal);
     const files = await clone.readFiles(commit, isPolicyPath, signal);
     const loaded = loadPolicy(files, options.connectors);
     const warnings = loaded.policy === undefined ? [] : policyWarnings(loaded.policy);

@@ -21,7 +21,7 @@ const AT_THE_TOP: ReadonlySet<string> = new Set([
 ]);
 const LOCKS = /^(HEAD|config|packed-refs)\.lock$/;
 const LOOSE = /^[0-9a-f]{2}$/;
-const IN_PACK = /^(pack-[0-9a-f]+\.(pack|idx|rev|keep|mtimes)|tmp_[\w.-]+|\.tmp-[\w.-]+)$/;
+const IN_PACK = /^(pack-[0-9a-f]+\.(pack|idx|rev|keep|mtimes)(\.temp)?|tmp_[\w.-]+|\.tmp-[\w.-]+)$/;
 const LEFT_BY_A_FETCH = /^(tmp_|incoming-)/;
 /** git refuses to walk more in a name, too. */
 const MAX_REF_DEPTH = 32;

@@ -3,7 +3,8 @@
  * checked against the signers pinned at first login, and history only going forward.
  */
 import { HoopError } from '../../errors.ts';
-import { COMMIT_ID, PolicyClone, type VerifiedCommit } from './policy-clone.ts';
+import { COMMIT_ID, PolicyClone, type Verification } from './policy-clone.ts';
+import type { VerifiedCommit } from './verify-commit.ts';
 
 export interface ClientPolicyOptions {
   /** Of hoop's own, one per gateway. The last accepted commit is pinned in it. */
@@ -19,9 +20,9 @@ export interface ClientPolicyOptions {
   readonly bundle: (signal: AbortSignal) => Promise<Uint8Array>;
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
 }
+
+const KNOWN: Verification = { isFresh: false };
 
 export interface ClientPolicy extends VerifiedCommit {
   /** Where the commit came from; `local` when it was known already. */
@@ -33,7 +34,7 @@ export interface ClientPolicy extends VerifiedCommit {
  * HOOP_POLICY_MISMATCH (the commit is not in the policy's history), HOOP_POLICY_FETCH
  */
 export async function verifyPolicyCommit(options: ClientPolicyOptions): Promise<ClientPolicy> {
-  const { commit, signal, now = Date.now } = options;
+  const { commit, signal } = options;
   if (!COMMIT_ID.test(commit)) {
     throw new HoopError('HOOP_GATEWAY_BAD_REPLY', 'the gateway named no policy commit');
   }
@@ -41,7 +42,7 @@ export async function verifyPolicyCommit(options: ClientPolicyOptions): Promise<
   const accepted = await clone.accepted(signal);
   if (accepted === commit) {
     // Verified again: the pinned signers may have changed since.
-    return { ...(await clone.verify(commit, undefined, signal)), source: 'local' };
+    return { ...(await clone.verify(commit, KNOWN, signal)), source: 'local' };
   }
   const source = await fetchCommit(clone, options);
   const before = await clone.lastAccepted(signal);
@@ -51,8 +52,9 @@ export async function verifyPolicyCommit(options: ClientPolicyOptions): Promise<
       hint: 'Ask whoever runs the gateway; nothing was sent to the target.',
     });
   }
-  const fresh = before === undefined || before === commit ? undefined : new Date(now());
-  const verified = await clone.verify(commit, fresh, signal);
+  const isFresh = before !== undefined && before !== commit;
+  const repository = source === 'repository' ? options.repository : undefined;
+  const verified = await clone.verify(commit, { isFresh, repository }, signal);
   await clone.accept(commit, signal);
   return { ...verified, source };
 }
@@ -71,7 +73,7 @@ export async function verifyAcceptedCommit(
   const accepted = await clone.accepted(signal);
   return accepted === undefined
     ? undefined
-    : { ...(await clone.verify(accepted, undefined, signal)), source: 'local' };
+    : { ...(await clone.verify(accepted, KNOWN, signal)), source: 'local' };
 }
 
 async function fetchCommit(

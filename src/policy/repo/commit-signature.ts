@@ -2,6 +2,30 @@
 import { HoopError } from '../../errors.ts';
 import { firstLines, type GitRun } from './git.ts';
 
+/** What was signed, and the signature, each byte a character. */
+export interface Signed {
+  readonly payload: string;
+  readonly signature: string;
+}
+
+/** As git does it: the lines of the signature's header go, what is left is what was signed. */
+export function signedCommit(rawCommit: string): Signed {
+  const end = rawCommit.indexOf('\n\n') + 1;
+  const headers = rawCommit.slice(0, end).match(/^.*\n( .*\n)*/gm) ?? [];
+  const isSignature = (header: string): boolean => /^gpgsig(-sha256)? /.test(header);
+  const signature = headers.find((header) => header.startsWith('gpgsig ')) ?? '';
+  return {
+    payload: headers.filter((header) => !isSignature(header)).join('') + rawCommit.slice(end),
+    signature: signature.replace(/^(gpgsig)? /gm, ''),
+  };
+}
+
+/** @returns undefined when it has no SSH signature */
+export function signedTag(rawTag: string): Signed | undefined {
+  const at = rawTag.lastIndexOf('\n-----BEGIN SSH SIGNATURE-----') + 1;
+  return at === 0 ? undefined : { payload: rawTag.slice(0, at), signature: rawTag.slice(at) };
+}
+
 /** Only the header counts: a message can contain anything. */
 export function hasSshSignature(rawCommit: string): boolean {
   const header = rawCommit.slice(0, rawCommit.indexOf('\n\n'));

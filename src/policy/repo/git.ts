@@ -1,19 +1,28 @@
 /**
- * System git as a child process, for repositories whose contents nobody has vouched for yet.
- *
- * Nothing that a repository, a URL or the user's own configuration says may run a program, ask
- * on the terminal, or reach a transport other than https, ssh and local files.
+ * System git as a child process, for repositories whose contents nobody has vouched for yet: within
+ * bounds of time, memory, disk and output. What it may read and run is in git-settings.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
 import { onAbort } from '../../until.ts';
+import { directoryBytes, type SizeLimit, watchSize } from './directory-size.ts';
+import { gitEnvironment, SETTINGS } from './git-settings.ts';
 
 /** Bytes of git's standard output and error that are kept; enough for a bundle of a policy. */
 const MAX_GIT_OUTPUT = 64 * 1024 * 1024;
 const MAX_GIT_ERRORS = 64 * 1024;
+/** Memory of each process, in KiB: a few kilobytes of deltas can stand for gigabytes. */
+const MAX_MEMORY_KIB = 512 * 1024;
+/** Bytes of a file that git writes, where no other limit is given. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
+/** Node sets no limits of processes. One that the system does not allow to be set is left as it is. */
+const WITHIN_LIMITS =
+  '{ ulimit -c 0; ulimit -S -d "$1"; ulimit -S -f "$2"; } 2>/dev/null; shift 2; exec "$@"';
+const NO_SUCH_PROGRAM = 127;
 /** Milliseconds. A fetch over a bad line; everything else is local and takes a few. */
 export const GIT_TIMEOUT_MS = 60_000;
+const KEEP_SMALL =
+  'A policy repository holds a few text files; keep everything else out of its history.';
 /** To remove its lock files, with which the next git could not write. */
 const STOP_WITHIN_MS = 2000;
 
@@ -33,77 +42,70 @@ export interface GitOptions {
   readonly input?: Uint8Array;
   /** Settings for this call, `name=value`. */
   readonly settings?: readonly string[];
+  /** git is stopped when this directory holds more. */
+  readonly limit?: SizeLimit;
+  /** `ssh-keygen`, as git would run it, in the place of git. */
+  readonly program?: 'ssh-keygen';
   /** File in the place of the user's ~/.gitconfig: child processes of git read it too. */
   readonly globalConfig?: string;
 }
 
-const SETTINGS: readonly string[] = [
-  'core.hooksPath=/dev/null',
-  'core.fsmonitor=false',
-  'core.askPass=',
-  'core.alternateRefsCommand=false',
-  'core.gitProxy=',
-  'core.sshCommand=false',
-  'core.attributesFile=/dev/null',
-  'credential.helper=',
-  'credential.interactive=false',
-  'protocol.allow=never',
-  'protocol.https.allow=always',
-  'protocol.ssh.allow=always',
-  'protocol.file.allow=always',
-  'http.followRedirects=false',
-  'transfer.fsckObjects=true',
-  'fetch.fsckObjects=true',
-  'fetch.recurseSubmodules=no',
-  'submodule.recurse=false',
-  // Said at each start because of GIT_GRAFT_FILE, and in front of what went wrong.
-  'advice.graftFileDeprecated=false',
-  'gc.auto=0',
-  'fetch.writeCommitGraph=false',
-  'uploadpack.packObjectsHook=',
-  // Several `hoop connect` may start at once in one home.
-  'core.filesRefLockTimeout=5000',
-  'maintenance.auto=false',
-  // Signatures of other kinds would be checked against whatever keys this user happens to have.
-  'gpg.format=ssh',
-  'gpg.program=/bin/false',
-  'gpg.openpgp.program=/bin/false',
-  'gpg.x509.program=/bin/false',
-  'gpg.ssh.program=ssh-keygen',
-];
-
-/** Variables of the caller that ssh and https need; all other GIT_… are dropped. */
-const PASSED_ON =
-  /^(PATH|HOME|USER|LOGNAME|TMPDIR|SSH_AUTH_SOCK|SSL_CERT_FILE|SSL_CERT_DIR|https_proxy|HTTPS_PROXY|all_proxy|ALL_PROXY|no_proxy|NO_PROXY)$/;
-
 /** Runs git and returns its exit status; only a git that cannot run at all is an error. */
 export async function runGit(options: GitOptions): Promise<GitRun> {
   const timeout = AbortSignal.timeout(GIT_TIMEOUT_MS);
-  const signal = AbortSignal.any([options.signal, timeout]);
+  const large = new AbortController();
+  const signal = AbortSignal.any([options.signal, timeout, large.signal]);
   signal.throwIfAborted();
-  const settings = [...SETTINGS, ...(options.settings ?? [])].flatMap((entry) => ['-c', entry]);
+  const { limit, args, env, globalConfig } = options;
   const child = spawn(
-    'git',
-    [
-      '--no-pager',
-      '--no-replace-objects',
-      `--git-dir=${options.gitDir}`,
-      ...settings,
-      ...options.args,
-    ],
-    { cwd: '/', env: gitEnvironment(options), stdio: ['pipe', 'pipe', 'pipe'], detached: true },
+    '/bin/sh',
+    ['-c', WITHIN_LIMITS, 'sh', ...limits(limit), ...command(options)],
+    {
+      cwd: '/',
+      env: gitEnvironment(env, globalConfig),
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    },
   );
   using _ = onAbort(signal, () => killGroup(child));
-  const run = await collect(child, options.input).catch((cause: unknown) => {
-    throw asHoopError(cause);
-  });
+  using _watch = limit && watchSize(limit, () => large.abort());
+  const run = await collect(child, options.input);
   options.signal.throwIfAborted();
   if (timeout.aborted) {
     throw new HoopError('HOOP_POLICY_FETCH', 'git took too long', {
-      detail: `\`git ${options.args[0]}\` was stopped after ${GIT_TIMEOUT_MS / 1000} seconds.`,
+      detail: `\`git ${args[0]}\` was stopped after ${GIT_TIMEOUT_MS / 1000} seconds.`,
     });
   }
+  if (limit && (large.signal.aborted || (await directoryBytes(limit.directory)) > limit.bytes)) {
+    throw new HoopError('HOOP_POLICY_FETCH', 'the policy repository is larger than hoop takes', {
+      detail: `\`git ${args[0]}\` was stopped at ${limit.bytes / 1024 / 1024} MiB.`,
+      hint: KEEP_SMALL,
+    });
+  }
+  if (run.status === NO_SUCH_PROGRAM) {
+    throw missing(options.program ?? 'git');
+  }
   return run;
+}
+
+function limits(limit: SizeLimit | undefined): string[] {
+  const blocks = Math.ceil((limit?.bytes ?? MAX_FILE_BYTES) / 512);
+  return [`${MAX_MEMORY_KIB}`, `${blocks}`];
+}
+
+function command({ program, gitDir, settings = [], args }: GitOptions): string[] {
+  if (program !== undefined) {
+    return [program, ...args];
+  }
+  const configuration = [...SETTINGS, ...settings].flatMap((entry) => ['-c', entry]);
+  return [
+    'git',
+    '--no-pager',
+    '--no-replace-objects',
+    `--git-dir=${gitDir}`,
+    ...configuration,
+    ...args,
+  ];
 }
 
 /**
@@ -131,29 +133,6 @@ export function firstLines(stderr: string): string {
     .slice(0, 500);
 }
 
-function gitEnvironment({ env, globalConfig }: GitOptions): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(([name]) => PASSED_ON.test(name));
-  return {
-    ...Object.fromEntries(kept),
-    LC_ALL: 'C',
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: globalConfig ?? '/dev/null',
-    GIT_ATTR_NOSYSTEM: '1',
-    GIT_TERMINAL_PROMPT: '0',
-    GIT_ASKPASS: '/bin/false',
-    SSH_ASKPASS: '/bin/false',
-    SSH_ASKPASS_REQUIRE: 'never',
-    GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ForwardAgent=no',
-    GIT_ALLOW_PROTOCOL: 'https:ssh:file',
-    GIT_PROTOCOL_FROM_USER: '0',
-    GIT_NO_REPLACE_OBJECTS: '1',
-    GIT_GRAFT_FILE: '/dev/null',
-    GIT_NO_LAZY_FETCH: '1',
-    GIT_OPTIONAL_LOCKS: '0',
-    GIT_CEILING_DIRECTORIES: '/',
-  };
-}
-
 async function collect(child: ChildProcess, input: Uint8Array | undefined): Promise<GitRun> {
   const { stdin, stdout, stderr } = child;
   if (!stdin || !stdout || !stderr) {
@@ -177,6 +156,9 @@ async function collect(child: ChildProcess, input: Uint8Array | undefined): Prom
     errorLength += chunk.length;
     if (errorLength <= MAX_GIT_ERRORS) {
       errors.push(chunk);
+    } else if (errorLength > MAX_GIT_OUTPUT) {
+      tooMuch = true;
+      killGroup(child);
     }
   });
   const ended = new Promise<number>((resolve, reject) => {
@@ -189,7 +171,7 @@ async function collect(child: ChildProcess, input: Uint8Array | undefined): Prom
   const status = await ended;
   if (tooMuch) {
     throw new HoopError('HOOP_POLICY_FETCH', 'git returned more than 64 MiB', {
-      hint: 'A policy repository holds a few text files; keep everything else out of its history.',
+      hint: KEEP_SMALL,
     });
   }
   return {
@@ -217,13 +199,9 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-function asHoopError(cause: unknown): unknown {
-  if (errorCode(cause) === 'ENOENT') {
-    return new HoopError('HOOP_MISSING_PROGRAM', '"git" is not installed', {
-      detail: 'The policy is a git repository.',
-      hint: 'On Debian or Ubuntu: sudo apt-get install git',
-      cause,
-    });
-  }
-  return cause;
+function missing(program: string): HoopError {
+  return new HoopError('HOOP_MISSING_PROGRAM', `"${program}" is not installed`, {
+    detail: 'The policy is a git repository.',
+    hint: `On Debian or Ubuntu: sudo apt-get install ${program === 'git' ? 'git' : 'openssh-client'}`,
+  });
 }

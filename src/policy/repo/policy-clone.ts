@@ -10,7 +10,6 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,20 +17,15 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
-import { withoutExpiredKeys } from './allowed-signers.ts';
 import { isCleanClone } from './clean-clone.ts';
-import { parseListing, splitBlobs } from './commit-files.ts';
-import {
-  commitTime,
-  hasSshSignature,
-  signerOf,
-  unsigned,
-  wrongSigner,
-} from './commit-signature.ts';
-import { GIT_TIMEOUT_MS, type GitOptions, type GitRun, git, runGit } from './git.ts';
+import { removeLeftovers } from './clone-leftovers.ts';
+import { isIntact, parseListing, splitObjects, textsOf } from './commit-files.ts';
+import { directoryBytes } from './directory-size.ts';
+import { type GitOptions, type GitRun, git, runGit } from './git.ts';
+import { type RemoteTag, tagsOf, tagsOn } from './remote-tags.ts';
 import { branchRef, checkRepository } from './repository-url.ts';
+import { type VerifiedCommit, verifyCommit } from './verify-commit.ts';
 
 export interface CloneOptions {
   /** Directory of hoop's own; made if missing, 0700. */
@@ -44,23 +38,35 @@ export interface CloneOptions {
   readonly isAlone?: boolean;
   /** Instead of `runGit`, where others must not wait for a process to start. */
   readonly runGit?: typeof runGit | undefined;
+  /** Of disk that the clone may take; default 128 MiB. */
+  readonly maxBytes?: number | undefined;
 }
 
-export interface VerifiedCommit {
-  readonly commit: string;
-  readonly committedAt: Date;
-  /** Principal of the key, from the allowed-signers file. */
-  readonly signer: string;
+export interface Verification {
+  /** The commit is new here: a key that has expired by now no longer counts for it. */
+  readonly isFresh: boolean;
+  /** Asked for tags on the commit when nothing here signs it. */
+  readonly repository?: string | undefined;
 }
 
 /** SHA-1 or SHA-256 object names. */
 export const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
-const STALE_LOCK_MS = 2 * GIT_TIMEOUT_MS;
+const MAX_CLONE_BYTES = 128 * 1024 * 1024;
 const INCOMING = 'refs/hoop/incoming';
 const ACCEPTED = 'refs/hoop/accepted';
-/** Tags on the accepted commit, by their objects: what signs it stays when the repository drops them. */
+/** Tags that may sign, by their objects: the names are whoever's who may push a tag. */
 const KEPT_TAGS = 'refs/hoop/tags';
+
+const FETCH: readonly string[] = [
+  'fetch',
+  '--quiet',
+  '--no-auto-gc',
+  '--no-write-fetch-head',
+  '--no-recurse-submodules',
+  '--no-tags',
+  '--force',
+];
 
 export class PolicyClone {
   readonly #options: CloneOptions;
@@ -88,6 +94,7 @@ export class PolicyClone {
     if (!existsSync(join(clone.#gitDir, 'HEAD'))) {
       await clone.#create(signal);
     }
+    clone.#removeLeftovers();
     return clone;
   }
 
@@ -111,10 +118,7 @@ export class PolicyClone {
 
   /** Beside, then in its place: another hoop may be doing the same. */
   async #create(signal: AbortSignal): Promise<void> {
-    const { dir, env } = this.#options;
-    const fresh = mkdtempSync(join(dir, 'policy.git.'));
-    const args = ['init', '--quiet', '--bare', '--template='];
-    await git({ gitDir: fresh, args, env, signal }, this.#options.runGit);
+    const fresh = await this.#init(signal);
     try {
       renameSync(fresh, this.#gitDir);
     } catch (error) {
@@ -125,51 +129,91 @@ export class PolicyClone {
     }
   }
 
-  /**
-   * What a git that was stopped or killed has left: it may be stopped before it knows that it has the
-   * lock. Nobody else would ever remove it, and no policy would come into force any more. Where others
-   * use the directory, only when no git of theirs can have it any more.
-   */
-  #removeStaleLocks(): void {
-    const { isAlone = false } = this.#options;
-    const refs = join(this.#gitDir, 'refs');
-    for (const path of [...locksIn(this.#gitDir), ...locksIn(refs, { recursive: true })]) {
-      const stat = lstatSync(path, { throwIfNoEntry: false });
-      if (stat !== undefined && (isAlone || Date.now() - stat.mtimeMs > STALE_LOCK_MS)) {
-        rmSync(path, { force: true });
+  async #init(signal: AbortSignal): Promise<string> {
+    const { dir, env } = this.#options;
+    const fresh = mkdtempSync(join(dir, 'policy.git.'));
+    const args = ['init', '--quiet', '--bare', '--template='];
+    await git({ gitDir: fresh, args, env, signal }, this.#options.runGit);
+    return fresh;
+  }
+
+  /** The disk that a repository took with what never came into force is given back. */
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { env, runGit: run } = this.#options;
+    const accepted = await this.accepted(signal);
+    const fresh = await this.#init(signal);
+    try {
+      if (accepted !== undefined) {
+        const refs = [ACCEPTED, ...(await this.#tagsAt(accepted, signal))];
+        const args = [...FETCH, this.#gitDir, ...refs.map((ref) => `${ref}:${ref}`)];
+        await git({ gitDir: fresh, args, env, signal }, run);
       }
+      this.#putAway();
+      renameSync(fresh, this.#gitDir);
+    } finally {
+      rmSync(fresh, { recursive: true, force: true });
     }
+  }
+
+  #removeLeftovers(): void {
+    const { dir, isAlone = false } = this.#options;
+    removeLeftovers(dir, this.#gitDir, isAlone);
   }
 
   /** The newest commit of the branch, fetched. @throws HoopError HOOP_POLICY_FETCH */
   async fetch(repository: string, signal: AbortSignal): Promise<string> {
-    this.#removeStaleLocks();
-    const url = checkRepository(repository);
-    if (!url.startsWith('file:')) {
-      return this.#fetch(url, signal);
-    }
-    // git refuses repositories of other users, which a local policy repository may well be. The
-    // setting counts only in a file that upload-pack reads as well.
-    const config = join(this.#options.dir, `gitconfig.${randomUUID()}`);
-    const path = fileURLToPath(url);
-    const lines = [path, join(path, '.git')].map((one) => `\tdirectory = ${JSON.stringify(one)}\n`);
-    writeFileSync(config, `[safe]\n${lines.join('')}`, { mode: 0o600 });
-    try {
-      return await this.#fetch(url, signal, { globalConfig: config });
-    } finally {
-      rmSync(config, { force: true });
-    }
+    this.#removeLeftovers();
+    const incoming = [`+${this.#ref}:${INCOMING}`];
+    await this.#at(repository, (source, config) => this.#fetch(source, incoming, signal, config));
+    return this.#tip(signal);
   }
 
   /** The same from a bundle that the gateway sent. */
   async fetchBundle(bundle: Uint8Array, signal: AbortSignal): Promise<string> {
-    this.#removeStaleLocks();
+    this.#removeLeftovers();
     const file = join(this.#options.dir, `incoming.${randomUUID()}.bundle`);
     writeFileSync(file, bundle, { mode: 0o600 });
     try {
-      return await this.#fetch(file, signal, { keptTags: true });
+      const tags = tagsOf(await this.#git(['ls-remote', '--quiet', file], signal));
+      await this.#fetch(file, [`+${this.#ref}:${INCOMING}`, ...tags.map(keptTag)], signal);
+      return await this.#tip(signal);
     } finally {
       rmSync(file, { force: true });
+    }
+  }
+
+  /**
+   * Tags on the commit, by their objects. No others: whoever may push tags, and nothing else, would
+   * fill the disk with them, or give one the name of a directory of others.
+   */
+  async #fetchTags(repository: string, commit: string, signal: AbortSignal): Promise<void> {
+    await this.#at(repository, async (source, config) => {
+      const listing = ['ls-remote', '--quiet', '--tags', '--end-of-options', source];
+      const tags = tagsOn(commit, await this.#git(listing, signal, config));
+      if (tags.length > 0) {
+        await this.#fetch(source, tags.map(keptTag), signal, config);
+      }
+    });
+  }
+
+  async #at<T>(
+    repository: string,
+    use: (source: string, config: Pick<GitOptions, 'globalConfig'>) => Promise<T>,
+  ): Promise<T> {
+    const url = checkRepository(repository);
+    if (!url.startsWith('file:')) {
+      return use(url, {});
+    }
+    // git refuses repositories of other users, which a local policy repository may well be. The
+    // setting counts only in a file that upload-pack reads as well.
+    const globalConfig = join(this.#options.dir, `gitconfig.${randomUUID()}`);
+    const path = fileURLToPath(url);
+    const lines = [path, join(path, '.git')].map((one) => `\tdirectory = ${JSON.stringify(one)}\n`);
+    writeFileSync(globalConfig, `[safe]\n${lines.join('')}`, { mode: 0o600 });
+    try {
+      return await use(url, { globalConfig });
+    } finally {
+      rmSync(globalConfig, { force: true });
     }
   }
 
@@ -211,25 +255,28 @@ export class PolicyClone {
 
   /**
    * Checks the commit's signature, or that of a tag on it, against the allowed signers.
-   * @param fresh - now, when the commit is new here: expired keys no longer count for it.
    * @throws HoopError HOOP_POLICY_UNSIGNED, HOOP_POLICY_SIGNER
    */
   async verify(
     commit: string,
-    fresh: Date | undefined,
+    { isFresh, repository }: Verification,
     signal: AbortSignal,
   ): Promise<VerifiedCommit> {
     requireCommitId(commit);
-    const file = join(this.#options.dir, `allowed-signers.${randomUUID()}`);
-    const signers = fresh
-      ? withoutExpiredKeys(this.#options.allowedSigners, fresh)
-      : this.#options.allowedSigners;
-    writeFileSync(file, signers, { mode: 0o600 });
-    try {
-      return await this.#verifyWith(file, commit, signal);
-    } finally {
-      rmSync(file, { force: true });
-    }
+    const { dir, allowedSigners } = this.#options;
+    const check = async (): Promise<VerifiedCommit | HoopError> =>
+      verifyCommit({
+        ...{ dir, allowedSigners, commit, isFresh },
+        tags: await this.#tagsAt(commit, signal),
+        run: (args, more) => this.#run(args, signal, more),
+      });
+    const first = await check();
+    if (!(first instanceof HoopError)) return first;
+    if (repository === undefined) throw first;
+    await this.#fetchTags(repository, commit, signal);
+    const last = await check();
+    if (last instanceof HoopError) throw last;
+    return last;
   }
 
   /** Regular files of the commit that `wanted` accepts, as text. @throws HoopError HOOP_POLICY_INVALID */
@@ -240,37 +287,54 @@ export class PolicyClone {
   ): Promise<Map<string, string>> {
     requireCommitId(commit);
     const listing = await this.#git(
-      ['ls-tree', '-r', '-z', '-l', '--full-tree', '--end-of-options', commit],
+      ['ls-tree', '-r', '-t', '-z', '-l', '--full-tree', '--end-of-options', commit],
       signal,
     );
-    const entries = parseListing(listing, wanted);
-    const input = Buffer.from(entries.map(({ object }) => `${object}\n`).join(''), 'latin1');
-    const blobs = await this.#run(['cat-file', '--batch'], signal, { input });
-    return splitBlobs(blobs.stdout, entries);
+    const { files, trees } = parseListing(listing, wanted);
+    const above = [commit, `${commit}^{tree}`, ...trees];
+    const names = [...above, ...files.map(({ object }) => object)];
+    const input = Buffer.from(names.map((name) => `${name}\n`).join(''), 'latin1');
+    const { stdout } = await this.#run(['cat-file', '--batch'], signal, { input });
+    const objects = splitObjects(stdout);
+    const [top, root] = objects;
+    // Somebody else may have written to the clone.
+    if (
+      !objects.every(isIntact) ||
+      !top?.content.toString('latin1').startsWith(`tree ${root?.object}\n`)
+    ) {
+      this.#putAway();
+      await this.#create(signal);
+      throw new HoopError('HOOP_POLICY_FETCH', 'the clone of the policy repository was damaged', {
+        detail: 'An object in it is not what its name says.',
+        hint: 'hoop has removed the clone; the next fetch brings everything again.',
+      });
+    }
+    return textsOf(files, objects.slice(above.length));
   }
 
-  /** @param keptTags those of the gateway's clone come along, of a bundle; they say nothing by themselves, either */
+  /** Within the bounds of the disk; what a fetch that failed has left is given back. */
   async #fetch(
     source: string,
+    refs: readonly string[],
     signal: AbortSignal,
-    { globalConfig, keptTags = false }: { globalConfig?: string; keptTags?: boolean } = {},
-  ): Promise<string> {
-    const args = [
-      'fetch',
-      '--quiet',
-      '--no-auto-gc',
-      '--no-write-fetch-head',
-      '--no-recurse-submodules',
-      '--no-tags',
-      '--force',
-      '--end-of-options',
-      source,
-      `+${this.#ref}:${INCOMING}`,
-      // A signature may be on a tag. Forced: a tag says nothing by itself.
-      '+refs/tags/*:refs/tags/*',
-      ...(keptTags ? [`+${KEPT_TAGS}/*:${KEPT_TAGS}/*`] : []),
-    ];
-    await this.#fetchRefs(args, signal, globalConfig === undefined ? {} : { globalConfig });
+    config: Pick<GitOptions, 'globalConfig'> = {},
+  ): Promise<void> {
+    const { env, runGit: run, maxBytes = MAX_CLONE_BYTES } = this.#options;
+    const limit = { directory: this.#gitDir, bytes: maxBytes };
+    const args = [...FETCH, '--end-of-options', source, ...refs];
+    try {
+      await git({ gitDir: this.#gitDir, args, env, signal, limit, ...config }, run);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#removeLeftovers();
+      if ((await directoryBytes(this.#gitDir)) > maxBytes / 2) {
+        await this.#renew(signal);
+      }
+      throw error;
+    }
+  }
+
+  async #tip(signal: AbortSignal): Promise<string> {
     const object = commitIn(join(this.#gitDir, INCOMING));
     if (object !== undefined && object === this.#incoming?.object) {
       return this.#incoming.commit;
@@ -282,69 +346,6 @@ export class PolicyClone {
     const commit = requireCommitId(tip.toString('latin1').trim());
     this.#incoming = object === undefined ? undefined : { object, commit };
     return commit;
-  }
-
-  /**
-   * Tags that the repository does not have any more stay here, and one may stand where a new one wants
-   * a directory: whoever may push a tag, and nothing else, could keep each policy after that from
-   * coming into force. So with tags here a fetch that failed is tried without the old ones.
-   */
-  async #fetchRefs(
-    args: readonly string[],
-    signal: AbortSignal,
-    config: Pick<GitOptions, 'globalConfig'>,
-  ): Promise<void> {
-    const { env, runGit: run = runGit } = this.#options;
-    const options = { gitDir: this.#gitDir, env, signal, ...config };
-    const first = await run({ ...options, args });
-    if (first.status === 0) return;
-    const [command = '', ...rest] = args;
-    const again = { ...options, args: [command, '--prune', ...rest] };
-    const last = (await this.#keepTags(signal)) ? await run(again) : first;
-    await git(again, async () => last);
-  }
-
-  /** @returns whether there are tags here */
-  async #keepTags(signal: AbortSignal): Promise<boolean> {
-    const all = await this.#git(['for-each-ref', '--count=1', 'refs/tags'], signal);
-    if (all.length === 0) return false;
-    const accepted = await this.accepted(signal);
-    for (const tag of accepted === undefined ? [] : await this.#tagsAt(accepted, signal)) {
-      const object = await this.#git(['rev-parse', '--verify', '--end-of-options', tag], signal);
-      const id = requireCommitId(object.toString('latin1').trim());
-      await this.#git(['update-ref', '--end-of-options', `${KEPT_TAGS}/${id}`, id], signal);
-    }
-    return true;
-  }
-
-  async #verifyWith(
-    signersFile: string,
-    commit: string,
-    signal: AbortSignal,
-  ): Promise<VerifiedCommit> {
-    const settings = [`gpg.ssh.allowedSignersFile=${signersFile}`];
-    const raw = (await this.#git(['cat-file', 'commit', commit], signal)).toString('utf8');
-    const committedAt = commitTime(raw);
-    let refused: GitRun | undefined;
-    if (hasSshSignature(raw)) {
-      const check = await this.#run(['verify-commit', '--raw', commit], signal, { settings });
-      if (check.status === 0) {
-        return { commit, committedAt, signer: signerOf(check.stderr) };
-      }
-      refused = check;
-    }
-    for (const tag of await this.#tagsAt(commit, signal)) {
-      const text = await this.#run(['cat-file', 'tag', tag], signal);
-      if (text.status !== 0 || !text.stdout.includes('-----BEGIN SSH SIGNATURE-----')) {
-        continue;
-      }
-      const check = await this.#run(['verify-tag', '--raw', tag], signal, { settings });
-      if (check.status === 0) {
-        return { commit, committedAt, signer: signerOf(check.stderr) };
-      }
-      refused = check;
-    }
-    throw refused ? wrongSigner(commit, refused) : unsigned(commit);
   }
 
   /** Annotated tags on the commit, as full names. */
@@ -366,19 +367,27 @@ export class PolicyClone {
       .map((line) => line.slice('tag '.length));
   }
 
-  async #git(args: readonly string[], signal: AbortSignal): Promise<Buffer> {
+  async #git(
+    args: readonly string[],
+    signal: AbortSignal,
+    config: Pick<GitOptions, 'globalConfig'> = {},
+  ): Promise<Buffer> {
     const { env, runGit: run } = this.#options;
-    return git({ gitDir: this.#gitDir, args, env, signal }, run);
+    return git({ gitDir: this.#gitDir, args, env, signal, ...config }, run);
   }
 
   async #run(
     args: readonly string[],
     signal: AbortSignal,
-    more: { settings?: readonly string[]; input?: Uint8Array } = {},
+    more: Pick<GitOptions, 'settings' | 'input' | 'program'> = {},
   ): Promise<GitRun> {
     const { env, runGit: run = runGit } = this.#options;
     return run({ gitDir: this.#gitDir, args, env, signal, ...more });
   }
+}
+
+function keptTag({ name, object }: RemoteTag): string {
+  return `+${name}:${KEPT_TAGS}/${object}`;
 }
 
 /** Without git, of a clone that nobody vouches for. */
@@ -402,18 +411,4 @@ function requireCommitId(text: string): string {
     throw new HoopError('HOOP_POLICY_FETCH', 'not a commit id');
   }
   return text;
-}
-
-/** What goes while it is read is not among them. By hand: the first `globSync` of a process takes 10 ms. */
-function locksIn(directory: string, { recursive = false } = {}): readonly string[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-      const path = join(directory, entry.name);
-      if (recursive && entry.isDirectory()) return locksIn(path, { recursive });
-      return entry.name.endsWith('.lock') ? [path] : [];
-    });
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

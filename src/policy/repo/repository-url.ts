@@ -43,6 +43,10 @@ function checkUrl(repository: string): string {
     // It would be in the process list and in error texts.
     throw badRepository('It contains a user name or password.');
   }
+  if (url.search !== '' || url.hash !== '') {
+    // Nor is a token there that some hosts take.
+    throw badRepository('It contains a query or a fragment.');
+  }
   if (url.protocol === 'file:' && url.hostname !== '') {
     throw badRepository('A file URL must not name a host.');
   }
