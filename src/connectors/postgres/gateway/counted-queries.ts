@@ -1,5 +1,6 @@
 /** Query with statements whose rows are counted: sends it as a pipeline, and asks who may approve. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
@@ -21,6 +22,9 @@ import { openBlock, sendStatement } from './send-statement.ts';
 import { knownStatements } from './statement-text.ts';
 import { mustStandApart } from './statements-in-turn.ts';
 import type { StreamState } from './stream-state.ts';
+
+/** Statements that are sent in one turn. */
+const SENT_AT_ONCE = 100;
 
 export interface QueryRequest {
   /** Byte offset of the message in the up stream. */
@@ -78,9 +82,20 @@ export class CountedQueries {
     const query = new CountedQuery(this.#state, known.length);
     this.#state.trials.query = query;
     openBlock(this.#state);
-    for (const statement of known) {
-      const sql = atItsPlace(text, statement);
-      sendStatement(this.#state, { ...request, query, statement, sql, approval: 'none' });
+    const bytes = new TextBytes(text);
+    let [before, counted] = [0, 0];
+    for (const [index, statement] of known.entries()) {
+      if (index > 0 && index % SENT_AT_ONCE === 0) {
+        await this.#state.toTarget.flush();
+        await nextTurn();
+      }
+      // One of them has failed, and the Sync that ends all of it has been sent.
+      if (!query.isOpen) break;
+      const start = statement.allowed?.analysis.start ?? counted;
+      before += [...bytes.slice({ start: counted, end: start })].length;
+      counted = start;
+      const sent = { ...request, query, statement, sql: statement.text, before };
+      sendStatement(this.#state, { ...sent, approval: 'none' });
     }
     await this.#state.trials.ended(query);
   }
@@ -218,11 +233,4 @@ export class CountedQueries {
     state.send(deniedExecute(denial), { ...base, kind: 'execute', run: undefined });
     state.skipping = true;
   }
-}
-
-/** Behind as many spaces as there are characters before it: errors say where in the text they are. */
-function atItsPlace(text: string, { allowed, text: own }: KnownStatement): string {
-  if (own === text || allowed === undefined) return text;
-  const before = new TextBytes(text).slice({ start: 0, end: allowed.analysis.start });
-  return ' '.repeat([...before].length) + own;
 }

@@ -33,6 +33,8 @@ interface EntryBase {
   readonly origin: 'client' | 'aside' | 'own';
   /** Messages up to the next Sync or Query share it: if one fails, the target skips the others. */
   readonly segment: number;
+  /** Characters of the client's text that stand before what was sent: errors say where they are in all of it. */
+  readonly before?: number;
   readonly denial?: Denial;
 }
 

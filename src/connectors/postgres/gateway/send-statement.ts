@@ -17,8 +17,9 @@ import type { StreamState } from './stream-state.ts';
 
 export interface SentStatement {
   readonly at: number;
-  /** What the target gets: its text, behind as much as stands before it in the Query. */
   readonly sql: string;
+  /** Characters that stand before it in the Query. */
+  readonly before?: number;
   readonly statement: KnownStatement;
   readonly query: CountedQuery;
   readonly isApproved: boolean;
@@ -44,14 +45,14 @@ export function openBlock(state: StreamState): void {
 
 /** @returns undefined: it is one beside those that are counted. */
 export function sendStatement(state: StreamState, sent: SentStatement): RowTrial | undefined {
-  const { at, query, statement, isApproved, approval } = sent;
+  const { at, query, statement, isApproved, approval, before = 0 } = sent;
   const { allowed } = statement;
   const portal = prepare(state, sent);
   const run = sent.run ?? startRun(statement, at, state.options.grant(), portal);
   const { segment, trials } = state;
   const execute = (trial?: RowTrial): void => {
     const counted = { ...(trial === undefined ? {} : { trial }), maxRows: 0, query };
-    const entry = { kind: 'execute', origin: 'client', segment, run, counted } as const;
+    const entry = { kind: 'execute', origin: 'client', segment, before, run, counted } as const;
     state.sendRuns(encodeExecute({ portal: '', maxRows: 0 }), entry, isApproved);
   };
   const source = countSource(statement);
@@ -70,9 +71,10 @@ export function sendStatement(state: StreamState, sent: SentStatement): RowTrial
 }
 
 /** Parse, Bind and Describe under the names that a Query makes free anyway. */
-function prepare(state: StreamState, { statement, sql, isShown }: SentStatement): KnownPortal {
+function prepare(state: StreamState, sent: SentStatement): KnownPortal {
+  const { statement, sql, isShown, before = 0 } = sent;
   const { segment, codec } = state;
-  const base = { origin: 'aside', segment, name: '' } as const;
+  const base = { origin: 'aside', segment, before, name: '' } as const;
   const portal: KnownPortal = {
     statement,
     bound: undefined,
@@ -94,6 +96,7 @@ function prepare(state: StreamState, { statement, sql, isShown }: SentStatement)
     kind: 'describe',
     origin: isShown === true ? 'aside' : 'client',
     segment,
+    before,
     statement: undefined,
     portal,
     isOfQuery: true,

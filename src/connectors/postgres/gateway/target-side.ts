@@ -298,7 +298,8 @@ export class TargetSide {
   }
 
   #atItsPlace(report: Uint8Array): Uint8Array {
-    return movedPosition(report, this.#state.trials.query?.before ?? 0);
+    const { queue, trials } = this.#state;
+    return movedPosition(report, queue.head?.before || (trials.query?.before ?? 0));
   }
 
   #fail(entry: Entry, fields: ReadonlyMap<string, string>): void {

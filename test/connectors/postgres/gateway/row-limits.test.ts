@@ -236,6 +236,19 @@ describe('several statements of one text', () => {
     expect(await changed()).toBe(0);
   });
 
+  test('are sent each by itself, however many there are, and none behind one that fails', async () => {
+    const one = 'UPDATE t SET v = 1 WHERE id = 1;';
+    const asked = 'SELECT length(current_query())';
+    const all = await client.ask([query(`${one.repeat(249)}${asked}`)]);
+    expect(rows(all)).toEqual([[String(asked.length)]]);
+    expect(letters(all)).toBe(`${'C '.repeat(249)}T D C Z`);
+    const failing = `${one.repeat(229)}UPDATE t SET nope = 1; ${one.repeat(120)}`;
+    const answers = await client.ask([query(failing)]);
+    expect(letters(answers)).toBe(`${'C '.repeat(229)}E Z`);
+    expect(errors(answers)[0]).toMatchObject({ P: String(failing.indexOf('nope') + 1) });
+    expect(await changed()).toBe(1);
+  });
+
   test.each([
     ['UPDATE t SET v = 1; COMMIT', 'E Z', 'I'],
     ['BEGIN; UPDATE t SET v = 1; COMMIT', 'C E Z', 'E'],
