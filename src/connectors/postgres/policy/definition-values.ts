@@ -2,11 +2,11 @@
  * What definitions compute with the rows that are there: to build an index the server compares the
  * values of all of them with each other, and works out its expressions and its predicate, which can
  * fail. CLUSTER sorts the rows by an index. The bounds of a new partition are compared with the keys of
- * the rows in the default one.
+ * the rows in the default one, and the rows of a table with those that its new foreign key refers to.
  */
 
 import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
-import { derive } from './lineage.ts';
+import { derive, type Lineage } from './lineage.ts';
 import { findTarget } from './names.ts';
 import { storedColumns } from './relation-columns.ts';
 import { visibleColumns } from './row-types.ts';
@@ -37,19 +37,34 @@ export function noteBounds(facts: StatementFacts, fields: FieldsOf<'CreateStmt'>
   }
 }
 
+export function noteReferenced(facts: StatementFacts, fields: FieldsOf<'Constraint'>): void {
+  const names = namesOf(fields.pk_attrs) ?? [];
+  const referenced = noteColumns(
+    facts,
+    fields.pktable,
+    'FOREIGN KEY',
+    ({ name, attnum }, { primaryKey = [] }) =>
+      names.length > 0 ? names.includes(name) : primaryKey.includes(attnum),
+  );
+  // What stands in such a key is what stands there; ON UPDATE CASCADE also writes it.
+  facts.noteStored(referenced);
+}
+
 function noteColumns(
   facts: StatementFacts,
   name: FieldsOf<'RangeVar'> | undefined,
   by: string,
   isUsed: (column: CatalogColumn, relation: CatalogRelation) => boolean = () => true,
-): void {
+): Lineage {
   const relation = name && findTarget(facts, name);
-  if (!relation) return;
+  if (!relation) return derive([]);
   const names = new Set(
     visibleColumns(relation).flatMap((column) => (isUsed(column, relation) ? column.name : [])),
   );
   const columns = storedColumns(facts, relation, false).filter((column) => names.has(column.name));
-  facts.noteComputed(derive(columns.map(({ lineage }) => lineage)), by);
+  const lineage = derive(columns.map((column) => column.lineage));
+  facts.noteComputed(lineage, by);
+  return lineage;
 }
 
 /** All names in it that can be columns; t.c and (t).c are t and c, and so is c(t). */

@@ -3,7 +3,7 @@
 import type { ColumnFact } from './analysis-types.ts';
 import type { CatalogRelation } from './catalog-types.ts';
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
-import { noteBounds, noteClustered, noteIndexed } from './definition-values.ts';
+import { noteBounds, noteClustered, noteIndexed, noteReferenced } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
 import { RENAMED, relationMoves } from './moved-relations.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
@@ -246,10 +246,11 @@ function collect(facts: StatementFacts, value: unknown, use: 'read' | 'write'): 
       return;
     }
     noteCode(facts, value);
-    // Whether rows can be written tells what is in the table that they refer to.
-    if (use === 'write' && 'pktable' in value) collect(facts, value.pktable, 'read');
+    const constraint: FieldsOf<'Constraint'> = value;
+    if (constraint.pktable) noteReferenced(facts, constraint);
     for (const inner of Object.values(value)) {
-      collect(facts, inner, use);
+      // Whether rows can be written tells what is in the table that they refer to.
+      collect(facts, inner, inner === constraint.pktable ? 'read' : use);
     }
   });
 }
