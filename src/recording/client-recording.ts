@@ -17,6 +17,7 @@ import type { SigningKey } from './ed25519.ts';
 import { openSessionCertificate } from './open-session-certificate.ts';
 import { RecordingStopped, stoppedByForward, stoppedByWrite } from './recording-stopped.ts';
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
+import { Silence } from './silence.ts';
 import { claimSpool, createSpool } from './spool.ts';
 import {
   type CutAck,
@@ -77,6 +78,8 @@ export class ClientRecording implements AsyncDisposable {
   #lookAt = ALIGNED_CUT_BYTES;
   #cutTimer: NodeJS.Timeout | undefined;
   #answerTimer: AwakeTimer | undefined;
+  /** Of the gateway. */
+  readonly silence = new Silence();
   #isDue = false;
   #finished: PromiseWithResolvers<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -163,6 +166,7 @@ export class ClientRecording implements AsyncDisposable {
    */
   data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     this.#stop.signal.throwIfAborted();
+    if (direction === DOWN) this.silence.heard();
     const length = this.#writer.data(stream, direction, parts);
     this.#uncoveredBytes += length;
     this.#uncoveredDownBytes += direction === DOWN ? length : 0;
@@ -341,9 +345,9 @@ export class ClientRecording implements AsyncDisposable {
       await this.#writer.sync();
       this.#writer.claimProposed();
       this.#pending = pending;
-      this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, () => {
+      const isLate = (): void =>
         this.#halt('client_lost', 'the gateway does not confirm the recording any more');
-      });
+      this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, isLate, this.silence.counts);
       this.#options.proposeCut(proposal);
     } catch (error) {
       this.#failed(

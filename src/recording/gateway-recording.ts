@@ -39,6 +39,7 @@ import {
 import { type RecordingSystem, realSystem } from './segment-writer.ts';
 import { SessionWriter } from './session-writer.ts';
 import { SignedCuts } from './signed-cuts.ts';
+import { Silence } from './silence.ts';
 import { SMALL_CUT_BYTES, SmallCutBudget } from './small-cut-budget.ts';
 import {
   CONTROL_STREAM,
@@ -118,6 +119,8 @@ export class GatewayRecording implements AsyncDisposable {
   #unsealedUpBytes = 0;
   readonly #lost = new LostBytes();
   #lagTimer: AwakeTimer | undefined;
+  /** Of the client. */
+  readonly silence = new Silence();
   #room: PromiseWithResolvers<void> | undefined;
   #cutting: Promise<unknown> = Promise.resolve();
   #waitingCuts = 0;
@@ -191,6 +194,7 @@ export class GatewayRecording implements AsyncDisposable {
   data(stream: number, direction: Direction, parts: readonly Uint8Array[]): void {
     this.#stop.signal.throwIfAborted();
     this.#writer.data(stream, direction, parts);
+    if (direction === UP) this.silence.heard();
     for (const part of parts) {
       this.#unsealedBytes += part.length;
       this.#unsealedUpBytes += direction === UP ? part.length : 0;
@@ -458,14 +462,15 @@ export class GatewayRecording implements AsyncDisposable {
   }
 
   #watchLag(): void {
-    this.#lagTimer ??= new AwakeTimer(MAX_LAG_MS, () => {
+    const isLate = (): void => {
       const message = `the gateway ended the session: hoop on the user's machine has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
       this.#halt(
         new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message, {
           hint: 'Start the session again; if the machine was not asleep or overloaded, look at its network and disk.',
         }),
       );
-    });
+    };
+    this.#lagTimer ??= new AwakeTimer(MAX_LAG_MS, isLate, this.silence.counts);
   }
 
   #halt(reason: RecordingStopped): void {

@@ -198,6 +198,8 @@ export class ClientSession {
           message: error?.message ?? 'the connection to the gateway was lost',
         }),
     });
+    const control = this.#control;
+    recording.silence.leaveOut(() => control.isSilent);
     this.#opener.prepare();
     const streams = new ClientStreams({
       recording,

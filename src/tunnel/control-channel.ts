@@ -16,11 +16,14 @@ export interface ControlChannelEvents {
 
 /** The gateway pings every 15 s: three in a row that do not come are a partition. */
 const SILENCE_MS = 45_000;
+/** Of these the first has not come. */
+const LATE_PING_MS = 20_000;
 
 export class ControlChannel {
   readonly #socket: WebSocket;
   readonly #events: ControlChannelEvents;
   readonly #silence: AwakeTimer;
+  #heardAt = performance.now();
   #over = false;
 
   constructor(socket: WebSocket, events: ControlChannelEvents, silenceMs = SILENCE_MS) {
@@ -31,10 +34,15 @@ export class ControlChannel {
       this.#socket.terminate();
     });
     socket.on('message', (data, isBinary) => this.#received(data, isBinary));
-    socket.on('ping', () => this.#silence.restart());
+    socket.on('ping', () => this.#heard());
     socket.on('error', () => socket.terminate());
     socket.on('close', () => this.#lose(undefined));
     socket.resume();
+  }
+
+  /** A ping that was due has not come. */
+  get isSilent(): boolean {
+    return performance.now() - this.#heardAt > LATE_PING_MS;
   }
 
   send(message: ToGateway): void {
@@ -58,12 +66,17 @@ export class ControlChannel {
     this.#socket.close(1000);
   }
 
+  #heard(): void {
+    this.#heardAt = performance.now();
+    this.#silence.restart();
+  }
+
   #received(data: WebSocket.RawData, isBinary: boolean): void {
     // Closed by us: what was on its way has no recording any more to go into.
     if (this.#over) {
       return;
     }
-    this.#silence.restart();
+    this.#heard();
     if (!Buffer.isBuffer(data)) {
       return;
     }

@@ -250,6 +250,28 @@ describe('limits', () => {
     await closeBoth(pair, 'client_lost');
   });
 
+  test.each([
+    ['that the network keeps away is waited for as long again and half', false, 75_000],
+    ['that sends and does not confirm is not, whatever its control channel does', true, 30_000],
+  ])('a client %s', async (_title, sends, afterMs) => {
+    await using bench = await RecordingBench.create();
+    const pair = await silentPair(bench);
+    pair.gateway.silence.leaveOut(() => true);
+    const step = () => {
+      vi.advanceTimersByTime(5_000);
+      if (sends) pair.gateway.data(1, 0, [Buffer.from('x')]);
+    };
+    await onFakeTime(() => {
+      pair.openStream(1);
+      pair.gateway.data(1, 0, [Buffer.from('x')]);
+      for (let passedMs = 5_000; passedMs < afterMs; passedMs += 5_000) step();
+      expect(pair.gateway.stopped.aborted).toBe(false);
+      vi.advanceTimersByTime(5_000);
+    });
+    expect(pair.gateway.stopped.reason).toMatchObject({ endReason: 'client_lost' });
+    await closeBoth(pair, 'client_lost');
+  });
+
   test('a reader that stands still for minutes keeps its session, also while rows trickle in behind it', async () => {
     await using bench = await RecordingBench.create();
     const pair = await SessionPair.open(bench);

@@ -267,6 +267,8 @@ export class LiveSession {
       },
       onLost: (how) => this.#controlLost(how),
     });
+    const control = this.#control;
+    this.#options.recording.silence.leaveOut(() => control.isSilent);
     this.#story.begin(this.#control, this.#grant.latest);
   }
 

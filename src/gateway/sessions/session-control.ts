@@ -41,6 +41,11 @@ export class SessionControl {
     socket.on('error', () => socket.terminate());
   }
 
+  /** A ping has no answer yet, and nothing else came behind it. */
+  get isSilent(): boolean {
+    return this.#missed > 0;
+  }
+
   send(message: ToClient): void {
     this.#transmit(JSON.stringify(message));
   }
