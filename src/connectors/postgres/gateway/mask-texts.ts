@@ -47,6 +47,11 @@ UNION ALL SELECT 'view', v.relation, '', CASE WHEN v.rulename = '_RETURN' THEN '
   SELECT * FROM reads) v`;
 }
 
+/**
+ * pg_temp behind it, or it would come first: behind a pooler somebody else's temporary tables are
+ * there. All other names in what is deparsed come out qualified.
+ */
+const PATH = 'SET LOCAL search_path = pg_catalog, pg_temp;';
 /** Deparsing takes a lock on the table: an open ALTER TABLE must not keep everybody waiting. */
 const LOCK_TIMEOUT_MS = 200;
 
@@ -64,7 +69,7 @@ export async function readMaskTexts(
 ): Promise<readonly MaskText[] | undefined> {
   const oids = [...new Set(request.bindings.map(({ oid }) => oid))];
   if (oids.length === 0) return [];
-  const first = `SET LOCAL search_path = ''; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};`;
+  const first = `${PATH} SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};`;
   try {
     return await tellingTexts(await request.query(`${first} ${textsSql(oids)}`), request);
   } catch (error) {

@@ -22,8 +22,10 @@ const STARTUP = new Map([['application_name', 'hoop catalog']]);
  * on its tables: an open ALTER TABLE, perhaps of the very client that waits for its verdict, would hold
  * it until the first of these. They stand ahead of each query, since a pooler on the way may refuse
  * settings at startup, or drop them, as PgBouncer does. LOCAL: its connection is somebody else's next.
+ * Between two queries of a reading others have their turn, which may take longer than the role may idle.
  */
-const SETTINGS = 'SET LOCAL statement_timeout = 30000; SET LOCAL lock_timeout = 2000; ';
+const SETTINGS =
+  'SET LOCAL statement_timeout = 30000; SET LOCAL lock_timeout = 2000; SET LOCAL idle_in_transaction_session_timeout = 0; ';
 /**
  * Whatever encoding database or role have: a name that is read in another one is none, and a mask on
  * it would hold for nothing.

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { loadModule, parse } from 'libpg-query';
 import { describe, expect, test } from 'vitest';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
 import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
 import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
@@ -161,8 +163,28 @@ describe('the connection of the catalog', () => {
     expect(seen?.viewDefinition).toContain('FROM shop.people');
   });
 
+  test('is not taken in by temporary tables of whoever had it before, behind a pooler', async () => {
+    await using connection = await connect('postgres');
+    await connection.query(`CREATE TABLE public.told (email text DEFAULT 'boss@secret.example');
+    CREATE TEMP TABLE pg_attrdef (adrelid oid, adnum int2, adbin pg_node_tree)`);
+    await loadModule();
+    const mask = { schema: 'public', relation: 'told', column: 'email' };
+    const source = openCatalogSource({
+      query: (sql) => connection.query(sql),
+      parse,
+      masks: {
+        revision: () => 0,
+        bind: (catalog) => {
+          const oid = catalog.relation('public', 'told')?.oid ?? 0;
+          return [{ mask, oid, attnum: 1, isNamed: true }];
+        },
+      },
+    });
+    expect((await source.current()).maskTexts).toEqual([{ mask, kind: 'default' }]);
+  });
+
   test.each(['UTF8', 'LATIN1', 'SQL_ASCII'])(
-    'reads names beyond ASCII, whatever encoding the role has: a database in %s',
+    'reads names beyond ASCII, whatever settings the role has: a database in %s',
     async (encoding) => {
       const name = `in_${encoding.toLowerCase()}`;
       await using parser = SqlParser.create();
@@ -171,7 +193,12 @@ describe('the connection of the catalog', () => {
       await admin.query(
         `CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'`,
       );
-      await admin.query(`ALTER ROLE CURRENT_USER IN DATABASE ${name} SET client_encoding = LATIN1`);
+      for (const setting of [
+        'client_encoding = LATIN1',
+        'idle_in_transaction_session_timeout = 1',
+      ]) {
+        await admin.query(`ALTER ROLE CURRENT_USER IN DATABASE ${name} SET ${setting}`);
+      }
       await using inside = await connect(name);
       await inside.query('CREATE TABLE public."élèves" ("prénom" text)');
       // What is no UTF-8 does not keep the rest from being read.
