@@ -58,7 +58,7 @@ export function locateHome(env: NodeJS.ProcessEnv): Home {
     state: join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'hoop'),
     runtime: env['XDG_RUNTIME_DIR']
       ? join(env['XDG_RUNTIME_DIR'], 'hoop')
-      : join(tmpdir(), `hoop-${userInfo().uid}`),
+      : join(tmpdir(), `hoop-${process.getuid?.() ?? userInfo().uid}`),
   };
 }
 

@@ -12,13 +12,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, closeSync, constants, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { Server } from 'node:net';
-import { homedir, constants as system, userInfo } from 'node:os';
+import { homedir, constants as system } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
 import { type Home, locateHome } from '../../home.ts';
+import { localUser } from '../../local-user.ts';
 import { childOf } from '../child-of.ts';
 import { RunCgroup } from '../run-cgroup.ts';
 import type { ChildStdio, PseudoTerminal } from '../terminal/pseudo-terminal.ts';
@@ -337,6 +338,7 @@ function requireSuccess(message: FromInside): void {
 function decideView(options: FenceOptions): { readonly view: FenceView; readonly known: Known } {
   const homes = homesOfHoop(options.env);
   const [ours] = homes;
+  const { homedir: ofSystem } = localUser();
   requireCurrent(options.cwd);
   const sockets = listeningSockets([options.cwd]);
   const mounts = readMounts('self');
@@ -352,7 +354,7 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
         ]),
         codeCache(options.env),
       ],
-      homes: [homedir(), userInfo().homedir],
+      homes: [homedir(), ...(ofSystem === undefined ? [] : [ofSystem])],
       programs: [process.execPath, PACKAGE, ...modulesAround(PACKAGE)],
       sockets,
       mounts,

@@ -4,9 +4,10 @@
  * repositories by the thousand, and each would be a process.
  */
 import { readFileSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
+import { localUser } from '../../local-user.ts';
 import { realOf, statOf } from './file-state.ts';
 
 /** Longer ones nobody writes. */
@@ -94,7 +95,7 @@ export function inFull(value: string): string {
     .replace(/^:\(optional\)/, '')
     .replace(/^%\(prefix\)(?=\/)/, PREFIX)
     .replace(/^~([^/]*)(?=\/|$)/, (whole, name: string) =>
-      name === '' || name === userInfo().username ? homedir() : whole,
+      name === '' || name === localUser().username ? homedir() : whole,
     );
 }
 

@@ -111,6 +111,9 @@ for family in [17, 40, 38, 29, 31, 44]:
 attempt('a raw socket', lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
 for path in known['readOnly']:
     attempt(f'write {path}', lambda: writes(path))
+    attempt(f'write {path} by another name', lambda: os.link(path, 'linked') or writes('linked'))
+    attempt(f'exchange {path}', lambda: open('mine', 'w').write('planted') and call(316 if MACHINE else 276, -100, b'mine', -100, path.encode(), 2) or path)
+    attempt(f'rename what is above {path}', lambda: os.rename(os.path.dirname(path), os.path.dirname(path) + '.x') or path)
 for process in known['processes']:
     attempt(f'signal {process}', lambda: os.kill(process, 0) or process)
     attempt(f'environ of {process}', lambda: open(f'/proc/{process}/environ').read() if f'/proc/{process}' and known['secret'] in open(f'/proc/{process}/environ').read() else None)
@@ -225,15 +228,32 @@ for hidden in known['hidden']:
         attempt(f'mount calls around {hidden}, {program.count("--")} namespaces', lambda: (
             lambda done: done.stdout.strip() or None)(subprocess.run(
                 [*program.split(), sys.executable, '-c', MOUNTS, hidden, known['secret']], capture_output=True, text=True, timeout=60)))
-attempt('cgroups outside, by a namespace of its own', lambda: shell(
-    "unshare --user --map-root-user --mount --cgroup sh -c 'mkdir /tmp/c && mount -t cgroup2 none /tmp/c && cat /tmp/c/cgroup.procs' 2>/dev/null | grep -w 0"))
+# 0 is a process outside of ours: bwrap, which waits; another one would be hoop or the person's.
+attempt('stop or kill what is in the cgroup outside, by a namespace of its own', lambda: shell(
+    "unshare --user --map-root-user --mount --cgroup sh -c 'mkdir /tmp/c && mount -t cgroup2 none /tmp/c && cd /tmp/c && test -w cgroup.procs && test $(grep -cw 0 cgroup.procs) -gt 1 && echo cgroup.kill' 2>/dev/null"))
 attempt('hidden files by another mount of the same', lambda: [p for p in known['aliases'] if secret_in(p)] or None)
 
 run, state = os.environ['HOOP_RUN_DIR'], known['state']
+
+
+def context(headers):
+    """What hoop says outside, on the socket for prompts, to who has not the token or is a page."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        client.connect(f'{run}/context.sock')
+        client.sendall(f'GET /v1/status HTTP/1.1\r\nConnection: close\r\n{headers}\r\n\r\n'.encode())
+        reply = client.recv(4096)
+        return reply if b' 200 ' in reply.split(b'\r\n')[0] else None
+
+
+TOKEN = f'Authorization: Bearer {os.environ["HOOP_CONTEXT_TOKEN"]}'
+attempt('ask for the context without its token', lambda: context('Host: localhost'))
+attempt('ask for the context as a page of a browser', lambda: context(f'Host: localhost\r\nOrigin: http://localhost\r\n{TOKEN}'))
+attempt('ask for the context by another name', lambda: context(f'Host: example.com\r\n{TOKEN}'))
 for directory in filter(os.path.isdir, [run, *glob.glob(f'{state}/runs/*')]):
     attempt(f'leave {os.path.basename(directory)} by its parent', lambda: [
         n for n in os.listdir(os.path.dirname(directory)) if n != os.path.basename(directory)] or None)
-    for name in ['tokens.lock', 'tokens.json', 'config.json', 'trust.json', 'owner', 'sessions', 'runs', 'trust.lock', 'config.lock']:
+    for name in ['tokens.lock', 'tokens.json', 'config.json', 'trust.json', 'owner', 'sessions', 'runs', 'trust.lock', 'config.lock', 'pgpass', 'pg_service.conf', 'briefing.md', 'context.token', 'run.json', 'ca.pem']:
         # What hoop writes or removes outside must not go over it: looked at after the run.
         subprocess.run(['rm', '-rf', f'{directory}/{name}'])
         os.symlink(known['trap'], f'{directory}/{name}')

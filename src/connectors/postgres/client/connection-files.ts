@@ -4,9 +4,9 @@
  * https://www.postgresql.org/docs/current/libpq-pgservice.html and …/libpq-pgpass.html
  */
 import { writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { HoopError } from '../../../errors.ts';
+import { localUser } from '../../../local-user.ts';
 import type { Secret } from '../../../secret.ts';
 
 export interface ConnectionFacts {
@@ -51,6 +51,7 @@ function serviceOf(facts: ConnectionFacts, passwordFile: string): string {
       },
     );
   }
+  const { username } = localUser();
   const lines = [
     `[${facts.name}]`,
     `host=${facts.host}`,
@@ -58,8 +59,9 @@ function serviceOf(facts: ConnectionFacts, passwordFile: string): string {
     `user=${facts.user}`,
     `dbname=${facts.database}`,
     `passfile=${passwordFile}`,
-    // On a socket libpq can check who listens (SO_PEERCRED): us and nobody else.
-    ...(isSocket(facts) ? [`requirepeer=${userInfo().username}`] : []),
+    // On a socket libpq can check who listens (SO_PEERCRED): us and nobody else. It goes by names,
+    // and fails where we have none; the directory of the socket is ours alone either way.
+    ...(isSocket(facts) && username !== undefined ? [`requirepeer=${username}`] : []),
     ...tlsSettings(facts).map(([name, value]) => `${name}=${value}`),
   ];
   return `${lines.join('\n')}\n`;
