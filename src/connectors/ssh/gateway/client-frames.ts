@@ -7,6 +7,9 @@ import type { UpFrame } from '../protocol/frame.ts';
 import { FrameDecoder } from '../protocol/frame-decoder.ts';
 import type { SshStreamOptions } from './types.ts';
 
+/** Frames that are dealt with before others have their turn: each may be a packet for the target. */
+const MAX_IN_TURN = 512;
+
 export interface ClientFramesOptions extends Pick<SshStreamOptions, 'client' | 'audit'> {
   /** @param at offset of the frame in the up stream. What it throws is for `onFault`. */
   readonly onFrame: (frame: UpFrame, at: number) => void;
@@ -23,7 +26,9 @@ export class ClientFrames {
   readonly #pace = new CommandPace(performance.now());
   #chunks: Uint8Array[] = [];
   #isDue = false;
-  /** Commands came too fast: what is behind them waits. */
+  /** Since others had their turn. */
+  #inTurn = 0;
+  /** What is behind it waits for another turn, or longer where commands came too fast. */
   #waiting: NodeJS.Timeout | NodeJS.Immediate | undefined;
   /** The process may no longer own the recording: what has come may go nowhere before that is known. */
   #isHeldUp = false;
@@ -47,12 +52,14 @@ export class ClientFrames {
     }
   }
 
-  /**
-   * A command was read: what is behind it in this connection is dealt with in another turn of the
-   * event loop, or later, and others go on.
-   */
+  /** A command was read: what is behind it waits. */
   commandRead(bytes: number): void {
-    const waitMs = this.#pace.read(bytes, performance.now());
+    this.#goOnAfter(this.#pace.read(bytes, performance.now()));
+  }
+
+  /** What is behind is dealt with in another turn of the event loop, or later, and others go on. */
+  #goOnAfter(waitMs: number): void {
+    this.#inTurn = 0;
     this.#options.client.pause();
     const goOn = (): void => {
       this.#waiting = undefined;
@@ -139,6 +146,12 @@ export class ClientFrames {
         return;
       }
       this.#options.onFrame(frame, this.#decoder.frameStart);
+      this.#inTurn += 1;
+      // To open a channel may take a decision.
+      const isOver = frame.type === 'open' || this.#inTurn >= MAX_IN_TURN;
+      if (isOver && this.#waiting === undefined) {
+        this.#goOnAfter(0);
+      }
     }
   }
 }

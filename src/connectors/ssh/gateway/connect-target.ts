@@ -14,12 +14,15 @@ import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { ssh2 } from '../../../ssh2.ts';
 import { onAbort } from '../../../until.ts';
 import { fingerprint, isPinned, kindOf, pinnedText, signaturesFor } from './host-keys.ts';
-import { declineGlobalRequests } from './ssh2-protocol.ts';
+import { declineGlobalRequests, openInTurns } from './ssh2-protocol.ts';
+import { TargetReading } from './target-reading.ts';
 import type { SshCredential, SshTarget, SshTargetLogin } from './types.ts';
 
 export interface TargetConnection {
   readonly client: InstanceType<typeof ssh2.Client>;
   readonly socket: Socket;
+  /** Whoever takes no more pauses this, and not the socket. */
+  readonly reading: TargetReading;
   /** Identification of the server's software, e.g. `OpenSSH_9.2p1`; untrusted. */
   readonly software: string;
   readonly host: TargetHost;
@@ -75,8 +78,9 @@ async function connectHost(
   const signal = AbortSignal.any([options.signal, deadline]);
   let socket: Socket | undefined;
   try {
-    socket = await openSocket(host, target, signal);
-    return await logIn(socket, host, credential, { ...options, signal });
+    const reading = await openSocket(host, target, signal);
+    ({ socket } = reading);
+    return await logIn(reading, host, credential, { ...options, signal });
   } catch (error) {
     socket?.destroy();
     if (options.signal.aborted) throw options.signal.reason;
@@ -90,7 +94,7 @@ async function openSocket(
   host: TargetHost,
   target: ConnectTargetOptions['target'],
   signal: AbortSignal,
-): Promise<Socket> {
+): Promise<TargetReading> {
   signal.throwIfAborted();
   const arena = new ReadArena();
   const socket: Socket = connectTcp({
@@ -103,16 +107,17 @@ async function openSocket(
     onread: {
       buffer: arena.buffer,
       callback: (length) => {
-        socket.emit('data', arena.taken(length));
+        reading.received(arena.taken(length));
         return true;
       },
     },
   });
+  const reading = new TargetReading(socket);
   // Nothing is kept for a listener: ssh2 resumes it when it listens.
   socket.pause();
   try {
     await once(socket, 'connect', { signal });
-    return socket;
+    return reading;
   } catch (cause) {
     socket.destroy();
     throw failed(target, host, 'HOOP_TARGET_UNREACHABLE', networkText(cause), cause);
@@ -120,7 +125,7 @@ async function openSocket(
 }
 
 async function logIn(
-  socket: Socket,
+  reading: TargetReading,
   host: TargetHost,
   credential: SshCredential,
   { target, login, signal }: ConnectTargetOptions,
@@ -154,7 +159,7 @@ async function logIn(
     });
   try {
     client.connect({
-      sock: socket,
+      sock: reading.socket,
       username: login.user,
       ...secrets(credential),
       authHandler: authMethods(credential),
@@ -171,11 +176,13 @@ async function logIn(
       ident: 'hoop',
     });
     declineGlobalRequests(client);
+    openInTurns(client, reading);
     await outcome.promise;
     const software: unknown = Reflect.get(client, '_remoteVer');
     return {
       client,
-      socket,
+      socket: reading.socket,
+      reading,
       host,
       software: typeof software === 'string' ? software : '',
       fingerprint: shown === undefined ? '' : fingerprint(shown),

@@ -106,7 +106,7 @@ class SshStream {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
     this.#writer = new FrameWriter(options.client, {
-      full: () => this.#connection?.socket.pause(),
+      full: () => this.#connection?.reading.pause(),
       fault: (error) => this.#fail(error),
     });
     this.#frames = new ClientFrames({
@@ -135,7 +135,7 @@ class SshStream {
     using _ = onAbort(signal, () => this.#over.reject(signal.reason));
     using __ = onAbort(clientLeft, left);
     client
-      .on('drain', () => this.#connection?.socket.resume())
+      .on('drain', () => this.#connection?.reading.resume())
       .on('error', left)
       .on('close', left);
     const unlisten = this.#options.onGrantChanged?.(() =>
@@ -193,7 +193,7 @@ class SshStream {
     this.#watch?.[Symbol.dispose]();
     this.#channels.clear();
     const connection = this.#connection;
-    connection?.socket.resume();
+    connection?.reading.resume();
     connection?.client.end();
     try {
       this.#writer.flush();

@@ -8,6 +8,7 @@
 import type { Client } from 'ssh2';
 import { HoopError } from '../../../errors.ts';
 import { Ssh2Ciphers } from '../../../ssh2-ciphers.ts';
+import type { TargetReading } from './target-reading.ts';
 
 /** Whose packets are sealed and opened by ssh2, and whose channels are not its own. */
 export interface Ssh2Protocol {
@@ -55,6 +56,11 @@ interface Internals {
   rekey(): void;
   ping(): void;
   requestFailure(): void;
+  /** Each decipher that is made has it then. @returns false: its place is wanted, others: none of ours */
+  _onPayload: (payload: Buffer) => unknown;
+  /** @returns where it stopped; undefined: everything is opened */
+  _parse(chunk: Buffer, at: number, length: number): number | undefined;
+  parse: (chunk: Buffer, at: number, length: number) => void;
 }
 
 const CHANNEL_HANDLERS = [
@@ -137,6 +143,35 @@ export function declineGlobalRequests(client: Client): void {
   });
 }
 
+/**
+ * Opens of what was read as much as one turn of the event loop may take.
+ * @param client that has just begun to connect. @throws HOOP_INTERNAL
+ */
+export function openInTurns(
+  client: Client,
+  reading: Pick<TargetReading, 'messageOpened' | 'isOver' | 'putBack'>,
+): void {
+  const internals: unknown = Reflect.get(client, '_protocol');
+  if (!isInternals(internals)) {
+    throw new HoopError('HOOP_INTERNAL', 'the installed version of ssh2 cannot be used');
+  }
+  const { _onPayload: onPayload } = internals;
+  internals._onPayload = (payload) => {
+    const wanted = onPayload(payload);
+    reading.messageOpened();
+    return wanted ?? (reading.isOver ? false : undefined);
+  };
+  internals.parse = (chunk, at, length) => {
+    for (let next: number | undefined = at; next !== undefined && next < length; ) {
+      next = internals._parse(chunk, next, length);
+      if (reading.isOver && next !== undefined && next < length) {
+        reading.putBack(chunk.subarray(next, length));
+        return;
+      }
+    }
+  };
+}
+
 function onGlobalRequest(internals: Internals, onAsked: () => void): void {
   internals._handlers['GLOBAL_REQUEST'] = (_self: Internals, _name: string, wantReply: boolean) => {
     if (wantReply) {
@@ -186,6 +221,9 @@ function isInternals(value: unknown): value is Internals {
     has(value, 'rekey', 'function') &&
     has(value, 'ping', 'function') &&
     has(value, 'requestFailure', 'function') &&
+    has(value, '_onPayload', 'function') &&
+    has(value, '_parse', 'function') &&
+    has(value, 'parse', 'function') &&
     has(member('_cipher'), 'encrypt', 'function') &&
     has(write, 'alloc', 'function') &&
     has(write, 'finalize', 'function') &&

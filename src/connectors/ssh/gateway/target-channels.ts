@@ -56,6 +56,8 @@ export interface TargetChannelsOptions {
 
 /** RFC 4253 §6.1: longest payload that everybody takes. */
 const MAX_PACKET_BYTES = 32_768;
+/** No server has so little; one that says so would have its data sealed byte by byte. */
+const LEAST_PACKET_BYTES = 512;
 const EXTENDED_DATA_STDERR = 1;
 const MAX_WINDOW = 0xffffffff;
 /** Bytes for the target that have not left yet, from which on nobody should add more. */
@@ -256,8 +258,8 @@ export class TargetChannel {
     if (this.#state !== 'opening') {
       throw new ProtocolError('the server opened a channel twice');
     }
-    if (maxPacket < 1) {
-      throw new ProtocolError('the server takes packets of no byte');
+    if (maxPacket < LEAST_PACKET_BYTES) {
+      throw new ProtocolError(`the server takes packets of ${maxPacket} bytes only`);
     }
     this.#state = 'open';
     this.#remote = remote;

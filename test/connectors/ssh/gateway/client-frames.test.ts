@@ -2,11 +2,12 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ClientFrames } from '../../../../src/connectors/ssh/gateway/client-frames.ts';
+import { encodeFrame } from '../../../../src/connectors/ssh/protocol/encode-frame.ts';
 import { HeldTurns } from '../../../../src/recording/held-turns.ts';
 
 const KIBIBYTE = Buffer.alloc(1024);
 
-function opened() {
+function opened(onFrame: () => void = () => undefined) {
   const known = Promise.withResolvers<void>();
   const lease = { isHeld: true, whenHeld: () => known.promise };
   const turns = {
@@ -19,7 +20,7 @@ function opened() {
   const frames = new ClientFrames({
     client: client as never,
     audit: audit as never,
-    onFrame: () => undefined,
+    onFrame,
     onIdle: () => undefined,
     onLeft: () => undefined,
     onFault: () => {
@@ -74,4 +75,19 @@ test('with the lease, a client is read on', async () => {
   client.write(Buffer.alloc(3));
   await nextTurn();
   expect(client.isPaused()).toBe(false);
+});
+
+test('of thousands of frames some hundred are dealt with in a turn', async () => {
+  let [inTurn, total] = [0, 0];
+  const { client } = opened(() => {
+    inTurn += 1;
+    total += 1;
+  });
+  const [window = new Uint8Array()] = encodeFrame({ type: 'window', channel: 0, bytes: 1 });
+  client.write(Buffer.concat(Array.from({ length: 5_000 }, () => window)));
+  while (total < 5_000) {
+    inTurn = 0;
+    await nextTurn();
+    expect(inTurn).toBeLessThanOrEqual(512);
+  }
 });

@@ -88,6 +88,37 @@ async function flood(
 }
 
 describe('a server', () => {
+  test('that takes a byte in a packet gets none, since each would have to be sealed by itself', async () => {
+    await using server = await startSsh2Server(key, (connection) => {
+      const protocol = Reflect.get(connection, '_protocol');
+      const confirm = protocol.channelOpenConfirm.bind(protocol);
+      protocol.channelOpenConfirm = (remote: number, own: number, window: number) =>
+        confirm(remote, own, window, 1);
+      connection.on('session', (accept) => accept());
+    });
+    const stream = new TestStream(1, {
+      target: { kind: 'ssh', name: 'web-1', connectTimeoutMs: 10_000, ...server.target },
+    });
+    streams.push(stream);
+    stream.send({ type: 'hello', from: 'client', user: '', software: 'test' });
+    await stream.frame('hello');
+    stream.open(0);
+    const { problem } = await stream.done;
+    expect(problem?.detail).toContain('the server takes packets of 1 bytes only');
+  });
+
+  test('whose messages are thousands of the smallest, over many turns, is heard in its order', async () => {
+    await withServer(async (stream, connection) => {
+      const text = Array.from({ length: 5_000 }, (_, index) => String(index % 10));
+      socketOf(connection).cork();
+      for (const one of text) sendPacket(connection, Buffer.of(94), 0, one);
+      sendPacket(connection, Buffer.of(97), 0);
+      socketOf(connection).uncork();
+      await stream.frame('close', 0);
+      expect(stream.outcome(0).stdout.toString()).toBe(text.join(''));
+    });
+  });
+
   test('that says again and again how a channel ended is heard once', async () => {
     await withServer(async (stream, connection) => {
       for (let status = 0; status < 1000; status += 1) {
