@@ -26,14 +26,14 @@ export async function findApproval(
   if (found === undefined) {
     throw new HoopError(
       'HOOP_APPROVAL_UNKNOWN',
-      `nothing that waits has an id that starts with "${wanted}"`,
+      `nothing that waits has an id that starts with "${typed}"`,
       {
         hint: 'See what waits with `hoop approvals list`; of what has ended, give the whole id.',
       },
     );
   }
   if (other !== undefined) {
-    throw new HoopError('HOOP_USAGE', `several requests have an id that starts with "${wanted}"`, {
+    throw new HoopError('HOOP_USAGE', `several requests have an id that starts with "${typed}"`, {
       hint: 'Give more of it.',
     });
   }

@@ -1,5 +1,6 @@
 /** What a search has found, as lines: a hit's facts, and below them what was found. */
 
+import { stripVTControlCharacters } from 'node:util';
 import type { SearchHit } from '../api/search.ts';
 import { actorName } from '../policy/actor-name.ts';
 import { plain } from './printable.ts';
@@ -34,8 +35,24 @@ export function searchLines(hits: readonly SearchHit[], options: LineOptions): s
       plain(hit.target),
       `${style[tone](word)}${code}`,
     ];
-    return [facts.join('  '), INDENT + whatLine(hit, options)];
+    return [...factLines(facts, width), INDENT + whatLine(hit, options)];
   });
+}
+
+/** What has no room goes on below, and no fact is broken. */
+function factLines(facts: readonly string[], width: number | undefined): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const fact of facts) {
+    const longer = line === '' ? fact : `${line}  ${fact}`;
+    if (width === undefined || textWidth(stripVTControlCharacters(longer)) <= width) {
+      line = longer;
+    } else {
+      lines.push(line);
+      line = `${INDENT}${fact}`;
+    }
+  }
+  return [...lines, line];
 }
 
 function whatLine({ excerpt, verbs, touches }: SearchHit, { style, width }: LineOptions): string {
