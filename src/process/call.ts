@@ -2,6 +2,7 @@
 import type { Command, CommanderError } from 'commander';
 import { HoopError } from '../errors.ts';
 import { terminalWidth } from '../ui/terminal-width.ts';
+import { explainInFence } from './explain-in-fence.ts';
 
 /** A failure of hoop's own under a command whose status belongs to its child, as in ssh(1). */
 const OWN_FAILURE = 255;
@@ -46,7 +47,9 @@ export class Call {
     const { renderError, exitCodeFor } = await import('../ui/render-error.ts');
     if (!(error instanceof HoopError && error.code === 'HOOP_INTERRUPTED')) {
       const width = terminalWidth(process.stderr, process.env);
-      process.stderr.write(renderError(error, { json: this.#isJson, color, width }));
+      process.stderr.write(
+        renderError(explainInFence(error, process.env), { json: this.#isJson, color, width }),
+      );
     }
     const isWrongCall = error instanceof HoopError && error.code === 'HOOP_USAGE';
     // Once a command has run, its status was said: what comes then is no fault of the call.

@@ -494,6 +494,13 @@ test('a run inside of a fence is told that it is the fence', async () => {
   expect(inside.stderr.match(/a fence keeps this run from starting another/g)).toHaveLength(2);
 });
 
+test('a command inside of a fence that needs the gateway is told that it is the fence', async () => {
+  const inside = await sh(`${process.execPath} ${LAUNCHER} whoami; true`);
+  expect(inside.stderr).toContain('error: cannot reach gateway');
+  expect(inside.stderr).toContain('inside a `hoop run --fence`');
+  expect(inside.stderr).not.toContain('the gateway is running');
+});
+
 describe('what is planted or changed around a run', () => {
   test('a .git file that names itself back opens no other repository to the next run', async () => {
     const git = (...args: string[]) => execFileSync('git', args, { cwd: home, stdio: 'pipe' });

@@ -47,7 +47,14 @@ const FORMS: readonly RegExp[] = [
 const AGENT_KEY =
   /^((ANTHROPIC|OPENAI|GEMINI|GOOGLE|OPENROUTER|MISTRAL|GROQ|DEEPSEEK|XAI|DASHSCOPE|QWEN|CODEX|CURSOR|AZURE_OPENAI|COHERE|TOGETHER)_(API_KEY|AUTH_TOKEN|ACCESS_TOKEN)|CLAUDE_CODE_OAUTH_TOKEN|COPILOT_(GITHUB_)?TOKEN)$/;
 
-export function isLetIn(name: string): boolean {
+/** Of a list of options: `-Dhttp.proxyPassword=…`; that of a trust store opens nothing. */
+const SECRET_OPTION = /(?<!trustStore)(password|passwd|secret|token|api_?key)\b[^\s=/]*=/i;
+/** Variables that make was given on its command line stand behind two hyphens. */
+const GIVEN_TO_MAKE = /(^|\s)--\s/;
+
+export function isLetIn(name: string, value = ''): boolean {
+  if (/FLAGS$|OPT(ION)?S?$/.test(name) && SECRET_OPTION.test(value)) return false;
+  if (name === 'MAKEFLAGS' && GIVEN_TO_MAKE.test(value)) return false;
   return NAMES.has(name) || FORMS.some((form) => form.test(name));
 }
 

@@ -127,7 +127,7 @@ export class RunFence implements AsyncDisposable {
     if (DEAD_VARIABLES.includes(name)) {
       return 'not there in the fence';
     }
-    const isIn = isLetIn(name) || this.#keys.includes(name) || rules.isKept(name);
+    const isIn = isLetIn(name, value) || this.#keys.includes(name) || rules.isKept(name);
     return rules.reason(name, value) ?? (isIn ? undefined : 'not let into the fence');
   }
 

@@ -42,6 +42,23 @@ test.each([
   expect(isLetIn(name)).toBe(false);
 });
 
+test.each([
+  ['MAKEFLAGS', 'k -j8 -- STRIPE_API_KEY=sk_live_1'],
+  ['JAVA_TOOL_OPTIONS', '-Dhttp.proxyPassword=x'],
+  ['JAVA_TOOL_OPTIONS', '-Xmx1g -Djavax.net.ssl.keyStorePassword=x'],
+  ['GOFLAGS', '-ldflags=-X=main.token=x'],
+])('%s goes in, but not with a secret among its options: %s', (name, value) => {
+  expect(isLetIn(name, value)).toBe(false);
+});
+
+test.each([
+  ['MAKEFLAGS', '-j8 --no-print-directory'],
+  ['JAVA_TOOL_OPTIONS', '-Xmx1g -Djavax.net.ssl.trustStorePassword=changeit'],
+  ['NODE_OPTIONS', '--max-old-space-size=4096 --import=./token.mjs'],
+])('%s goes in as usual: %s', (name, value) => {
+  expect(isLetIn(name, value)).toBe(true);
+});
+
 test('keys of agents are known, because a run without one has to say so', () => {
   expect(['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN'].map(isAgentKey)).toEqual([true, true]);
   expect(['STRIPE_API_KEY', 'ANTHROPIC_MODEL'].map(isAgentKey)).toEqual([false, false]);
