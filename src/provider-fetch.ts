@@ -89,7 +89,7 @@ export function fetchFailure(error: unknown): string {
     if (known !== undefined) {
       return known;
     }
-    found = one.message;
+    found = one.message === 'unexpected redirect' ? 'it redirects elsewhere' : one.message;
   }
   return found === '' ? 'the request failed' : found.replace(/\.$/, '');
 }

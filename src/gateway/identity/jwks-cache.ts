@@ -188,7 +188,7 @@ export class JwksCache {
     });
     if (!response.ok || response.body === null) {
       await response.body?.cancel();
-      throw new Error(`status ${response.status}`);
+      throw new Error(`it answers with status ${response.status}`);
     }
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -199,7 +199,16 @@ export class JwksCache {
       }
       chunks.push(chunk);
     }
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return parseJson(Buffer.concat(chunks).toString('utf8'));
+  }
+}
+
+/** What JSON.parse says quotes the answer. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('it answers with something else than JSON, such as a web page');
   }
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ErrorBody } from '../../../src/api/http.ts';
 import { IdentityBench, refusalOf } from './identity-bench.ts';
 
 let bench: IdentityBench;
@@ -139,6 +140,15 @@ describe('the keys of a provider', () => {
     const reply = await bench.exchange(await bench.idToken());
     expect(reply.status).toBe(503);
     expect(refusalOf(reply)).toContain('HOOP_IDP_UNREACHABLE');
+  });
+
+  test.each([
+    ['not-json', 'it answers with something else than JSON, such as a web page'],
+    ['redirect', 'it redirects elsewhere'],
+  ] as const)('and the answer that was none is told in words: %s', async (fault, words) => {
+    bench.issuer.fault = fault;
+    const { error } = ErrorBody.parse((await bench.exchange(await bench.idToken())).body);
+    expect(error.detail).toBe(`The last attempt failed: ${words}.`);
   });
 
   test('are given up after five seconds when the provider says nothing', async () => {
