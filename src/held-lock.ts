@@ -10,6 +10,12 @@ import { HoopError } from './errors.ts';
 
 /** https://www.sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;
+/** The low byte of any code that says more. */
+const REASONS: Readonly<Record<number, string>> = {
+  8: 'it is read-only',
+  10: 'the disk has a fault, or no room',
+  13: 'the disk is full',
+};
 
 /** What is collected lets go of its lock, whoever still counts on it. */
 const held = new Set<DatabaseSync>();
@@ -61,15 +67,22 @@ function openDatabase(path: string): DatabaseSync {
   return new Database(path, { timeout: 0 });
 }
 
-/** @param before what is said first; it needs the lock, too */
-export function tryLock(database: DatabaseSync, before = ''): boolean {
+/**
+ * @param before what is said first; it needs the lock, too
+ * @throws HoopError HOOP_LOCAL_STATE: it cannot be locked by anybody
+ */
+export function tryLock(database: Pick<DatabaseSync, 'exec' | 'location'>, before = ''): boolean {
   try {
     database.exec(`${before}BEGIN EXCLUSIVE`);
     return true;
-  } catch (error) {
-    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
-      return false;
-    }
-    throw error;
+  } catch (cause) {
+    const code = cause instanceof Error && 'errcode' in cause ? Number(cause.errcode) & 0xff : 0;
+    if (code === SQLITE_BUSY) return false;
+    const reason = REASONS[code];
+    if (reason === undefined) throw cause;
+    throw new HoopError('HOOP_LOCAL_STATE', `cannot lock "${database.location()}": ${reason}`, {
+      hint: 'Make room, or name a directory that can be written in HOOP_HOME or the XDG variables.',
+      cause,
+    });
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { holdLock, isHeld } from '../src/held-lock.ts';
+import { holdLock, isHeld, tryLock } from '../src/held-lock.ts';
 
 let root: string;
 beforeEach(() => {
@@ -19,6 +19,25 @@ test('a lock is held until it is given back, once, and by one', () => {
   lock[Symbol.dispose]();
   lock[Symbol.dispose]();
   expect(isHeld(path)).toBe(false);
+});
+
+test.each([
+  [13, 'the disk is full'],
+  [8, 'it is read-only'],
+  [522, 'the disk has a fault, or no room'],
+])('a lock that nobody can take is an error in words, with where it is (%i)', (errcode, reason) => {
+  const database = {
+    exec: () => {
+      throw Object.assign(new Error('what SQLite says'), { errcode });
+    },
+    location: () => '/state/tokens.lock',
+  };
+  expect(() => tryLock(database)).toThrow(
+    expect.objectContaining({
+      code: 'HOOP_LOCAL_STATE',
+      message: `cannot lock "/state/tokens.lock": ${reason}`,
+    }),
+  );
 });
 
 test('nobody holds what is no lock', () => {

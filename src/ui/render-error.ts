@@ -119,7 +119,9 @@ function systemError(error: unknown): Shown | undefined {
     code: 'HOOP_SYSTEM',
     message: withoutSecrets(error.message),
     detail: `The operating system refused "${String(error.syscall)}" with ${String(error.code)}.`,
-    hint: SYSTEM_HINTS[String(error.code)],
+    hint:
+      SYSTEM_HINTS[`${String(error.syscall)} ${String(error.code)}`] ??
+      SYSTEM_HINTS[String(error.code)],
   };
 }
 
@@ -127,10 +129,14 @@ const FULL =
   'Make room on the disk that is full. What hoop keeps is in HOOP_HOME, or in the XDG directories.';
 const NOT_OURS = 'Look at who owns it, and at who you are here.';
 const TOO_MANY = 'Raise the limit of open files (`ulimit -n`).';
+const ELSEWHERE = 'Name a directory that can be written in HOOP_HOME, or in the XDG variables.';
 const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+  // What Node.js says of a directory that is to be made with those above it.
+  'mkdir ENOENT': `The file system may be read-only. ${ELSEWHERE}`,
   ENOSPC: FULL,
   EDQUOT: FULL,
-  EROFS: 'Name a directory that can be written in HOOP_HOME, or in the XDG variables.',
+  EROFS: ELSEWHERE,
+  ENOTDIR: 'A file stands where a directory must be.',
   EACCES: NOT_OURS,
   EPERM: NOT_OURS,
   EMFILE: TOO_MANY,

@@ -78,10 +78,15 @@ describe('errors that nobody expected', () => {
     ['EROFS', /hint: Name a directory that can be written in HOOP_HOME/],
     ['EACCES', /hint: Look at who owns it/],
     ['EMFILE', /hint: Raise the limit of open files/],
-  ])('an error %s of the operating system comes with what to do', (code, hint) => {
-    const error = Object.assign(new Error(`${code}: so it is, write`), { code, syscall: 'write' });
-    expect(renderError(error, TEXT)).toMatch(hint);
-  });
+    ['ENOTDIR', /hint: A file stands where a directory must be/],
+    ['ENOENT', /hint: The file system may be read-only/, 'mkdir'],
+  ])(
+    'an error %s of the operating system comes with what to do',
+    (code, hint, syscall = 'write') => {
+      const error = Object.assign(new Error(`${code}: so it is, ${syscall}`), { code, syscall });
+      expect(renderError(error, TEXT)).toMatch(hint);
+    },
+  );
 
   test('secrets in texts that we did not write are removed', () => {
     const secrets = [
