@@ -25,6 +25,8 @@ const OPAQUE = { ...operationOf({ rules: [builtin('passthrough')] }), facts: NOT
 /** Facts that are alike are one object, whatever verdict they came with: they are written once. */
 const ALIKE = new Map<string, StatementFacts>();
 const MAX_ALIKE = 2000;
+/** An event is one frame of the recording, of a megabyte. Of what has more names nothing is known there. */
+const MAX_FACTS_BYTES = 768 * 1024;
 
 /** Decisions that are told in one turn. */
 export const TOLD_AT_ONCE = 100;
@@ -137,13 +139,20 @@ function refusedOperation(
   return { ...operationOf({ analysis, rules: rule === undefined ? [] : [rule] }), facts };
 }
 
-function alike(facts: StatementFacts): StatementFacts {
-  const text = JSON.stringify(facts);
+function alike(told: StatementFacts): StatementFacts {
+  const whole = JSON.stringify(told);
+  const fits = Buffer.byteLength(whole) <= MAX_FACTS_BYTES;
+  const facts = fits ? told : { ...NOTHING_KNOWN, looked: told.looked, unknown: unknownOf(told) };
+  const text = fits ? whole : JSON.stringify(facts);
   const known = ALIKE.get(text);
   if (known !== undefined) return known;
   if (ALIKE.size >= MAX_ALIKE) ALIKE.clear();
   ALIKE.set(text, facts);
   return facts;
+}
+
+function unknownOf({ asked }: StatementFacts): StatementFacts['unknown'] {
+  return asked.length > 0 ? ['asked'] : NOTHING_KNOWN.unknown;
 }
 
 function operationOf(decided: {

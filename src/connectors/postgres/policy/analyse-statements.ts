@@ -115,7 +115,7 @@ function analyseOne(
     }
     noteConsequences(facts);
     outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
-    if (hasMoreThan(outputs, MAX_OUTPUT_PARTS)) {
+    if (hasMoreThan(outputs, MAX_OUTPUT_PARTS) || facts.namesTooMuch) {
       throw new TooComplex();
     }
   } catch (error) {
@@ -126,6 +126,10 @@ function analyseOne(
     facts.changesCatalog = true;
     facts.refuse('the statement is too large to be judged', { hint: 'Split it.' });
     isTooLarge = true;
+    if (facts.namesTooMuch) {
+      facts.reads.clear();
+      facts.writes.clear();
+    }
     done = NOT_KNOWN;
     outputs = undefined;
   }

@@ -12,6 +12,9 @@ import { ruleActions } from './rule-actions.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { noteComparisons } from './write-comparisons.ts';
 
+/** A table can have thousands of partitions; each is looked at as if the statement named it. */
+const STEPS_PER_RELATION = 16;
+
 /** To be called when the statement has been walked; finds everything in `facts.changed`. */
 export function noteConsequences(facts: StatementFacts): void {
   const seen = new Map<string, ReadonlySet<number> | undefined>();
@@ -37,7 +40,9 @@ export function noteConsequences(facts: StatementFacts): void {
     add({ relation, change, columns, via: namedBy(facts, relation) });
   }
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
-    const { via } = step;
+    const { relation, via } = step;
+    facts.spendOn(relation.columns);
+    facts.budget.spend(STEPS_PER_RELATION);
     noteRowCode(facts, step);
     noteComparisons(facts, step);
     for (const next of [...below(facts, step), ...referring(facts, step), ...ruled(facts, step)]) {

@@ -47,6 +47,10 @@ const MAX_NODES = 1_000_000;
 const MAX_DEPTH = 800;
 const COLUMNS_PER_STEP = 8;
 
+/** Of the names of relations in one event of the recording, which is one frame (0002); so many always fit. */
+const MAX_NAMED_BYTES = 512 * 1024;
+const NAMED_FREELY = 500;
+
 /** Thrown when a statement is too large to judge; the façade makes it opaque. */
 export class TooComplex extends Error {}
 
@@ -550,6 +554,16 @@ export class StatementFacts {
       candidates,
     }));
     return lookups.length === 0 ? {} : { lookups };
+  }
+
+  /** It reads and writes more than a record of it can name. */
+  get namesTooMuch(): boolean {
+    if (this.reads.size + this.writes.size <= NAMED_FREELY) return false;
+    let bytes = 0;
+    for (const { schema, name } of [...this.reads.values(), ...this.writes.values()]) {
+      bytes += Buffer.byteLength(JSON.stringify(`${schema}.${name}`));
+    }
+    return bytes > MAX_NAMED_BYTES;
   }
 
   #relationFact(relation: CatalogRelation): RelationFact {

@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ReadTurns } from '../../../../src/connectors/postgres/gateway/relay.ts';
+import type { RecordingEvent } from '../../../../src/recording/types.ts';
 import { emptyCatalog } from '../policy/empty-catalog.ts';
 import { type BenchOptions, startBench, testGrant } from './engine-bench.ts';
 import { letters, message, query, RawClient } from './raw-client.ts';
@@ -177,5 +178,20 @@ describe('what the target says at once', () => {
     const long = Buffer.concat([text('C', 'x'.repeat(2_000_000)), READY]);
     const ended = await answered(long);
     expect(letters(ended.received)).toBe('E');
+  });
+
+  test('is of a statement with more names than an event can hold: then nothing of them is known', async () => {
+    const long = 'n'.repeat(63);
+    const outputs = Array.from({ length: 6000 }, (_, at) => ({
+      ...{ name: 'c', kind: 'identity' as const, typeOid: undefined },
+      sources: [{ schema: long, name: long, column: `${long}${at}`, oid: 1, attnum: 1 }],
+    }));
+    const facts: RecordingEvent[] = [];
+    const { received } = await answered(Buffer.concat([text('C', 'SELECT 0'), READY]), {
+      script: () => ({ outputs, masks: outputs.map(() => undefined) }),
+      onEvent: (event) => void (event.type === 'facts' && facts.push(event)),
+    });
+    expect(facts).toMatchObject([{ clear: [], unknown: ['returned', 'used', 'written'] }]);
+    expect(letters(received)).toBe('C Z');
   });
 });

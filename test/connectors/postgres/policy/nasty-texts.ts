@@ -241,6 +241,18 @@ const SHAPES: readonly Shape[] = [
     [100, 50_000],
     (size) => `drop table ${many(size, (at) => `t${at}`, ', ')}`,
   ],
+  [
+    'long names of DROP TABLE',
+    [500, 14_000],
+    (size) => `drop table ${many(size, (at) => `t${at}`.padEnd(63, '_'), ', ')}`,
+  ],
+  [
+    // In the demo each is counted, and sent by itself.
+    'updates whose rows are counted',
+    [100, 1900],
+    (size) =>
+      many(size, (at) => `update orders set status = '${'x'.repeat(200)}' where id = -${at};`),
+  ],
   ['tables of LOCK', [100, 50_000], (size) => `lock table ${repeated('items', size, ', ')}`],
   [
     'columns of XMLTABLE',

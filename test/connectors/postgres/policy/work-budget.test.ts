@@ -60,6 +60,13 @@ test.each(['select 1 from wide natural join wide t', 'select row(w.*) from wide 
   },
 );
 
+test('each partition that is written counts', async () => {
+  const spent: number[] = [];
+  const policy = createStatementPolicy(parser, undefined, (steps) => spent.push(steps));
+  await policy.decide(`update parts set name = 'x'`, bench.context, GRANT);
+  expect(spent[0]).toBeGreaterThan(200 * 16);
+});
+
 test('a text of 10,000 statements is refused by the limit of the policy, and none of them is analysed here', async () => {
   const spent: number[] = [];
   const policy = createStatementPolicy(parser, undefined, (steps) => spent.push(steps));
@@ -257,4 +264,8 @@ test('a statement of which there is too much to say is refused, and what is said
   const rows = (count: number): string => `select ${'row(w.*), '.repeat(count)}1 from wide w`;
   expect(codeOf(await policy.decide(rows(10), bench.context, GRANT))).toBe('allowed');
   expect(codeOf(await policy.decide(rows(100), bench.context, GRANT))).toBe('HOOP_TOO_LARGE');
+  const dropped = (count: number): string =>
+    `drop table ${Array.from({ length: count }, (_, at) => `no_such_table_${at}`.padEnd(63, '_')).join(', ')}`;
+  expect(codeOf(await policy.decide(dropped(1000), bench.context, GRANT))).toBe('HOOP_NOT_ALLOWED');
+  expect(codeOf(await policy.decide(dropped(9000), bench.context, GRANT))).toBe('HOOP_TOO_LARGE');
 });
