@@ -33,6 +33,8 @@ import {
 /** The shortest thing any detector looks for is `a@b.co`. */
 const SHORTEST_HIT = 6;
 
+const LOWER_X = 0x78;
+
 const DIGIT = 1;
 const FOREIGN = 2;
 const AT = 3;
@@ -87,6 +89,7 @@ export class HitCandidates {
   readonly #json = new UnescapedBytes();
   #hasEscape = false;
   #hasBackslash = false;
+  #mayHaveHexRun = false;
   #endsAtBackslash = false;
 
   /** Text, or bytes that may be some. @returns bits of `CANDIDATE` */
@@ -123,7 +126,7 @@ export class HitCandidates {
     if (!this.#hasEscape || found === ALL_CANDIDATES) return found;
     const text = this.#escaped;
     let all = found;
-    if (this.#hasBackslash && unescapeHexRuns(bytes, start, end, text)) {
+    if (this.#mayHaveHexRun && unescapeHexRuns(bytes, start, end, text)) {
       all |= this.#scan(text.bytes, 0, text.length);
     }
     if (!unescapeText(bytes, start, end, text)) return all;
@@ -139,6 +142,7 @@ export class HitCandidates {
     this.#jwts.begin();
     this.#hasEscape = false;
     this.#hasBackslash = false;
+    this.#mayHaveHexRun = false;
     let found = 0;
     for (let at = start; at < end; at += 1) {
       const kind = CLASSES[bytes[at] ?? 0] ?? 0;
@@ -185,6 +189,7 @@ export class HitCandidates {
       case BACKSLASH:
         this.#hasEscape = true;
         this.#hasBackslash = true;
+        this.#mayHaveHexRun ||= ((stretch.bytes[at + 1] ?? 0) | 0x20) === LOWER_X;
         return this.#endsAtBackslash ? ALL_CANDIDATES : 0;
       case COLON:
         return colonOrEquals(stretch, at);
