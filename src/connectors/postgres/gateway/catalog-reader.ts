@@ -41,6 +41,8 @@ export interface CatalogSourceOptions {
    * Throws when that could not be found out, e.g. because the parser is being replaced.
    */
   readonly parse: (sql: string) => Promise<unknown>;
+  /** A session has changed the catalog. */
+  readonly onChange?: (scope: ChangeScope) => void;
   /** Absent: masks hold for the names in the policy alone. */
   readonly masks?: CatalogMasks;
   readonly pollMilliseconds?: number;
@@ -142,9 +144,10 @@ class CatalogReader implements CatalogSource {
     return this.#known?.catalog;
   }
 
-  invalidate(scope: ChangeScope): void {
+  invalidate(scope: ChangeScope, by?: 'another'): void {
     this.#stale = widerScope(this.#stale, scope);
     this.#timesStale += 1;
+    if (by === undefined) this.#options.onChange?.(scope);
   }
 
   async seenBy(

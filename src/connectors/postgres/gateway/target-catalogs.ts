@@ -6,6 +6,7 @@
 import { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { onAbort } from '../../../until.ts';
+import type { ChangeScope } from '../policy/analysis-types.ts';
 import type { SqlParser } from '../policy/parser.ts';
 import { openCatalogSource } from './catalog-reader.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
@@ -49,7 +50,7 @@ export class TargetCatalogs implements AsyncDisposable {
   masksChanged(): void {
     for (const { source } of this.#entries.values()) {
       // The least that makes it look again, and thereby bind them.
-      source.invalidate?.('relations');
+      source.invalidate?.('relations', 'another');
     }
   }
 
@@ -68,6 +69,7 @@ export class TargetCatalogs implements AsyncDisposable {
       query: (sql) => connection.query(sql),
       parse: (text) => this.#parse(text),
       now: () => performance.now(),
+      onChange: (scope) => this.#changed(target, scope),
       ...(this.#masksOf === undefined ? {} : { masks: this.#masksOf(name) }),
     });
     this.#entries.set(key, { source, connection });
@@ -88,6 +90,13 @@ export class TargetCatalogs implements AsyncDisposable {
     await Promise.all(entries.map(({ connection }) => connection.close()));
   }
 
+  /** Who reads the same database with another credential, or as another target, has to look again, too. */
+  #changed(target: PostgresTarget, scope: ChangeScope): void {
+    for (const { source, connection } of this.#entries.values()) {
+      if (isSameDatabase(target, connection.target)) source.invalidate?.(scope, 'another');
+    }
+  }
+
   async #parse(text: string): Promise<unknown> {
     const outcome = await this.#parser.parse(text);
     // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced, and
@@ -97,6 +106,14 @@ export class TargetCatalogs implements AsyncDisposable {
     }
     return outcome.type === 'tree' ? outcome.tree : undefined;
   }
+}
+
+/** As far as addresses tell. */
+function isSameDatabase(one: PostgresTarget, other: PostgresTarget): boolean {
+  const isAmong = (place: TargetHost): boolean =>
+    other.hosts.some(({ host, port }) => host === place.host && port === place.port);
+  const isSamePlace = one.name === other.name || one.hosts.some(isAmong);
+  return one.database === other.database && isSamePlace;
 }
 
 class CatalogConnection {

@@ -80,8 +80,11 @@ export interface CatalogSource {
   refresh(scope?: ChangeScope): Promise<Catalog>;
   /** As `current` was the last time, whatever has happened since. */
   lastRead?(): Catalog | undefined;
-  /** A session has changed it: nobody gets the one of before from `current`. */
-  invalidate?(scope: ChangeScope): void;
+  /**
+   * A session has changed it: nobody gets the one of before from `current`.
+   * @param by `another`: it has been told by who reads the same database with another credential.
+   */
+  invalidate?(scope: ChangeScope, by?: 'another'): void;
   /**
    * The catalog as another connection sees it in its open transaction.
    * @param ask one statement on that connection; undefined: it was not answered.

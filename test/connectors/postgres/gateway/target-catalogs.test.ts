@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { loadModule, parse } from 'libpg-query';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
 import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
 import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
@@ -10,6 +10,7 @@ import {
   decodeStartupMessage,
   encodeStartupMessage,
 } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
+import { Secret } from '../../../../src/secret.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { hostAt, targetOf, testTarget } from './test-target.ts';
 
@@ -161,6 +162,25 @@ describe('the connection of the catalog', () => {
     await refused;
     const seen = (await source.current()).relation('shop', 'seen');
     expect(seen?.viewDefinition).toContain('FROM shop.people');
+  });
+
+  test('is one of several, for credentials and targets: what one of them changes counts for all of that database', async () => {
+    await using parser = SqlParser.create();
+    await using catalogs = new TargetCatalogs(parser);
+    await using admin = await connect('postgres');
+    await admin.query(`CREATE ROLE somebody SUPERUSER LOGIN PASSWORD 'x'`);
+    const somebody = { user: 'somebody', password: new Secret('x') };
+    const places = [{}, somebody, { name: 'same-db' }, { database: 'template1' }];
+    const [mine, ...others] = places.map((place) => catalogs.source({ ...target(), ...place }));
+    // Nothing is due.
+    using clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
+    for (const one of [mine, ...others]) await one?.current();
+    await admin.query('CREATE TABLE public.made_by_one (id int)');
+    mine?.invalidate?.('relations');
+    expect(others.map((one) => one.fresh?.() === undefined)).toEqual([true, true, false]);
+    const seen = await others[0]?.current();
+    expect(seen?.relation('public', 'made_by_one')).toBeDefined();
+    clock.mockRestore();
   });
 
   test('is not taken in by temporary tables of whoever had it before, behind a pooler', async () => {
