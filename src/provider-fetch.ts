@@ -74,6 +74,11 @@ async function readBounded(
   return new Uint8Array(Buffer.concat(chunks));
 }
 
+/** What says nothing but that it is tried again: too many requests, no time, a fault of the provider. */
+export function isForNow(status: number): boolean {
+  return status >= 500 || status === 408 || status === 425 || status === 429;
+}
+
 /** Why a request failed, in words; `fetch` itself says "fetch failed" and hides the cause. */
 export function fetchFailure(error: unknown): string {
   let found = '';

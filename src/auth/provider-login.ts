@@ -22,7 +22,7 @@ import {
 import type { InfoReply } from '../api/login.ts';
 import { HoopError } from '../errors.ts';
 import { isLoopbackProviderUrl, isSafeProviderUrl } from '../policy/provider-url.ts';
-import { fetchFailure, providerFetch } from '../provider-fetch.ts';
+import { fetchFailure, isForNow, providerFetch } from '../provider-fetch.ts';
 import { type Callback, startLoopbackListener } from './loopback-listener.ts';
 
 /** Long enough for a second factor on another device. */
@@ -131,6 +131,7 @@ export async function discoverProvider(
 function discoveryFailure(cause: unknown): string {
   const inner = cause instanceof Error ? cause.cause : undefined;
   if (inner instanceof Response) {
+    if (isForNow(inner.status)) return `It answers ${inner.status}: try again in a minute`;
     return inner.ok
       ? 'It answers with something else than a discovery document, such as a web page'
       : `It answers ${inner.status}: there is no identity provider at this address`;

@@ -1,7 +1,7 @@
 /** A new ID token for a login that there is: by the refresh token that came with the last one. */
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client';
 import { HoopError } from '../errors.ts';
-import { fetchFailure } from '../provider-fetch.ts';
+import { fetchFailure, isForNow } from '../provider-fetch.ts';
 import { discoverProvider } from './provider-login.ts';
 import type { ProviderTokens } from './token-record.ts';
 
@@ -32,7 +32,7 @@ export async function refreshAtProvider(
     if (cause instanceof HoopError) {
       throw cause;
     }
-    if (cause instanceof ResponseBodyError && !isForNow(cause)) {
+    if (cause instanceof ResponseBodyError && !isPassing(cause)) {
       const said = cause.error_description ?? cause.error;
       throw ended(`"${issuer}" says: ${said.replace(/\.$/, '')}.`, cause);
     }
@@ -44,8 +44,6 @@ export async function refreshAtProvider(
   }
 }
 
-/** What says nothing about the login: too many requests, no time, a fault of the provider. */
-const STATUSES_FOR_NOW: ReadonlySet<number> = new Set([408, 425, 429]);
 /** Of RFC 6749 §4.1.2.1 and RFC 8628 §3.5; some servers send them from here too, with 400. */
 const ERRORS_FOR_NOW: ReadonlySet<string> = new Set([
   'server_error',
@@ -53,8 +51,9 @@ const ERRORS_FOR_NOW: ReadonlySet<string> = new Set([
   'slow_down',
 ]);
 
-function isForNow({ status, error }: ResponseBodyError): boolean {
-  return status >= 500 || STATUSES_FOR_NOW.has(status) || ERRORS_FOR_NOW.has(error);
+/** It says nothing about the login. */
+function isPassing({ status, error }: ResponseBodyError): boolean {
+  return isForNow(status) || ERRORS_FOR_NOW.has(error);
 }
 
 function ended(detail: string, cause: unknown): HoopError {

@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { HoopError } from '../../errors.ts';
 import { isSafeProviderUrl } from '../../policy/provider-url.ts';
-import { fetchFailure, providerFetch } from '../../provider-fetch.ts';
+import { fetchFailure, isForNow, providerFetch } from '../../provider-fetch.ts';
 import { type IdentityProvider, SIGNATURE_ALGORITHMS } from './identity-provider.ts';
 
 const Discovery = z.object({
@@ -23,6 +23,7 @@ type Discovery = z.infer<typeof Discovery>;
 const ErrorAnswer = z.object({ error: z.string(), error_description: z.string().optional() });
 
 /** The port of a login is chosen when it begins. */
+const ANSWER_WITHIN_MS = 15_000;
 const REDIRECT_URI = 'http://127.0.0.1:49152/hoop-gateway-check';
 const PUBLIC_CLIENT =
   'Set it to be a public client, without a secret and without client authentication.';
@@ -64,6 +65,9 @@ async function discover(provider: IdentityProvider, signal: AbortSignal): Promis
   const response = await ask(provider, address, { signal });
   const text = await response.text();
   const hint = `Correct \`issuer\` in hoop.yaml: "${address}" must be the provider’s discovery document.`;
+  if (isForNow(response.status)) {
+    throw unreachable(issuer, `It answers ${response.status}, which is not for good`);
+  }
   if (!response.ok) {
     throw wrong(`there is no identity provider: it answers ${response.status}`, { hint });
   }
@@ -224,15 +228,26 @@ async function ask(
   if (!isSafeProviderUrl(url)) {
     throw wrong(`"${url}" is neither https nor on this machine`, {});
   }
+  // Its body, too: it may break off, or never end.
+  const late = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const signal = request.signal ? AbortSignal.any([request.signal, late]) : late;
   try {
-    return await providerFetch(ca)(url, { redirect: 'error', ...request });
+    const response = await providerFetch(ca)(url, { redirect: 'error', ...request, signal });
+    const { status, headers } = response;
+    const text = await response.text();
+    return new Response(text === '' ? null : text, { status, headers });
   } catch (cause) {
-    throw new HoopError('HOOP_IDP_UNREACHABLE', `cannot reach "${issuer}"`, {
-      detail: fetchFailure(cause),
-      hint: 'The gateway needs its keys, and the browsers of users must reach it, too.',
-      cause,
-    });
+    request.signal?.throwIfAborted();
+    throw unreachable(issuer, fetchFailure(cause), cause);
   }
+}
+
+function unreachable(issuer: string, detail: string, cause?: unknown): HoopError {
+  return new HoopError('HOOP_IDP_UNREACHABLE', `cannot reach "${issuer}"`, {
+    detail,
+    hint: 'The gateway needs its keys, and the browsers of users must reach it, too.',
+    cause,
+  });
 }
 
 function challenge(): { code_challenge: string; code_challenge_method: string } {

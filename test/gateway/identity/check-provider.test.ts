@@ -168,6 +168,15 @@ describe('the check of a provider', () => {
     );
   });
 
+  test.each<[string, Answer]>([
+    ['is busy, or under maintenance', [503, '<p>Back soon', PAGE]],
+    ['breaks off its answer', [200, '{', { 'content-length': '999', connection: 'close' }]],
+  ])('does not take one that %s for one that is not there', async (_what, answer) => {
+    expect(await check({ '/.well-known/openid-configuration': answer })).toMatch(
+      /^cannot reach "http:\/\/127\.0\.0\.1:\d+"$/,
+    );
+  });
+
   test('says why a provider cannot be reached', async () => {
     const { port, close } = await listen(createServer());
     await close();
