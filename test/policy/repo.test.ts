@@ -58,6 +58,7 @@ test('a signed commit comes into force, with its signer and date', async () => {
 
 const LOCKS = [
   'refs/hoop/incoming.lock',
+  'refs/hoop/accepted.lock',
   'refs/heads/main.lock',
   'config.lock',
   'packed-refs.lock',
@@ -90,13 +91,15 @@ test('where several processes share a clone, a lock is removed once no git can h
     writeFileSync(lock, '');
   }
   const commit = fixture.commit({ 'targets/other.yaml': OTHER }, { key });
-  await expect(clone.fetch(repository, NEVER)).rejects.toMatchObject({ code: 'HOOP_POLICY_FETCH' });
+  expect(await clone.fetch(repository, NEVER)).toBe(commit);
+  await expect(clone.accept(commit, NEVER)).rejects.toMatchObject({ code: 'HOOP_POLICY_FETCH' });
   expect(locks.every((lock) => existsSync(lock))).toBe(true);
   const before = new Date(Date.now() - 121_000);
   for (const lock of locks) {
     utimesSync(lock, before, before);
   }
   expect(await clone.fetch(repository, NEVER)).toBe(commit);
+  await clone.accept(commit, NEVER);
 });
 
 test('a git that is stopped gets the time to remove its locks, and goes in any case', async () => {

@@ -12,6 +12,7 @@ const STALE_MS = 2 * GIT_TIMEOUT_MS;
 const BESIDE_THE_CLONE = /^(policy\.git|unclean|incoming|gitconfig|allowed-signers|signature)\../;
 const AMONG_OBJECTS = /^(tmp_|\.tmp-|incoming-)|\.(temp|lock)$/;
 const LOCK = /\.lock$/;
+const AMONG_REFS = /^new-|\.lock$/;
 
 /** @param isAlone - nobody else uses the directory, else only what no git can have any more goes */
 export function removeLeftovers(dir: string, gitDir: string, isAlone: boolean): void {
@@ -19,6 +20,7 @@ export function removeLeftovers(dir: string, gitDir: string, isAlone: boolean): 
   const left = [
     ...named(BESIDE_THE_CLONE, dir),
     ...named(LOCK, gitDir),
+    ...named(AMONG_REFS, join(gitDir, 'refs/hoop')),
     ...named(LOCK, join(gitDir, 'refs'), { below: true }),
     ...named(AMONG_OBJECTS, objects, { below: true }),
   ];

@@ -54,6 +54,7 @@ export const COMMIT_ID = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
 const MAX_CLONE_BYTES = 128 * 1024 * 1024;
 const INCOMING = 'refs/hoop/incoming';
+const NEW = 'refs/hoop/new-';
 const ACCEPTED = 'refs/hoop/accepted';
 /** Tags that may sign, by their objects: the names are whoever's who may push a tag. */
 const KEPT_TAGS = 'refs/hoop/tags';
@@ -163,9 +164,10 @@ export class PolicyClone {
   /** The newest commit of the branch, fetched. @throws HoopError HOOP_POLICY_FETCH */
   async fetch(repository: string, signal: AbortSignal): Promise<string> {
     this.#removeLeftovers();
-    const incoming = [`+${this.#ref}:${INCOMING}`];
-    await this.#at(repository, (source, config) => this.#fetch(source, incoming, signal, config));
-    return this.#tip(signal);
+    const ref = newRef();
+    const refs = [`+${this.#ref}:${ref}`];
+    await this.#at(repository, (source, config) => this.#fetch(source, refs, signal, config));
+    return this.#tip(ref, signal);
   }
 
   /** The same from a bundle that the gateway sent. */
@@ -175,8 +177,9 @@ export class PolicyClone {
     writeFileSync(file, bundle, { mode: 0o600 });
     try {
       const tags = tagsOf(await this.#git(['ls-remote', '--quiet', file], signal));
-      await this.#fetch(file, [`+${this.#ref}:${INCOMING}`, ...tags.map(keptTag)], signal);
-      return await this.#tip(signal);
+      const ref = newRef();
+      await this.#fetch(file, [`+${this.#ref}:${ref}`, ...tags.map(keptTag)], signal);
+      return await this.#tip(ref, signal);
     } finally {
       rmSync(file, { force: true });
     }
@@ -334,7 +337,19 @@ export class PolicyClone {
     }
   }
 
-  async #tip(signal: AbortSignal): Promise<string> {
+  /**
+   * git says nothing, not even by its exit status, when it leaves a ref as it was because the source is
+   * shallow: what it gave is in a ref that was not there before.
+   */
+  async #tip(ref: string, signal: AbortSignal): Promise<string> {
+    const given = join(this.#gitDir, ref);
+    if (!existsSync(given)) {
+      throw new HoopError('HOOP_POLICY_FETCH', 'the policy repository does not give its branch', {
+        detail: 'A shallow clone does not have the history that a policy needs.',
+        hint: 'Fetch all of it there: git fetch --unshallow',
+      });
+    }
+    renameSync(given, join(this.#gitDir, INCOMING));
     const object = commitIn(join(this.#gitDir, INCOMING));
     if (object !== undefined && object === this.#incoming?.object) {
       return this.#incoming.commit;
@@ -384,6 +399,10 @@ export class PolicyClone {
     const { env, runGit: run = runGit } = this.#options;
     return run({ gitDir: this.#gitDir, args, env, signal, ...more });
   }
+}
+
+function newRef(): string {
+  return `${NEW}${randomUUID()}`;
 }
 
 function keptTag({ name, object }: RemoteTag): string {

@@ -177,6 +177,21 @@ test('a tree that names a file twice is refused', async () => {
   expect(repo.current()).toBeUndefined();
 });
 
+test('a shallow repository is a problem, not a policy that never changes', async () => {
+  using fixture = new GitFixture();
+  const key = fixture.key('alice');
+  const commit = fixture.commit(MINIMAL, { key });
+  await (await open(fixture, key)).sync(NEVER);
+  fixture.commit({ 'README.md': 'two' }, { key });
+  const repository = fixture.path('shallow');
+  fixture.git('clone', '--quiet', '--bare', '--depth=1', `file://${fixture.tree}`, repository);
+  const repo = await open(fixture, key, { repository });
+  expect((await repo.sync(NEVER)).problem?.message).toBe(
+    'the policy repository does not give its branch',
+  );
+  expect(repo.current()?.commit).toBe(commit);
+});
+
 const MIB = 1024 * 1024;
 
 /** PATH with an `ssh` that does this. */
