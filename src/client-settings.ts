@@ -33,13 +33,13 @@ export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
     parse: parseCa,
   },
   tokenStore: {
-    description: 'where tokens are kept; not set: the keychain, else a file',
+    description: 'where tokens are stored; unset: the keychain if there is one, otherwise a file',
     variable: 'HOOP_TOKEN_STORE',
     choices: ['keychain', 'file'],
     parse: parseTokenStore,
   },
   download: {
-    description: 'always: fetch the recording of each session when it has ended',
+    description: 'always: download the recording of each session after it ends',
     variable: 'HOOP_DOWNLOAD',
     choices: ['always', 'never'],
     parse: parseDownload,
@@ -69,7 +69,7 @@ function parseCa(text: string, cwd: string): string {
     throw new HoopError('HOOP_USAGE', `cannot read the CA certificate "${path}"`, { cause });
   }
   if (!pem.includes('-----BEGIN CERTIFICATE-----')) {
-    throw new HoopError('HOOP_USAGE', `"${path}" holds no certificate in PEM form`);
+    throw new HoopError('HOOP_USAGE', `"${path}" contains no PEM certificate`);
   }
   return path;
 }
@@ -77,7 +77,7 @@ function parseCa(text: string, cwd: string): string {
 function parseTokenStore(text: string): string {
   if (text !== 'keychain' && text !== 'file') {
     throw new HoopError('HOOP_USAGE', `tokenStore cannot be "${text}"`, {
-      hint: 'It takes keychain or file.',
+      hint: 'Use keychain or file.',
     });
   }
   return text;
@@ -86,7 +86,7 @@ function parseTokenStore(text: string): string {
 function parseDownload(text: string): string {
   if (text !== 'always' && text !== 'never') {
     throw new HoopError('HOOP_USAGE', `download cannot be "${text}"`, {
-      hint: 'It takes always or never.',
+      hint: 'Use always or never.',
     });
   }
   return text;

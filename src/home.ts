@@ -69,8 +69,8 @@ function homeOfRun(directory: string): Home {
     value = JSON.parse(readFileSync(join(directory, RUN_FILE), 'utf8'));
   } catch (cause) {
     throw new HoopError('HOOP_NOT_LOGGED_IN', 'the run that this program is part of has ended', {
-      detail: `HOOP_RUN_DIR names "${directory}", where no run is.`,
-      hint: 'Start it anew with `hoop run`; without HOOP_RUN_DIR your own login is used.',
+      detail: `HOOP_RUN_DIR names "${directory}", but there is no run.`,
+      hint: 'Start it again with `hoop run`; without HOOP_RUN_DIR, hoop uses your own login.',
       cause,
     });
   }

@@ -19,7 +19,7 @@ export function isSessionId(text: string): boolean {
 /** @throws FormatError unless it is a UUIDv7 in lower case. */
 export function sessionIdBytes(session: string): Uint8Array {
   if (!isSessionId(session)) {
-    throw new FormatError('a session id is malformed');
+    throw new FormatError('a session ID is malformed');
   }
   return Buffer.from(session.replaceAll('-', ''), 'hex');
 }

@@ -27,7 +27,7 @@ export function freeText(max: number): z.ZodType<string> {
 export function freeLine(max: number): z.ZodType<string> {
   return freeText(max).superRefine((text, context) => {
     if (/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(text)) {
-      const message = 'It has to be one line without control characters.';
+      const message = 'It must be one line without control characters.';
       context.addIssue({ code: 'custom', message, params: FOR_WHO_GAVE_IT });
     }
   });
@@ -58,5 +58,5 @@ function faultOf(text: string, max: number): string | undefined {
   // It has no UTF-8, and so nothing that could be signed.
   return text.isWellFormed()
     ? undefined
-    : 'It holds half of a surrogate pair, which is no character.';
+    : 'It contains half of a surrogate pair, which is not a character.';
 }

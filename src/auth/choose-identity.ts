@@ -65,10 +65,14 @@ export async function chooseIdentity(options: IdentityOptions): Promise<ChosenId
   }
   const unusable = reports.find(({ state }) => state === 'unusable');
   if (unusable !== undefined) {
-    throw new HoopError('HOOP_NOT_LOGGED_IN', 'not logged in, and the platform gives no identity', {
-      detail: `${unusable.title}: ${unusable.because}.`,
-      hint: `${unusable.hint ?? ''} A person logs in with \`hoop login\`.`.trim(),
-    });
+    throw new HoopError(
+      'HOOP_NOT_LOGGED_IN',
+      'not logged in, and the platform provides no identity',
+      {
+        detail: `${unusable.title}: ${unusable.because}.`,
+        hint: `${unusable.hint ?? ''} A person logs in with \`hoop login\`.`.trim(),
+      },
+    );
   }
   return { kind: 'login', searched };
 }
@@ -77,7 +81,7 @@ function notFound(name: string, reports: readonly ProviderReport[]): HoopError {
   const [report] = reports;
   return new HoopError(
     'HOOP_WORKLOAD_TOKEN',
-    `no identity from ${report?.title ?? name}: ${report?.because ?? 'it is not known here'}`,
-    { hint: report?.hint ?? '`hoop whoami --explain` shows what was looked for.' },
+    `no identity from ${report?.title ?? name}: ${report?.because ?? 'it is unknown here'}`,
+    { hint: report?.hint ?? '`hoop whoami --explain` shows what hoop looked for.' },
   );
 }

@@ -58,9 +58,9 @@ export interface DeviceLoginOptions {
 export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<LoginTokens> {
   const { issuer, ca, device } = options.provider;
   if (device === undefined) {
-    throw new HoopError('HOOP_LOGIN_FAILED', 'the policy does not allow a login by device code', {
-      detail: `It names no client for that at the identity provider "${issuer}".`,
-      hint: 'Run `hoop login`; with --no-browser you open the address yourself, where it can reach this machine’s loopback address (`ssh -L`).',
+    throw new HoopError('HOOP_LOGIN_FAILED', 'the policy does not allow device code logins', {
+      detail: `It names no client for them at the identity provider "${issuer}".`,
+      hint: 'Run `hoop login`; with --no-browser, open the address yourself in a browser that can reach this machine’s loopback address (`ssh -L`).',
     });
   }
   const server = await discoverProvider({ issuer, clientId: device.clientId, ca });
@@ -81,7 +81,7 @@ export async function loginWithDeviceCode(options: DeviceLoginOptions): Promise<
     });
     const { verification_uri: verificationUri, user_code: userCode } = started;
     if (!isSafeProviderUrl(verificationUri) || !USER_CODE.test(userCode)) {
-      throw new TypeError('It names an address or a code that cannot be shown');
+      throw new TypeError('It contains an address or a code that cannot be shown');
     }
     const lifetimeMs = Math.min(started.expires_in * 1000, DEVICE_TIMEOUT_MS);
     const expiresAtMs = Date.now() + lifetimeMs;
@@ -111,7 +111,7 @@ async function poll(
       const form = { device_code: started.device_code, code_verifier: verifier };
       const reply = await genericGrantRequest(server, DEVICE_GRANT, form);
       if (reply.id_token === undefined) {
-        throw new TypeError('There is no ID token in it');
+        throw new TypeError('It contains no ID token');
       }
       return { idToken: reply.id_token, refreshToken: reply.refresh_token };
     } catch (error) {
@@ -131,7 +131,7 @@ function isOver(cause: unknown): boolean {
 
 function nobodyCame(cause: unknown): HoopError {
   return new HoopError('HOOP_LOGIN_FAILED', 'nobody entered the code in time', {
-    detail: `It was good for ${DEVICE_TIMEOUT_MS / 60_000} minutes at most.`,
+    detail: `It was valid for ${DEVICE_TIMEOUT_MS / 60_000} minutes at most.`,
     hint: 'Run `hoop login --device` again.',
     cause,
   });

@@ -131,7 +131,7 @@ function requirePrivate(path: string, what: 'file' | 'directory', { mode, uid }:
   }
   const foreign = uid !== process.getuid?.();
   if ((mode & 0o077) !== 0 || foreign) {
-    throw new HoopError('HOOP_LOCAL_STATE', `the token ${what} "${path}" is open to others`, {
+    throw new HoopError('HOOP_LOCAL_STATE', `the token ${what} "${path}" is accessible to others`, {
       detail: foreign
         ? 'It belongs to another user.'
         : `Its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}.`,

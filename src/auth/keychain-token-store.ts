@@ -52,7 +52,7 @@ export class KeychainTokenStore implements TokenStore {
     };
     const stored = await this.#use(account, setAndGet, withinMs);
     if (stored !== value) {
-      throw unavailable(new Error('it did not give back what was stored'));
+      throw unavailable(new Error('it did not return what was stored'));
     }
   }
 

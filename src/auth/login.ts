@@ -74,7 +74,7 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   checkSigners(pinned, gateway, info);
   if (firstUse) {
     note(`gateway "${pin.gateway}" has the root key ${rootKeyFingerprint(pin.rootKey)}`);
-    note('compare it with what its administrator says; it is remembered from now on');
+    note('compare it with the fingerprint from its administrator; hoop trusts it from now on');
   }
   const key = generateDpopKey();
   const provider = chooseProvider(info, options.issuer);
@@ -128,11 +128,11 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
 }
 
 function noRefreshToken({ issuer, fresh = 0, scopes }: LoginProvider): HoopError {
-  return new HoopError('HOOP_LOGIN_FAILED', 'the identity provider gave no refresh token', {
-    detail: `The policy wants "${issuer}" to confirm each login every ${Math.ceil(fresh / 60)} min (\`fresh\`), which hoop asks for with one.`,
+  return new HoopError('HOOP_LOGIN_FAILED', 'the identity provider issued no refresh token', {
+    detail: `The policy requires "${issuer}" to confirm each login every ${Math.ceil(fresh / 60)} min (\`fresh\`), and hoop needs a refresh token for that.`,
     hint: scopes.includes('offline_access')
-      ? 'Whoever runs the provider allows refresh tokens for the client.'
-      : 'Many providers want the scope offline_access for it: add it to `scopes` in hoop.yaml.',
+      ? 'Ask whoever runs the provider to allow refresh tokens for the client.'
+      : 'Many providers require the scope offline_access for it: add it to `scopes` in hoop.yaml.',
   });
 }
 
@@ -150,8 +150,8 @@ function chooseProvider(info: InfoReply, issuer: string | undefined): LoginProvi
   }
   const chosen = identityProviders.find((provider) => provider.issuer === issuer);
   if (chosen === undefined) {
-    throw new HoopError('HOOP_USAGE', 'the gateway has other identity providers than this', {
-      detail: `They are: ${identityProviders.map((provider) => provider.issuer).join(', ')}.`,
+    throw new HoopError('HOOP_USAGE', 'the gateway does not have this identity provider', {
+      detail: `It has: ${identityProviders.map((provider) => provider.issuer).join(', ')}.`,
       hint: 'Choose one of them with --issuer URL.',
     });
   }
@@ -176,7 +176,7 @@ async function keepTokens(keep: Keep): Promise<string> {
     await removeTokens(home, config, gateway);
     await store.write(gateway, record);
     if (problem !== undefined) {
-      note(`no keychain here, so tokens are kept in the ${store.description} (mode 0600)`);
+      note(`no keychain here, so tokens are stored in the ${store.description} (mode 0600)`);
     }
     return store.description;
   });

@@ -97,14 +97,12 @@ async function endAtProvider(
       await atProvider(url);
       return undefined;
     }
-    note(
-      `${issuer} names no address to log out at${isRevoked ? '; its refresh token is revoked' : ''}`,
-    );
+    note(`${issuer} has no logout address${isRevoked ? '; its refresh token is revoked' : ''}`);
   } catch (error) {
     if (!(error instanceof HoopError)) {
       throw error;
     }
-    note(`${issuer} was not told: ${error.message}`);
+    note(`could not notify ${issuer}: ${error.message}`);
   }
   return issuer;
 }
@@ -125,9 +123,9 @@ async function endAtGateway(
     if (!(error instanceof HoopError) || error.code === 'HOOP_INTERRUPTED') {
       throw error;
     }
-    options.note(`the gateway was not told: ${error.message}`);
+    options.note(`could not notify the gateway: ${error.message}`);
     options.note(
-      'its side of the login ends by itself when its time is over (12 hours, unless the policy says otherwise)',
+      'its side of the login expires by itself (12 hours after it began, unless the policy says otherwise)',
     );
     return false;
   }

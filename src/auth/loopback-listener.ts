@@ -122,7 +122,7 @@ function failurePage(reason: string): string {
     tone: 'bad',
     body: `<h1>Login failed</h1>
 <p role="alert">${escapeHtml(reason)}</p>
-<p>Return to the terminal; it says more.</p>`,
+<p>Return to the terminal for details.</p>`,
   });
 }
 
@@ -130,6 +130,6 @@ function refusalPage(): string {
   return renderBrowserPage({
     title: 'Nothing to see here',
     body: `<h1>This is not a login</h1>
-<p>This address only takes the answer to a login that was started with <code>hoop login</code>.</p>`,
+<p>This address only receives the answer to a login started with <code>hoop login</code>.</p>`,
   });
 }

@@ -125,8 +125,8 @@ function withVariable(error: unknown, home: Home, env: NodeJS.ProcessEnv): unkno
 export function requireNoRun(home: Home, command: 'login' | 'logout'): void {
   if (home.run !== undefined) {
     throw new HoopError('HOOP_USAGE', `no \`hoop ${command}\` inside a run`, {
-      detail: `This is run ${home.run}, which has a login of its own and ends with it.`,
-      hint: `Run it in a shell outside of \`hoop run\`.`,
+      detail: `This is run ${home.run}, which has its own login and ends with it.`,
+      hint: `Run it in a shell outside \`hoop run\`.`,
     });
   }
 }
@@ -141,12 +141,12 @@ export function readCa(path: string | undefined): string | undefined {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     throw new HoopError('HOOP_CONFIG', `cannot read the CA certificate "${path}"`, {
-      hint: 'Name the PEM file with `hoop login --gateway URL --ca FILE`; HOOP_CA wins over it.',
+      hint: 'Name the PEM file with `hoop login --gateway URL --ca FILE`; HOOP_CA overrides it.',
       cause,
     });
   }
   if (!text.includes('-----BEGIN CERTIFICATE-----')) {
-    throw new HoopError('HOOP_CONFIG', `"${path}" holds no certificate in PEM form`, {
+    throw new HoopError('HOOP_CONFIG', `"${path}" contains no PEM certificate`, {
       hint: 'Name the PEM file of the CA that signed the gateway’s certificate.',
     });
   }

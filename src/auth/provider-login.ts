@@ -30,7 +30,7 @@ const LOGIN_TIMEOUT_MS = 5 * 60_000;
 const PROVIDER_TIMEOUT_SECONDS = 10;
 /** A page of the provider that says no sends nobody back, and nothing here would say why. */
 const WAITING =
-  'waiting for the browser, 5 minutes at most; if it shows an error instead of a login (unknown client, invalid redirect_uri), the client at the provider is set up wrong';
+  'waiting for the browser, up to 5 minutes; if it shows an error instead of a login page (unknown client, invalid redirect_uri), the client is not set up correctly at the provider';
 
 export type LoginProvider = InfoReply['identityProviders'][number];
 
@@ -103,7 +103,7 @@ export async function discoverProvider(
       'HOOP_LOGIN_FAILED',
       `the identity provider "${provider.issuer}" does not use https`,
       {
-        detail: 'Plain http is accepted from 127.0.0.1 and [::1] only.',
+        detail: 'Plain http is accepted only from 127.0.0.1 and [::1].',
         hint: 'Ask whoever maintains the policy to correct `identityProviders`.',
       },
     );
@@ -120,7 +120,7 @@ export async function discoverProvider(
       `cannot reach the identity provider "${provider.issuer}"`,
       {
         detail: `${discoveryFailure(cause)}.`,
-        hint: 'Check the address in a browser on this machine; `hoop gateway check` says more.',
+        hint: 'Check the address in a browser on this machine; `hoop gateway check` has details.',
         cause,
       },
     );
@@ -133,12 +133,12 @@ function discoveryFailure(cause: unknown): string {
   if (inner instanceof Response) {
     if (isForNow(inner.status)) return `It answers ${inner.status}: try again in a minute`;
     return inner.ok
-      ? 'It answers with something else than a discovery document, such as a web page'
+      ? 'Its answer is not a discovery document, but e.g. a web page'
       : `It answers ${inner.status}: there is no identity provider at this address`;
   }
   const isParse = cause instanceof Error && 'code' in cause && cause.code === 'OAUTH_PARSE_ERROR';
   return isParse
-    ? 'It answers with something else than a discovery document, such as a web page'
+    ? 'Its answer is not a discovery document, but e.g. a web page'
     : fetchFailure(cause);
 }
 
@@ -179,8 +179,8 @@ async function waitForCallback(
       throw cause;
     }
     throw new HoopError('HOOP_LOGIN_FAILED', 'nobody completed the login in the browser', {
-      detail: `The address was good for ${LOGIN_TIMEOUT_MS / 60_000} minutes.`,
-      hint: 'Run `hoop login` again, and look at the page: an error there is the provider’s, and `hoop gateway check` tells whoever runs the gateway what it does not like.',
+      detail: `The address was valid for ${LOGIN_TIMEOUT_MS / 60_000} minutes.`,
+      hint: 'Run `hoop login` again, and look at the page: an error there comes from the provider, and `hoop gateway check` shows whoever runs the gateway what is wrong.',
       cause,
     });
   }
@@ -216,19 +216,15 @@ export function describeFailure(cause: unknown): HoopError {
       `the identity provider refused the login: ${cause.error}`,
       {
         detail: cause.error_description === undefined ? undefined : `${cause.error_description}.`,
-        hint: 'Run `hoop login` again; if it stays so, ask whoever runs the identity provider.',
+        hint: 'Run `hoop login` again; if that does not help, ask whoever runs the identity provider.',
         cause,
       },
     );
   }
   const reason = fetchFailure(cause);
-  return new HoopError(
-    'HOOP_LOGIN_FAILED',
-    'the answer of the identity provider cannot be accepted',
-    {
-      detail: `${reason.replace(/\.$/, '')}.`,
-      hint: 'Run `hoop login` again.',
-      cause,
-    },
-  );
+  return new HoopError('HOOP_LOGIN_FAILED', 'the identity provider’s answer is not acceptable', {
+    detail: `${reason.replace(/\.$/, '')}.`,
+    hint: 'Run `hoop login` again.',
+    cause,
+  });
 }

@@ -15,13 +15,13 @@ export async function refreshAtProvider(
 ): Promise<ProviderTokens & { readonly idToken: string }> {
   const { issuer, clientId, ca, refreshToken } = tokens;
   if (refreshToken === undefined) {
-    throw ended(`"${issuer}" gave no refresh token at the login.`, undefined);
+    throw ended(`"${issuer}" issued no refresh token at login.`, undefined);
   }
   const server = await discoverProvider({ issuer, clientId, ca });
   try {
     const reply = await refreshTokenGrant(server, refreshToken);
     if (reply.id_token === undefined) {
-      throw ended(`"${issuer}" gives no ID token for a refresh token.`, undefined);
+      throw ended(`"${issuer}" issues no ID token for a refresh token.`, undefined);
     }
     return {
       ...tokens,
@@ -36,11 +36,15 @@ export async function refreshAtProvider(
       const said = cause.error_description ?? cause.error;
       throw ended(`"${issuer}" says: ${said.replace(/\.$/, '')}.`, cause);
     }
-    throw new HoopError('HOOP_IDP_UNREACHABLE', `"${issuer}" does not renew the login now`, {
-      detail: `${fetchFailure(cause)}.`,
-      hint: 'It is tried again while hoop runs.',
-      cause,
-    });
+    throw new HoopError(
+      'HOOP_IDP_UNREACHABLE',
+      `"${issuer}" does not renew the login at the moment`,
+      {
+        detail: `${fetchFailure(cause)}.`,
+        hint: 'hoop keeps trying while it runs.',
+        cause,
+      },
+    );
   }
 }
 

@@ -22,7 +22,7 @@ export async function withStateLock<T>(
     while (!tryLock(database)) {
       if (performance.now() > deadline) {
         throw new HoopError('HOOP_LOCAL_STATE', `another hoop process holds "${path}"`, {
-          detail: 'It has been busy with the login for more than a minute.',
+          detail: 'It has held the lock on the login for more than a minute.',
           hint: 'End it, then try again.',
         });
       }

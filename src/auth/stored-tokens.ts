@@ -74,7 +74,7 @@ export class StoredTokens implements TokenSource {
           problem === undefined
             ? undefined
             : // In words only: what the system's bus says about it (kept as the cause) helps nobody.
-              'There is none in the token file, and no keychain on this machine answers.',
+              'The token file has no login, and no keychain on this machine answers.',
         hint: `Log in with \`hoop login --gateway ${gateway}\`.`,
         ...(problem === undefined ? {} : { cause: problem }),
       });
@@ -184,7 +184,7 @@ export class StoredTokens implements TokenSource {
     }
     const seconds = Math.ceil((freshUntilMs - this.#options.clock()) / 1000);
     this.#options.warn?.(
-      `${error.message}; the login waits for its word in ${seconds} s, and its sessions end then`,
+      `${error.message}; the login needs its confirmation within ${seconds} s, or its sessions end`,
     );
   }
 }

@@ -48,7 +48,7 @@ export function readTrust(home: Home): Map<string, GatewayPin> {
     return new Map(Object.entries(TrustFile.parse(JSON.parse(text)).gateways));
   } catch (cause) {
     throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is damaged`, {
-      detail: 'It holds the keys that your gateways are known by.',
+      detail: 'It holds the pinned keys of your gateways.',
       hint: 'Restore it, or remove it and compare the fingerprint at the next `hoop login`.',
       cause,
     });
@@ -60,7 +60,7 @@ export function pinnedGateway(home: Home, gatewayUrl: string): GatewayPin {
   const pin = readTrust(home).get(gatewayUrl);
   if (pin === undefined) {
     throw new HoopError('HOOP_NOT_LOGGED_IN', `not logged in to "${gatewayUrl}"`, {
-      detail: 'The keys of this gateway are not known yet; a login learns them.',
+      detail: 'The keys of this gateway are not known yet; a login pins them.',
       hint: `Log in with \`hoop login --gateway ${gatewayUrl}\`.`,
     });
   }
@@ -87,19 +87,19 @@ export function checkGatewayKeys(
     throw changed(gatewayUrl, 'the root key of the gateway has changed', [
       `Known: ${rootKeyFingerprint(pinned.rootKey)}, since ${pinned.pinnedAt}.`,
       `Now: ${rootKeyFingerprint(info.rootKey)}.`,
-      'The gateway was set up anew, or something else answers in its place.',
+      'The gateway was set up again, or something else answers in its place.',
     ]);
   }
   const keyring = readKeyring(gatewayUrl, info);
   if (pinned !== undefined && keyring.version < pinned.keyringVersion) {
     throw changed(gatewayUrl, 'the gateway shows an older keyring than before', [
-      `Version ${keyring.version} is older than ${pinned.keyringVersion}, which was seen here.`,
-      'Keys that were replaced since may be in wrong hands.',
+      `Version ${keyring.version} is older than ${pinned.keyringVersion}, which this machine has seen.`,
+      'Keys that have been replaced since may be in the wrong hands.',
     ]);
   }
   if (keyring.expiresMs <= nowMs) {
     throw new HoopError('HOOP_GATEWAY_KEY', 'the keyring of the gateway has expired', {
-      hint: 'Whoever runs the gateway must renew it; check the clock of this machine, too.',
+      hint: 'Whoever runs the gateway must renew it; also check the clock of this machine.',
     });
   }
   const pin: GatewayPin = {
@@ -126,7 +126,7 @@ export function checkSigners(
   info: InfoReply,
 ): void {
   if (pinned !== undefined && pinned.allowedSigners !== info.policy.allowedSigners) {
-    throw changed(gatewayUrl, 'the gateway names other signers of the policy than before', [
+    throw changed(gatewayUrl, 'the gateway’s policy signers have changed', [
       'Whoever signs the policy decides who may do what, so this must not change unnoticed.',
     ]);
   }
@@ -202,7 +202,7 @@ function readKeyring(gatewayUrl: string, info: InfoReply): ReturnType<typeof ope
       'the keyring of the gateway is not signed by its root',
       {
         detail: cause instanceof Error ? `${cause.message}.` : undefined,
-        hint: `Tell whoever runs "${gatewayUrl}"; do not use it until that is explained.`,
+        hint: `Tell whoever runs "${gatewayUrl}"; do not use it until the cause is known.`,
         cause,
       },
     );

@@ -357,7 +357,7 @@ export class GatewayClient implements AsyncDisposable {
       return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
     } catch (cause) {
       throw new HoopError('HOOP_GATEWAY_BAD_REPLY', 'the gateway’s reply cannot be understood', {
-        detail: `"${new URL(this.baseUrl).host}" may be another version, or no hoop gateway.`,
+        detail: `"${new URL(this.baseUrl).host}" may be another version, or not a hoop gateway.`,
         hint: 'Check the address, and update hoop if the gateway is newer.',
         cause,
       });

@@ -172,7 +172,7 @@ export function parseRefusal(status: number, body: Uint8Array): HoopError {
   const parsed = ErrorBody.safeParse(value);
   if (!parsed.success) {
     return new HoopError('HOOP_GATEWAY_BAD_REPLY', `the gateway answered with status ${status}`, {
-      detail: 'The answer is not one of a hoop gateway; a proxy may have given it.',
+      detail: 'A hoop gateway does not send this; it may come from a proxy.',
       hint: 'Check the address of the gateway.',
     });
   }

@@ -18,14 +18,14 @@ export function normalizeGatewayUrl(
   }
   // First, because the other errors show what was given.
   if (url.username !== '' || url.password !== '') {
-    throw new HoopError(code, 'the gateway address must not hold a user or password', {
+    throw new HoopError(code, 'the gateway address must not contain a user or password', {
       hint: 'Give it as https://HOST:PORT and log in with `hoop login`.',
     });
   }
   if (url.protocol !== 'https:') {
     throw new HoopError(code, `the gateway address "${text}" does not start with https`, {
-      detail: 'Tokens and rows of your database would cross the network in the clear.',
-      hint: 'Give it as https://HOST:PORT; a private CA is named with --ca FILE.',
+      detail: 'Tokens and rows of your database would cross the network unencrypted.',
+      hint: 'Give it as https://HOST:PORT; name a private CA with --ca FILE.',
     });
   }
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {

@@ -8,21 +8,21 @@ const REACH: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
   ENOTFOUND: 'the host name is unknown',
-  EAI_AGAIN: 'the host name cannot be looked up now',
+  EAI_AGAIN: 'the host name cannot be resolved now',
   ETIMEDOUT: 'the connection timed out',
   EHOSTUNREACH: 'there is no route to the host',
   ENETUNREACH: 'there is no route to the network',
   EADDRNOTAVAIL: 'the address is not available here',
   UND_ERR_CONNECT_TIMEOUT: 'the connection timed out',
   UND_ERR_HEADERS_TIMEOUT: 'it did not answer in time',
-  UND_ERR_BODY_TIMEOUT: 'it stopped in the middle of an answer',
+  UND_ERR_BODY_TIMEOUT: 'it stopped in the middle of a reply',
   UND_ERR_SOCKET: 'the connection was closed',
   UND_ERR_CLOSED: 'the connection was closed',
   UND_ERR_DESTROYED: 'the connection was closed',
 };
 
 const PRIVATE_CA =
-  'If the gateway uses a private CA, name its certificate: `hoop login --gateway URL --ca FILE`.';
+  'If the gateway uses a private CA, name the CA’s certificate: `hoop login --gateway URL --ca FILE`.';
 
 interface TlsReason {
   readonly why: string;
@@ -90,7 +90,7 @@ export function describeNetworkError(gateway: string, error: unknown): HoopError
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')) {
     return new HoopError('HOOP_GATEWAY_TLS', `cannot open TLS to gateway "${host}"`, {
-      detail: 'What answers there does not speak TLS as it should.',
+      detail: 'The server there does not speak TLS correctly.',
       hint: 'Check the address and the port.',
       cause: error,
     });

@@ -80,8 +80,8 @@ function requireOwn(directory: string): void {
   const isOwn =
     process.getuid === undefined || (stats.uid === process.getuid() && (stats.mode & 0o022) === 0);
   if (!stats.isDirectory() || !isOwn) {
-    throw new HoopError('HOOP_LOCAL_STATE', `"${directory}" is not a directory of yours alone`, {
-      detail: 'It is a link, belongs to somebody else, or others may write in it.',
+    throw new HoopError('HOOP_LOCAL_STATE', `"${directory}" is not private to you`, {
+      detail: 'It is a link, belongs to somebody else, or others can write in it.',
       hint: 'Remove it, or set HOOP_HOME or XDG_RUNTIME_DIR to a directory of your own.',
     });
   }

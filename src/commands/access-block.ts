@@ -40,13 +40,11 @@ export async function blockAccess(io: Io, who: string, flags: BlockFlags): Promi
     ),
   );
   if (block.kind === 'login' && block.subjects.length === 0) {
-    io.note(
-      'nobody with this name has logged in yet: check how it is written in `hoop sessions list`',
-    );
+    io.note('nobody with this name has logged in yet: check the spelling in `hoop sessions list`');
   }
   if (reply.isKept === false) {
     io.note(
-      'the gateway’s store does not answer: the block holds at this gateway, and is written when it does',
+      'the gateway’s store does not answer: the block is in force at this gateway and will be stored once it answers',
     );
   }
   io.note(`to lift it: hoop access unblock ${block.id}`);
@@ -71,7 +69,7 @@ export async function listBlocks(
   const blocks = flags.all ? all : all.filter(({ state }) => state === 'active');
   if (printedAsJson(io, flags, { v: 1, blocks })) return;
   if (blocks.length === 0) {
-    io.note('nobody is blocked, as far as you may know');
+    io.note('nobody that you may know of is blocked');
     return;
   }
   printLines(io, renderBlocks(blocks, { ...lookOf(io), nowMs: Date.now() }));
@@ -94,7 +92,7 @@ async function blockMeant(
   if (block === undefined || other !== undefined) {
     const which = other === undefined ? 'no block is' : 'several blocks are';
     throw new HoopError('HOOP_USAGE', `${which} known as "${plain(typed)}"`, {
-      hint: 'Give the id that `hoop access blocks` shows.',
+      hint: 'Give the ID from `hoop access blocks`.',
     });
   }
   return block.id;

@@ -28,7 +28,7 @@ export async function listAccess(io: Io, flags: AccessListFlags): Promise<void> 
     },
   );
   if (lines.length === 0) {
-    io.note('you have no temporary access, and the policy lists none that you could ask for');
+    io.note('you have no temporary access, and the policy lists none that you can ask for');
     return;
   }
   printLines(io, lines);
@@ -55,9 +55,9 @@ async function grantThatBegins(
   const found = grants.filter(({ id, state }) => state === 'active' && id.startsWith(wanted));
   const [grant, other] = wanted.length < MIN_PREFIX ? [] : found;
   if (grant === undefined || other !== undefined) {
-    const which = other === undefined ? 'no grant that holds now has' : 'several grants have';
-    throw new HoopError('HOOP_USAGE', `${which} an id that starts with "${plain(wanted)}"`, {
-      hint: `Give the id that \`hoop access list\` shows, or its first ${MIN_PREFIX} characters.`,
+    const which = other === undefined ? 'no active grant has' : 'several grants have';
+    throw new HoopError('HOOP_USAGE', `${which} an ID that starts with "${plain(wanted)}"`, {
+      hint: `Give the ID from \`hoop access list\`, or its first ${MIN_PREFIX} characters.`,
     });
   }
   return grant.id;

@@ -33,7 +33,7 @@ export async function requestAccess(io: Io, target: string, flags: RequestFlags)
   for (const note of lackingNotes(approval)) {
     io.note(note);
   }
-  io.note(`they decide with: hoop approvals approve ${plain(approval.id)}`);
+  io.note(`an approver decides with: hoop approvals approve ${plain(approval.id)}`);
   if (!flags.wait) {
     return;
   }

@@ -4,9 +4,7 @@ import { lazyAction } from './lazy-action.ts';
 
 export function accessCommand(io: Io): Command {
   return new Command('access')
-    .description(
-      'ask for temporary access, see what you have, give it back; block somebody at once',
-    )
+    .description('request, list or give back temporary access; block somebody immediately')
     .addHelpText('after', OVERVIEW)
     .addCommand(requestCommand(io))
     .addCommand(listCommand(io))
@@ -18,40 +16,44 @@ export function accessCommand(io: Io): Command {
 
 function requestCommand(io: Io): Command {
   return new Command('request')
-    .description('ask for a grant that the policy lists as requestable')
+    .description('request a grant that the policy lists as requestable')
     .argument('<target>', 'a name from `hoop access list`')
     .requiredOption('--for <time>', 'how long: 90s, 30m, 2h, 1d', seconds)
-    .requiredOption('--reason <text>', 'why; approvers see it, and it is recorded')
-    .option('--grant <name>', 'which grant, where several can be asked for on the target')
-    .option('--wait', 'wait for the decision; exit status 0: given, 4: denied or too late')
-    .option('--json', 'print JSON: the request, and with --wait a second line with its end')
+    .requiredOption('--reason <text>', 'reason; approvers see it, and it is recorded')
+    .option('--grant <name>', 'which grant, if the target has several')
+    .option('--wait', 'wait for the decision; exit status 0: granted, 4: denied or expired')
+    .option('--json', 'print JSON: the request, and with --wait a second line with the outcome')
     .addHelpText('after', REQUEST_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./access-request.ts')).requestAccess));
 }
 
 function listCommand(io: Io): Command {
   return new Command('list')
-    .description('list what you have and asked for, and what you can ask for')
-    .option('--all', 'also grants that have ended')
+    .description('list your grants, your requests and what you can request')
+    .option('--all', 'include grants that have ended')
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./access-list.ts')).listAccess));
 }
 
 function revokeCommand(io: Io): Command {
   return new Command('revoke')
-    .description('end a temporary grant at once, or withdraw a request for one')
-    .argument('<request>', 'id of the grant or request')
+    .description('end a temporary grant immediately, or withdraw a request for one')
+    .argument('<request>', 'ID of the grant or request')
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./access-list.ts')).revokeAccess));
 }
 
 function blockCommand(io: Io): Command {
   return new Command('block')
-    .description('keep somebody, or an agent, out at once: for approvers')
+    .description('block a person or an agent immediately (approvers only)')
     .argument('<who>', 'e-mail address, name or subject of a login, or name of an agent')
-    .option('--target <name>', 'only there; the login stays')
-    .option('--for <time>', 'how long: 90s, 30m, 2h, 1d; without, until somebody lifts it', seconds)
-    .requiredOption('--reason <text>', 'why; whoever is blocked reads it, and it is recorded')
+    .option('--target <name>', 'block only this target; the login stays')
+    .option(
+      '--for <time>',
+      'how long: 90s, 30m, 2h, 1d (default: until somebody lifts it)',
+      seconds,
+    )
+    .requiredOption('--reason <text>', 'reason; whoever is blocked sees it, and it is recorded')
     .option('--json', 'print one JSON document')
     .addHelpText('after', BLOCK_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./access-block.ts')).blockAccess));
@@ -59,16 +61,16 @@ function blockCommand(io: Io): Command {
 
 function unblockCommand(io: Io): Command {
   return new Command('unblock')
-    .description('lift a block: for approvers, never one of your own')
-    .argument('<block>', 'its id, the start of one, or whom it keeps out')
+    .description('lift a block (approvers only; never one on yourself)')
+    .argument('<block>', 'ID of the block, the start of one, or who is blocked')
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./access-block.ts')).unblockAccess));
 }
 
 function blocksCommand(io: Io): Command {
   return new Command('blocks')
-    .description('list who is blocked; without a role, what keeps you out of a target')
-    .option('--all', 'also blocks that are over')
+    .description('list who is blocked; without a role, your own blocks')
+    .option('--all', 'include blocks that are over')
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./access-block.ts')).listBlocks));
 }
@@ -85,8 +87,8 @@ function seconds(text: string): number {
 }
 
 const OVERVIEW = `
-A policy may list grants that nobody has until they ask. Approvers other than you decide; a grant
-holds for the time that you asked for, in sessions that are open as well, and ends by itself.
+A policy can list grants that you have to request. Approvers other than you decide. A grant lasts for
+the time that you requested, also applies to open sessions, and ends by itself.
 
 Examples:
   hoop access list
@@ -94,9 +96,9 @@ Examples:
   hoop access revoke 7k3mq9xw2c4d`;
 
 const BLOCK_EXAMPLES = `
-Sessions, runs and logins that it means end at once, and new ones are refused with the reason. It
-outlives restarts of the gateway and needs no policy commit. Write user:NAME or agent:NAME where a
-login and an agent have the same name.
+The sessions, runs and logins that it covers end immediately, and new ones are refused with the
+reason. A block survives gateway restarts and needs no policy commit. Write user:NAME or agent:NAME if
+a login and an agent have the same name.
 
 Examples:
   hoop access block devin --reason "INC-4711: deletes rows"
@@ -104,7 +106,7 @@ Examples:
   hoop access unblock devin`;
 
 const REQUEST_EXAMPLES = `
-Prints the id of the request. Approvers see it in \`hoop approvals\`.
+Prints the ID of the request. Approvers see it in \`hoop approvals\`.
 
 Examples:
   hoop access request prod-db --for 30m --reason INC-4711 --wait &&

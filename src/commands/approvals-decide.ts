@@ -25,7 +25,7 @@ export async function decideApproval(
   const { reason } = flags;
   if (decision === 'deny' && (reason ?? '').trim() === '') {
     throw new HoopError('HOOP_USAGE', 'a denial needs a reason', {
-      hint: 'Whoever asked sees it: --reason "what to do instead".',
+      hint: 'The requester sees it: --reason "what to do instead".',
     });
   }
   await using gateway = await openGateway(io);
@@ -56,7 +56,7 @@ async function confirm(io: Io, approval: Approval): Promise<void> {
   try {
     const answer = await promise;
     if (!/^y(es)?$/i.test(answer.trim())) {
-      throw new HoopError('HOOP_USAGE', 'not approved; the request waits on', {
+      throw new HoopError('HOOP_USAGE', 'not approved; the request keeps waiting', {
         hint: 'Answer y, or deny it with `hoop approvals deny ID --reason TEXT`.',
       });
     }

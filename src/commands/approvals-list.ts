@@ -15,7 +15,7 @@ export async function listApprovals(io: Io, flags: ListFlags): Promise<void> {
   const reply = await client.list({ state: flags.all ? 'all' : 'open' }, io.signal);
   if (printedAsJson(io, flags, reply)) return;
   if (reply.approvals.length === 0) {
-    io.note(flags.all ? 'no requests yet' : 'nothing waits; `--all` shows what was decided');
+    io.note(flags.all ? 'no requests yet' : 'nothing is waiting; `--all` shows decided requests');
     return;
   }
   printLines(io, approvalTable(reply.approvals, lookOf(io), Date.now()));

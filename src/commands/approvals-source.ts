@@ -17,8 +17,8 @@ export async function findApproval(
     return client.find(wanted, signal);
   }
   if (!/^[0-9a-z]+$/.test(wanted) || wanted.length < MIN_PREFIX) {
-    throw new HoopError('HOOP_USAGE', `"${typed}" is no id of a request`, {
-      hint: `Give the id that \`hoop approvals list\` shows, or its first ${MIN_PREFIX} characters.`,
+    throw new HoopError('HOOP_USAGE', `"${typed}" is not the ID of a request`, {
+      hint: `Give the ID from \`hoop approvals list\`, or its first ${MIN_PREFIX} characters.`,
     });
   }
   const { approvals } = await client.list({ state: 'open', limit: MAX_LISTED }, signal);
@@ -26,15 +26,15 @@ export async function findApproval(
   if (found === undefined) {
     throw new HoopError(
       'HOOP_APPROVAL_UNKNOWN',
-      `nothing that waits has an id that starts with "${typed}"`,
+      `no waiting request has an ID that starts with "${typed}"`,
       {
-        hint: 'See what waits with `hoop approvals list`; of what has ended, give the whole id.',
+        hint: 'See waiting requests with `hoop approvals list`; for one that has ended, give the whole ID.',
       },
     );
   }
   if (other !== undefined) {
-    throw new HoopError('HOOP_USAGE', `several requests have an id that starts with "${typed}"`, {
-      hint: 'Give more of it.',
+    throw new HoopError('HOOP_USAGE', `several requests have an ID that starts with "${typed}"`, {
+      hint: 'Give more characters.',
     });
   }
   // The list shortens statements.

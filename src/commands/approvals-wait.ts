@@ -32,7 +32,7 @@ export async function waitForApproval(io: Io, typed: string, flags: WaitFlags): 
     io.stdout.write(`${approvalChangeLine(approval, styleFor(io.color.stdout))}\n`);
   }
   if (approval.state === 'waiting') {
-    io.note(`request ${plain(id)} is still waiting, and goes on waiting after this command`);
+    io.note(`request ${plain(id)} is still waiting, and will keep waiting after this command`);
     io.setExitCode(1);
     return;
   }

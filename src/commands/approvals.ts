@@ -4,7 +4,7 @@ import { lazyAction } from './lazy-action.ts';
 
 export function approvalsCommand(io: Io): Command {
   return new Command('approvals')
-    .description('see what waits for a decision, and approve or deny it')
+    .description('see requests that wait for a decision, and approve or deny them')
     .addHelpText('after', OVERVIEW)
     .addCommand(listCommand(io))
     .addCommand(watchCommand(io))
@@ -18,8 +18,8 @@ export function approvalsCommand(io: Io): Command {
 
 function listCommand(io: Io): Command {
   return new Command('list')
-    .description('list what waits: what you asked for, and what you may decide about')
-    .option('--all', 'also what was decided, withdrawn or came to nothing')
+    .description('list waiting requests: your own, and those that you may decide on')
+    .option('--all', 'include requests that were decided, withdrawn or came to nothing')
     .option('--json', 'print one JSON document')
     .addHelpText('after', LIST_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./approvals-list.ts')).listApprovals));
@@ -27,16 +27,16 @@ function listCommand(io: Io): Command {
 
 function watchCommand(io: Io): Command {
   return new Command('watch')
-    .description('follow what waits and decide about it; on a terminal with keys')
-    .option('--no-tui', 'plain text, also on a terminal')
-    .option('--json', 'print NDJSON, a line for each request and each change of one')
+    .description('follow waiting requests and decide on them; on a terminal, with keys')
+    .option('--no-tui', 'print plain text, even on a terminal')
+    .option('--json', 'print NDJSON, a line for each request and each change to it')
     .addHelpText('after', WATCH_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./approvals-watch.ts')).watchApprovals));
 }
 
 function showCommand(io: Io): Command {
   return new Command('show')
-    .description('show one request: statement, parameters, who asks, why, and who has decided')
+    .description('show a request: statement, parameters, who asks, why, and who has decided')
     .argument('<request>', ID_HELP)
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./approvals-list.ts')).showApproval));
@@ -44,11 +44,11 @@ function showCommand(io: Io): Command {
 
 function approveCommand(io: Io): Command {
   return new Command('approve')
-    .description('approve a statement or a request for access; not your own')
+    .description('approve a statement or a request for access (never your own)')
     .argument('<request>', ID_HELP)
-    .option('--reason <text>', 'why; whoever asked sees it, and it is recorded')
-    .option('-y, --yes', 'do not ask again on a terminal')
-    .option('--json', 'print the request as it is now, as one JSON document')
+    .option('--reason <text>', 'reason; the requester sees it, and it is recorded')
+    .option('-y, --yes', 'do not ask for confirmation on a terminal')
+    .option('--json', 'print the updated request as one JSON document')
     .addHelpText('after', DECIDE_EXAMPLES)
     .action(decides(io, 'approve'));
 }
@@ -57,8 +57,8 @@ function denyCommand(io: Io): Command {
   return new Command('deny')
     .description('deny a statement or a request for access')
     .argument('<request>', ID_HELP)
-    .requiredOption('--reason <text>', 'why; whoever asked sees it, and it is recorded')
-    .option('--json', 'print the request as it is now, as one JSON document')
+    .requiredOption('--reason <text>', 'reason; the requester sees it, and it is recorded')
+    .option('--json', 'print the updated request as one JSON document')
     .addHelpText('after', DECIDE_EXAMPLES)
     .action(decides(io, 'deny'));
 }
@@ -72,17 +72,17 @@ function decides(io: Io, decision: 'approve' | 'deny') {
 
 function waitCommand(io: Io): Command {
   return new Command('wait')
-    .description('wait until a request is decided, also within a run')
+    .description('wait until a request is decided; works within a run')
     .argument('<request>', ID_HELP)
     .option('--timeout <seconds>', 'wait no longer than this', parseSeconds)
-    .option('--json', 'print the request as it is then, as one JSON document')
+    .option('--json', 'print the resulting request as one JSON document')
     .addHelpText('after', WAIT_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./approvals-wait.ts')).waitForApproval));
 }
 
 function withdrawCommand(io: Io): Command {
   return new Command('withdraw')
-    .description('take back what you, or a run of yours, have asked for')
+    .description('withdraw a request that you or one of your runs made')
     .argument('<request>', ID_HELP)
     .action(lazyAction(io, async () => (await import('./approvals-wait.ts')).withdrawApproval));
 }
@@ -92,16 +92,16 @@ const MAX_TIMEOUT_SECONDS = 7 * 86_400;
 function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (!/^\d{1,6}$/.test(text) || seconds > MAX_TIMEOUT_SECONDS) {
-    throw new InvalidArgumentError('Seconds are a whole number up to 604800.');
+    throw new InvalidArgumentError('Give a whole number of seconds, up to 604800.');
   }
   return seconds;
 }
 
-const ID_HELP = 'id of the request, or the start of one that waits (at least 4 characters)';
+const ID_HELP = 'ID of the request, or the start of a waiting one (at least 4 characters)';
 
 const OVERVIEW = `
-A policy can demand that people approve a statement before it runs, or a grant before it holds.
-Whoever asked cannot approve it. On a terminal, \`hoop approvals\` alone is \`hoop approvals watch\`.
+A policy can require that people approve a statement before it runs, or a grant before it takes
+effect. Requesters cannot approve their own requests. On a terminal, \`hoop approvals\` alone is \`hoop approvals watch\`.
 
 Examples:
   hoop approvals
@@ -115,8 +115,8 @@ Examples:
   hoop approvals list --json | jq -r '.approvals[] | select(.mayDecide) | .id'`;
 
 const WATCH_EXAMPLES = `
-The lines of --json are {"event":"approval","v":1,"approval":{…}}: first what waits, then each
-request again whenever something about it changes. For a bot that tells a channel:
+With --json, each line is {"event":"approval","v":1,"approval":{…}}: first the waiting requests, then
+each request again whenever something about it changes. For a bot that notifies a channel:
 
   hoop approvals watch --json |
     jq --unbuffered -r '.approval | select(.state == "waiting" and .mayDecide)
@@ -125,8 +125,8 @@ request again whenever something about it changes. For a bot that tells a channe
     while IFS= read -r line; do notify "$line"; done`;
 
 const DECIDE_EXAMPLES = `
-What is approved is what was shown: if it has changed meanwhile, nothing happens. Exit status 0:
-your decision counts (others may have to follow); 4: you may not decide about this one.`;
+You decide on exactly what was shown: if it has changed meanwhile, nothing happens. Exit status 0:
+your decision counts (others may still be needed); 4: you may not decide on this one.`;
 
 const WAIT_EXAMPLES = `
 Exit status 0: it is approved, or was used already; 1: it is still waiting when --timeout is over;

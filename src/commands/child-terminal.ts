@@ -45,7 +45,7 @@ export class ChildTerminal {
       return { because: 'the command was started in the background' };
     }
     if (fence && !io.stderr.isTTY) {
-      return { because: 'in a fence, stderr has to be the terminal as well' };
+      return { because: 'in a fence, stderr must be the terminal too' };
     }
     const own = OwnTerminal.open(io);
     if (own === undefined) {

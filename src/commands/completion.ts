@@ -47,8 +47,8 @@ function line(candidate: Candidate, plain: (text: string) => string): string {
 }
 
 const EXAMPLES = `
-Targets and agents are those that the policy names, as this machine has last verified it; nothing is asked
-over the network while you type.
+Targets and agents come from the policy that this machine last verified; completion makes no network
+requests.
 
 Examples:
   source <(hoop completion bash)      # in ~/.bashrc

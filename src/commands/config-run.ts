@@ -79,12 +79,12 @@ export async function setConfig(
     // Without the key where there is no value: JSON has no undefined.
     writeConfig(home, parseConfig(JSON.stringify({ ...stored, [key]: value }), 'config.json'));
     if (key === 'gateway' && value !== stored.gateway && stored.ca !== undefined) {
-      io.note(`the CA "${plain(stored.ca)}" stays; \`hoop config unset ca\` forgets it`);
+      io.note(`the CA "${plain(stored.ca)}" stays; \`hoop config unset ca\` removes it`);
     }
   });
   const { variable } = CLIENT_SETTINGS[key];
   if (io.env[variable]) {
-    io.note(`the variable ${variable} is set, and wins over it`);
+    io.note(`the variable ${variable} is set and overrides it`);
   }
   if (json) {
     io.stdout.write(`${renderJson({ v: 1, key, value: value ?? null })}\n`);
@@ -105,8 +105,8 @@ function settingOf(io: Io, key: Key): Setting {
 function requireKey(io: Io, name: string): Key {
   if (LIST_SETTING_NAMES.includes(name)) {
     const file = join(locateHome(io.env).config, 'config.json');
-    throw new HoopError('HOOP_USAGE', `"${name}" holds lists, and is edited in the file`, {
-      hint: `The file is "${file}"; docs/login.md says what stands in it.`,
+    throw new HoopError('HOOP_USAGE', `"${name}" holds lists; edit it in the file`, {
+      hint: `The file is "${file}"; docs/login.md describes it.`,
     });
   }
   if (!isSettingName(name)) {

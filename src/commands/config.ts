@@ -8,7 +8,7 @@ interface ConfigFlags {
 }
 
 export function configCommand(io: Io): Command {
-  const config = new Command('config').description('show and change what hoop remembers here');
+  const config = new Command('config').description('show and change the settings on this machine');
   const key = (): Argument => {
     const argument = new Argument('<key>', 'which setting').choices([...CLIENT_SETTING_NAMES]);
     const choose = argument.parseArg;
@@ -19,7 +19,7 @@ export function configCommand(io: Io): Command {
   };
   config
     .command('list')
-    .description('all settings, their values, and where each comes from')
+    .description('list all settings, their values, and where each comes from')
     .option('--json', 'print one JSON document')
     .action(async (flags: ConfigFlags) => {
       const { listConfig } = await import('./config-run.ts');
@@ -27,7 +27,7 @@ export function configCommand(io: Io): Command {
     });
   config
     .command('get')
-    .description('the value that is in force; exit 1 when there is none')
+    .description('print the effective value; exit 1 if there is none')
     .addArgument(key())
     .option('--json', 'print one JSON document')
     .action(async (name: string, flags: ConfigFlags) => {
@@ -36,14 +36,14 @@ export function configCommand(io: Io): Command {
     });
   config
     .command('set')
-    .description('remember a value')
+    .description('set a value')
     .addArgument(key())
-    .argument('<value|file>', 'what it is to be')
+    .argument('<value|file>', 'the new value')
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./config-run.ts')).setConfig));
   config
     .command('unset')
-    .description('forget a value')
+    .description('remove a value')
     .addArgument(key())
     .option('--json', 'print one JSON document')
     .action(async (name: string, flags: ConfigFlags) => {
@@ -65,5 +65,5 @@ Examples:
 Settings:
 ${CLIENT_SETTING_NAMES.map((name) => `  ${name.padEnd(10)}  ${CLIENT_SETTINGS[name].description}`).join('\n')}
 
-They stand in config.json (HOOP_HOME, else $XDG_CONFIG_HOME/hoop), and so do the lists
-${LIST_SETTING_NAMES.join(', ')}, which are edited there. No secret is among them. Variables such as HOOP_GATEWAY win over what is stored.`;
+They are in config.json (in HOOP_HOME, or $XDG_CONFIG_HOME/hoop), as are the lists
+${LIST_SETTING_NAMES.join(', ')}, which you edit there. The file never holds a secret. Variables such as HOOP_GATEWAY override it.`;

@@ -193,7 +193,7 @@ async function serveCommand(
 function noteRefused(io: Io, refused: ClientSession['refused']): void {
   if (refused.size > 0) {
     const counts = [...refused].map(([reason, count]) => `${count} × ${reason}`);
-    io.note(`local connections that were refused: ${counts.join(', ')}`);
+    io.note(`refused local connections: ${counts.join(', ')}`);
   }
 }
 
@@ -311,7 +311,7 @@ function noteSession(io: Io, { reply, policy }: ClientSession, ...masks: readonl
     io.note(line);
   }
   io.note(
-    `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${durationWords(limits.idleTimeSeconds)} without use; at most ${plural(limits.maxConnections, 'connection')}`,
+    `ends ${localTime(Date.parse(reply.expiresAt))}, or after ${durationWords(limits.idleTimeSeconds)} of idle time; at most ${plural(limits.maxConnections, 'connection')}`,
   );
 }
 

@@ -8,22 +8,22 @@ export function connectCommand(io: Io): Command {
     .argument('<target>', 'a name from `hoop targets`')
     .argument('[command...]', 'after `--`: run this with PG* and DATABASE_URL, or ssh, set up')
     .option('--port <number>', 'listen on this port of 127.0.0.1 (default: a free one)', parsePort)
-    .option('--socket', 'listen on a unix socket that only you can reach, instead of a port')
-    .option('--tls', 'take TLS only, with a certificate and a CA of this session (verify-full)')
+    .option('--socket', 'listen on a Unix socket that only you can reach, instead of a port')
+    .option('--tls', 'accept only TLS, with a CA and a certificate for this session (verify-full)')
     .option(
       '--allow-uid <uid>',
-      'let another user of this machine connect, who has the password (repeatable)',
+      'let another user of this machine connect if they have the password (repeatable)',
       collectUid,
     )
-    .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--reason <text>', 'reason; recorded, and required by some targets')
     .option('--prompt <text>', 'what this is done for, in full; recorded with each statement')
     .option('--prompt-file <file>', 'the same, from a file')
-    .option('--url', 'print a DATABASE_URL (it holds the session’s password)')
-    .option('--summary <file>', 'append what the session did to a file, as Markdown')
-    .option('--no-summary', 'no summary, also where GitHub Actions shows one')
+    .option('--url', 'print a DATABASE_URL (contains the session’s password)')
+    .option('--summary <file>', 'append a Markdown summary of the session to a file')
+    .option('--no-summary', 'no summary, not even under GitHub Actions')
     .option(
       '--json',
-      'print NDJSON: listening, denied, held, decided, closing, uploaded, …; with a command on stderr',
+      'print NDJSON: listening, denied, held, decided, closing, uploaded, …; with a command, on stderr',
     )
     .addHelpText('after', EXAMPLES)
     .action(async (target: string, command: string[], flags: ConnectFlags) => {
@@ -35,14 +35,14 @@ export function connectCommand(io: Io): Command {
 function parsePort(text: string): number {
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port > 65_535) {
-    throw new InvalidArgumentError('A port is a number from 0 to 65535.');
+    throw new InvalidArgumentError('Give a number from 0 to 65535.');
   }
   return port;
 }
 
 function collectUid(text: string, before: readonly number[] = []): readonly number[] {
   if (!/^\d{1,10}$/.test(text)) {
-    throw new InvalidArgumentError('A uid is a number; `id -u NAME` gives it.');
+    throw new InvalidArgumentError('A uid is a number; `id -u NAME` prints it.');
   }
   return [...before, Number(text)];
 }
@@ -56,6 +56,6 @@ Examples:
   hoop connect prod-db --tls
   hoop connect web-1 -- rsync -a site/ web-1:/srv/site/
 
-Ctrl-C ends the session; both sides sign its recording then. With a command, the session ends with
-it, and its exit status is returned (255: a failure of hoop's own, 2: a wrong call). stdout is the
-command's then: --json goes to stderr, a line each, without the session's password.`;
+Ctrl-C ends the session, and both sides then sign its recording. With a command, the session ends when
+the command does, and hoop returns its exit status (255: hoop itself failed, 2: usage error). stdout
+then belongs to the command: --json prints lines on stderr, without the session's password.`;

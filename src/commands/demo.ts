@@ -5,10 +5,10 @@ import { lazyAction } from './lazy-action.ts';
 export function demoCommand(io: Io): Command {
   return new Command('demo')
     .description(
-      'everything on this machine: identity provider, PostgreSQL, policy, gateway, and a guided tour',
+      'run everything on this machine: identity provider, PostgreSQL, policy, gateway and a guided tour',
     )
-    .option('--check', 'run the tour without a person; exit 0 when all of it is true, else 1')
-    .option('--json', 'print one NDJSON line when all is up, and stay up until SIGTERM')
+    .option('--check', 'run the tour unattended; exit 0 if every step succeeds, otherwise 1')
+    .option('--json', 'print one NDJSON line when everything is up, and run until SIGTERM')
     .option(
       '--policy <dir>',
       'use another policy directory (hoop.yaml, targets/, policies/); with --json',
@@ -21,6 +21,6 @@ export function demoCommand(io: Io): Command {
 
 const EXAMPLES = `
 Examples:
-  hoop demo                        a guided tour, then stays up to be tried
+  hoop demo                        a guided tour, then keeps running
   hoop demo --check                the tour as a self-test
-  hoop demo --json --data ./demo   a bench for other programs; state is kept`;
+  hoop demo --json --data ./demo   for other programs to drive; keeps its state`;

@@ -31,9 +31,9 @@ const NODE_MAJOR = 24;
 
 export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
   const checks: DoctorCheck[] = [runtime(), ...(await machineChecks(io))];
-  checks.push(program(io, 'git', 'without it the policy cannot be verified', 'failed'));
-  checks.push(program(io, 'ssh-keygen', 'without it the policy cannot be verified', 'failed'));
-  checks.push(program(io, 'psql', 'any other PostgreSQL client does as well', 'warning'));
+  checks.push(program(io, 'git', 'without it hoop cannot verify the policy', 'failed'));
+  checks.push(program(io, 'ssh-keygen', 'without it hoop cannot verify the policy', 'failed'));
+  checks.push(program(io, 'psql', 'any other PostgreSQL client works too', 'warning'));
   const reached = await gateway(io);
   checks.push(...reached.checks);
   if (reached.info !== undefined) {
@@ -102,7 +102,7 @@ async function gateway(io: Io): Promise<Reached> {
 
 export function clockCheck(theirsMs: number | undefined, oursMs: number): DoctorCheck {
   if (theirsMs === undefined) {
-    return { name: 'clock', status: 'skipped', text: 'the gateway does not say its time' };
+    return { name: 'clock', status: 'skipped', text: 'the gateway does not report its time' };
   }
   const skewMs = Math.abs(theirsMs - oursMs);
   if (skewMs <= NOTABLE_SKEW_MS) {
@@ -113,7 +113,7 @@ export function clockCheck(theirsMs: number | undefined, oursMs: number): Doctor
     name: 'clock',
     status: skewMs >= MAX_SKEW_MS ? 'failed' : 'warning',
     text: `this machine is ${spanOf(skewMs)} ${direction} the gateway`,
-    hint: `Set the clock (NTP); from ${spanOf(MAX_SKEW_MS)} on the gateway lets nobody in.`,
+    hint: `Set the clock (NTP); at ${spanOf(MAX_SKEW_MS)} the gateway admits nobody.`,
   };
 }
 
@@ -123,7 +123,7 @@ function keys(io: Io, baseUrl: string, info: InfoReply): DoctorCheck {
     const pinned = readTrust(locateHome(io.env)).get(baseUrl);
     const { pin, firstUse } = checkGatewayKeys(pinned, baseUrl, info, Date.now());
     return firstUse
-      ? skipped(name, 'not known yet; the first login learns them')
+      ? skipped(name, 'not known yet; the first login pins them')
       : passed(name, `gateway "${pin.gateway}", root key ${rootKeyFingerprint(pin.rootKey)}`);
   } catch (error) {
     return failedBy(name, error);
@@ -152,7 +152,7 @@ async function login(io: Io, info: InfoReply): Promise<DoctorCheck[]> {
 function groups(who: WhoamiReply): DoctorCheck {
   const name = 'groups';
   if (who.kind !== 'person') {
-    return skipped(name, 'a job has none: its entry in the policy says what it is given');
+    return skipped(name, 'a job has none: its entry in the policy says what it may do');
   }
   const problem = groupsProblem(who);
   return problem === undefined
@@ -176,7 +176,7 @@ async function policyInForce(
           name,
           status: 'warning',
           text: `${text}; a newer one is not in force: ${reply.problem}`,
-          hint: 'Tell those who review the policy.',
+          hint: 'Tell the people who review the policy.',
         };
   } catch (error) {
     io.signal.throwIfAborted();
@@ -193,7 +193,7 @@ async function policyRepository(
   const name = 'repository';
   const { repository, branch } = policy;
   if (repository === undefined) {
-    return skipped(name, 'only the gateway has it; it sends the policy');
+    return skipped(name, 'only the gateway has access; it sends the policy');
   }
   try {
     const { commit, signer } = await checkRepository({
@@ -209,7 +209,7 @@ async function policyRepository(
       name,
       status: 'warning',
       text,
-      hint: `The policy comes from the gateway instead, and is verified all the same.${hint === undefined ? '' : ` ${hint}`}`,
+      hint: `The policy comes from the gateway instead, and is still verified.${hint === undefined ? '' : ` ${hint}`}`,
     };
   }
 }
@@ -228,7 +228,7 @@ async function recordings(io: Io): Promise<DoctorCheck> {
       );
     }
     return waiting.length === 0
-      ? passed(name, 'all are signed by both sides')
+      ? passed(name, 'all signed by both sides')
       : {
           name,
           status: 'warning',

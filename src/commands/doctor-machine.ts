@@ -77,7 +77,8 @@ async function ports(io: Io): Promise<DoctorCheck> {
       name,
       status: 'failed',
       text: messageOf(error),
-      hint: advice ?? 'Check XDG_RUNTIME_DIR or HOOP_HOME, and what restricts programs here.',
+      hint:
+        advice ?? 'Check XDG_RUNTIME_DIR or HOOP_HOME, and anything that restricts programs here.',
     };
   } finally {
     if (directory !== undefined) {
@@ -104,7 +105,7 @@ async function keychain(io: Io): Promise<DoctorCheck> {
   try {
     const store = await KeychainTokenStore.open(home.state);
     await store.probe(KEYCHAIN_WITHIN_MS);
-    return passed(name, `the ${store.description} keeps what it is given`);
+    return passed(name, `the ${store.description} works`);
   } catch (error) {
     if (!(error instanceof HoopError)) {
       throw error;
@@ -144,7 +145,7 @@ export async function certificateCheck(io: Io, baseUrl: string): Promise<DoctorC
       : passed(name, text);
   } catch (error) {
     io.signal.throwIfAborted();
-    const hint = 'The gateway answered a moment ago: try again, and check the way to it.';
+    const hint = 'The gateway answered a moment ago: try again, and check the connection to it.';
     return { name, status: 'warning', text: messageOf(error), hint };
   } finally {
     socket.destroy();
@@ -166,7 +167,7 @@ export function providerChecks(info: InfoReply, signal: AbortSignal): Promise<Do
           name,
           status: 'warning',
           text: `${issuer} cannot be used: ${messageOf(error)}`,
-          hint: 'New logins need it; those that exist go on. Check the way to it (proxy, VPN).',
+          hint: 'New logins need it; existing ones continue. Check the connection to it (proxy, VPN).',
         };
       }
     }),
@@ -187,7 +188,7 @@ async function readDiscovery(issuer: string, signal: AbortSignal): Promise<void>
     throw new Error(`status ${response.status}, and no discovery document`);
   }
   if (document.issuer !== issuer) {
-    throw new Error('its discovery document is that of another issuer');
+    throw new Error('its discovery document names another issuer');
   }
 }
 
@@ -210,7 +211,7 @@ async function runChecks(io: Io): Promise<readonly DoctorCheck[]> {
 async function fence({ env, signal }: Io): Promise<DoctorCheck> {
   const name = 'fence';
   if (process.platform !== 'linux') {
-    return { name, status: 'skipped', text: '`hoop run --fence` is for Linux only' };
+    return { name, status: 'skipped', text: '`hoop run --fence` works on Linux only' };
   }
   const home = locateHome(env);
   try {
@@ -222,13 +223,13 @@ async function fence({ env, signal }: Io): Promise<DoctorCheck> {
       stdio: [0, 1, 2],
       signal: AbortSignal.any([signal, AbortSignal.timeout(FENCE_WITHIN_MS)]),
     });
-    return passed(name, `${program} makes the namespaces that \`hoop run --fence\` needs`);
+    return passed(name, `${program} creates the namespaces that \`hoop run --fence\` needs`);
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof DOMException && error.name === 'TimeoutError') {
       const hint =
         'Try `bwrap --ro-bind / / --unshare-all true`; `hoop run` works without --fence.';
-      return { name, status: 'warning', text: 'bwrap does not get ready', hint };
+      return { name, status: 'warning', text: 'bwrap does not start up', hint };
     }
     if (!(error instanceof HoopError)) {
       throw error;
@@ -256,7 +257,7 @@ function terminal(): DoctorCheck {
       name,
       status: 'warning',
       text: `\`hoop run\` does not record the terminal: ${said}`,
-      hint: 'Install hoop again without `--omit=optional`: it brings @lydell/node-pty. All else works without.',
+      hint: 'Install hoop again without `--omit=optional`: this installs @lydell/node-pty. Everything else works without it.',
     };
   }
 }
@@ -275,15 +276,15 @@ function sshChecks({ env }: Pick<Io, 'env'>): DoctorCheck[] {
       ? {
           name: 'ssh',
           status: 'warning',
-          text: 'it is not on PATH; servers are reached with it',
-          hint: 'Install OpenSSH’s client, e.g. `apt install openssh-client`. Databases need none.',
+          text: 'it is not on PATH; hoop needs it to reach servers',
+          hint: 'Install OpenSSH’s client, e.g. `apt install openssh-client`. Databases do not need it.',
         }
       : passed('ssh', ssh),
     sshd === undefined
       ? {
           name: 'sshd',
           status: 'skipped',
-          text: 'not installed; only the server of `hoop demo` is missing without it',
+          text: 'not installed; `hoop demo` then has no server',
         }
       : passed('sshd', `${sshd}, for the server of \`hoop demo\``),
     isSsh2BindingLoaded()
@@ -292,7 +293,7 @@ function sshChecks({ env }: Pick<Io, 'env'>): DoctorCheck[] {
           name: 'ssh-crypto',
           status: 'warning',
           text: `SSH works without the native part of ssh2, which is not built for Node.js ${process.versions.node}: large files take about twice as long`,
-          hint: 'Build it with `npm run native` in a checkout, or `npm rebuild ssh2` where hoop is installed; that takes Python, make and a C++ compiler.',
+          hint: 'Build it with `npm run native` in a checkout, or `npm rebuild ssh2` where hoop is installed; this needs Python, make and a C++ compiler.',
         },
   ];
 }

@@ -7,7 +7,7 @@ interface DoctorFlags {
 
 export function doctorCommand(io: Io): Command {
   return new Command('doctor')
-    .description('check what hoop needs on this machine, and say what to do about what is missing')
+    .description('check what hoop needs on this machine, and say how to fix what is missing')
     .option('--json', 'print one JSON document')
     .addHelpText('after', EXAMPLES)
     .action((flags: DoctorFlags) => runDoctor(io, flags));
@@ -33,14 +33,14 @@ async function runDoctor(io: Io, flags: DoctorFlags): Promise<void> {
     throw new HoopError(
       'HOOP_CHECK_FAILED',
       failed === 1 ? 'a check has failed' : `${failed} checks have failed`,
-      { hint: 'What to do stands under each of them.' },
+      { hint: 'The advice is below each of them.' },
     );
   }
 }
 
 const EXAMPLES = `
-Changes nothing, but that a login that runs out is renewed as by any command. Exit status 0: you
-can work (there may be warnings); 1: something is missing.
+Changes nothing, except that it renews an expiring login, as any command does. Exit status 0: you can
+work (there may be warnings); 1: something is missing.
 
 Examples:
   hoop doctor

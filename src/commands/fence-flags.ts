@@ -19,8 +19,8 @@ export interface ChangeFlags {
 export function checkFenceFlags(flags: FenceFlags & ChangeFlags): void {
   const { fence, fenceAllow, fenceHide, fenceShow, fenceWrite } = flags;
   if (!fence && [fenceAllow, fenceHide, fenceShow, fenceWrite].some((list) => list !== undefined)) {
-    throw new HoopError('HOOP_USAGE', 'the options of a fence are given without --fence', {
-      hint: 'Add --fence, or leave them out.',
+    throw new HoopError('HOOP_USAGE', 'fence options need --fence', {
+      hint: 'Add --fence, or omit them.',
     });
   }
   if (flags.keepChanges && flags.restoreChanges) {

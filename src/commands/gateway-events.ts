@@ -24,7 +24,7 @@ export async function showEvents(io: Io, flags: EventsFlags): Promise<void> {
   await using gateway = await openGateway(io);
   const pages = readEvents(gateway.client, from, {
     follow: flags.follow === true,
-    onAway: ({ message }) => io.note(`${message}; trying again until it is back`),
+    onAway: ({ message }) => io.note(`${message}; retrying until it is back`),
     signal: io.signal,
   });
   let isFirst = true;

@@ -9,7 +9,7 @@ import { lazyAction } from './lazy-action.ts';
 import { collect } from './repeatable.ts';
 
 const EVENTS_EXAMPLES = `
-For auditors and approvers. docs/events.md says what each type has, and what no event ever has.
+For auditors and approvers. docs/events.md describes each type, and what events never contain.
 
 Examples:
   hoop gateway events --since 1d --type 'login.*'
@@ -28,20 +28,18 @@ export function gatewayCommand(io: Io): Command {
     .command('start')
     .description('serve until a signal arrives, then end all sessions and stop; SIGHUP reloads')
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
-    .option('--json', 'print events as JSON lines, log as JSON even on a terminal')
+    .option('--json', 'print events and the log as JSON lines, even on a terminal')
     .option('--verbose', 'log at level debug')
     .action((options: StartOptions) => start(io, options));
   gateway
     .command('check')
-    .description('check the configuration and whether policy and targets can be reached')
+    .description('check the configuration, and whether the policy and the targets can be reached')
     .requiredOption('--config <file>', 'gateway configuration (YAML)')
     .option('--json', 'print the result as JSON')
     .action((options: StartOptions) => check(io, options));
   gateway
     .command('events')
-    .description(
-      'show what has happened: logins, sessions, refusals, approvals, access, policy, recordings',
-    )
+    .description('show events: logins, sessions, refusals, approvals, access, policy, recordings')
     .option('--follow', 'keep printing new events until you press Ctrl-C')
     .option('--since <when>', 'where to start: `2h` for 2 hours ago, a day, a time, or a cursor')
     .option(
@@ -49,10 +47,15 @@ export function gatewayCommand(io: Io): Command {
       'only events of this type: statement.refused, `session.*`; repeatable',
       collect,
     )
-    .option('--session <session>', 'only of this session')
-    .option('--user <name>', 'only of this person or workload, or by them: name or sub')
-    .option('--newest <count>', 'how many of the newest to print; not with --since', countOf, 50)
-    .option('--json', 'print one JSON document a line, each with its cursor')
+    .option('--session <session>', 'only events of this session')
+    .option('--user <name>', 'only events about or by this person or workload: name or sub')
+    .option(
+      '--newest <count>',
+      'how many of the newest events to print; not with --since',
+      countOf,
+      50,
+    )
+    .option('--json', 'print one JSON document per line, each with its cursor')
     .addHelpText('after', EVENTS_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./gateway-events.ts')).showEvents));
   gateway
@@ -64,7 +67,7 @@ export function gatewayCommand(io: Io): Command {
   gateway
     .command('takeover')
     .description('end the sessions and requests of a gateway that will not come back')
-    .argument('<node>', 'its id, as `hoop gateway nodes` shows it')
+    .argument('<node>', 'its ID, from `hoop gateway nodes`')
     .requiredOption('--config <file>', 'configuration of another gateway on the same store (YAML)')
     .action((node: string, options: StartOptions) => takeOver(io, node, options));
   return gateway;
@@ -97,7 +100,7 @@ async function nodes(io: Io, options: StartOptions): Promise<void> {
 async function takeOver(io: Io, node: string, options: StartOptions): Promise<void> {
   const { takeOverNode } = await import('../gateway/start/take-over-node.ts');
   const { sessions, requests } = await takeOverNode(node, ofStore(io, options));
-  io.note(`node ${node} was taken over; ended: ${sessions} sessions, ${requests} held requests`);
+  io.note(`took over node ${node}; ended: ${sessions} sessions, ${requests} held requests`);
 }
 
 function ofStore(io: Io, { config }: StartOptions) {
@@ -135,7 +138,7 @@ async function start(io: Io, options: StartOptions): Promise<void> {
           : `root key ${rootKeyFingerprint}`,
       );
     },
-    onStopping: () => io.note('ending all sessions; press again to stop at once'),
+    onStopping: () => io.note('ending all sessions; press again to stop immediately'),
   });
   // A supervisor that stops it with a signal has stopped it, and not seen it fail.
   io.setExitCode(0);

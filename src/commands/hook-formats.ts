@@ -82,10 +82,10 @@ export function readHookInput(hook: HookName, input: string): HookInput {
     }
   }
   const events = [...(format.prompt === undefined ? [] : [format.prompt]), ...format.context];
-  throw new HoopError('HOOP_USAGE', `stdin is not the input of a hook of ${hook}`, {
+  throw new HoopError('HOOP_USAGE', `stdin is not hook input of ${hook}`, {
     detail:
-      'It must be one JSON object with `hook_event_name`, and with `prompt` where one is asked.',
-    hint: `Put the command under ${events.join(', ')} in the settings of the agent.`,
+      'It must be one JSON object with `hook_event_name`, and with `prompt` for prompt events.',
+    hint: `Put the command under ${events.join(', ')} in the agent’s settings.`,
   });
 }
 

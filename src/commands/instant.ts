@@ -23,8 +23,8 @@ export function instant(
   const isTime = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(typed);
   const ms = Date.parse(isDay ? `${typed}T00:00` : typed.replace(' ', 'T'));
   if ((!isDay && !isTime) || Number.isNaN(ms) || ms < 0) {
-    const what = orCursor ? 'neither a time nor a cursor' : 'no time';
-    const cursor = orCursor ? ' A cursor is the whole `cursor` of a line of `--json`.' : '';
+    const what = orCursor ? 'neither a time nor a cursor' : 'not a time';
+    const cursor = orCursor ? ' A cursor is the complete `cursor` of a `--json` line.' : '';
     throw new HoopError('HOOP_USAGE', `"${typed}" is ${what} for ${flag}`, {
       hint: `Give how long ago (90s, 30m, 2h, 7d), a day (2026-03-01) or a time (2026-03-01T14:05).${cursor}`,
     });

@@ -14,9 +14,9 @@ interface LoginFlags {
 export function loginCommand(io: Io): Command {
   return new Command('login')
     .description('log in to a gateway through your identity provider')
-    .option('-g, --gateway <url>', 'the gateway; remembered for the next time')
+    .option('-g, --gateway <url>', 'address of the gateway; remembered for next time')
     .option('--ca <file>', 'PEM file of the CA that signs the gateway’s certificate')
-    .option('--issuer <url>', 'which identity provider, when the gateway has several')
+    .option('--issuer <url>', 'which identity provider, if the gateway has several')
     .option('--no-browser', 'only print the address to open')
     .option('--device', 'log in with a code that you enter in a browser elsewhere')
     .option('--trust', 'accept changed keys of the gateway (compare the fingerprint first)')
@@ -43,7 +43,7 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
     flags.gateway === undefined ? undefined : normalizeGatewayUrl(flags.gateway, 'HOOP_USAGE');
   const gateway = typed ?? config.gateway;
   if (gateway === undefined) {
-    throw new HoopError('HOOP_USAGE', 'which gateway to log in to is not known', {
+    throw new HoopError('HOOP_USAGE', 'no gateway to log in to', {
       hint: 'Name it once with `hoop login --gateway URL`, or try `hoop demo`.',
     });
   }
@@ -54,9 +54,9 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
   }
   // Whoever names the way can follow it; a job that opens a browser waits for nobody.
   if (isCi(io.env) && flags.browser && flags.device !== true && io.stderr.isTTY !== true) {
-    throw new HoopError('HOOP_LOGIN_FAILED', 'there is nobody here to log in', {
+    throw new HoopError('HOOP_LOGIN_FAILED', 'nobody is here to log in', {
       detail: 'The variable CI is set, and there is no terminal.',
-      hint: 'A job needs no login: it is known by its own identity, see docs/ci.md.',
+      hint: 'A job needs no login: it has its own identity, see docs/ci.md.',
     });
   }
   // The CA that is stored belongs to the gateway that is stored, also where that is named again, as
@@ -89,7 +89,7 @@ const EXAMPLES = `
 Examples:
   hoop login --gateway https://hoop.example.com
   hoop login --no-browser   # open the address yourself, on this machine
-  hoop login --device       # enter a code elsewhere; where the policy allows it
+  hoop login --device       # enter a code elsewhere, if the policy allows it
 
-A login with --device has no role (auditor, approver) and decides about no request.
-In CI no login is needed: see docs/ci.md.`;
+A login with --device has no role (auditor, approver) and cannot decide on requests.
+CI jobs need no login: see docs/ci.md.`;

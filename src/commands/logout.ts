@@ -11,8 +11,8 @@ interface LogoutFlags {
 export function logoutCommand(io: Io): Command {
   return new Command('logout')
     .description('end the login here and at the gateway')
-    .option('--all', 'end all your logins at the gateway, on other machines too')
-    .option('--provider', 'end your session at the identity provider, too, in the browser')
+    .option('--all', 'end all your logins at the gateway, including other machines')
+    .option('--provider', 'also end your session at the identity provider, in the browser')
     .option('--no-browser', 'with --provider: only print the address to open')
     .option('--json', 'print the result as JSON')
     .action((flags: LogoutFlags) => runLogout(io, flags));
@@ -42,7 +42,7 @@ async function runLogout(io: Io, flags: LogoutFlags): Promise<void> {
     );
     if (result.staysAt !== undefined && flags.provider !== true) {
       io.note(
-        `your session at ${result.staysAt} stays in the browser; \`hoop logout --provider\` ends it, too`,
+        `your browser session at ${result.staysAt} stays open; \`hoop logout --provider\` ends it too`,
       );
     }
   }

@@ -25,8 +25,8 @@ export interface McpFlags {
 export async function runMcp(io: Io, flags: McpFlags): Promise<void> {
   const inRun = io.env['HOOP_RUN_DIR'] !== undefined && io.env['HOOP_RUN_DIR'] !== '';
   if (inRun && flags.agent !== undefined) {
-    throw new HoopError('HOOP_USAGE', 'within a run the agent is that of the run', {
-      hint: 'Leave --agent out.',
+    throw new HoopError('HOOP_USAGE', 'within a run, the agent is the run’s', {
+      hint: 'Omit --agent.',
     });
   }
   await using resources = new AsyncDisposableStack();

@@ -5,21 +5,21 @@ import { collect } from './repeatable.ts';
 
 export function mcpCommand(io: Io): Command {
   return new Command('mcp')
-    .description('serve databases to an agent as tools of the Model Context Protocol, on stdio')
+    .description('serve databases to an agent as Model Context Protocol tools, on stdio')
     .option('--target <name>', 'serve this database (repeatable)', collect)
-    .option('--agent <name>', 'act as this agent of the policy; within a run: that of the run')
+    .option('--agent <name>', 'act as this agent of the policy; within a run: the run’s agent')
     .option(
       '--reason <text>',
-      'why; recorded, and asked for by some targets; within a run: that of the run',
+      'reason; recorded, and required by some targets; within a run: the run’s reason',
     )
     .addHelpText('after', EXAMPLES)
     .action(lazyAction(io, async () => (await import('./mcp-run.ts')).runMcp));
 }
 
 const EXAMPLES = `
-Tools: query, describe, explain, masks, approval. What is denied or held is a result with the rule, the
-id of the request and what to do. Each start is a run of its own, as with \`hoop run\`; within a run it
-serves what that run reaches. In .mcp.json of a project:
+Tools: query, describe, explain, masks, approval. Denied and held statements are results with the rule,
+the ID of the request and what to do. Each server is its own run, as with \`hoop run\`; within a run it
+serves the targets of that run. In a project's .mcp.json:
 
   { "mcpServers": { "prod-db": {
       "command": "hoop", "args": ["mcp", "--target", "prod-db"] } } }`;

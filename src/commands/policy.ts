@@ -21,12 +21,12 @@ export function policyCommand(io: Io): Command {
   );
   policy
     .command('check')
-    .description('say everything that is wrong with a policy directory or repository')
+    .description('report every problem in a policy directory or repository')
     .argument('[directory]', 'a checkout of the policy repository', '.')
     .option('--repo <url>', 'check the newest commit of this repository instead')
     .option('--branch <name>', 'branch of --repo', 'main')
     .option('--allowed-signers <file>', 'check the signature of --repo against this file')
-    .option('--ask-gateway', 'also say which approvers have never logged in there')
+    .option('--ask-gateway', 'also report approver groups that nobody has logged in with')
     .option('--json', 'print it as JSON')
     .action((directory: string, flags: CheckFlags) => runCheck(io, directory, flags));
   policy

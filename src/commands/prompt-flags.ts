@@ -36,7 +36,7 @@ export async function promptInForce(
   } catch (error) {
     io.signal.throwIfAborted();
     const why = error instanceof HoopError ? error.message : String(error);
-    io.note(`the prompt of the run around is not known: ${plain(why)}`);
+    io.note(`the prompt of the surrounding run is not known: ${plain(why)}`);
   }
   if (outer === undefined) {
     return own;

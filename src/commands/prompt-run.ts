@@ -45,7 +45,7 @@ export async function runPrompt(
   if (flags.json) {
     io.stdout.write(`${renderJson(reply)}\n`);
   } else {
-    const where = reply.sessions === 0 ? 'for the sessions to come' : 'and recorded';
+    const where = reply.sessions === 0 ? 'for new sessions' : 'and recorded';
     io.note(`prompt ${plain(reply.id)} is in force ${where}`);
   }
 }
@@ -70,7 +70,7 @@ async function runHook(
     } catch (error) {
       io.signal.throwIfAborted();
       const problem = error instanceof HoopError ? error.message : String(error);
-      io.stderr.write(`hoop: error: the prompt is not recorded: ${plain(problem)}\n`);
+      io.stderr.write(`hoop: error: the prompt was not recorded: ${plain(problem)}\n`);
       io.setExitCode(strict ? HOOK_STOPS : HOOK_FAILED);
       return;
     }
@@ -118,19 +118,19 @@ function checkFlags(text: string | undefined, flags: PromptCommandFlags): void {
   if (hook !== undefined && (text !== undefined || source !== undefined || status)) {
     throw new HoopError(
       'HOOP_USAGE',
-      '--hook takes the prompt from standard input, and no --source',
+      '--hook reads the prompt from standard input and takes no --source',
     );
   }
   if (strict && hook === undefined) {
-    throw new HoopError('HOOP_USAGE', '--strict is for --hook');
+    throw new HoopError('HOOP_USAGE', '--strict needs --hook');
   }
   if (source !== undefined && !PROMPT_SOURCE.test(source)) {
     throw new HoopError('HOOP_USAGE', `"${source}" cannot be a source`, {
-      hint: 'Lower-case letters, digits and dashes, up to 32; a colon may divide two of them.',
+      hint: 'Use up to 32 lower-case letters, digits and dashes; one colon may separate two such names.',
     });
   }
   if (source !== undefined && isOwnSource(source)) {
-    throw new HoopError('HOOP_USAGE', `"${source}" is what hoop itself calls a source`, {
+    throw new HoopError('HOOP_USAGE', `"${source}" is a source that hoop itself uses`, {
       hint: 'Name the program or the place that the prompt comes from.',
     });
   }
@@ -141,7 +141,7 @@ function checkFlags(text: string | undefined, flags: PromptCommandFlags): void {
 
 function requireRun(io: Io): void {
   if (!isInsideRun(io.env)) {
-    throw new HoopError('HOOP_USAGE', 'this is not inside a run', {
+    throw new HoopError('HOOP_USAGE', 'not inside a run', {
       detail: 'HOOP_CONTEXT_URL is not set.',
       hint: 'Start the program with `hoop run -- PROGRAM`; for one session use `hoop connect --prompt`.',
     });

@@ -88,9 +88,9 @@ export function requireDecided({ changes, notLookedAt }: AfterRun): void {
     'changes that an earlier fenced run left here have not been reviewed',
     {
       detail: plain(
-        `Other programs use these files by themselves, and without a fence they would do so with all your rights: ${first}${more}.`,
+        `Other programs load these files automatically, and without a fence they would do so with all your rights: ${first}${more}.`,
       ),
-      hint: 'Look at them, then run this again with --keep-changes or --restore-changes; on a terminal `hoop run` asks. A run with --fence starts.',
+      hint: 'Review them, then run this again with --keep-changes or --restore-changes; on a terminal `hoop run` asks. With --fence the run starts.',
     },
   );
 }
@@ -131,7 +131,7 @@ async function decide(
   }
   if (changes.length > 0) {
     const files = plural(changes.length, 'file');
-    io.note(`${files} that other programs use by themselves later changed during ${during}:`);
+    io.note(`${files} that other programs load automatically later changed during ${during}:`);
   }
   return new Dialog(io, aside).ask(inOrder(changes), notLookedAt);
 }
@@ -144,7 +144,7 @@ function inOrder(changes: readonly Change[]): readonly Change[] {
 
 function restore(change: Change, aside: string): Outcome {
   if (!canPutBack(change)) {
-    return { change, done: 'not restored', why: 'hoop has no copy of what stood there before' };
+    return { change, done: 'not restored', why: 'hoop has no copy of the earlier content' };
   }
   const result = putBack(change, aside);
   if (!result.done) return { change, done: 'not restored', why: result.why };
@@ -156,8 +156,7 @@ function restore(change: Change, aside: string): Outcome {
   };
 }
 
-const QUESTION =
-  'keep (k), restore what was there (r), keep all (K), restore all (R), show it in full (s)? ';
+const QUESTION = 'keep (k), restore (r), keep all (K), restore all (R), show in full (s)? ';
 
 class Dialog {
   readonly #io: Io;
@@ -189,8 +188,8 @@ class Dialog {
   }
 
   async #seen(notLookedAt: readonly string[], lines: Lines): Promise<boolean> {
-    this.#io.note(plain(`${notLookedWords(notLookedAt)}. Look there yourself`));
-    const answer = await lines.answer('hoop: seen (k), or asked again by the next run (Enter)? ');
+    this.#io.note(plain(`${notLookedWords(notLookedAt)}. Check there yourself`));
+    const answer = await lines.answer('hoop: done (k), or ask again at the next run (Enter)? ');
     return answer?.trim().toLowerCase() === 'k';
   }
 
@@ -305,26 +304,26 @@ function tell(
     if (some.length > 0) io.note(plain(`${who}${text}: ${named(some)}${end}`));
   };
   note(
-    'changed during the run, and run by themselves later',
+    'changed during the run, and other programs load them automatically later',
     of('undecided'),
-    '. Look at them: the next `hoop run` here asks on a terminal; --keep-changes and --restore-changes decide without one',
+    '. Review them: the next `hoop run` here asks on a terminal; --keep-changes and --restore-changes decide without one',
   );
   note('kept', of('kept'));
   note('restored', of('restored'));
   const isAside = (one: Outcome): boolean =>
     one.done === 'restored' && one.aside !== undefined && isBelow(one.aside, aside);
-  if (outcomes.some(isAside)) io.note(plain(`what stood there is kept in ${aside}`));
+  if (outcomes.some(isAside)) io.note(plain(`the earlier content is in ${aside}`));
   for (const one of outcomes) {
     if (one.done === 'restored' && one.aside !== undefined && !isBelow(one.aside, aside)) {
-      io.note(plain(`what stood in ${one.change.path} is in ${one.aside} now`));
+      io.note(plain(`the run’s ${one.change.path} is now in ${one.aside}`));
     } else if (one.done === 'not restored') {
-      io.note(plain(`${one.change.path} is not restored: ${one.why}. Look at it`));
+      io.note(plain(`${one.change.path} was not restored: ${one.why}. Check it yourself`));
     }
   }
   if (notLookedAt.length > 0 && !isSeen) {
     io.note(
       plain(
-        `${who}${notLookedWords(notLookedAt)}. Look there yourself: the next \`hoop run\` here says it again, until you have said --keep-changes`,
+        `${who}${notLookedWords(notLookedAt)}. Check there yourself: each \`hoop run\` here repeats this until you pass --keep-changes`,
       ),
     );
   }
@@ -332,7 +331,7 @@ function tell(
 
 function notLookedWords(notLookedAt: readonly string[]): string {
   const count = notLookedAt.length === 1 ? 'one place' : `${notLookedAt.length} places`;
-  return `not looked at for files that run later: ${count}, ${notLookedAt[0] ?? ''} the first`;
+  return `not checked for files that run later: ${count}, first ${notLookedAt[0] ?? ''}`;
 }
 
 /** Below it files have the paths that they had. */

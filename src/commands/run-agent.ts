@@ -62,7 +62,7 @@ export class RunAgent {
     if (made.taken.length > 0) {
       this.#io.note(
         plain(
-          `you have set ${made.taken.join(', ')}: the profile ${profile.name} leaves it as it is`,
+          `you have set ${made.taken.join(', ')}: the profile ${profile.name} does not change it`,
         ),
       );
     }

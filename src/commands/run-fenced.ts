@@ -73,8 +73,8 @@ export async function openRunFence(
   if (refusedGit !== undefined) {
     io.note(
       plain(
-        `a .git file here names the repository ${refusedGit}, which does not name it back, or which ` +
-          `fenced commands could have made it name: it cannot be written inside. If it is yours: --fence-write ${refusedGit}`,
+        `a .git file here names the repository ${refusedGit}, which does not point back to it, or which ` +
+          `a fenced command may have put there: it is not writable inside. If it is yours: --fence-write ${refusedGit}`,
       ),
     );
   }
@@ -96,7 +96,7 @@ export function noteAgentKeys(io: Io, { removed }: Pick<RunEnvironment, 'removed
     reason === 'not let into the fence' && isAgentKey(name) ? [`--env ${name}`] : [],
   );
   if (keys.length > 0) {
-    io.note(plain(`keys of agents stay outside of the fence; to let them in: ${keys.join(' ')}`));
+    io.note(plain(`agent keys stay outside the fence; to let them in: ${keys.join(' ')}`));
   }
 }
 
@@ -105,7 +105,7 @@ function problemOfCwd({ cwd, cwdIs }: FenceView): string | undefined {
     case 'writable':
       return undefined;
     case 'private':
-      return `${cwd} is the run's own inside the fence, and what is written there is gone with it`;
+      return `inside the fence ${cwd} is private to the run, and its files disappear with it`;
     default:
       return `${cwd} is not writable inside the fence`;
   }
@@ -137,7 +137,7 @@ export async function runFenced(
     }
     const hosts = [...fence.refused].map(([host, times]) => `${times} × ${host}`);
     if (hosts.length > 0) {
-      const text = `the fence let nothing through to: ${hosts.join(', ')}`;
+      const text = `the fence refused connections to: ${hosts.join(', ')}`;
       told('hosts-refused', { hosts: Object.fromEntries(fence.refused) }, text);
     }
   }

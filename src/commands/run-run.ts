@@ -19,7 +19,6 @@ import { newPrompt } from '../tunnel/new-prompt.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { renderRunEnvironment, renderRunEnvironmentJson } from '../ui/render-run-environment.ts';
-import { plural } from '../ui/times.ts';
 import { ChildTerminal } from './child-terminal.ts';
 import { endableChild } from './endable-child.ts';
 import { checkFenceFlags, type FenceFlags } from './fence-flags.ts';
@@ -181,7 +180,7 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
       screen.release();
       const left = (await remains?.end()) ?? 0;
       if (left > 0) {
-        io.note(`ended what the run had left in the background: ${plural(left, 'program')}`);
+        io.note(`ended programs that the run had left in the background: ${left}`);
       }
       await terminal?.close();
       await run.close();
@@ -240,10 +239,9 @@ function openTerminal(io: Io, request: RunRequest): ChildTerminal | undefined {
 /** There is no way to the gateway, which would look like a failure of the network. */
 function requireOutside({ env }: Io): void {
   if (env['HOOP_FENCE'] && env['HOOP_RUN_DIR']) {
-    throw new HoopError('HOOP_FENCE', 'a fence keeps this run from starting another', {
-      detail:
-        'This program is inside of a `hoop run --fence`, from where the gateway is not reached.',
-      hint: 'Use the connections that are in the environment, or start the run outside of the fence.',
+    throw new HoopError('HOOP_FENCE', 'a fenced run cannot start another run', {
+      detail: 'This program is inside a `hoop run --fence` and cannot reach the gateway.',
+      hint: 'Use the connections in the environment, or start the run outside the fence.',
     });
   }
 }
@@ -254,7 +252,7 @@ function requireCommand(io: Io, { command, printEnv, briefingOnly }: RunRequest)
     requireProgram(program, { cwd: io.cwd, path: io.env['PATH'] });
   } else if (!printEnv && !briefingOnly) {
     throw new HoopError('HOOP_USAGE', 'no command given', {
-      hint: 'Write it behind `--`: `hoop run -- psql`.',
+      hint: 'Write it after `--`: `hoop run -- psql`.',
     });
   }
 }
@@ -290,18 +288,18 @@ function notePrompts(io: Io, { agent, hasOne, isAll }: Prompted): void {
   if (!hasOne) {
     io.note(
       plain(
-        `no prompt was recorded in this run${why}: who reads it sees what was sent, and not why`,
+        `no prompt was recorded in this run${why}: readers will see what was sent, but not why`,
       ),
     );
   } else if (!isAll && why !== '') {
-    io.note(plain(`all that was sent stands under the prompt of --prompt${why}`));
+    io.note(plain(`everything that was sent is recorded under the prompt of --prompt${why}`));
   }
 }
 
 function showRun(io: Io, { id, agent, targets, notes }: Run, profile: string | undefined): void {
   const as = agent === undefined ? '' : ` as agent ${agent}`;
   const by = profile === undefined ? '' : `, set up for ${profile}`;
-  io.note(plain(`run ${id}${as}${by}: ${targets.join(', ')} (opened when first used)`));
+  io.note(plain(`run ${id}${as}${by}: ${targets.join(', ')} (opened on first use)`));
   for (const note of notes) {
     io.note(plain(note));
   }

@@ -5,7 +5,7 @@ import type { RunFlags } from './run-run.ts';
 
 export function runCommand(io: Io): Command {
   return new Command('run')
-    .description('run an agent or a script that reaches its targets through hoop, without secrets')
+    .description('run an agent or a script with connections to its targets but no secrets')
     .argument('[command...]', 'after `--`')
     .option(
       '--target <name>',
@@ -16,31 +16,38 @@ export function runCommand(io: Io): Command {
       '--agent <name>',
       'run as this agent of the policy (default: recognised by the command)',
     )
-    .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--reason <text>', 'reason; recorded, and required by some targets')
     .option('--prompt <text>', 'what this is done for, in full; recorded with each statement')
     .option('--prompt-file <file>', 'the same, from a file')
     .option('--briefing-only', 'print what an agent has to know about its targets, and run nothing')
-    .option('--profile <name>', 'of an agent: a name, or a YAML file (default: by the command)')
-    .option('--no-profile', 'no hooks, hosts and settings for an agent')
-    .option('--fence', 'no network but the targets, no logins and keys of yours (Linux)')
-    .option('--fence-allow <host:port>', 'a host that the fence lets through (repeatable)', collect)
-    .option('--fence-write <path>', 'may be written, besides the working directory', collect)
-    .option('--fence-show <path>', 'is seen inside, although it is usually hidden', collect)
-    .option('--fence-hide <path>', 'is not seen inside', collect)
-    .option('--keep-changes', 'after a fence: keep what was changed of files that run later')
-    .option('--restore-changes', 'put such files back; what the run left in them is kept aside')
+    .option('--profile <name>', 'agent profile: a name, or a YAML file (default: by the command)')
+    .option('--no-profile', 'do not set up hooks, hosts and settings for an agent')
+    .option('--fence', 'no network except the targets, none of your logins and keys (Linux)')
+    .option('--fence-allow <host:port>', 'allow connections to this host (repeatable)', collect)
+    .option(
+      '--fence-write <path>',
+      'make this path writable, besides the working directory',
+      collect,
+    )
+    .option('--fence-show <path>', 'show this path inside, although it is usually hidden', collect)
+    .option('--fence-hide <path>', 'hide this path inside', collect)
+    .option(
+      '--keep-changes',
+      'after a fenced run: keep changed files that other programs load later',
+    )
+    .option('--restore-changes', 'restore such files; the run’s versions are set aside')
     .option('--keep-env <name>', 'pass this variable on (NAME or NAME*; repeatable)', collect)
-    .option('--env <name>', 'the same; a fence lets in only what is named or harmless', collect)
+    .option('--env <name>', 'the same; a fence lets in only named or harmless ones', collect)
     .option(
       '--drop-env <name>',
       'do not pass this variable on (NAME or NAME*; repeatable)',
       collect,
     )
     .option('--print-env', 'print what would be set, removed and kept, and run nothing')
-    .option('--json', 'print JSON; of a command: what hoop says, as lines of JSON on stderr')
+    .option('--json', 'print JSON; with a command: hoop’s own messages, as JSON lines on stderr')
     .option('--no-terminal', 'do not record what the command shows on the terminal')
-    .option('--summary <file>', 'append what the run did to a file, as Markdown')
-    .option('--no-summary', 'no summary, also where GitHub Actions shows one')
+    .option('--summary <file>', 'append a Markdown summary of the run to a file')
+    .option('--no-summary', 'no summary, not even under GitHub Actions')
     .addHelpText('after', EXAMPLES)
     .action(async (command: string[], flags: RunFlags) => {
       const { runRun } = await import('./run-run.ts');
@@ -56,7 +63,7 @@ Examples:
   hoop run --fence -- claude
 
 The command finds PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSFILE, PGSERVICEFILE and DATABASE_URL of
-the first target, and HOOP_<TARGET>_URL of each; inherited secrets are taken away (--print-env shows
-which). Servers are reached with ssh, scp, sftp, git, rsync and Ansible by the target's name. A session
-is opened when it first connects. Its exit status is returned (255: a failure of
-hoop's own, 2: a wrong call).`;
+the first target, and HOOP_<TARGET>_URL of each; inherited secrets are removed (--print-env shows
+which). It reaches servers with ssh, scp, sftp, git, rsync and Ansible under the target's name. hoop
+opens a session on the first connection and returns the command's exit status (255: hoop itself
+failed, 2: usage error).`;

@@ -36,7 +36,9 @@ export async function killRun(io: Io, typed: string, flags: KillFlags): Promise<
   const { client } = gateway;
   const ended = await client.endRun(await idOf(client, typed, io.signal), flags.reason, io.signal);
   if (printedAsJson(io, flags, ended)) return;
-  io.note(`run ${plain(ended.run)} has lost its login; it was told: ${plain(ended.endMessage)}`);
+  io.note(
+    `ended the login of run ${plain(ended.run)}; its sessions were told: ${plain(ended.endMessage)}`,
+  );
 }
 
 /** @throws HoopError HOOP_RUN_UNKNOWN, HOOP_USAGE */
@@ -46,20 +48,20 @@ async function idOf(client: GatewayClient, typed: string, signal: AbortSignal): 
   const usage = (message: string): HoopError =>
     new HoopError('HOOP_USAGE', message, { hint: 'See them with `hoop runs list`.' });
   if (wanted.length < MIN_PREFIX) {
-    throw usage(`"${plain(typed)}" is too short for the start of an id`);
+    throw usage(`"${plain(typed)}" is too short for the start of an ID`);
   }
   const { runs } = await client.runs(signal);
   const [found, other] = runs.filter(({ id }) => id.startsWith(wanted));
   if (found === undefined) {
     throw new HoopError(
       'HOOP_RUN_UNKNOWN',
-      `no active run has an id that starts with "${plain(wanted)}"`,
+      `no active run has an ID that starts with "${plain(wanted)}"`,
       {
         hint: 'See them with `hoop runs list`.',
       },
     );
   }
   if (other !== undefined)
-    throw usage(`several runs have an id that starts with "${plain(wanted)}"`);
+    throw usage(`several runs have an ID that starts with "${plain(wanted)}"`);
   return found.id;
 }

@@ -4,7 +4,7 @@ import { lazyAction } from './lazy-action.ts';
 
 export function runsCommand(io: Io): Command {
   return new Command('runs')
-    .description('see the active runs of `hoop run` and `hoop mcp`, and end one')
+    .description('list and end active runs of `hoop run` and `hoop mcp`')
     .addHelpText('after', EXAMPLES)
     .addCommand(listCommand(io))
     .addCommand(showCommand(io))
@@ -20,7 +20,7 @@ function listCommand(io: Io): Command {
 
 function showCommand(io: Io): Command {
   return new Command('show')
-    .description('show one: who, agent, since when, sessions, prompts, what is held')
+    .description('show a run: who, agent, start, sessions, prompts, held requests')
     .argument('<run>', ID_HELP)
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./runs-list.ts')).showRunOf));
@@ -29,14 +29,14 @@ function showCommand(io: Io): Command {
 function killCommand(io: Io): Command {
   return new Command('kill')
     .alias('end')
-    .description('end a run with its login: its program is ended, and opens nothing again')
+    .description('end a run and its login: its program is stopped and can open no new session')
     .argument('<run>', ID_HELP)
-    .option('--reason <text>', 'why; its sessions are told, and it is recorded')
+    .option('--reason <text>', 'reason; shown to its sessions, and recorded')
     .option('--json', 'print one JSON document')
     .action(lazyAction(io, async () => (await import('./runs-list.ts')).killRun));
 }
 
-const ID_HELP = 'id of the run, or the start of it';
+const ID_HELP = 'ID of the run, or the start of it';
 
 const EXAMPLES = `
 Examples:

@@ -22,7 +22,7 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
   const session = await findSession(gateway.client, id, io.signal);
   if (flags.out === '-') {
     if (io.stdout.isTTY) {
-      throw new HoopError('HOOP_USAGE', 'a recording is not printed on a terminal', {
+      throw new HoopError('HOOP_USAGE', 'cannot print a recording on a terminal', {
         hint: 'Redirect the output, or give a file with --out.',
       });
     }
@@ -47,13 +47,13 @@ export async function downloadSession(io: Io, id: string, flags: DownloadFlags):
 async function checkPlace(path: string): Promise<void> {
   if ((await stat(path).catch(() => undefined))?.isDirectory()) {
     throw new HoopError('HOOP_USAGE', `cannot save to "${path}": it is a directory`, {
-      hint: 'Name the file in it, too.',
+      hint: 'Add a file name.',
     });
   }
   const directory = dirname(path);
   if (!(await stat(directory).catch(() => undefined))?.isDirectory()) {
     throw new HoopError('HOOP_USAGE', `cannot save to "${path}": no directory "${directory}"`, {
-      hint: 'Make the directory first, or name another place with --out.',
+      hint: 'Create the directory first, or give another path with --out.',
     });
   }
 }

@@ -23,11 +23,11 @@ export async function endSession(io: Io, typed: string, flags: EndFlags): Promis
   if (printedAsJson(io, flags, ended)) return;
   io.note(`session ${ended.session} has ended; its client was told: ${plain(ended.endMessage)}`);
   if (ended.logins > 0) {
-    io.note(login ? 'its login has ended, with the sessions and runs of it' : RUN_ENDED);
+    io.note(login ? 'its login has ended, with all its sessions and runs' : RUN_ENDED);
   }
 }
 
-const RUN_ENDED = 'its run has lost its login: what it started can open nothing more';
+const RUN_ENDED = 'the login of its run has ended: its programs can open no new session';
 
 /** `last` is the newest of one's own: nobody should end a colleague's by it. */
 async function liveSession(
@@ -44,7 +44,7 @@ async function liveSession(
     const { sessions } = await client.sessions({ limit: '1', mine: '1', live: '1' }, signal);
     const [newest] = sessions;
     if (newest === undefined) {
-      throw new HoopError('HOOP_SESSION_UNKNOWN', 'no session of yours is live');
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'you have no live session');
     }
     return newest.id;
   }

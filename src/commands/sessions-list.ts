@@ -32,7 +32,7 @@ export async function listSessions(io: Io, flags: ListFlags): Promise<void> {
     io.note(
       flags.target || flags.live
         ? `${none}${flags.target ? ` on target "${plain(flags.target)}"` : ''} that you may see`
-        : 'no sessions of yours yet; `hoop connect NAME` makes one (approvers see everybody’s live ones with --live)',
+        : 'you have no sessions yet; `hoop connect NAME` starts one (approvers see everybody’s live ones with --live)',
     );
     return;
   }

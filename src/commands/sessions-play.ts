@@ -46,7 +46,7 @@ export function findPlayable(reading: SessionReading, number: number | undefined
     return only;
   }
   if (playable.length === 0) {
-    throw new HoopError('HOOP_USAGE', 'there is no shell or command with output in this recording');
+    throw new HoopError('HOOP_USAGE', 'no shell or command in this recording has output');
   }
   const named = playable
     .slice(0, NAMED)

@@ -73,7 +73,7 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   }
   if (verification.exitStatus === 1) {
     throw new HoopError('HOOP_VERIFY_FAILED', `recording "${recording.name}" was altered`, {
-      detail: 'What was shown is not what the two sides have signed.',
+      detail: 'What was shown is not what both sides signed.',
       hint: 'See which check failed with `hoop sessions verify`.',
     });
   }
@@ -123,8 +123,8 @@ async function* chain(
 function refuseImpossible(io: Io, flags: ReplayFlags): void {
   const forms = (['raw', 'json', 'asciicast'] as const).filter((form) => flags[form]);
   if (flags.terminal && (flags.raw || flags.json || flags.channel !== undefined)) {
-    throw new HoopError('HOOP_USAGE', 'option --terminal goes with --speed and --asciicast only', {
-      detail: 'It plays the terminal of the program, and not what went through the session.',
+    throw new HoopError('HOOP_USAGE', 'option --terminal works only with --speed and --asciicast', {
+      detail: 'It plays the terminal of the program, not the traffic of the session.',
     });
   }
   if (forms.length > 1) {
@@ -133,14 +133,13 @@ function refuseImpossible(io: Io, flags: ReplayFlags): void {
   }
   if (flags.input && flags.channel === undefined && !flags.asciicast) {
     throw new HoopError('HOOP_USAGE', 'option --input needs --channel', {
-      detail:
-        'What was typed may hold passwords, so it is shown of one channel, and when asked for.',
+      detail: 'Typed input may contain passwords, so it is shown only for one channel, on request.',
     });
   }
   if (flags.raw && io.stdout.isTTY) {
     throw new HoopError('HOOP_USAGE', 'option --raw is refused on a terminal', {
       detail: 'Recorded bytes may contain sequences that make a terminal type commands.',
-      hint: 'Redirect the output to a file, or leave --raw out.',
+      hint: 'Redirect the output to a file, or omit --raw.',
     });
   }
 }

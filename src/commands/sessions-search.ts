@@ -71,14 +71,14 @@ export async function searchSessions(
     io.note(`nothing found in ${where} that you may read`);
   }
   for (const { session, why } of unread) {
-    io.note(`session ${plain(session)} was not searched to its end: ${UNREAD[why]}`);
+    io.note(`session ${plain(session)} was not searched completely: ${UNREAD[why]}`);
   }
   if (unknown !== undefined && unknown > 0) {
     const many = unknown < MAX_SEARCH_UNKNOWN ? plural(unknown, 'statement') : `${unknown} or more`;
     io.note(`unknown: ${many}. ${UNKNOWN}`);
   }
   if (next !== undefined) {
-    io.note('there may be older ones: give a higher --limit, or --until');
+    io.note('there may be older ones: raise --limit, or use --until');
   }
 }
 
@@ -87,13 +87,13 @@ const COLUMN = /.\..+\../;
 
 /** An empty list must not be read as proof. */
 const UNKNOWN =
-  'The index cannot say whether they did that: functions, triggers, rules, passthrough, results that no detector of the class looked through, a gateway that was killed. What errors say is not counted. The recordings have it.';
+  'The index cannot tell whether they match: functions, triggers, rules, passthrough, results that no detector of the class checked, a gateway that was killed. Error texts are not counted. The recordings have them.';
 
 const UNREAD = {
   erased: 'its recording was erased',
   damaged: 'its recording cannot be read',
   'too large': 'it is too large; `hoop sessions replay` reads all of it',
-  lost: 'the gateway lost the end of it; `hoop sessions replay` shows what its client says it was',
+  lost: 'the gateway lost its end; `hoop sessions replay` shows the client’s version of it',
 } as const;
 
 async function search(
@@ -143,8 +143,8 @@ export function requestOf(
   }
   const { user, target, agent, touches, denied, seenClear } = flags;
   if (text !== undefined && (seenClear === true || flags.class !== undefined)) {
-    throw new HoopError('HOOP_USAGE', '--class and --seen-clear are for a search without a text', {
-      hint: 'They are answered by the index, which holds no text.',
+    throw new HoopError('HOOP_USAGE', '--class and --seen-clear do not work with a text', {
+      hint: 'The index answers them, and it contains no text.',
     });
   }
   const isColumn = touches === undefined ? flags.class !== undefined : COLUMN.test(touches);

@@ -20,7 +20,7 @@ export const FULL_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 const ID_START = /^[0-9a-f][0-9a-f-]{3,35}$/;
 const CANDIDATES_SHOWN = 5;
 const ID_HINT =
-  'Give an id from `hoop sessions list`, its first characters (4 or more), or `last`.';
+  'Give an ID from `hoop sessions list`, its first characters (4 or more), or `last`.';
 
 /** What of the gateway's API finds a session. */
 export type SessionLookup = Pick<GatewayClient, 'session' | 'sessions'>;
@@ -37,7 +37,7 @@ export async function findSession(
     return client.session(wanted, signal);
   }
   if (!isSessionWord(wanted)) {
-    throw new HoopError('HOOP_USAGE', `"${typed}" is not the id of a session`, { hint: ID_HINT });
+    throw new HoopError('HOOP_USAGE', `"${typed}" is not the ID of a session`, { hint: ID_HINT });
   }
   if (wanted === 'last') {
     const { sessions } = await client.sessions({ ...among, limit: '1' }, signal);
@@ -55,8 +55,8 @@ export async function findSession(
       'HOOP_SESSION_UNKNOWN',
       `no ${among.live ? 'live ' : ''}session begins with "${typed}"`,
       {
-        detail: `The newest ${SEARCHED_SESSIONS} sessions that you may see were looked through.`,
-        hint: `See \`hoop sessions list${among.live ? ' --live' : ''}\`, or give the whole id.`,
+        detail: `hoop checked the newest ${SEARCHED_SESSIONS} sessions that you may see.`,
+        hint: `See \`hoop sessions list${among.live ? ' --live' : ''}\`, or give the whole ID.`,
       },
     );
   }
@@ -90,8 +90,9 @@ export async function downloadTo(
 export function requireEnded(session: SessionSummary): void {
   if (session.state === 'live') {
     throw new HoopError('HOOP_VERIFY_INCOMPLETE', `session "${session.id}" is still running`, {
-      detail: 'A recording is complete when its session has ended and the client has delivered.',
-      hint: 'Try again afterwards.',
+      detail:
+        'A recording is complete once its session has ended and the client has delivered its part.',
+      hint: 'Try again after that.',
     });
   }
 }
@@ -110,7 +111,7 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
     if (!looksLikeRecording(source)) {
       source[Symbol.dispose]();
       throw new HoopError('HOOP_NOT_A_RECORDING', `file "${typed}" is not a recording`, {
-        detail: 'Nothing in it is a part of one, so nothing can be said about it.',
+        detail: 'It contains no part of one, so there is nothing to check.',
         hint: 'Recordings come from `hoop sessions download`.',
       });
     }
@@ -124,7 +125,7 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
     throw new HoopError('HOOP_USAGE', `there is no file "${typed}"`);
   }
   if (!isSessionWord(typed.toLowerCase())) {
-    throw new HoopError('HOOP_USAGE', `there is no file "${typed}", and it is no session id`, {
+    throw new HoopError('HOOP_USAGE', `there is no file "${typed}", and it is not a session ID`, {
       hint: ID_HINT,
     });
   }

@@ -33,9 +33,9 @@ export async function* replayTerminal(
   const items = terminalItems(reading);
   const first = items.next();
   if (first.done) {
-    throw new HoopError('HOOP_USAGE', 'no terminal was recorded in this session', {
+    throw new HoopError('HOOP_USAGE', 'this session has no terminal recording', {
       detail:
-        'There was none, as in a pipeline, it was opened with --no-terminal, or the policy says so.',
+        'There was no terminal (as in a pipeline), --no-terminal was given, or the policy turns it off.',
     });
   }
   if (asciicast) {

@@ -36,7 +36,7 @@ export async function verifySession(io: Io, typed: string, flags: VerifyFlags): 
   if (journal?.status === 'differs' && verification.exitStatus !== 1) {
     throw new HoopError(
       'HOOP_VERIFY_FAILED',
-      `recording "${recording.name}" is not what this machine has kept of the session`,
+      `recording "${recording.name}" differs from this machine’s record of the session`,
       {
         detail: sentence(journal.text),
         hint: 'Keep both: the file, and the journal of the session.',
@@ -87,7 +87,7 @@ function throwUnlessVerified(
   if (untrusted) {
     throw new HoopError('HOOP_VERIFY_UNTRUSTED', `no trusted key for recording "${name}"`, {
       detail: sentence(untrusted.text),
-      hint: 'Log in to its gateway, or name a trust.json that you were given with --trust.',
+      hint: 'Log in to its gateway, or pass a trust.json that you were given with --trust.',
     });
   }
   const open = checks.find(({ status }) => status === 'incomplete');

@@ -40,8 +40,8 @@ export async function whySession(
   const asked = splitTyped(io, typed, statement);
   const id = asked.statement === undefined ? undefined : parseStatementId(asked.statement);
   if (asked.statement !== undefined && id === undefined) {
-    throw new HoopError('HOOP_USAGE', `"${asked.statement}" is not the id of a statement`, {
-      hint: 'Give its number in `hoop sessions replay`, or CONNECTION.STATEMENT; without one you get the list.',
+    throw new HoopError('HOOP_USAGE', `"${asked.statement}" is not the ID of a statement`, {
+      hint: 'Give its number in `hoop sessions replay`, or CONNECTION.STATEMENT; without one, hoop prints the list.',
     });
   }
   const roots = trustedRoots(io, flags.trust);
@@ -83,7 +83,7 @@ export async function whySession(
   }
   if (exitStatus === 1) {
     throw new HoopError('HOOP_VERIFY_FAILED', `recording "${recording.name}" was altered`, {
-      detail: 'What was shown is not what the two sides have signed.',
+      detail: 'What was shown is not what both sides signed.',
       hint: 'See which check failed with `hoop sessions verify`.',
     });
   }

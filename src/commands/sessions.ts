@@ -20,11 +20,11 @@ export function sessionsCommand(io: Io): Command {
 
 function listCommand(io: Io): Command {
   return new Command('list')
-    .description('list sessions, the newest first: your own, or everyone’s if you are an auditor')
-    .option('--mine', 'only your own, even if you may see others')
-    .option('--live', 'only those that are live; everyone’s for approvers, too')
+    .description('list sessions, newest first: your own, or everyone’s if you are an auditor')
+    .option('--mine', 'list only your own, even if you may see others')
+    .option('--live', 'list only live sessions; for approvers, everyone’s')
     .option('--target <name>', 'only sessions on this target')
-    .option('--limit <count>', 'at most so many', positiveInteger, Number(DEFAULT_LIMIT))
+    .option('--limit <count>', 'maximum number of results', positiveInteger, Number(DEFAULT_LIMIT))
     .option('--json', 'print one JSON document')
     .addHelpText('after', LIST_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-list.ts')).listSessions));
@@ -32,7 +32,7 @@ function listCommand(io: Io): Command {
 
 function showCommand(io: Io): Command {
   return new Command('show')
-    .description('show one session: who, where, why, when, and what it came to')
+    .description('show a session: who, where, why, when, and its totals')
     .argument('<id>', ID_HELP)
     .option('--json', 'print one JSON document')
     .addHelpText('after', SHOW_EXAMPLES)
@@ -41,22 +41,25 @@ function showCommand(io: Io): Command {
 
 function searchCommand(io: Io): Command {
   return new Command('search')
-    .description('find what was done, in all sessions whose recordings you may read, newest first')
-    .argument('[text]', 'in statements, commands and bound values; without it the index is asked')
-    .option('--user <name>', 'only of this person or workload, by name or the part before the @')
+    .description('search all sessions whose recordings you may read, newest first')
+    .argument(
+      '[text]',
+      'text to find in statements, commands and bound values (default: search the index only)',
+    )
+    .option('--user <name>', 'only this person or workload, by name or the part before the @')
     .option('--target <name>', 'only on this target')
     .option('--agent <name>', 'only what this agent did')
     .option(
       '--touches <name>',
       'only what touched this relation, column, program, path or host:port',
     )
-    .option('--class <detector>', 'only what returned values of this class: card, email, ...')
+    .option('--class <detector>', 'only what returned values of this class: card, email, …')
     .option('--seen-clear', 'only what returned that column, or that class, in clear')
-    .option('--since <time>', 'not before: 2h ago as `2h`, a day, or a time')
+    .option('--since <time>', 'not before: `2h` for 2 hours ago, a day, or a time')
     .option('--until <time>', 'not after')
     .option('--denied', 'only what was refused')
-    .option('--limit <count>', 'at most so many', positiveInteger, Number(DEFAULT_LIMIT))
-    .option('--cursor <next>', 'go on where a search before this one ended: its `next`')
+    .option('--limit <count>', 'maximum number of results', positiveInteger, Number(DEFAULT_LIMIT))
+    .option('--cursor <next>', 'continue an earlier search: its `next`')
     .option('--json', 'print one JSON document')
     .addHelpText('after', SEARCH_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-search.ts')).searchSessions));
@@ -66,9 +69,9 @@ function endCommand(io: Io): Command {
   return new Command('end')
     .alias('kill')
     .description('end a live session: your own, or anybody’s if you are an approver')
-    .argument('<id>', 'session id, the start of one, or `last` for your newest')
-    .option('--reason <text>', 'why; shown to its user, and signed by both sides')
-    .option('--login', 'end the login that opened it, too, with all its sessions and runs')
+    .argument('<id>', 'session ID, the start of one, or `last` for your newest')
+    .option('--reason <text>', 'reason; shown to its user, and signed by both sides')
+    .option('--login', 'also end the login that opened it, with all its sessions and runs')
     .option('--json', 'print one JSON document')
     .addHelpText('after', END_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-end.ts')).endSession));
@@ -78,30 +81,35 @@ function replayCommand(io: Io): Command {
   return new Command('replay')
     .description('show what happened in a session: statements, decisions, results, times')
     .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
-    .option('--speed <factor>', 'play at this speed: 1 as it was, 10 ten times as fast', speed)
-    .option('--max-idle <seconds>', 'cut pauses of a terminal to this', idle, DEFAULT_IDLE)
+    .option('--speed <factor>', 'playback speed: 1 is real time, 10 is ten times as fast', speed)
+    .option(
+      '--max-idle <seconds>',
+      'shorten longer pauses of a terminal to this',
+      idle,
+      DEFAULT_IDLE,
+    )
     .option(
       '--channel <number>',
-      'all of one shell or command: its number in the replay',
+      'print all of one shell or command: its number in the replay',
       actNumber,
     )
-    .option('--input', 'with --channel: also what was typed, passwords included')
+    .option('--input', 'with --channel: include typed input, passwords too')
     .option('--asciicast', 'print a shell or command as asciicast v2, for other players')
-    .option('--no-tui', 'plain text, also on a terminal')
-    .option('--json', 'print NDJSON, one entry a line')
-    .option('--terminal', 'play what the program of `hoop run` showed on its terminal')
+    .option('--no-tui', 'print plain text, even on a terminal')
+    .option('--json', 'print NDJSON, one entry per line')
+    .option('--terminal', 'play the terminal of the program started by `hoop run`')
     .option('--raw', 'print the bytes that the client received, unfiltered; not on a terminal')
-    .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
+    .option('--trust <file>', 'keys to verify with: a copy of trust.json from a HOOP_HOME')
     .addHelpText('after', REPLAY_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-replay.ts')).replaySession));
 }
 
 function whyCommand(io: Io): Command {
   return new Command('why')
-    .description('show why a statement was sent: the prompt, the decision, and what came of it')
+    .description('show why a statement was sent: the prompt, the decision and the outcome')
     .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
     .argument('[statement]', 'its number in the replay, or CONNECTION.STATEMENT; default: a list')
-    .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
+    .option('--trust <file>', 'keys to verify with: a copy of trust.json from a HOOP_HOME')
     .option('--json', 'print one JSON document')
     .addHelpText('after', WHY_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-why.ts')).whySession));
@@ -109,9 +117,9 @@ function whyCommand(io: Io): Command {
 
 function verifyCommand(io: Io): Command {
   return new Command('verify')
-    .description('check a recording: signatures, every chunk, both sides; a file needs no network')
+    .description('verify a recording: signatures, every chunk, both sides; a file needs no network')
     .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
-    .option('--trust <file>', 'keys to check with: a copy of trust.json from a HOOP_HOME')
+    .option('--trust <file>', 'keys to verify with: a copy of trust.json from a HOOP_HOME')
     .option('--allow-one-sided', 'accept a recording that the client has not signed')
     .option('--json', 'print one JSON document')
     .addHelpText('after', VERIFY_EXAMPLES)
@@ -122,8 +130,8 @@ function downloadCommand(io: Io): Command {
   return new Command('download')
     .description('save a recording as one file that can be verified and replayed offline')
     .argument('<id>', ID_HELP)
-    .option('-o, --out <file>', 'where to; default <session id>.tar, `-` for standard output')
-    .option('--force', 'replace the file if it is there')
+    .option('-o, --out <file>', 'output file; default <session ID>.tar, `-` for standard output')
+    .option('--force', 'replace an existing file')
     .option('--json', 'print one JSON document')
     .addHelpText('after', DOWNLOAD_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-download.ts')).downloadSession));
@@ -164,12 +172,12 @@ function actNumber(text: string): number {
 /** Seconds. */
 const DEFAULT_IDLE = 2;
 
-const ID_HELP = 'session id, the start of one, or `last` for the newest';
+const ID_HELP = 'session ID, the start of one, or `last` for the newest';
 
 const OVERVIEW = `
-A session is everything between \`hoop connect\` or \`hoop ssh\`, or the first use of a target in
-\`hoop run\` or by plain ssh, and its end. Both ends record what crossed the tunnel and sign the same hashes; the recording is one
-file that anyone can check offline.
+A session starts with \`hoop connect\` or \`hoop ssh\`, or when \`hoop run\` or plain ssh first uses a
+target. The gateway records what crosses the tunnel, and both sides sign the same hashes. The recording
+is one file that anyone can check offline.
 
 Examples:
   hoop sessions list
@@ -179,27 +187,25 @@ Examples:
   hoop sessions verify evidence.tar`;
 
 const LIST_EXAMPLES = `
-States: live (running), ended (the client has not signed all of it yet), uploaded (it
-has, and both agree as far as both have it; \`sessions verify\` says how far), disputed (they do
-not agree).
+States: live (running), ended (the client has not signed all of it yet), uploaded (it has, and both
+sides agree as far as both have it; \`sessions verify\` says how far), disputed (they disagree).
 
 Examples:
   hoop sessions list --target prod-db --limit 10
   hoop sessions list --json | jq -r '.sessions[] | select(.denied > 0) | .id'`;
 
 const SHOW_EXAMPLES = `
-Your own; anybody's for auditors; for approvers those that are live; and while you may decide about
-a request, the session that it comes from.
+You may see your own sessions; as an auditor, anybody's; as an approver, live ones; and while you may
+decide on a request, the session that it comes from.
 
 Examples:
   hoop sessions show last
   hoop sessions show 0199c2f4 --json`;
 
 const SEARCH_EXAMPLES = `
-Live sessions come first, then the one that ended last; in a session the newest is first. Case and
-white space do not count. Recordings are encrypted, so a text is looked for by opening them: the
-narrower by target, user or time, the sooner it is there. The gateway logs whose recordings were
-opened for it.
+Live sessions come first, then those that ended last; within a session the newest hit is first. Case
+and white space are ignored. Recordings are encrypted, so a text search has to open them: narrow it by
+target, user or time to speed it up. The gateway logs whose recordings it opened.
 
 Examples:
   hoop sessions search "drop table" --since 7d
@@ -209,27 +215,26 @@ Examples:
 
 const END_EXAMPLES = `
 Every connection of the session gets an error that says who ended it and why (SQLSTATE 57P01),
-and \`hoop connect\` ends with it; the recording is signed as after any other end. A session of
-\`hoop run\` ends with the login of its run, so that the program cannot open another. Anybody else
-can: to keep somebody out, \`hoop access block\`.
+and its \`hoop connect\` exits; the recording is signed as after any other end. Ending a session of
+\`hoop run\` also ends the run's login, so the program cannot open another session. People can: to keep
+somebody out, use \`hoop access block\`.
 
 Examples:
   hoop sessions list --live
   hoop sessions end last
   hoop sessions kill 0199c2f4 --reason "INC-4711 is over"
 
-\`kill\` is another name for it. An approver can do it from any machine that is logged in.`;
+\`kill\` is an alias. Approvers can end sessions from any machine where they are logged in.`;
 
 const REPLAY_EXAMPLES = `
-On a terminal this is a viewer (press ? in it for the keys); in a pipe, or with --no-tui, it is
-plain text. The recording is verified first, and the result is shown. Whatever the session
-contained, nothing but text and colours of hoop's own reaches the terminal.
+On a terminal this opens a viewer (press ? for its keys); in a pipe, or with --no-tui, it prints plain
+text. It first verifies the recording and shows the result. Whatever the session contained, only text
+and hoop's own colours reach the terminal.
 
-Signs: ✓ allowed, ✗ denied, ! failed, - skipped behind a failure, · prepared only, ? unanswered.
-The first 50 rows of each result are shown, and how many there were. Of a shell or a command on a
-server the beginning of its output is shown; --channel has all of it, line by line with its times,
-and on a terminal plays it as it was. What was typed is left out, because passwords are; --input
-shows it.
+Signs: ✓ allowed, ✗ denied, ! failed, - skipped after a failure, · prepared only, ? unanswered.
+Each result shows its first 50 rows and the row count. A shell or command on a server shows the
+beginning of its output; --channel prints all of it, line by line with times, and on a terminal plays
+it as it happened. Typed input is left out, because passwords are typed; --input shows it.
 
 Examples:
   hoop sessions replay last
@@ -242,8 +247,8 @@ Examples:
     jq 'select(.outcome == "denied") | .text'`;
 
 const WHY_EXAMPLES = `
-A prompt is what the client said it was doing, recorded when it said so: a claim, which both sides
-have signed as such. The rest is what the gateway decided and what crossed the tunnel.
+A prompt is the client's claim about what it was doing, recorded when it was made and signed by both
+sides as such. The rest is what the gateway decided and what crossed the tunnel.
 
 Examples:
   hoop sessions why last
@@ -253,13 +258,13 @@ Examples:
     jq -r '.statements[].prompts[0].text'`;
 
 const VERIFY_EXAMPLES = `
-Each check is printed with its result; a check that could not be made is never called ok.
+Prints each check with its result; a check that could not be made is never reported as ok.
 
-The keys come from your own login (trust.json in HOOP_HOME). Whoever has no login here can be
-given that file, by another way than the recording, and name it with --trust.
+The keys come from your own login (trust.json in HOOP_HOME). Send that file to people without a login
+here, through another channel than the recording; they pass it with --trust.
 
-Exit status: 0 verified; 1 the recording was altered; 2 it cannot be said: no trusted key, not
-complete, no recording at all, or signed by one side only (see --allow-one-sided).
+Exit status: 0 verified; 1 the recording was altered; 2 undecided: no trusted key, incomplete, not a
+recording at all, or signed by one side only (see --allow-one-sided).
 
 Examples:
   hoop sessions verify last

@@ -36,7 +36,7 @@ export async function runSshConfig(io: Io, request: SshConfigRequest): Promise<v
     const proxyCommand = [...placesIn(io), ...io.self, 'ssh-stdio', name];
     blocks.push(sshHostBlock({ name, via: { proxyCommand }, identityFile, knownHostsFile }));
   }
-  const text = `# Made by "hoop ssh-config"; run it again when targets come or go.\n${blocks.join('\n')}`;
+  const text = `# Made by "hoop ssh-config"; run it again when targets are added or removed.\n${blocks.join('\n')}`;
   if (!request.write) {
     const json = { v: 1, targets: chosen, config: text };
     io.stdout.write(request.json ? `${renderJson(json)}\n` : text);
@@ -62,13 +62,13 @@ function chooseServers(servers: readonly string[], asked: readonly string[]): re
   const missing = asked.find((name) => !servers.includes(name));
   if (missing !== undefined) {
     throw new HoopError('HOOP_ACCESS_DENIED', `no access to a server "${plain(missing)}"`, {
-      detail: 'The policy in force gives you nothing there, or it is no server.',
+      detail: 'The policy in force gives you no access there, or it is not a server.',
       hint: 'See what you can reach with `hoop targets`.',
     });
   }
   const chosen = asked.length > 0 ? [...new Set(asked)] : servers;
   if (chosen.length === 0) {
-    throw new HoopError('HOOP_ACCESS_DENIED', 'there is no server that you may reach', {
+    throw new HoopError('HOOP_ACCESS_DENIED', 'you may not reach any server', {
       hint: 'See what you can reach or ask for with `hoop targets`.',
     });
   }

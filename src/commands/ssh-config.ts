@@ -8,10 +8,10 @@ interface Flags {
 
 export function sshConfigCommand(io: Io): Command {
   return new Command('ssh-config')
-    .description('what ~/.ssh/config needs, so that plain ssh, scp, git, … reach servers')
+    .description('configure plain ssh, scp, git, … to reach servers (~/.ssh/config)')
     .argument('[target...]', 'names from `hoop targets` (default: all servers that you may reach)')
-    .option('--write', 'write it to ~/.ssh/config.d/hoop, and say what is left to do')
-    .option('--json', 'print what was made as JSON')
+    .option('--write', 'write to ~/.ssh/config.d/hoop, and say what is left to do (default: print)')
+    .option('--json', 'print the result as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (targets: string[], flags: Flags) => {
       const { runSshConfig } = await import('./ssh-config-run.ts');
@@ -25,4 +25,4 @@ Examples:
   hoop ssh-config web-1 >> ~/.ssh/config
   ssh web-1 uptime            # opens a session by itself
 
-A session is opened when ssh connects, joined by what connects meanwhile, and ends with the last.`;
+ssh opens a session when it connects; simultaneous connections share it, and it ends with the last.`;

@@ -81,7 +81,7 @@ function requireSsh(io: Io): string {
   const program = findProgram('ssh', io.env['PATH'] ?? '');
   if (program === undefined) {
     throw new HoopError('HOOP_MISSING_PROGRAM', 'there is no ssh on this machine', {
-      detail: 'hoop brings no SSH client of its own: it uses the one that you have.',
+      detail: 'hoop has no SSH client of its own: it uses yours.',
       hint: 'Install OpenSSH’s client, e.g. `apt install openssh-client` or `dnf install openssh-clients`.',
     });
   }

@@ -65,7 +65,7 @@ async function relay(socket: Socket): Promise<void> {
   const up = pipeline(input, socket).catch(() => undefined);
   const down = pipeline(socket, output).catch((error: unknown) => {
     if (error instanceof Error && 'syscall' in error && error.syscall === 'connect') {
-      throw new HoopError('HOOP_LOCAL_PORT', 'the session is not there any more', {
+      throw new HoopError('HOOP_LOCAL_PORT', 'the session no longer exists', {
         detail: 'The program that opened it has ended.',
         cause: error,
       });

@@ -9,10 +9,10 @@ interface Flags {
 
 export function sshStdioCommand(io: Io): Command {
   return new Command('ssh-stdio')
-    .description('be the ProxyCommand of ssh: open a session, or join the one that is open')
+    .description('ProxyCommand for ssh: open a session, or join an open one')
     .argument('[target]', 'a name from `hoop targets`')
-    .option('--reason <text>', 'why; recorded when a session is opened')
-    .option('--socket <file>', 'nothing but connect to this unix socket')
+    .option('--reason <text>', 'reason; recorded when a session is opened')
+    .option('--socket <file>', 'only connect to this Unix socket')
     .addHelpText('after', NOTE)
     .action(async (target: string | undefined, flags: Flags) => {
       if ((target === undefined) === (flags.socket === undefined)) {
@@ -26,5 +26,5 @@ export function sshStdioCommand(io: Io): Command {
 }
 
 const NOTE = `
-It stands in what "hoop ssh-config" prints; ssh runs it. Those that run at the same time for one
-target share a session, which ends with the last of them.`;
+"hoop ssh-config" prints it; ssh runs it. Simultaneous connections to one target share a session, which
+ends with the last of them.`;

@@ -16,26 +16,26 @@ interface SshFlags {
 
 /** Flags of ssh(1) that need no value, and are passed on as they are. */
 const FLAGS = {
-  t: 'ask for a terminal (-tt: also without one here)',
-  T: 'ask for no terminal',
+  t: 'request a terminal (-tt: even without one here)',
+  T: 'request no terminal',
   N: 'run no command: forward only',
-  n: 'take no input',
-  v: 'say what ssh does (-vv, -vvv: more)',
+  n: 'read no input',
+  v: 'verbose (-vv, -vvv: more)',
   A: 'forward the agent (refused)',
   X: 'forward X11 (refused)',
 } as const;
 
 export function sshCommand(io: Io): Command {
   const command = new Command('ssh')
-    .description('open a shell on a server or run a command there, with the ssh of this machine')
-    .argument('<target>', 'a name from `hoop targets`; user@name asks for a login on it')
+    .description('open a shell on a server, or run a command there, with your own ssh')
+    .argument('<target>', 'a name from `hoop targets`; user@name chooses the login on it')
     .argument('[command...]', 'run this instead of a shell')
-    .option('--reason <text>', 'why; recorded, and asked for by some targets')
+    .option('--reason <text>', 'reason; recorded, and required by some targets')
     .option('--prompt <text>', 'what this is done for, in full; recorded with the session')
     .option('--prompt-file <file>', 'the same, from a file')
     .option('-l <user>', 'the login on the target')
     .option('-L <forward>', 'forward a local port: [address:]port:host:port', collect)
-    .option('-D <forward>', 'be a SOCKS proxy on a local port: [address:]port', collect)
+    .option('-D <forward>', 'SOCKS proxy on a local port: [address:]port', collect)
     .option('-R <forward>', 'forward a port of the server (refused)', collect)
     .option('-W <host:port>', 'connect input and output to a host behind the target')
     .option('-o <option>', 'an option of ssh_config(5)', collect)
@@ -95,7 +95,7 @@ Examples:
   hoop ssh -L 8080:internal:80 -N web-1
   tar -c site | hoop ssh web-1 tar -x -C /srv
 
-Options stand before the target or right behind it, as those of ssh; a command that begins with "-"
-stands behind "--". Opens a session, runs ssh in it, and ends it. Input, output, terminal and exit status are those of
-ssh; 255 is a failure of ssh or of hoop. For scp, sftp, rsync, git and plain ssh see
+Put options before the target or right after it, as with ssh; put a command that begins with "-" after
+"--". hoop opens a session, runs ssh in it, and ends it. Input, output, terminal and exit status are
+those of ssh; 255 means that ssh or hoop failed. For scp, sftp, rsync, git and plain ssh see
 "hoop ssh-config" and "hoop connect NAME -- COMMAND".`;

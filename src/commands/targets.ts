@@ -8,7 +8,7 @@ interface TargetsFlags {
 export function targetsCommand(io: Io): Command {
   return new Command('targets')
     .description(
-      'list what you can reach or ask for, what you may do there and what is masked for you',
+      'list the targets that you can reach or request, what you may do there, and what is masked for you',
     )
     .option('--json', 'print it as JSON')
     .action((flags: TargetsFlags) => runTargets(io, flags));

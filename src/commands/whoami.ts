@@ -8,8 +8,11 @@ interface WhoamiFlags {
 
 export function whoamiCommand(io: Io): Command {
   return new Command('whoami')
-    .description('show who you are to the gateway, and where your tokens are kept')
-    .option('--explain', 'show which identities were looked for, and what the policy says of them')
+    .description('show who you are to the gateway, and where your tokens are stored')
+    .option(
+      '--explain',
+      'show which identities hoop looked for, and what the policy says about them',
+    )
     .option('--json', 'print it as JSON')
     .action((flags: WhoamiFlags) => (flags.explain ? explain(io, flags) : runWhoami(io, flags)));
 }

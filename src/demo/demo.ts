@@ -243,13 +243,11 @@ async function openServer(options: {
 }): Promise<OpensshServer | undefined> {
   const { directory, watchdog, note } = options;
   if (findSshd() === undefined) {
-    note(
-      'no server to log in to: OpenSSH is not installed (on Debian: apt-get install openssh-server)',
-    );
+    note('no SSH server: OpenSSH is not installed (on Debian: apt-get install openssh-server)');
     return undefined;
   }
   if (!hasShell()) {
-    note('no server to log in to: this account has no shell');
+    note('no SSH server: this account has no shell');
     return undefined;
   }
   note('starting an OpenSSH server');

@@ -31,13 +31,13 @@ export function devicePages() {
   };
   return {
     userCodeInputSource: (context: PageContext, form: string, _out: unknown, error?: Error) => {
-      const problem = error ? '<p class="alert" role="alert">That code cannot be used.</p>' : '';
+      const problem = error ? '<p class="alert" role="alert">That code is not valid.</p>' : '';
       answer(
         context,
         `<h1>Enter the code</h1>
-<p>It stands in the terminal in which you have started a login.</p>
+<p>The terminal where you started the login shows it.</p>
 ${labelled(form)}
-${problem}<button type="submit" form="op.deviceInputForm">Go on</button>`,
+${problem}<button type="submit" form="op.deviceInputForm">Continue</button>`,
       );
     },
     userCodeConfirmSource: (
@@ -55,11 +55,11 @@ ${problem}<button type="submit" form="op.deviceInputForm">Go on</button>`,
 <p><strong>${escapeHtml(client.clientName ?? client.clientId)}</strong><br>
 from <code>${escapeHtml(device.ip ?? 'unknown address')}</code>, <code>${escapeHtml(device.ua ?? 'unknown program')}</code><br>
 asks for <code>${escapeHtml(scope)}</code></p>
-<p>Its terminal must show the code <code>${escapeHtml(userCode)}</code>. If you have not started it yourself, somebody is after your login.</p>
+<p>Its terminal must show the code <code>${escapeHtml(userCode)}</code>. If you did not start it yourself, somebody is trying to take over your login.</p>
 ${form}
-<button type="submit" form="op.deviceConfirmForm">It is mine</button>
+<button type="submit" form="op.deviceConfirmForm">Yes, log in</button>
 <p class="tip"></p>
-<button type="submit" form="op.deviceConfirmForm" value="yes" name="abort">It is not</button>`,
+<button type="submit" form="op.deviceConfirmForm" value="yes" name="abort">No, cancel</button>`,
       );
     },
     successSource: (context: PageContext) => {

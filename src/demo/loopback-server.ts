@@ -72,9 +72,9 @@ function cannotListen(port: number, cause: unknown): HoopError {
   const isTaken = errorCode(cause) === 'EADDRINUSE';
   return new HoopError('HOOP_LOCAL_PORT', `the demo cannot listen on its port ${port}`, {
     detail: isTaken
-      ? 'Another program listens there, perhaps another demo on the same data. The data names the port.'
+      ? 'Another program listens there, perhaps another demo on the same data. The port is part of the data.'
       : undefined,
-    hint: 'End that program, or give another directory with --data.',
+    hint: 'Stop that program, or give another directory with --data.',
     cause,
   });
 }

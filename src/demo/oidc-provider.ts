@@ -128,7 +128,7 @@ async function importPackage(): Promise<typeof import('oidc-provider')> {
   } catch (cause) {
     if (errorCode(cause) === 'ERR_MODULE_NOT_FOUND') {
       throw new HoopError('HOOP_MISSING_PROGRAM', 'the package "oidc-provider" is not installed', {
-        detail: 'The demo needs it as its identity provider; the client alone does not.',
+        detail: 'The demo needs it as its identity provider; the client itself does not.',
         hint: `Add the demo's parts with \`${PEER_PACKAGES.command}\`.`,
         cause,
       });
@@ -337,7 +337,7 @@ async function readForm(request: IncomingMessage): Promise<string> {
   for await (const chunk of request) {
     length += chunk.length;
     if (length > MAX_FORM_BYTES) {
-      throw new HoopError('HOOP_TOO_LARGE', 'the login form is larger than this page makes it');
+      throw new HoopError('HOOP_TOO_LARGE', 'the login form is too large');
     }
     chunks.push(chunk);
   }

@@ -62,7 +62,7 @@ async function showDemo(
   if (failed > 0) {
     throw new HoopError(
       'HOOP_VERIFY_FAILED',
-      `${failed} of ${TOUR.length} steps of the tour are not true`,
+      `${failed} of ${TOUR.length} steps of the tour failed`,
       {
         hint: 'Please report this with the output above.',
       },
@@ -137,9 +137,7 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
       };
       io.stdout.write(`${renderJson(problem === undefined ? line : { ...line, problem })}\n`);
     }
-    write(
-      problem === undefined ? `  ${good('✓ as it should be')}\n` : `  ${bad(`✗ ${problem}`)}\n`,
-    );
+    write(problem === undefined ? `  ${good('✓ as expected')}\n` : `  ${bad(`✗ ${problem}`)}\n`);
     taken = index + 1;
     await pager.settled();
     if (!wantsMore || (mode.guided && taken < TOUR.length && !(await pressEnter(io, 'go on')))) {
@@ -148,7 +146,9 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     pager.newScreen();
   }
   const ended =
-    taken === TOUR.length ? 'Every step is true.' : `Ended after step ${taken} of ${TOUR.length}.`;
+    taken === TOUR.length
+      ? 'Every step succeeded.'
+      : `Ended after step ${taken} of ${TOUR.length}.`;
   write(failed === 0 ? `\n${good(ended)}\n` : '');
   await pager.settled();
   if (mode.guided && failed === 0) {
@@ -243,14 +243,14 @@ function whatToTry(io: Io, demo: Demo): string {
     .join('')
     .trimEnd();
   return `
-All of it stays up until Ctrl-C. In another terminal:
+Everything keeps running until Ctrl-C. In another terminal:
 
 ${alias}  export HOOP_HOME=${home}
   hoop connect ${DEMO_TARGET} -- psql
   hoop run --agent devin -- psql      # the same, as an agent that acts for you
 ${demo.server === undefined ? '' : `  hoop ssh ${DEMO_SERVER}\n`}  hoop sessions replay last
 
-A second person is the dba, who decides what waits; as the engineer, in psql,
+The second person is the dba, who decides on waiting requests; as the engineer, in psql,
 DELETE FROM orders WHERE id = 17; waits for that:
   HOOP_HOME=${demo.homes['dba'] ?? ''} hoop approvals
 
@@ -261,7 +261,7 @@ Or log in as somebody else (another HOOP_HOME) in your own browser:
 ${passwords}
 
 The policy is in ${demo.policy.directory}; commits signed with
-${demo.policy.signingKey} are in force within 5 seconds.
+${demo.policy.signingKey} take effect within 5 seconds.
 `;
 }
 

@@ -50,7 +50,7 @@ async function decideAbout(tour: Tour, run: Promise<HoopRun>, client: Client): P
   }
   await until(tour, async () => client.waiting(), 'the client was not told that it waits');
   client.show();
-  tour.finding(`it waits there, as request ${id}; meanwhile:`);
+  tour.finding(`it is waiting, as request ${id}; meanwhile:`);
   const own = await hoop(tour, ['approvals', 'approve', id], { mayFail: true });
   if (own.exitCode !== 4) {
     throw new TourFailure(`who asked could decide (exit status ${own.exitCode})`);
@@ -64,7 +64,7 @@ async function decideAbout(tour: Tour, run: Promise<HoopRun>, client: Client): P
   expectText(shown.stdout, 'demo tour', 'the approver does not see the reason');
   await hoop(tour, ['approvals', 'approve', id, '--reason', 'a test order'], { as: 'dba' });
   const { stdout, stderr, exitCode } = await run;
-  tour.finding('and the client goes on:');
+  tour.finding('and the client continues:');
   client.show();
   if (exitCode !== 0) {
     throw new TourFailure(`the approved DELETE failed: ${stderr.trim()}`);

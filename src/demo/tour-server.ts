@@ -10,7 +10,7 @@ const REFUSED_STATUS = 126;
 export async function commandOnServer(tour: Tour): Promise<void> {
   if (tour.demo.server === undefined) {
     tour.finding(
-      'left out: no OpenSSH server is installed here (on Debian: apt-get install openssh-server), or this account has no shell',
+      'skipped: no OpenSSH server is installed here (on Debian: apt-get install openssh-server), or this account has no shell',
     );
     return;
   }

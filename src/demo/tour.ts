@@ -36,45 +36,45 @@ export interface TourStep {
 
 export const TOUR: readonly TourStep[] = [
   {
-    title: 'Who am I? A login with the identity provider, no database password',
+    title: 'Who am I? A login at the identity provider, no database password',
     explanation:
-      'The engineer logged in through the browser flow (OIDC, code with PKCE). The gateway gave a session token that is bound to a key of this machine; the identity token is not used again.',
+      'The engineer logged in through the browser (OIDC, authorization code with PKCE). The gateway issued a session token bound to a key on this machine; the identity token is not used again.',
     run: whoAmI,
   },
   {
     title: 'What may I do? The policy comes from a signed commit in git',
     explanation:
-      'The gateway and the client both fetched the policy and verified its signature. The commit is named wherever a decision is shown.',
+      'The gateway and the client both fetched the policy and verified its signature. Every decision names the commit.',
     run: listTargets,
   },
   {
     title: 'Work as usual: an unmodified client on a local port, with columns masked',
     explanation:
-      'hoop opens a port on this machine with a password made for this session only, and runs the client with it. The gateway holds the real password and masks card numbers, social security numbers and e-mail addresses on the way.',
+      'hoop opens a port on this machine with a password for this session only, and runs the client with it. The gateway holds the real password and masks card numbers, social security numbers and e-mail addresses in the results.',
     run: queryWithMasks,
   },
   {
     title: 'A mask follows the data, not the name',
     explanation:
-      'Under another name, through a view, inside an expression: the value stays masked. Counting and joining go on as before.',
+      'Under another name, through a view, inside an expression: the value stays masked. Counting and joining still work.',
     run: maskFollowsData,
   },
   {
-    title: 'A forbidden statement is refused, and the connection goes on',
+    title: 'A forbidden statement is refused, and the connection stays open',
     explanation:
-      'The answer says which rule refused it and what to do instead, so that a person or an agent can act on it. The statement never reached the database.',
+      'The error says which rule refused it and what to do instead, so a person or an agent can act on it. The statement never reached the database.',
     run: denied,
   },
   {
     title: 'A risky statement waits for a second person',
     explanation:
-      'The policy lets engineers delete orders once an approver has looked. The DELETE waits in the connection, and the client is told so and waits with it; the dba sees the statement, who asks and why, and what it would do. Nobody approves their own.',
+      'The policy lets engineers delete orders after an approver has agreed. The DELETE waits on its connection, and the client gets a notice; the dba sees the statement, who asks and why, and what it would do. Nobody can approve their own request.',
     run: heldAndApproved,
   },
   {
     title: 'The local port is only for its owner',
     explanation:
-      'Another program on this machine that finds the port gets nothing without the password.',
+      'Another program on this machine that finds the port gets nowhere without the password.',
     run: localPortRefuses,
   },
   {
@@ -86,12 +86,12 @@ export const TOUR: readonly TourStep[] = [
   {
     title: 'Proof: one file that anyone can verify, offline',
     explanation:
-      'The downloaded file is checked against the keys that were pinned at login. No network, no server to trust.',
+      'hoop checks the downloaded file against the keys pinned at login. No network, no server to trust.',
     run: verify,
   },
   {
     title: 'A changed recording is found',
-    explanation: 'One bit of the file is flipped; the verification says what was altered.',
+    explanation: 'One bit of the file is flipped; verification says what was altered.',
     run: tamper,
   },
   {
@@ -102,7 +102,7 @@ export const TOUR: readonly TourStep[] = [
   {
     title: 'A server, too: commands over SSH',
     explanation:
-      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; both sides hash and sign every byte of every channel, and a command is decided before it starts.',
+      'The same login and the same policy. hoop ends the SSH connection on this machine, the gateway logs in to the server with a key that only it has; both sides hash and sign every byte of every channel, and each command is checked before it starts.',
     run: commandOnServer,
   },
   {
@@ -152,7 +152,7 @@ async function denied(tour: Tour): Promise<void> {
   ]);
   expectText(run.stderr, 'ERROR:', 'the statement was not refused');
   expectText(run.stderr, 'policies/engineers.yaml', 'the denial does not name its rule');
-  expectText(run.stdout, 'still_there', 'the connection did not go on');
+  expectText(run.stdout, 'still_there', 'the connection did not stay open');
   const log = tour.demo.target.log();
   if (log !== undefined) {
     if (/DROP TABLE/i.test(log)) {
@@ -213,7 +213,7 @@ async function tamper(tour: Tour): Promise<void> {
   const bytes = readFileSync(original);
   const place = bytes.indexOf('still_there');
   if (place < 0) {
-    throw new TourFailure('the recording does not hold what was seen');
+    throw new TourFailure('the recording does not contain what was seen');
   }
   bytes[place] = (bytes[place] ?? 0) ^ 1;
   const file = `${original}.changed`;
@@ -252,7 +252,7 @@ rules: []
   await until(
     tour,
     async () => (await commitInForce(tour)) === good,
-    'the signed commit did not come into force',
+    'the signed commit did not take effect',
   );
   tour.finding(`commit ${good.slice(0, 8)} is in force`);
   const run = await query(tour, ['SELECT id, full_name FROM customers ORDER BY id LIMIT 2']);
@@ -271,7 +271,7 @@ rules: []
     'the unsigned commit was not reported',
   );
   if ((await commitInForce(tour)) !== good) {
-    throw new TourFailure('an unsigned commit came into force');
+    throw new TourFailure('an unsigned commit took effect');
   }
   await hoop(tour, ['policy', 'show']);
   // Signed, the same is what holds: with --data the next tour begins as this one did.

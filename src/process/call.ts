@@ -65,11 +65,11 @@ export class Call {
     }
     this.#isOutputLost = true;
     const isFull = cause.code === 'ENOSPC' || cause.code === 'EDQUOT';
-    const why = isFull ? 'the disk is full' : (cause.code ?? 'stdout does not take it');
+    const why = isFull ? 'the disk is full' : (cause.code ?? 'stdout does not accept it');
     const error = new HoopError(
       isFull ? 'HOOP_DISK_FULL' : 'HOOP_LOCAL_STATE',
       `the output cannot be written: ${why}`,
-      { hint: 'Write it to another place.', cause },
+      { hint: 'Write it somewhere else.', cause },
     );
     void this.failed(error, this.color && color);
   }

@@ -91,7 +91,7 @@ function usageWords(text: string): { readonly message: string; readonly hint?: s
   const choice = WRONG_CHOICE.exec(text);
   if (choice !== null) {
     const [, value = '', name = '', choices = ''] = choice;
-    return { message: `"${value}" is no ${name}`, hint: `It may be ${choices}.` };
+    return { message: `"${value}" is not a valid ${name}`, hint: `Choices are ${choices}.` };
   }
   const [message = '', suggestion] = text.split('\n');
   return suggestion === undefined
@@ -112,9 +112,10 @@ export function wantsJson(argv: readonly string[]): boolean {
 /** What commander takes where there is no terminal; wider is harder to read. */
 const HELP_WIDTH = 80;
 const HELP_FOOTER = `
-Exit status: 0 ok, 1 failure, 2 wrong usage, 3 not logged in, 4 denied by policy,
-5 unreachable, 130 interrupted; \`run\`, \`ssh\` and \`connect NAME -- COMMAND\`
-give the command's own, or 255 (2 for wrong usage, but of \`ssh\`).
+Exit status: 0 success, 1 failure, 2 usage error, 3 not logged in, 4 denied by
+policy, 5 unreachable, 130 interrupted; \`run\`, \`ssh\` and
+\`connect NAME -- COMMAND\` return the command's own status, or 255 if hoop itself
+fails (2 for a usage error, except with \`ssh\`).
 
 New here?  hoop demo`;
 

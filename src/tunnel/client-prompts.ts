@@ -61,9 +61,9 @@ export class ClientPrompts {
     const sent = this.#sent.get(words.id) ?? this.#send(words);
     await untilAborted(sent.recorded.promise, signal);
     if (sent === this.#full) {
-      throw new HoopError('HOOP_LIMIT', 'the session has recorded as many prompts as it can', {
-        detail: `Prompts take up to ${MAX_CLIENT_EVIDENCE_BYTES >> 20} MiB of a session's recording. From here on it says that there is none.`,
-        hint: 'End the session and open another one.',
+      throw new HoopError('HOOP_LIMIT', 'the session cannot record any more prompts', {
+        detail: `Prompts take up to ${MAX_CLIENT_EVIDENCE_BYTES >> 20} MiB of a session's recording. From here on it shows that no prompt is in force.`,
+        hint: 'End the session and open a new one.',
       });
     }
   }

@@ -132,7 +132,7 @@ export async function clientConnector(
     const known = entries.filter(({ client }) => client !== undefined).map((one) => one.kind);
     throw new HoopError(
       'HOOP_USAGE',
-      `"${name}" is of kind "${kind}", which hoop cannot connect to`,
+      `"${name}" is of kind "${kind}", which this hoop cannot connect to`,
       {
         detail: `This version connects to targets of kind ${known.join(', ')}.`,
         hint: 'Install a newer version of hoop.',

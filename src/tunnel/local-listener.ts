@@ -133,15 +133,15 @@ function cannotListen(listen: ListenOn, cause: unknown): HoopError {
   const what = listen.type === 'tcp' ? `port ${listen.port}` : `a socket in "${listen.directory}"`;
   const details: Readonly<Record<string, string>> = {
     EADDRINUSE: 'Another program listens there.',
-    EACCES: 'Ports below 1024 are usually kept for the administrator.',
+    EACCES: 'Ports below 1024 are usually reserved for the administrator.',
   };
   const known = details[code ?? ''];
   return new HoopError('HOOP_LOCAL_PORT', `cannot listen on ${what}`, {
     detail: known ?? (cause instanceof Error ? `${cause.message}.` : undefined),
     hint:
       listen.type === 'tcp'
-        ? 'Give another port with --port, or leave it out to take any that is free.'
-        : 'Leave out --socket to take a port instead.',
+        ? 'Give another port with --port, or omit it to use any free port.'
+        : 'Omit --socket to use a port instead.',
     cause,
   });
 }

@@ -174,7 +174,7 @@ class UpgradeReply {
   end(): void {
     const head = this.#head;
     if (head === undefined || head.status === 101) {
-      this.fail('the connection was closed instead of an answer to the upgrade');
+      this.fail('the connection was closed without an answer to the upgrade');
     } else if (head.headers['upgrade'] === STREAM_PROTOCOL) {
       const body = this.#bytes.subarray(head.length);
       this.#complete.resolve({ type: 'refused', status: head.status, headers: head.headers, body });

@@ -125,7 +125,7 @@ function checkCertificate({
   const fault = faults.find(([isRight]) => !isRight);
   if (fault) {
     throw new HoopError('HOOP_VERIFY_FAILED', `the session certificate is for ${fault[1]}`, {
-      detail: 'The gateway and what stands before it do not agree; nothing was sent.',
+      detail: 'The gateway and whatever is in front of it disagree; nothing was sent.',
     });
   }
 }

@@ -92,10 +92,10 @@ export async function uploadRecording(options: {
         isTold = true;
       } else if (attempt === 1 && isOnlyHere) {
         waitNote(
-          `the recording is not signed by both sides yet (${error.message}); the gateway may have lost its end, which this hoop still has: trying again for 2 minutes, a second Ctrl-C gives up`,
+          `the recording is not signed by both sides yet (${error.message}); the gateway may have lost its end, which this hoop still has: retrying for 2 minutes, a second Ctrl-C gives up`,
         );
       } else if (attempt === 1 && isPassing(error)) {
-        note(`the recording is not signed by both sides yet, trying again: ${error.message}`);
+        note(`the recording is not signed by both sides yet, retrying: ${error.message}`);
       }
       await wait(Math.min(RETRY_AFTER_MS * attempt, MAX_RETRY_AFTER_MS));
     }
@@ -119,7 +119,7 @@ export async function uploadPending(options: {
     if (error instanceof OldFormatError) {
       const kept = spoolDirectory(directory, session);
       note(
-        `what an older hoop kept of the earlier session ${session} has format 1 and cannot be sent: it stays in "${kept}", where that hoop reads it; remove it when nobody needs it`,
+        `the record of the earlier session ${session} is from an older hoop (format 1) and cannot be sent: it stays in "${kept}", where that hoop can read it; remove it when nobody needs it`,
       );
     } else if (!signal.aborted) {
       const reason = error instanceof Error ? error.message : 'unknown reason';
@@ -175,7 +175,7 @@ export async function uploadPending(options: {
         // Each of the others would wait as long for the same gateway.
         const rest = due.length - index - 1;
         if (rest > 0 && !signal.aborted) {
-          note(`recordings of earlier sessions that wait for the gateway, too: ${rest}`);
+          note(`other recordings of earlier sessions that wait for the gateway: ${rest}`);
         }
         return;
       }
@@ -202,9 +202,7 @@ async function fetchIfWanted(options: {
     note(`recording saved in "${path}"`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown reason';
-    note(
-      `the recording was not fetched: ${reason}; \`hoop sessions download ${session}\` fetches it`,
-    );
+    note(`the recording was not downloaded: ${reason}; try \`hoop sessions download ${session}\``);
   }
 }
 
@@ -213,10 +211,10 @@ function unknownThere(kept: string, nowMs: number): string | undefined {
   const sinceMs = unknownSince(kept, nowMs);
   if (nowMs - sinceMs >= GIVE_UP_AFTER_MS) {
     giveUpSpool(kept);
-    return `its journal stays in "${kept}" and is not sent again`;
+    return `its journal stays in "${kept}" and will not be sent again`;
   }
   return sinceMs === nowMs
-    ? `its journal stays in "${kept}" and is offered to it for a week`
+    ? `its journal stays in "${kept}" and will be offered to the gateway for a week`
     : undefined;
 }
 
@@ -268,5 +266,5 @@ function signedText({ cuts, hasUnconfirmedTail, sentBack }: UploadReceipt): stri
     : 'signed by both sides';
   return sentBack === 0
     ? signed
-    : `${signed}; ${sentBack} bytes that the gateway had lost were sent back, as this side’s word alone`;
+    : `${signed}; ${sentBack} bytes that the gateway had lost were sent back; only this side vouches for them`;
 }

@@ -144,7 +144,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
 /** Programs give up what takes long. */
 function awaitedText({ awaited, state }: Approval): string | undefined {
   return awaited === false && (state === 'waiting' || state === 'approved')
-    ? 'has given up waiting; the same, sent again in its run, goes on with this request'
+    ? 'has given up waiting; the same statement, sent again in its run, resumes this request'
     : undefined;
 }
 
@@ -168,7 +168,7 @@ function lackingText(
   if (state !== 'waiting' || known === undefined || known >= count) {
     return '';
   }
-  const who = known === 0 ? 'nobody but who asks' : `only ${known} but who asks`;
+  const who = known === 0 ? 'nobody but the requester' : `only ${known} besides the requester`;
   return `; of these ${who} has logged in to the gateway yet`;
 }
 

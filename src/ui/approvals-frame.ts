@@ -63,13 +63,13 @@ export function approvalsFrame(
 }
 
 const HELP: readonly string[] = [
-  '  ↑ ↓  k j     request before, after     a    approve; a reason is optional',
+  '  ↑ ↓  k j     previous, next request    a    approve; a reason is optional',
   '  [ ]  space   scroll the request        d    deny, with a reason',
   '  g G          first, last               ?    these keys',
   '  q            quit',
   '',
-  '  What is approved is what is on the screen; if it changes, nothing happens.',
-  '  Whoever asked cannot approve. The list follows by itself.',
+  '  You approve exactly what is on the screen; if it changes, nothing happens.',
+  '  Requesters cannot approve. The list updates by itself.',
 ];
 
 function helpLines(columns: number): string[] {
@@ -82,7 +82,7 @@ function headerLine(state: ApprovalsState, columns: number, style: Style): strin
   const what = !state.isLoaded
     ? 'asking the gateway …'
     : approvals.length === 0
-      ? 'nothing waits'
+      ? 'nothing is waiting'
       : `${approvals.length} waiting, ${yours} for you to decide`;
   const title = `Approvals: ${what}`;
   const trouble = state.trouble === undefined ? '' : `  ${plain(state.trouble)}`;
@@ -96,7 +96,7 @@ function listLines(
 ): string[] {
   const { approvals, selected } = state;
   if (approvals.length === 0) {
-    const text = state.isLoaded ? '  What comes in appears here.' : '';
+    const text = state.isLoaded ? '  New requests appear here.' : '';
     return [layout.style.dim(text)];
   }
   const place = approvals.findIndex(({ id }) => id === selected);
@@ -163,7 +163,7 @@ function detailOf(
   const { approval: shown, more } = shownPart(approval);
   const lines = approvalLines(shown, { style, width: columns - 1 }, nowMs);
   return more > 0
-    ? [...lines, style.yellow(`${more} characters more: hoop approvals show ${approval.id}`)]
+    ? [...lines, style.yellow(`${more} more characters: hoop approvals show ${approval.id}`)]
     : lines;
 }
 
@@ -172,10 +172,10 @@ function messageLine(state: ApprovalsState, columns: number, style: Style): stri
   if (deciding !== undefined) {
     const label =
       deciding.decision === 'approve'
-        ? 'Approve. Reason, if any: '
+        ? 'Approve. Reason (optional): '
         : message === undefined
           ? 'Deny. Reason: '
-          : 'Deny. A reason is needed: ';
+          : 'Deny. Reason (required): ';
     const room = Math.max(8, columns - textWidth(label) - 2);
     const typed = plain(deciding.reason);
     // The end of what is typed stays in sight.

@@ -74,7 +74,10 @@ export function listArrived(state: ApprovalsState, approvals: readonly Approval[
     selected: isThere ? state.selected : next?.id,
     scroll: isThere ? state.scroll : 0,
     ...(gone
-      ? { deciding: undefined, message: { text: 'that request waits no longer', tone: 'yellow' } }
+      ? {
+          deciding: undefined,
+          message: { text: 'that request is no longer waiting', tone: 'yellow' },
+        }
       : {}),
   };
 }
@@ -176,10 +179,10 @@ function begin(state: ApprovalsState, decision: DecisionMode, isWhole: boolean):
     return complain('the decision is on its way');
   }
   if (!approval.mayDecide) {
-    return complain('you cannot decide about this one: it is your own, decided, or for others');
+    return complain('you cannot decide on this one: it is your own, decided, or for others');
   }
   if (decision === 'approve' && isShortened(approval)) {
-    return complain('the whole of it has not come yet');
+    return complain('it has not arrived completely yet');
   }
   if (decision === 'approve' && !isWhole) {
     return complain('too long to show here: hoop approvals show ID, then approve ID');

@@ -42,7 +42,7 @@ function targetText(target: BriefedTarget, words: BriefingWords | undefined): st
     ...maskText(masked),
     ...detectorText(detectors),
     ...limitText(target.limits),
-    'What is not listed is denied.',
+    'Anything not listed is denied.',
   ].join('\n');
 }
 
@@ -54,10 +54,10 @@ function ruleText({ allowed, held, denied, needsOneOfEach }: BriefedTarget): str
   return [
     ...list('Denied, whatever is listed below', denied),
     EACH_NEEDS_A_RULE,
-    ...list('Allowed to whoever you act for', principal.allowed),
-    ...list(`${WAITS}, of whoever you act for`, principal.held),
-    ...list('And the agent, which needs a rule of its own. Allowed', agent.allowed),
-    ...list(`${WAITS}, of the agent`, agent.held),
+    ...list('Allowed to the person you act for', principal.allowed),
+    ...list(`${WAITS}, by the person’s rules`, principal.held),
+    ...list('The agent also needs a rule of its own. Allowed', agent.allowed),
+    ...list(`${WAITS}, by the agent’s rules`, agent.held),
   ];
 }
 
@@ -77,7 +77,7 @@ function maskText(masked: BriefedTarget['masked']): string[] {
   const more = masked.length - shown.length;
   const rest = more > 0 ? `, and ${more} more` : '';
   return [
-    `Masked: ${plain(maskList(shown))}${rest}. You get replaced values: never write them back or take them for real.`,
+    `Masked: ${plain(maskList(shown))}${rest}. You get replacement values: never write them back or treat them as real.`,
     ...maskUses(masked).map((use) => `- ${plain(use)}`),
   ];
 }
@@ -86,7 +86,7 @@ function detectorText(detectors: BriefedTarget['detectors']): string[] {
   return detectors.length === 0
     ? []
     : [
-        `In all texts of results these are looked for and replaced: ${plain(detectors.join(', '))}. A text that looks damaged may be one of them.`,
+        `In all text results these are detected and replaced: ${plain(detectors.join(', '))}. A text that looks damaged may contain one of them.`,
       ];
 }
 
@@ -98,20 +98,20 @@ function limitText(limits: BriefedTarget['limits']): string[] {
 const WAITS = 'Waits for a person to approve';
 
 const EACH_NEEDS_A_RULE =
-  'All that you do needs a rule of whoever you act for, and a rule of the agent: what one of the two has no rule for is denied. It waits for a person where either of them waits.';
+  'Everything you do needs a rule for the person you act for and a rule for the agent; without both it is denied. It waits for a person if either rule requires approval.';
 
 const ONLY_WITH_AGENT_RULE =
-  'It adds nothing to the rules of the agent: what these do not allow stays denied to you, and is not worth asking for here.';
+  'It adds nothing to the agent’s rules: whatever they do not allow stays denied to you, so do not ask for it here.';
 
-const PROMPTS = `## Say what you do
-Before you start on another task, run \`hoop prompt "what was asked for, and why"\`: approvers see it, and it stands with each statement.`;
+const PROMPTS = `## Say what you are doing
+Before you start another task, run \`hoop prompt "what was asked for, and why"\`: approvers see it, and it is recorded with each statement.`;
 
 function requestText(requestable: readonly BriefedRequest[]): string {
   if (requestable.length === 0) {
     return '';
   }
   return [
-    '## More access, for a while',
+    '## More access, temporarily',
     'You cannot ask for it yourself. Ask the person you work for to run one of these, and say why:',
     ...(requestable.some(({ needsAgentRule }) => needsAgentRule) ? [ONLY_WITH_AGENT_RULE] : []),
     ...requestable.map(

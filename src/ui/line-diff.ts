@@ -31,7 +31,7 @@ function linesOf(text: string): readonly string[] {
   const lines = text.split('\n');
   return lines.at(-1) === ''
     ? lines.slice(0, -1)
-    : [...lines.slice(0, -1), `${lines.at(-1)} (no line feed at its end)`];
+    : [...lines.slice(0, -1), `${lines.at(-1)} (no newline at end of file)`];
 }
 
 /** The longest common subsequence. */

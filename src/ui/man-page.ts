@@ -5,38 +5,44 @@
 import type { Command, Option } from 'commander';
 
 const VARIABLES: readonly (readonly [string, string])[] = [
-  ['HOOP_GATEWAY', 'Address of the gateway, over the configured one.'],
+  ['HOOP_GATEWAY', 'Address of the gateway; overrides the configured one.'],
   ['HOOP_CA', 'PEM file of a private CA that signed the gateway’s certificate.'],
-  ['HOOP_HOME', 'Keeps configuration, tokens and recordings here, not in the XDG directories.'],
-  ['HOOP_DOWNLOAD', 'always: fetches the recording of each session when it has ended.'],
-  ['HOOP_TOKEN_STORE', 'file: keeps tokens in a 0600 file, not in the keychain.'],
-  ['HOOP_CARRIER', 'websocket: carries connections over WebSockets at once.'],
-  ['HOOP_SUMMARY', 'File to which connect and run append what they did, as Markdown.'],
-  ['HOOP_COLUMNS', 'Width to print for where output is no terminal.'],
-  ['NO_COLOR, FORCE_COLOR', 'No colours, or colours where there is no terminal.'],
+  [
+    'HOOP_HOME',
+    'Directory for configuration, tokens and recordings, instead of the XDG directories.',
+  ],
+  ['HOOP_DOWNLOAD', 'always: downloads the recording of each session after it ends.'],
+  ['HOOP_TOKEN_STORE', 'file: stores tokens in a 0600 file instead of the keychain.'],
+  ['HOOP_CARRIER', 'websocket: uses WebSockets right away.'],
+  ['HOOP_SUMMARY', 'File to which connect and run append a Markdown summary.'],
+  ['HOOP_COLUMNS', 'Output width if stdout is not a terminal.'],
+  ['NO_COLOR, FORCE_COLOR', 'Turn colours off, or on without a terminal.'],
 ];
 
 const STATUSES: readonly (readonly [string, string])[] = [
-  ['0', 'All is well.'],
+  ['0', 'Success.'],
   ['1', 'Failure.'],
   [
     '2',
-    'Wrong usage, of connect NAME -- COMMAND and run too; of sessions verify: the recording is not complete.',
+    'Usage error, also of connect NAME -- COMMAND and run; for sessions verify: the recording is incomplete.',
   ],
   ['3', 'Not logged in.'],
   ['4', 'Denied by policy.'],
   ['5', 'The gateway, the target or the identity provider cannot be reached.'],
   ['130', 'Interrupted; 143 by SIGTERM, 129 by SIGHUP.'],
-  ['255', 'A failure of hoop under connect NAME -- COMMAND and run, else that of the command.'],
+  [
+    '255',
+    'hoop itself failed under connect NAME -- COMMAND or run; otherwise the command’s own status.',
+  ],
 ];
 
 const FILES: readonly (readonly [string, string])[] = [
   ['$XDG_CONFIG_HOME/hoop/config.json', 'Settings; see hoop config.'],
   [
     '$XDG_STATE_HOME/hoop',
-    'Keys of known gateways, journals of recordings that are not signed by both sides yet.',
+    'Keys of known gateways, and journals of recordings that both sides have not signed yet.',
   ],
-  ['$XDG_RUNTIME_DIR/hoop', 'Sockets and password files of sessions, while they last.'],
+  ['$XDG_RUNTIME_DIR/hoop', 'Sockets and password files of open sessions.'],
 ];
 
 /** @returns roff text that ends with a line feed */

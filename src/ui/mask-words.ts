@@ -24,7 +24,7 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
     ...line(
       closed,
       namesOf(closed),
-      'may be selected, but not filtered or sorted by, joined on or computed with',
+      'may be selected, but not used to filter, sort, join or compute',
     ),
     ...line(
       lookups,
@@ -34,7 +34,7 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
     ...line(
       open,
       namesOf(open),
-      'may be filtered, sorted and joined by: who may filter can guess the values',
+      'may be used to filter, sort and join: whoever can filter can guess the values',
     ),
   ];
 }

@@ -7,8 +7,7 @@ import { wrap } from './text-width.ts';
 import { byteCount } from './times.ts';
 
 /** For the statements after the last prompt that had room. */
-export const NO_ROOM =
-  'no prompt recorded, limit reached: there were more than a session has room for';
+export const NO_ROOM = 'no prompt recorded, limit reached: a session has no room for more';
 
 /** Where our own client takes prompts from, as one types it; other names are shown as they are. */
 const SOURCES: ReadonlyMap<string, string> = new Map([
@@ -42,6 +41,6 @@ export function promptLines(prompt: Prompt, { style, width }: LineOptions): stri
     .flatMap((line) => (width === undefined ? [line] : wrap(line, width)));
   const { isCut, bytes, sha256 } = prompt;
   const kept = Buffer.byteLength(prompt.text);
-  const missing = `… the whole has ${byteCount(bytes)}, of which ${byteCount(kept)} are recorded; SHA-256 ${sha256}`;
+  const missing = `… the prompt has ${byteCount(bytes)}, of which ${byteCount(kept)} are recorded; SHA-256 ${sha256}`;
   return [...lines, ...(isCut ? [style.dim(missing)] : [])];
 }

@@ -35,7 +35,7 @@ export function renderAccess(
       : block('Requests', approvalTable(model.requests, options, options.nowMs))),
     ...(model.requestable.length === 0
       ? []
-      : block('You can ask for', listTable(model.requestable, REQUESTABLE, options))),
+      : block('You can request', listTable(model.requestable, REQUESTABLE, options))),
   ];
   return lines.slice(0, -1);
 }

@@ -13,9 +13,9 @@ const MAX_LINK = 200;
 
 /** What was done, in a word or a few. */
 export function changeWords({ before, after, isRepository }: Change): string {
-  if (isRepository) return 'a repository that was not there';
+  if (isRepository) return 'a new repository';
   if (after.kind === 'absent') return 'removed';
-  if (before?.kind === 'absent' && isDirectory(after)) return 'a directory that was not there';
+  if (before?.kind === 'absent' && isDirectory(after)) return 'a new directory';
   const now = after.kind === 'link' ? `a link to ${after.to.slice(0, MAX_LINK)}` : '';
   if (before?.kind === 'absent') return now === '' ? 'new' : `new: ${now}`;
   if (now !== '') return `now ${now}`;

@@ -126,17 +126,17 @@ function systemError(error: unknown): Shown | undefined {
 }
 
 const FULL =
-  'Make room on the disk that is full. What hoop keeps is in HOOP_HOME, or in the XDG directories.';
-const NOT_OURS = 'Look at who owns it, and at who you are here.';
-const TOO_MANY = 'Raise the limit of open files (`ulimit -n`).';
-const ELSEWHERE = 'Name a directory that can be written in HOOP_HOME, or in the XDG variables.';
+  'Free space on the full disk. hoop keeps its files in HOOP_HOME, or in the XDG directories.';
+const NOT_OURS = 'Check who owns it, and as which user you are running.';
+const TOO_MANY = 'Raise the limit on open files (`ulimit -n`).';
+const ELSEWHERE = 'Set HOOP_HOME or the XDG variables to a writable directory.';
 const SYSTEM_HINTS: Readonly<Record<string, string>> = {
   // What Node.js says of a directory that is to be made with those above it.
   'mkdir ENOENT': `The file system may be read-only. ${ELSEWHERE}`,
   ENOSPC: FULL,
   EDQUOT: FULL,
   EROFS: ELSEWHERE,
-  ENOTDIR: 'A file stands where a directory must be.',
+  ENOTDIR: 'There is a file where a directory must be.',
   EACCES: NOT_OURS,
   EPERM: NOT_OURS,
   EMFILE: TOO_MANY,

@@ -26,7 +26,11 @@ export function renderExplanation(explanation: IdentityExplanation): string {
     lines.push('entries of the policy');
     for (const { name, fits, problems } of whoami.workload.entries) {
       const isUsed = name === whoami.workload.entry;
-      const verdict = isUsed ? 'used' : fits ? 'fits, but another comes first' : 'does not fit';
+      const verdict = isUsed
+        ? 'used'
+        : fits
+          ? 'matches, but an earlier entry wins'
+          : 'does not match';
       lines.push(`  ${plain(name)}: ${verdict}`);
       lines.push(...problems.map((problem) => `    ${plain(problem)}`));
     }

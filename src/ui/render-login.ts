@@ -39,8 +39,8 @@ export function renderDeviceCode(gateway: string, code: DeviceCode): string {
     `open ${plain(code.verificationUri)}`,
     `and enter the code ${plain(code.userCode)} by ${localTime(code.expiresAtMs)}`,
     `it logs in this machine (${plain(code.place)}) at ${plain(gateway)}`,
-    `and asks for: ${list(code.scopes)}; such a login gives no role and no approvals`,
-    'enter it only because you have just typed this yourself',
+    `and requests: ${list(code.scopes)}; such a login gives no role and no approvals`,
+    'enter the code only if you started this login yourself',
   ];
   return lines.map((line) => `hoop: ${line}\n`).join('');
 }

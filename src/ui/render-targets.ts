@@ -76,7 +76,7 @@ function requestableLines(
     return [];
   }
   return [
-    style.bold('on request, for a while'),
+    style.bold('on request, temporarily'),
     ...requestable.flatMap(({ target, policy, maxDurationSeconds, count, approvers, rules }) =>
       wrapWords(
         `${plain(target)}: ${plain(policy)}, up to ${spanOf(maxDurationSeconds * 1000)}, by ${count} of ${plain(approvers.join(', '))} (${plain(rules.join('; '))})`,
@@ -85,7 +85,7 @@ function requestableLines(
       ),
     ),
     style.dim(
-      `${inRun ? 'you cannot ask in this run; whoever started it can, outside of it' : 'ask with'}: hoop access request NAME --for TIME --reason TEXT`,
+      `${inRun ? 'you cannot request access in this run; whoever started it can, outside the run' : 'request with'}: hoop access request NAME --for TIME --reason TEXT`,
     ),
   ];
 }
@@ -113,7 +113,7 @@ function agentLines({ agentRules }: Target): string[] {
   // An empty list: neither side is restricted.
   return agentRules === undefined || agentRules.length === 0
     ? []
-    : ['and the agent, which needs a rule of its own:', ...agentRules.map(plain)];
+    : ['and the agent, which needs its own rule:', ...agentRules.map(plain)];
 }
 
 function labels(target: Target): string {

@@ -43,16 +43,16 @@ export function replayFrame(
 }
 
 const HELP: readonly string[] = [
-  '  ↑ ↓  k j       statement before, after     space    play, pause',
+  '  ↑ ↓  k j       previous, next statement    space    play, pause',
   '  ← →  h l       5 s back, forward           + -      faster, slower',
   '  PgUp PgDn      a page of statements        n        next denied',
   '  [ ]            scroll the statement        q Esc    quit',
   '  Home End  g G  first, last                 ?        these keys',
   '  Enter          play the output of a shell or a command',
   '',
-  '  ✓ allowed  ✗ denied  ! failed  - skipped behind a failure',
+  '  ✓ allowed  ✗ denied  ! failed  - skipped after a failure',
   '  · prepared, not run  ? no answer recorded  [masked] values replaced',
-  '  While playing, pauses are cut to 3 s. The clock on the left is the session’s.',
+  '  Playback shortens pauses to 3 s. The clock on the left is the session’s.',
 ];
 
 function headerLines(model: ReplayModel, columns: number, style: Style): string[] {

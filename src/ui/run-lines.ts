@@ -29,7 +29,7 @@ export function runLines(run: RunView, { style }: LineOptions, nowMs: number): s
     ['program', program === undefined ? undefined : `${program} (as the client says)`],
     ['within', parent],
     ['reason', reason],
-    ['targets', targets?.join(', ') ?? 'all that its person may reach'],
+    ['targets', targets?.join(', ') ?? 'everything that its person may reach'],
     ['since', `${localTime(Date.parse(startedAt))}, ${sinceOf(run, nowMs)} ago`],
     ['until', `${localTime(Date.parse(expiresAt))} at the latest`],
     ...(run.prompts ?? []).map(

@@ -15,7 +15,8 @@ const WIDE = 110;
 const MEDIUM = 90;
 
 const LOST = ', lost ';
-const LOST_TEXT = 'the gateway’s disk lost this; the client sent it back, as its word alone';
+const LOST_TEXT =
+  'the gateway’s disk lost this; the client sent it back, and only the client vouches for it';
 
 export function sessionTable(sessions: readonly SessionSummary[], options: LineOptions): string[] {
   const { style, width } = options;

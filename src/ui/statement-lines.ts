@@ -118,7 +118,7 @@ export function answerLines(statement: Statement, options: LineOptions): string[
 }
 
 function lookupLine({ candidates, left }: LookupCount): string {
-  return `looked up: ${plural(candidates, 'value')} of masked columns, ${count(left)} left of the day`;
+  return `looked up: ${plural(candidates, 'value')} of masked columns, ${count(left)} left today`;
 }
 
 /** The hold, then what became of it, each with the time that had passed by then. */

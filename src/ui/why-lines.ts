@@ -41,7 +41,7 @@ export function whyLines(
           ])),
       ...statementBlock(statement, inner, fact),
     ]),
-    ...(more > 0 ? ['', style.dim(`… and ${plural(more, 'more run')} of it`)] : []),
+    ...(more > 0 ? ['', style.dim(`… and ${plural(more, 'more execution')}`)] : []),
   ];
 }
 
@@ -68,7 +68,7 @@ function statementBlock(
 function noPrompt({ prompt }: Statement): string {
   return prompt === undefined
     ? 'no prompt was in force'
-    : `prompt ${plain(prompt)} was in force, and is not in this recording`;
+    : `prompt ${plain(prompt)} was in force but is not in this recording`;
 }
 
 function idText(statement: Statement): string {
@@ -82,7 +82,7 @@ export function statementTable(
   { style, width }: LineOptions,
 ): string[] {
   if (statements.length === 0) {
-    return ['there is no statement in it'];
+    return ['it contains no statements'];
   }
   const table = renderTable({
     columns: [

@@ -3,7 +3,11 @@ import { checkReason } from '../../src/api/free-text.ts';
 import { EndRunRequest } from '../../src/api/runs.ts';
 
 test.each([
-  ['half a character', 'INC-\udc00', 'It holds half of a surrogate pair, which is no character.'],
+  [
+    'half a character',
+    'INC-\udc00',
+    'It contains half of a surrogate pair, which is not a character.',
+  ],
   ['more than is recorded', 'x'.repeat(2001), 'It is longer than 2000 characters.'],
 ])('a reason of %s is refused before anything is signed or sent', (_what, reason, detail) => {
   expect(() => checkReason(reason)).toThrow(

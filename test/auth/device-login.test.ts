@@ -73,7 +73,7 @@ async function startLogin(at: TestGateway = gateway): Promise<Started> {
 
 async function enter({ page }: Started, code: string): Promise<void> {
   await page.getByLabel('Code').fill(code);
-  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
 }
 
 async function logInAs({ page }: Started, fullName: string, name: string): Promise<void> {
@@ -99,7 +99,7 @@ describe('a login with a device code', () => {
     expect(question).toMatch(/hoop\/\d+\.\d+\.\d+ \(/);
     expect(question).toContain('openid email profile groups');
     expect(question).toContain(login.code);
-    await page.getByRole('button', { name: 'It is mine' }).click();
+    await page.getByRole('button', { name: 'Yes, log in' }).click();
     await logInAs(login, 'Eli Novak', 'engineer');
     expect((await login.result).stdout).toContain('engineer@example.com');
     expect(login.complaints).toEqual([]);
@@ -110,7 +110,7 @@ describe('a login with a device code', () => {
   test('has no role, whatever the groups of the person give in a browser', async () => {
     await using login = await startLogin();
     await enter(login, login.code);
-    await login.page.getByRole('button', { name: 'It is mine' }).click();
+    await login.page.getByRole('button', { name: 'Yes, log in' }).click();
     await logInAs(login, 'Dana Barton', 'dba');
     await login.result;
     const { stdout } = await runCommand(whoamiCommand, ['--json'], { env: login.home.env });
@@ -124,7 +124,7 @@ describe('a login with a device code', () => {
   test('ends when the person in the browser says that it is not theirs', async () => {
     await using login = await startLogin();
     await enter(login, login.code);
-    await login.page.getByRole('button', { name: 'It is not' }).click();
+    await login.page.getByRole('button', { name: 'No, cancel' }).click();
     await expect(login.result).rejects.toMatchObject({
       code: 'HOOP_LOGIN_FAILED',
       message: 'the identity provider refused the login: access_denied',
@@ -134,7 +134,7 @@ describe('a login with a device code', () => {
   test('does not go on with a code that is not its own', async () => {
     await using login = await startLogin();
     await enter(login, 'BBBB-BBBB');
-    expect(await login.page.getByRole('alert').textContent()).toBe('That code cannot be used.');
+    expect(await login.page.getByRole('alert').textContent()).toBe('That code is not valid.');
   });
 
   test('is not begun where the policy names no client for it', async () => {
@@ -147,7 +147,7 @@ describe('a login with a device code', () => {
     );
     await expect(run).rejects.toMatchObject({
       code: 'HOOP_LOGIN_FAILED',
-      message: 'the policy does not allow a login by device code',
+      message: 'the policy does not allow device code logins',
     });
   });
 
@@ -168,7 +168,7 @@ describe('a login with a device code', () => {
     };
     await using login = await startLogin(strict);
     await enter(login, login.code);
-    await login.page.getByRole('button', { name: 'It is mine' }).click();
+    await login.page.getByRole('button', { name: 'Yes, log in' }).click();
     await logInAs(login, 'Dana Barton', 'dba');
     await expect(login.result).rejects.toMatchObject({ code: 'HOOP_TOKEN_AUDIENCE' });
   });

@@ -94,7 +94,7 @@ describe('the token file', () => {
     chmodSync(join(home.path, name), mode);
     await expect(store.read(GATEWAY)).rejects.toMatchObject({
       code: 'HOOP_LOCAL_STATE',
-      message: expect.stringContaining('is open to others'),
+      message: expect.stringContaining('is accessible to others'),
       detail: `Its mode is 0${mode.toString(8)}.`,
       hint: expect.stringContaining("chmod go= '"),
     });

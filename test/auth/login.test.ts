@@ -310,7 +310,7 @@ describe('the keys of the gateway', () => {
     };
     await expect(run(loginCommand, args, home)).rejects.toMatchObject({
       code: 'HOOP_GATEWAY_KEY',
-      message: 'the gateway names other signers of the policy than before',
+      message: 'the gateway’s policy signers have changed',
     });
   });
 });
@@ -466,7 +466,7 @@ describe('hoop logout', () => {
     const stored = readFileSync(join(home.path, 'tokens.json'), 'utf8');
     const { stderr } = await run(logoutCommand, [], home);
     expect(stderr).toBe(
-      `hoop: logged out of ${gateway.url}\nhoop: your session at ${provider.issuer} stays in the browser; \`hoop logout --provider\` ends it, too\n`,
+      `hoop: logged out of ${gateway.url}\nhoop: your browser session at ${provider.issuer} stays open; \`hoop logout --provider\` ends it too\n`,
     );
     expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
     await expect(run(whoamiCommand, [], home)).rejects.toMatchObject({
@@ -504,7 +504,7 @@ describe('hoop logout', () => {
     const { stderr } = await runCommand(logoutCommand, [], {
       env: { ...home.env, HOOP_CA: caFile },
     });
-    expect(stderr).toContain('hoop: the gateway was not told: cannot reach gateway');
+    expect(stderr).toContain('hoop: could not notify the gateway: cannot reach gateway');
     expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
   });
 });

@@ -43,22 +43,22 @@ describe('a login at a provider', () => {
     [
       'the answer names another issuer (RFC 9207)',
       { answer: (query) => query.set('iss', 'https://evil.example') },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the answer names no issuer though the provider says that it does',
       { answer: (query) => query.delete('iss') },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the answer has no code',
       { answer: (query) => query.delete('code') },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the answer has two codes',
       { answer: (query) => query.append('code', 'evil') },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the answer is an error of the provider',
@@ -77,27 +77,27 @@ describe('a login at a provider', () => {
     [
       'the ID token has another nonce',
       { idToken: { nonce: 'other' } },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the ID token has no nonce',
       { idToken: { nonce: undefined } },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the ID token is for another client',
       { idToken: { aud: 'other' } },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the ID token is of another issuer',
       { idToken: { iss: 'https://evil.example' } },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'there is no ID token',
       { reply: { status: 200, body: { access_token: 'x', token_type: 'Bearer' } } },
-      { message: 'the answer of the identity provider cannot be accepted' },
+      { message: 'the identity provider’s answer is not acceptable' },
     ],
     [
       'the provider does not take the code',

@@ -72,7 +72,7 @@ describe('finding a session by what a user types', () => {
     for (const typed of ['', '019', 'prod-db', '../etc', '0199c2f4_']) {
       await expect(find(typed), typed).rejects.toMatchObject({
         code: 'HOOP_USAGE',
-        message: `"${typed}" is not the id of a session`,
+        message: `"${typed}" is not the ID of a session`,
       });
     }
   });

@@ -126,7 +126,7 @@ describe('without a terminal, and without a login', () => {
   test('hoop login in a job says that jobs need none, and does not open a browser', async () => {
     const { status, stderr } = await hoop(['login', '--gateway', 'https://gw.invalid'], {});
     expect(status).toBe(1);
-    expect(stderr).toContain('there is nobody here to log in');
+    expect(stderr).toContain('nobody is here to log in');
     expect(stderr).toContain('docs/ci.md');
   });
 

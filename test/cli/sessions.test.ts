@@ -161,7 +161,7 @@ describe('hoop sessions verify FILE', () => {
     expect(missing.stderr).toContain('there is no file "./none.tar"');
     const neither = await runSessions(['replay', 'evidence'], { env: NO_HOME });
     expect(neither).toMatchObject({ status: 2, stdout: '' });
-    expect(neither.stderr).toContain('there is no file "evidence", and it is no session id');
+    expect(neither.stderr).toContain('there is no file "evidence", and it is not a session ID');
     const noKeys = await runSessions(['verify', made.bundle, '--trust', made.bundle], {
       env: NO_HOME,
     });
@@ -384,7 +384,7 @@ describe('hoop sessions replay of a server', () => {
     const none = await runSessions(['replay', made.bundle, '--trust', made.trust, '--asciicast'], {
       env: NO_HOME,
     });
-    expect(none.stderr).toContain('there is no shell or command with output');
+    expect(none.stderr).toContain('no shell or command in this recording has output');
   });
 
   test('`why` says why a command was sent, and what came of it', async () => {

@@ -50,7 +50,7 @@ test('a variable that wins is told', async () => {
   const run = await config(['set', 'gateway', 'https://a.example'], {
     HOOP_GATEWAY: 'https://b.example',
   });
-  expect(run.stderr).toContain('the variable HOOP_GATEWAY is set, and wins over it');
+  expect(run.stderr).toContain('the variable HOOP_GATEWAY is set and overrides it');
 });
 
 test('a value that cannot be used is refused, and what was there stays', async () => {
@@ -59,17 +59,17 @@ test('a value that cannot be used is refused, and what was there stays', async (
   writeFileSync(notPem, 'hello');
   for (const [args, message] of [
     [['set', 'gateway', 'http://gw.example.com'], 'does not start with https'],
-    [['set', 'gateway', 'https://me:secret@gw.example.com'], 'must not hold a user or password'],
+    [['set', 'gateway', 'https://me:secret@gw.example.com'], 'must not contain a user or password'],
     [['set', 'tokenStore', 'memory'], 'tokenStore cannot be "memory"'],
     [['set', 'download', 'sometimes'], 'download cannot be "sometimes"'],
     [['set', 'ca', '/does/not/exist.pem'], 'cannot read the CA certificate'],
-    [['set', 'ca', notPem], 'holds no certificate'],
+    [['set', 'ca', notPem], 'contains no PEM certificate'],
     [
       ['set', 'token', 'x'],
-      '"token" is no key\nhoop: hint: It may be gateway, ca, tokenStore, download.',
+      '"token" is not a valid key\nhoop: hint: Choices are gateway, ca, tokenStore, download.',
     ],
-    [['get', 'password'], '"password" is no key'],
-    [['set', 'keepEnv', 'GH_TOKEN'], '"keepEnv" holds lists, and is edited in the file'],
+    [['get', 'password'], '"password" is not a valid key'],
+    [['set', 'keepEnv', 'GH_TOKEN'], '"keepEnv" holds lists; edit it in the file'],
     [['get', 'fence'], join(home.path, 'config.json')],
   ] as const) {
     const run = await config(args);

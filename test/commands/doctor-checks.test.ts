@@ -6,7 +6,7 @@ import { styleFor } from '../../src/ui/style.ts';
 const NOW_MS = Date.UTC(2026, 2, 1);
 
 test.each([
-  [undefined, 'skipped', 'does not say'],
+  [undefined, 'skipped', 'does not report'],
   [NOW_MS + 900, 'ok', 'agrees'],
   [NOW_MS - 45_000, 'warning', 'this machine is 45 s ahead of the gateway'],
   [NOW_MS + 300_000, 'failed', 'this machine is 5 min behind the gateway'],

@@ -44,6 +44,6 @@ test('copilot names no events: without a prompt it is told the briefing', () => 
 test.each(['', 'no JSON', '[]', '{"hook_event_name":"PreToolUse","prompt":"x"}'])(
   'what is no input of a hook is refused: %s',
   (input) => {
-    expect(() => readHookInput('claude-code', input)).toThrow('not the input of a hook');
+    expect(() => readHookInput('claude-code', input)).toThrow('not hook input');
   },
 );

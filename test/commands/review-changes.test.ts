@@ -27,7 +27,7 @@ async function told(
 test('of a crowd of directories that were not looked at the first is named, and who has to look', async () => {
   const { notes } = await told({});
   expect(notes).toBe(
-    'not looked at for files that run later: 150000 places, /p/0 the first. Look there yourself: the next `hoop run` here says it again, until you have said --keep-changes',
+    'not checked for files that run later: 150000 places, first /p/0. Check there yourself: each `hoop run` here repeats this until you pass --keep-changes',
   );
 });
 

@@ -82,7 +82,7 @@ function follow(child: ChildProcess): Started {
 async function wholeTour(args: readonly string[], as?: { uid: number; gid: number }) {
   const demo = startDemo(['--check', ...args], as);
   const [code] = await demo.closed;
-  expect(demo.output()).toContain('Every step is true.');
+  expect(demo.output()).toContain('Every step succeeded.');
   expect(code).toBe(0);
   expect(readdirSync(temporary)).toEqual([]);
   expect(processesOf(directory)).toEqual([]);
@@ -108,7 +108,7 @@ describe('on a terminal', () => {
   test('Enter leads through every step, a screen at a time; Ctrl-C at the end leaves what --data keeps, on which the tour is true a second time', async () => {
     const demo = startOnTerminal('--data', './kept');
     const asked = (): number => demo.output().split(/Enter: (?:go on|more|what to try)/).length - 1;
-    const isOver = (): boolean => demo.output().includes('are in force within 5 seconds');
+    const isOver = (): boolean => demo.output().includes('take effect within 5 seconds');
     for (let answered = 0; !isOver(); answered += 1) {
       await expect.poll(() => isOver() || asked() > answered).toBe(true);
       demo.type(isOver() ? '' : '\r');
@@ -122,7 +122,7 @@ describe('on a terminal', () => {
     for (const text of texts) {
       expect(text.split('\n').length).toBeLessThanOrEqual(24);
     }
-    expect(screen).toContain('Every step is true.');
+    expect(screen).toContain('Every step succeeded.');
     expect(screen).toContain('\x1b[1m');
     expect(prompts(screen)).toBe(TOUR.length - 1);
     const home = /export HOOP_HOME=(\S+engineer)/.exec(screen)?.[1];
@@ -143,7 +143,7 @@ describe('on a terminal', () => {
     await expect.poll(() => prompts(demo.output())).toBe(1);
     demo.type('q\r');
     await expect.poll(() => demo.output()).toContain(`Ended after step 1 of ${TOUR.length}.`);
-    await expect.poll(() => demo.output()).toContain('All of it stays up until Ctrl-C');
+    await expect.poll(() => demo.output()).toContain('Everything keeps running until Ctrl-C');
     demo.type('\x03');
     expect((await demo.closed)[0]).toBe(130);
     const other = startOnTerminal();

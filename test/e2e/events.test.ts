@@ -49,7 +49,7 @@ describe('hoop gateway events', () => {
     await denied();
     await expect.poll(() => ofType('statement.refused')).toHaveLength(1);
     await bench.demo.restartGateway('SIGKILL');
-    await expect.poll(() => follower.errors()).toContain('trying again until it is back');
+    await expect.poll(() => follower.errors()).toContain('retrying until it is back');
     await denied();
     await expect.poll(() => ofType('recording.complete')).toHaveLength(2);
     follower.child.kill('SIGINT');

@@ -318,7 +318,7 @@ describe('other hosts', () => {
     ];
     const result = await run([process.execPath, '-e', program], { flags });
     expect(result.stdout).toBe('403\n403\n403\n403\n403\n');
-    expect(result.stderr).toContain('the fence let nothing through to: 1 × example.com:443');
+    expect(result.stderr).toContain('the fence refused connections to: 1 × example.com:443');
     expect(result.stderr).toContain(`1 × localhost:${gatewayPort}`);
   });
 
@@ -491,7 +491,7 @@ test('what is hidden is hidden where a variable has moved it, and where links le
 test('a run inside of a fence is told that it is the fence', async () => {
   const hoop = `${process.execPath} ${LAUNCHER}`;
   const inside = await sh(`${hoop} run --fence -- true; ${hoop} run -- true; true`);
-  expect(inside.stderr.match(/a fence keeps this run from starting another/g)).toHaveLength(2);
+  expect(inside.stderr.match(/a fenced run cannot start another run/g)).toHaveLength(2);
 });
 
 test('a command inside of a fence that needs the gateway is told that it is the fence', async () => {
@@ -585,11 +585,13 @@ describe('what is planted or changed around a run', () => {
     const flags = ['--fence-write', '~/.claude'];
     const quiet = await sh(script, { cwd, flags });
     expect(quiet.stdout).toBe('committed\nkept\n');
-    expect(quiet.stderr).not.toContain('run by themselves');
+    expect(quiet.stderr).not.toContain('load them automatically');
     const told =
       'git config core.fsmonitor ./x && mkdir .vscode && echo {} > .vscode/tasks.json && echo {} > ~/.claude/settings.local.json';
     const loud = await sh(told, { cwd, flags });
-    expect(loud.stderr).toContain('changed during the run, and run by themselves later');
+    expect(loud.stderr).toContain(
+      'changed during the run, and other programs load them automatically later',
+    );
     for (const path of [
       'hooked/.git/config',
       'hooked/.vscode/tasks.json',
@@ -654,7 +656,7 @@ test('a run that is not started in a project is told what becomes of its files',
   const name = `hoop-fence-test-${process.pid}`;
   const inTmp = await sh(`echo kept > ${name} && cat ${name}`, { cwd: '/tmp' });
   expect(inTmp.stdout).toBe('kept\n');
-  expect(inTmp.stderr).toContain("/tmp is the run's own inside the fence");
+  expect(inTmp.stderr).toContain('inside the fence /tmp is private to the run');
   expect(existsSync(join('/tmp', name))).toBe(false);
   const atHome = await sh(`echo kept > ${name} || echo refused`, { cwd: home });
   expect(atHome.stdout).toBe('refused\n');

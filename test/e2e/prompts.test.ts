@@ -132,7 +132,7 @@ echo '{"hook_event_name":"BeforeAgent","prompt":"p"}' | ${HOOP} prompt --hook ge
     ...['run', '--target', 'prod-db', '--', 'sh', '-c', script],
   );
   expect(run.stdout).toBe('1\n2\n{}\n0\n');
-  expect(run.stderr).toContain('the prompt is not recorded');
+  expect(run.stderr).toContain('the prompt was not recorded');
 });
 
 test('an approver sees the prompt of what is held', async () => {

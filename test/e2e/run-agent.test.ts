@@ -125,11 +125,11 @@ test('the briefing promises nothing that only the person has a rule for', async 
   expect(only.stdout).toBe((await asDevin('cat "$HOOP_BRIEFING"')).stdout);
   expect(only.stdout).toContain(`You act as ${WHO}`);
   expect(only.stdout).not.toMatch(/^(Allowed|Waits for a person to approve):$/m);
-  expect(only.stdout).toContain('of whoever you act for:\n- engineers/delete-orders');
+  expect(only.stdout).toContain('by the person’s rules:\n- engineers/delete-orders');
   expect(only.stdout).toContain(
-    'And the agent, which needs a rule of its own. Allowed:\n- agents/devin/read-shop',
+    'The agent also needs a rule of its own. Allowed:\n- agents/devin/read-shop',
   );
-  expect(only.stdout).toContain('It adds nothing to the rules of the agent');
+  expect(only.stdout).toContain('It adds nothing to the agent’s rules');
   const json = await bench.hoop('engineer', 'run', ...flags, '--json');
   expect(JSON.parse(json.stdout)).toMatchObject({
     targets: [{ allowed: [], held: [], needsOneOfEach: { agent: { held: [expect.any(String)] } } }],

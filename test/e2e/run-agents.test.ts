@@ -152,7 +152,7 @@ describe('an agent without hooks', () => {
     {
       flags: ['--prompt', 'why'],
       args: [],
-      said: 'all that was sent stands under the prompt of --prompt (aider has no hooks',
+      said: 'everything that was sent is recorded under the prompt of --prompt (aider has no hooks',
     },
     { flags: [], args: ['--message', 'count'], said: undefined },
   ])('aider with $flags $args says what is not recorded', async ({ flags, args, said }) => {

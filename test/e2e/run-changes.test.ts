@@ -111,7 +111,9 @@ test('one answer for all; a file that is changed while hoop asks is shown again'
 test('without a terminal it is told, and the next run here asks, without a fence too', async () => {
   const { stderr, exitCode } = await fenced(EVIL);
   expect(exitCode).toBe(0);
-  expect(stderr).toContain('changed during the run, and run by themselves later');
+  expect(stderr).toContain(
+    'changed during the run, and other programs load them automatically later',
+  );
   expect(claude()).toContain('evil');
   const { type, sees, ended, output } = await shell();
   type(`hoop run --target prod-db -- sh -c 'echo "the agent-$((1+1))"; read x; echo "got-$x"'\n`);

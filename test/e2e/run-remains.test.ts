@@ -48,7 +48,7 @@ describe.runIf(process.platform === 'linux')('in the background of a run', () =>
     const other = spawn('sleep', ['3600'], { stdio: 'ignore' });
     const result = await bench.hoop('engineer', 'run', '--', 'sh', '-c', leaves(file, how));
     expect(result.exitCode, result.stderr).toBe(0);
-    expect(result.stderr).toContain('ended what the run had left in the background');
+    expect(result.stderr).toContain('ended programs that the run had left in the background');
     const pid = pidIn(file);
     expect(pid).toBeGreaterThan(1);
     expect(isAlive(pid)).toBe(false);

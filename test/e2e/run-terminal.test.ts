@@ -176,7 +176,7 @@ describe('what is recorded', () => {
       const id = await newestSession(bench);
       const none = await bench.hoop('engineer', 'sessions', 'replay', id, '--terminal');
       expect(none).toMatchObject({ exitCode: 2, stdout: '' });
-      expect(none.stderr).toContain('no terminal was recorded in this session');
+      expect(none.stderr).toContain('this session has no terminal recording');
       const without = await bench.hoop('engineer', 'sessions', 'show', id);
       expect(without.stdout).not.toMatch(/^terminal/m);
       type('exit\n');

@@ -105,7 +105,7 @@ describe('a run whose login ends under it', () => {
       })
       .not.toBe('');
     const ending = await bench.hoop('dba', 'sessions', 'end', session, '--reason', 'enough');
-    expect(ending.stderr).toContain('its run has lost its login');
+    expect(ending.stderr).toContain('the login of its run has ended');
     const ended = await running;
     // By SIGTERM, which a shell shows as 143.
     expect(ended.exitCode, ended.stderr).toBeNull();

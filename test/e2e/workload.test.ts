@@ -215,7 +215,7 @@ describe('a step of GitHub Actions', () => {
       { HOOP_TOKEN: await token(), HOOP_GATEWAY_KEY: 'SHA256:another' },
       'whoami',
     );
-    expect(wrong.stderr).toContain('another root key than expected');
+    expect(wrong.stderr).toContain('an unexpected root key');
     expect(wrong.exitCode).not.toBe(0);
   });
 });

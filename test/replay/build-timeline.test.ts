@@ -95,7 +95,7 @@ describe('the simple protocol', () => {
     const [statement] = statements(stream.items);
     expect(statement?.lookups).toEqual({ candidates: 1, left: 99 });
     const lines = answerLines(statement ?? expect.fail(), { style: styleFor(false), width: 80 });
-    expect(lines).toContain('looked up: 1 value of masked columns, 99 left of the day');
+    expect(lines).toContain('looked up: 1 value of masked columns, 99 left today');
   });
 
   test('without indexes in the decision a column under its own name is marked as masked', () => {

@@ -52,7 +52,7 @@ test('who waits for a gateway that cannot be reached is told so once, and the re
   const note = (text: string) => void notes.push(text);
   await uploadRecording({ ...left, open: away, note });
   expect(notes).toEqual([
-    'the recording is not signed by both sides yet, trying again: cannot reach gateway "gw": connection refused',
+    'the recording is not signed by both sides yet, retrying: cannot reach gateway "gw": connection refused',
     'recording signed by both sides',
   ]);
 });
@@ -167,7 +167,7 @@ test.each(['HOOP_UNREACHABLE', 'HOOP_STORE_UNAVAILABLE', 'HOOP_GATEWAY_BAD_REPLY
     expect(receipt.session).toBe(left.session);
     expect(time.nowMs()).toBeGreaterThan(100_000);
     expect(time.notes).toEqual([
-      'the recording is not signed by both sides yet (no answer); the gateway may have lost its end, which this hoop still has: trying again for 2 minutes, a second Ctrl-C gives up',
+      'the recording is not signed by both sides yet (no answer); the gateway may have lost its end, which this hoop still has: retrying for 2 minutes, a second Ctrl-C gives up',
       'recording signed by both sides',
     ]);
   },
@@ -206,7 +206,7 @@ test('of several earlier recordings one finds the gateway away, and speaks for a
   expect(away.tries).toHaveLength(1);
   expect(notes).toEqual([
     `the recording of the earlier session ${away.tries[0]} is still not signed by both sides: no answer`,
-    'recordings of earlier sessions that wait for the gateway, too: 2',
+    'other recordings of earlier sessions that wait for the gateway: 2',
   ]);
   await uploadPending({ open, note: () => undefined, signal: bench.signal });
   expect(await pendingUploads(spoolsOf(open.home))).toEqual([]);
@@ -248,7 +248,7 @@ describe('a recording that the gateway does not know any more', () => {
     expect(await send(restored(open))).toEqual([]);
     expect(await pendingUploads(spoolsOf(open.home))).toHaveLength(1);
     const [last] = await send(restored(open), 8);
-    expect(last).toContain(`stays in "${left.directory}" and is not sent again`);
+    expect(last).toContain(`stays in "${left.directory}" and will not be sent again`);
     expect(await send(restored(open), 8)).toEqual([]);
     expect(await pendingUploads(spoolsOf(open.home))).toEqual([]);
     expect(existsSync(join(left.directory, 'spool.json'))).toBe(true);

@@ -77,7 +77,7 @@ describe('the frame', () => {
 describe('deciding', () => {
   test('a and Enter approve what is selected, d needs a reason', () => {
     const approving = press(LOADED, 'approve');
-    expect(frame(approving).lines.at(-2)).toContain('Approve. Reason, if any: ▏');
+    expect(frame(approving).lines.at(-2)).toContain('Approve. Reason (optional): ▏');
     expect(sent(approving, 'enter')).toEqual({
       decision: 'approve',
       approval: HELD,
@@ -111,7 +111,7 @@ describe('deciding', () => {
   test('a request that ends while its decision is typed is said to have ended', () => {
     const state = listArrived(press(LOADED, 'approve'), [ACCESS]);
     expect(sent(state, 'enter')).toBeUndefined();
-    expect(state.message?.text).toBe('that request waits no longer');
+    expect(state.message?.text).toBe('that request is no longer waiting');
     expect(selectedApproval(state)?.id).toBe(ACCESS.id);
   });
 

@@ -86,7 +86,7 @@ async function openWith(approval: Approval) {
 test('Keys that come in one chunk count one by one, Enter among them', async () => {
   const { feed, screen, keyboard, over } = await openWith(heldStatement());
   keyboard.write('ax');
-  await screen.until('Reason, if any: x');
+  await screen.until('Reason (optional): x');
   keyboard.write('\x7fok\rq');
   await screen.until('approved request 7k3mq9xw2c4d');
   expect(feed.decisions).toMatchObject([{ decision: 'approve', reason: 'ok' }]);
@@ -100,7 +100,7 @@ test('Keys that come in one chunk count one by one, Enter among them', async () 
 test('What begins a decision does not send it in the same chunk', async () => {
   const { feed, screen, keyboard, over } = await openWith(heldStatement());
   keyboard.write('ayes\r');
-  await screen.until('Reason, if any: yes');
+  await screen.until('Reason (optional): yes');
   keyboard.write('\x1b');
   await screen.until('a approve');
   keyboard.write('q');

@@ -49,8 +49,8 @@ test('what may be done with masked columns is what the policy in force says', ()
     const masked = [{ ...column, inference: of, ...more }];
     return briefingText(briefing({ ...FACTS, targets: [{ ...target, masked }] }));
   };
-  expect(text('deny')).toContain('They may be selected, but not filtered or sorted by');
-  expect(text('allow')).toContain('They may be filtered, sorted and joined by');
+  expect(text('deny')).toContain('They may be selected, but not used to filter, sort, join');
+  expect(text('allow')).toContain('They may be used to filter, sort and join');
   expect(text('allow')).not.toContain('not filtered');
   expect(text('deny', { lookup: true, lookupsPerDay: 20 })).toContain(
     'may be looked up by whole values (= and IN with constants), 20 a day',
@@ -62,7 +62,7 @@ test('detectors are told where there are any, by name', () => {
   if (target === undefined) throw new Error('no target');
   const detectors = ['email', 'payment-card'];
   const text = briefingText(briefing({ ...FACTS, targets: [{ ...target, detectors }] }));
-  expect(text).toContain('looked for and replaced: email, payment-card.');
+  expect(text).toContain('detected and replaced: email, payment-card.');
   expect(briefingText(briefing(FACTS))).not.toContain('looked for');
 });
 
@@ -157,14 +157,14 @@ test('of an agent both sides are told: what either denies is denied, and neither
   expect(text).toContain(`Denied, whatever is listed below:
 - engineers/no-structure: deny drop, truncate
 - agents/narrow/no-delete: deny delete
-All that you do needs a rule of whoever you act for, and a rule of the agent`);
-  expect(text).toContain(`Allowed to whoever you act for:
+Everything you do needs a rule for the person you act for and a rule for the agent`);
+  expect(text).toContain(`Allowed to the person you act for:
 - engineers/read: allow select on public.*
-Waits for a person to approve, of whoever you act for:
+Waits for a person to approve, by the person’s rules:
 - engineers/deletes: approve delete on public.orders (by 1 of dba)
-And the agent, which needs a rule of its own. Allowed:
+The agent also needs a rule of its own. Allowed:
 - agents/narrow/read: allow select on public.orders
-Waits for a person to approve, of the agent:
+Waits for a person to approve, by the agent’s rules:
 - agents/narrow/inserts: approve insert (by 1 of leads)
 `);
   // These promise: what stands under them is so, whatever else is said.
@@ -186,7 +186,7 @@ test('a program that reads what is allowed finds no promise of one side', () => 
 
 test('more access is not offered as if the agent could use all of it', () => {
   expect(briefing(AGENT).requestable).toMatchObject([{ needsAgentRule: true }]);
-  expect(briefingText(briefing(AGENT))).toContain('It adds nothing to the rules of the agent');
+  expect(briefingText(briefing(AGENT))).toContain('It adds nothing to the agent’s rules');
   const person = { ...AGENT, targets: FACTS.targets };
   expect(briefing(person).requestable).toMatchObject([{ needsAgentRule: false }]);
   expect(briefingText(briefing(person))).not.toContain('the agent');
@@ -228,11 +228,11 @@ test('what may be done with masked columns is said as it is: carried, looked up,
   } as const;
   const city = { column: 'public.t.city', mask: 'full', inference: 'allow' } as const;
   expect(words([city])).toContain(
-    '- They may be filtered, sorted and joined by: who may filter can guess',
+    '- They may be used to filter, sort and join: whoever can filter can guess',
   );
   expect(words([city])).not.toContain('denied; filtering');
   const both = words([email, city]);
-  expect(both).toContain('- public.t.email may be selected, but not filtered');
+  expect(both).toContain('- public.t.email may be selected, but not used to filter');
   expect(both).toContain(
     '- public.t.email may be looked up by whole values (= and IN with constants), 20 a day',
   );

@@ -11,7 +11,7 @@ test.each([
   ['', 'a\nb\n', '+a|+b'],
   ['a\nb\n', '', '-a|-b'],
   ['a\nb\nc\n', 'a\nB\nc\n', ' a|-b|+B| c'],
-  ['a\n', 'a', '-a|+a (no line feed at its end)'],
+  ['a\n', 'a', '-a|+a (no newline at end of file)'],
   ['1\n2\n3\n4\n5\n6\n7\n', '1\n2\n3\nx\n4\n5\n6\n7\n', ' 2| 3|+x| 4| 5'],
   ['a\n1\n2\n3\n4\n5\nb\n', 'A\n1\n2\n3\n4\n5\nB\n', '-a|+A| 1| 2|~| 4| 5|-b|+B'],
   ['same\n', 'same\n', ''],

@@ -31,7 +31,7 @@ test.each([
 
 test('after the last prompt that had room there is none, and it says why', () => {
   expect(shown(limitLine(1))).toEqual([
-    'no prompt recorded, limit reached: there were more than a session has room for',
+    'no prompt recorded, limit reached: a session has no room for more',
   ]);
 });
 

@@ -73,12 +73,12 @@ describe('errors that nobody expected', () => {
   });
 
   test.each([
-    ['ENOSPC', /hint: Make room on the disk that is full\..* HOOP_HOME/],
-    ['EDQUOT', /hint: Make room on the disk that is full\..* HOOP_HOME/],
-    ['EROFS', /hint: Name a directory that can be written in HOOP_HOME/],
-    ['EACCES', /hint: Look at who owns it/],
-    ['EMFILE', /hint: Raise the limit of open files/],
-    ['ENOTDIR', /hint: A file stands where a directory must be/],
+    ['ENOSPC', /hint: Free space on the full disk\..* HOOP_HOME/],
+    ['EDQUOT', /hint: Free space on the full disk\..* HOOP_HOME/],
+    ['EROFS', /hint: Set HOOP_HOME or the XDG variables/],
+    ['EACCES', /hint: Check who owns it/],
+    ['EMFILE', /hint: Raise the limit on open files/],
+    ['ENOTDIR', /hint: There is a file where a directory must be/],
     ['ENOENT', /hint: The file system may be read-only/, 'mkdir'],
   ])(
     'an error %s of the operating system comes with what to do',

@@ -19,7 +19,7 @@ test('each target is shown with what one may do there and what is masked', () =>
     `prod-db  postgres  env=production
   staff/read: allow select on public.*
   masked: public.customers.ssn (full)
-  They may be selected, but not filtered or sorted by, joined on or computed with
+  They may be selected, but not used to filter, sort, join or compute
   a reason is required: hoop connect --reason TEXT
 
 policy abcdef012345
@@ -49,7 +49,7 @@ test('what the agent needs is said apart, and not where neither side is restrict
       false,
     );
   expect(shown(['agents/narrow/no-delete: deny delete'])).toContain(
-    'and the agent, which needs a rule of its own:\n  agents/narrow/no-delete: deny delete\n',
+    'and the agent, which needs its own rule:\n  agents/narrow/no-delete: deny delete\n',
   );
   expect(shown([])).not.toContain('the agent');
 });
@@ -98,7 +98,7 @@ test('what can be asked for is listed, with who decides, where no target is open
       rules: ['allow update on public.orders'],
     },
   ];
-  const lines = `on request, for a while
+  const lines = `on request, temporarily
   prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
 ask with: hoop access request NAME --for TIME --reason TEXT
 `;
@@ -111,7 +111,7 @@ ask with: hoop access request NAME --for TIME --reason TEXT
   expect(renderTargets({ ...reply, targets: [], inRun: true }, false)).toBe(
     `No target is open to you now.
 
-on request, for a while
+on request, temporarily
   prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
 you cannot ask in this run; whoever started it can, outside of it: hoop access request NAME --for TIME --reason TEXT
 `,

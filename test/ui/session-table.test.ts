@@ -67,7 +67,7 @@ describe('sessions as a list', () => {
     const title = 'lost ';
     expect(sessionDetails(session, style).some((line) => line.startsWith(title))).toBe(false);
     expect(sessionDetails(lost, style)).toContain(
-      'lost       57 B: the gateway’s disk lost this; the client sent it back, as its word alone',
+      'lost       57 B: the gateway’s disk lost this; the client sent it back, and only the client vouches for it',
     );
   });
 

@@ -144,8 +144,8 @@ export async function openInstanceMetadata(
   const token = answer.text.trim();
   if (answer.status !== 200 || !/^[\x21-\x7e]{16,1024}$/.test(token)) {
     throw new AwsCredentialsError(
-      `the instance metadata service gives no session token (status ${answer.status})`,
-      'Turn on IMDSv2 for this instance; version 1 is not used, because it answers anybody.',
+      `the instance metadata service issues no session token (status ${answer.status})`,
+      'Turn on IMDSv2 for this instance; hoop does not use version 1, which answers anybody.',
     );
   }
   return { base, token: new Secret(token) };
@@ -197,7 +197,7 @@ function readMetadata(
 function readCredentials(status: number, text: string, who: string): AwsCredentials {
   const parsed = status === 200 ? Answer.safeParse(parseJson(text)) : undefined;
   if (parsed?.success !== true) {
-    throw new AwsCredentialsError(`${who} gives no credentials (status ${status})`);
+    throw new AwsCredentialsError(`${who} provides no credentials (status ${status})`);
   }
   return {
     accessKeyId: parsed.data.AccessKeyId,

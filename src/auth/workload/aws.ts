@@ -34,7 +34,7 @@ const SIGNING_ALGORITHM = 'ES384';
 const LIFETIME_SECONDS = '120';
 const REGION = /^[a-z]{2}(-[a-z]+)+-\d+$/;
 
-const REGION_HINT = 'Set AWS_REGION; the API is not there at the global endpoint of STS.';
+const REGION_HINT = 'Set AWS_REGION; the global STS endpoint does not have this API.';
 
 type Env = WorkloadContext['env'];
 type Need = { readonly env: Env; readonly probes: Probes };
@@ -92,13 +92,13 @@ async function detectInstance(need: Need, signal: AbortSignal): Promise<Detectio
   const { env, probes } = need;
   const sign = await instanceSign(need);
   if (sign === undefined) {
-    return absent('nothing in the environment or in DMI says AWS');
+    return absent('nothing in the environment or in DMI indicates AWS');
   }
   if (env['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true') {
     return absent(`${sign}, but AWS_EC2_METADATA_DISABLED is "true"`);
   }
   if (env['KUBERNETES_SERVICE_HOST']) {
-    return absent('in a pod the metadata service speaks for the node, not for the pod');
+    return absent('in a pod the metadata service represents the node, not the pod');
   }
   let metadata: InstanceMetadata | undefined;
   try {
@@ -111,9 +111,7 @@ async function detectInstance(need: Need, signal: AbortSignal): Promise<Detectio
   }
   if (metadata === undefined) {
     // In a container the answer to PUT is dropped one hop too early.
-    return absent(
-      `${sign}, but no metadata service answers (in a container it takes a hop limit of 2)`,
-    );
+    return absent(`${sign}, but no metadata service answers (a container needs a hop limit of 2)`);
   }
   return found(
     need,
@@ -136,7 +134,7 @@ async function instanceSign({ env, probes }: Need): Promise<string | undefined> 
 async function reopen({ env, probes }: Need, signal: AbortSignal): Promise<InstanceMetadata> {
   const metadata = await openInstanceMetadata(env, probes, signal);
   if (metadata === undefined) {
-    throw new AwsCredentialsError('the instance metadata service does not answer any more');
+    throw new AwsCredentialsError('the instance metadata service no longer answers');
   }
   return metadata;
 }
@@ -208,7 +206,7 @@ async function findRegion({ env, probes }: Need, signal: AbortSignal): Promise<s
     throw workloadTokenError(aws, 'the region is not known', { hint: REGION_HINT });
   }
   if (!REGION.test(region)) {
-    throw workloadTokenError(aws, 'the region has not the form of one', { hint: REGION_HINT });
+    throw workloadTokenError(aws, 'the region is malformed', { hint: REGION_HINT });
   }
   return region;
 }
@@ -236,7 +234,7 @@ function readAnswer(answer: HttpAnswer, audience: string): string {
   }
   const tokens = [...answer.text.matchAll(/<WebIdentityToken>([^<]*)<\/WebIdentityToken>/g)];
   if (tokens.length !== 1) {
-    throw workloadTokenError(aws, 'STS answers without a token');
+    throw workloadTokenError(aws, 'STS returned no token');
   }
   return requireTokenFor(aws, tokens[0]?.[1] ?? '', audience);
 }
@@ -247,7 +245,7 @@ function hintFor(code: string | undefined): string {
     case 'OutboundWebIdentityFederationDisabledException':
       return 'Run `aws iam enable-outbound-web-identity-federation` once in this account; it prints the issuer for the policy.';
     case 'AccessDenied':
-      return 'Allow the role sts:GetWebIdentityToken, best with the condition sts:IdentityTokenAudience.';
+      return 'Allow the role sts:GetWebIdentityToken, preferably with the condition sts:IdentityTokenAudience.';
     case 'InvalidAction':
       return REGION_HINT;
     case 'SessionDurationEscalation':

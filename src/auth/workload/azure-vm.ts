@@ -31,7 +31,7 @@ export const azureVm: WorkloadProvider = {
         return absent('DMI does not have the asset tag of Azure');
       }
       if (env['KUBERNETES_SERVICE_HOST']) {
-        return absent('in a pod the metadata service speaks for the node, not for the pod');
+        return absent('in a pod the metadata service represents the node, not the pod');
       }
     }
     const base = named || IMDS;

@@ -56,14 +56,13 @@ async function fetchToken(probes: Probes, audience: string, signal: AbortSignal)
   );
   if (run === undefined) {
     throw workloadTokenError(buildkite, `there is no program "${PROGRAM}"`, {
-      hint: "Put the agent's program into the PATH of the step; the docker plugin does so with `mount-buildkite-agent: true`.",
+      hint: "Put the agent's program on the step's PATH; the docker plugin does that with `mount-buildkite-agent: true`.",
     });
   }
   if (run.status !== 0) {
     throw workloadTokenError(buildkite, `\`${PROGRAM} oidc request-token\` failed`, {
       // It hides the token from the log first and refuses when it cannot.
-      detail:
-        'Without its Job API socket, which containers may lack, the agent gives out no token.',
+      detail: 'Without its Job API socket, which containers may lack, the agent issues no token.',
       hint: `${COMMAND_HINT} Agents older than 3.104 cannot hide the token in logs, those older than 3.60 do not know --claim.`,
     });
   }

@@ -38,7 +38,7 @@ async function fetchToken(probes: Probes, audience: string, signal: AbortSignal)
   if (run === undefined) {
     throw workloadTokenError(circleci, `there is no program "${PROGRAM}"`, {
       detail:
-        'CIRCLE_OIDC_TOKEN and CIRCLE_OIDC_TOKEN_V2 are made out to the organisation, not to the gateway, so they cannot be used instead.',
+        'CIRCLE_OIDC_TOKEN and CIRCLE_OIDC_TOKEN_V2 are issued for the organisation, not for the gateway, so they cannot be used instead.',
       hint: 'Every CircleCI job has it in its PATH; keep /usr/local/bin there, or wherever `which circleci` finds it in a step.',
     });
   }

@@ -12,7 +12,7 @@ const Answer = z.object({ access_token: z.string().min(1) });
 const ErrorAnswer = z.object({ error: z.string().regex(/^\w{1,60}$/) });
 
 const RESOURCE_HINT =
-  'Register an application in Entra whose Application ID URI is that audience, byte for byte, and ' +
+  'Register an application in Entra whose Application ID URI is exactly that audience, and ' +
   'which asks for access tokens of version 1 (`requestedAccessTokenVersion` null or 1).';
 
 /** @throws HoopError HOOP_WORKLOAD_TOKEN */
@@ -32,17 +32,17 @@ export function readEntraAnswer(
   }
   const parsed = Answer.safeParse(json);
   if (!parsed.success) {
-    throw workloadTokenError(provider, 'its identity service answers without a token');
+    throw workloadTokenError(provider, 'its identity service returned no token');
   }
   return requireTokenFor(provider, parsed.data.access_token, audience, { hint: RESOURCE_HINT });
 }
 
 function hintFor(status: number, audience: string): string {
   if (status === 429 || status >= 500 || status === 410) {
-    return 'Try again in a minute; Azure asks for a pause.';
+    return 'Try again in a minute; Azure is throttling requests.';
   }
   return (
-    `Assign a managed identity to it; where there are several, name one in AZURE_CLIENT_ID. ` +
+    `Assign a managed identity to it; if there are several, name one in AZURE_CLIENT_ID. ` +
     `The tenant must know "${audience}": ${RESOURCE_HINT.charAt(0).toLowerCase()}${RESOURCE_HINT.slice(1)}`
   );
 }

@@ -90,7 +90,7 @@ export function identityChoice(
   const names = ['login', ...WORKLOAD_PROVIDERS.map(({ name }) => name)];
   if (!names.includes(choice)) {
     throw new HoopError('HOOP_CONFIG', 'HOOP_IDENTITY names an identity that hoop does not know', {
-      hint: `It may be one of ${names.join(', ')}.`,
+      hint: `Choices are ${names.join(', ')}.`,
     });
   }
   return choice;

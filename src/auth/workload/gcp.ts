@@ -27,7 +27,7 @@ export const gcp: WorkloadProvider = {
   async detect({ env, probes }, signal): Promise<Detection> {
     const sign = await findSign(env, probes);
     if (sign === undefined) {
-      return absent('nothing in the environment or in DMI says Google');
+      return absent('nothing in the environment or in DMI indicates Google');
     }
     // GCE_METADATA_HOST is what Google's own libraries read.
     const host = env['GCE_METADATA_HOST'] || METADATA_ADDRESS;
@@ -87,7 +87,7 @@ async function fetchToken(
     signal,
   );
   if (!isMetadataServer(answer)) {
-    throw workloadTokenError(gcp, 'something else than the metadata server answers', {
+    throw workloadTokenError(gcp, 'something other than the metadata server answers', {
       detail: 'The answer has no "Metadata-Flavor: Google".',
     });
   }

@@ -24,9 +24,9 @@ export const github: WorkloadProvider = {
     if (!url || !requestToken) {
       return {
         state: 'unusable',
-        because: 'the job may not ask for ID tokens (ACTIONS_ID_TOKEN_REQUEST_URL is not set)',
+        because: 'the job may not request ID tokens (ACTIONS_ID_TOKEN_REQUEST_URL is not set)',
         // GitHub sets neither for pull requests from forks, whatever the workflow says.
-        hint: `${PERMISSION_HINT} Jobs for pull requests from forks never get it.`,
+        hint: `${PERMISSION_HINT} Jobs for pull requests from forks never get that permission.`,
       };
     }
     return {
@@ -65,7 +65,7 @@ async function fetchToken(
   }
   const parsed = TokenAnswer.safeParse(parseJson(answer.text));
   if (!parsed.success) {
-    throw workloadTokenError(github, 'its token service answers without a token');
+    throw workloadTokenError(github, 'its token service returned no token');
   }
   return parsed.data.value;
 }

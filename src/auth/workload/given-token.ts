@@ -32,8 +32,8 @@ export const tokenFile: WorkloadProvider = {
     if (!(await probes.exists(path))) {
       return {
         state: 'unusable',
-        because: `the file "${path}" that HOOP_IDENTITY_TOKEN_FILE names is not there`,
-        hint: 'Mount the token there, or let HOOP_IDENTITY_TOKEN_FILE name another file.',
+        because: `the file "${path}" named by HOOP_IDENTITY_TOKEN_FILE does not exist`,
+        hint: 'Mount the token there, or name another file in HOOP_IDENTITY_TOKEN_FILE.',
       };
     }
     return {

@@ -12,9 +12,9 @@ import { absent, type WorkloadProvider, workloadTokenError } from './workload-pr
 const DIRECTORY = '/var/run/secrets/hoop';
 
 const HINT =
-  'Project a token of its own into the pod: a volume with `projected: {sources: [{serviceAccountToken: ' +
+  'Project a separate token into the pod: a volume with `projected: {sources: [{serviceAccountToken: ' +
   '{path: token, audience: <gateway URL>/workload, expirationSeconds: 600}}]}`, mounted at ' +
-  `${DIRECTORY}. The token that every pod has is for the cluster itself and is never sent.`;
+  `${DIRECTORY}. The token that every pod has by default is for the cluster itself and is never sent.`;
 
 export const kubernetes: WorkloadProvider = {
   name: 'kubernetes',

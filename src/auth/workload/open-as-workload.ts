@@ -68,14 +68,14 @@ async function learnGateway(client: GatewayClient, opening: WorkloadOpening): Pr
   const fingerprint = rootKeyFingerprint(info.rootKey);
   const expected = env['HOOP_GATEWAY_KEY'];
   if (expected && expected !== fingerprint) {
-    throw new HoopError('HOOP_GATEWAY_KEY', 'the gateway has another root key than expected', {
-      detail: `HOOP_GATEWAY_KEY is ${expected}; the gateway shows ${fingerprint}.`,
+    throw new HoopError('HOOP_GATEWAY_KEY', 'the gateway has an unexpected root key', {
+      detail: `HOOP_GATEWAY_KEY is ${expected}; the gateway presents ${fingerprint}.`,
       hint: 'Ask whoever runs the gateway before you change HOOP_GATEWAY_KEY.',
     });
   }
   if (!expected) {
-    note?.(`gateway "${info.gateway}" has the root key ${fingerprint}, which nothing here knew`);
-    note?.('set HOOP_GATEWAY_KEY to this fingerprint, and it is compared');
+    note?.(`gateway "${info.gateway}" has the root key ${fingerprint}, which was not known here`);
+    note?.('set HOOP_GATEWAY_KEY to this fingerprint to have it checked');
   }
   return (await checkAndPin(home, gateway, info, { nowMs: Date.now(), signal })).pin;
 }

@@ -150,9 +150,9 @@ function checkOwner(path: string, { mode, uid }: { mode: number; uid: number }):
   const isLink = (mode & constants.S_IFMT) === constants.S_IFLNK;
   const isOpen = !isLink && (mode & 0o002) !== 0;
   if ((uid !== 0 && uid !== ours) || isOpen) {
-    throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" is not ours`, {
-      detail: isOpen ? 'Everybody may write to it.' : 'It belongs to another user.',
-      hint: 'Whoever can change it decides whom this process acts as; give it to root or to this user.',
+    throw new HoopError('HOOP_LOCAL_STATE', `the token file "${path}" cannot be trusted`, {
+      detail: isOpen ? 'Everybody can write to it.' : 'It belongs to another user.',
+      hint: 'Whoever can change it decides which identity this process uses; make root or this user its owner.',
     });
   }
 }

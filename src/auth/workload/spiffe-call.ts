@@ -79,7 +79,7 @@ export async function fetchJwtSvids(
   try {
     const svids = decodeJwtSvidResponse(await call(session, request));
     if (svids.length === 0) {
-      throw new SpiffeCallError('it answers without an identity');
+      throw new SpiffeCallError('it returned no identity');
     }
     return svids;
   } catch (cause) {
@@ -107,7 +107,7 @@ function call(
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     session.once('error', reject);
-    session.once('close', () => reject(new SpiffeCallError('it hung up')));
+    session.once('close', () => reject(new SpiffeCallError('it closed the connection')));
     const stream = session.request({
       ':method': 'POST',
       ':path': PATH,
@@ -163,7 +163,7 @@ function problemOf(
 ): SpiffeCallError | undefined {
   const type = headers['content-type'] ?? '';
   if (headers[':status'] !== 200 || !type.startsWith('application/grpc')) {
-    return new SpiffeCallError('what answers there does not speak gRPC');
+    return new SpiffeCallError('the server there does not speak gRPC');
   }
   const text = trailers['grpc-status'] ?? headers['grpc-status'];
   const status = typeof text === 'string' && /^\d{1,2}$/.test(text) ? Number(text) : undefined;

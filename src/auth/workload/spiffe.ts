@@ -17,9 +17,9 @@ const SOCKET_HINT =
 
 /** What the agent's statuses mean: SPIFFE_Workload_Endpoint.md, appendix A. */
 const STATUS_HINTS: Readonly<Record<number, string>> = {
-  3: 'The agent does not take the request; check that it serves the SPIFFE Workload API.',
-  7: 'No registration entry of the agent matches this process, or not yet: try again in a minute.',
-  12: 'The agent gives out no JWT-SVIDs; turn them on there.',
+  3: 'The agent does not accept the request; check that it serves the SPIFFE Workload API.',
+  7: 'No registration entry of the agent matches this process (yet): try again in a minute.',
+  12: 'The agent issues no JWT-SVIDs; turn them on there.',
   14: 'The agent is still starting or cannot reach its server: try again in a minute.',
 };
 
@@ -66,14 +66,11 @@ async function fetchToken(
         ? svids[0]
         : svids.find(({ spiffeId }) => spiffeId === request.spiffeId);
     if (chosen === undefined) {
-      throw workloadTokenError(
-        spiffe,
-        'the agent answers with other identities than HOOP_SPIFFE_ID',
-      );
+      throw workloadTokenError(spiffe, 'the agent does not return the identity in HOOP_SPIFFE_ID');
     }
     const token = requireTokenFor(spiffe, chosen.token, request.audience);
     if (textClaim(readClaims(token) ?? {}, 'sub') !== chosen.spiffeId) {
-      throw workloadTokenError(spiffe, 'the token is about another identity than the agent says');
+      throw workloadTokenError(spiffe, 'the token names a different identity than the agent does');
     }
     return token;
   } catch (cause) {

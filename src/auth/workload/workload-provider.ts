@@ -72,6 +72,6 @@ export function workloadTokenError(
   what: string,
   options: HoopErrorOptions = {},
 ): HoopError {
-  const told = isGiven ? `the token of ${title} cannot be used` : `${title} gave no token`;
+  const told = isGiven ? `the token of ${title} cannot be used` : `${title} provided no token`;
   return new HoopError('HOOP_WORKLOAD_TOKEN', `${told}: ${what}`, options);
 }

@@ -93,9 +93,9 @@ export class WorkloadStateFile {
 function checkPrivate(path: string): void {
   const { mode, uid } = lstatSync(path);
   if (process.platform !== 'win32' && ((mode & 0o077) !== 0 || uid !== process.getuid?.())) {
-    throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is open to others`, {
-      detail: 'It holds the key of this workload’s login, which only its own user may read.',
-      hint: 'Remove it; the next command makes another.',
+    throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is accessible to others`, {
+      detail: 'It holds the key of this workload’s login, which only its user may read.',
+      hint: 'Remove it; the next command creates a new one.',
     });
   }
 }

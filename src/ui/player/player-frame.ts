@@ -24,9 +24,9 @@ const HELP: readonly string[] = [
   '  ↑ ↓  k j   a minute forward, back End  G  to the end',
   '  q Esc      quit                   ?       these keys',
   '',
-  '  Pauses are cut, so that the time of playing is shorter than it was (--max-idle).',
-  '  What is typed is not shown; what a program showed of it is. Nothing that was',
-  '  recorded acts on your terminal: this is a picture of the one it was shown on.',
+  '  Long pauses are shortened, so playback is faster than the original (--max-idle).',
+  '  Typed input is not shown, only what a program echoed. Nothing that was',
+  '  recorded controls your terminal: this is a picture of the original one.',
 ];
 
 export function playerFrame(

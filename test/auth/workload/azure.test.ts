@@ -135,7 +135,7 @@ describe('Azure VM', () => {
     const workload = await found(azureVm, env, root.path);
     azure.answer = () => answer;
     await expect(workload.fetchToken(AUDIENCE, signal)).rejects.toMatchObject({
-      message: expect.stringContaining('answers without a token'),
+      message: expect.stringContaining('returned no token'),
     });
   });
 

@@ -62,8 +62,8 @@ describe('GitHub Actions', () => {
 
   test.each([
     ['a refusal', () => ({ status: 403, body: 'eyJsecret' }), 'answers with status 403'],
-    ['something without a token', () => ({ body: '{"count":0}' }), 'answers without a token'],
-    ['a page', () => ({ body: '<html>eyJsecret' }), 'answers without a token'],
+    ['something without a token', () => ({ body: '{"count":0}' }), 'returned no token'],
+    ['a page', () => ({ body: '<html>eyJsecret' }), 'returned no token'],
   ])('answers with %s, which is reported without its text', async (_title, answer, said) => {
     actions.answer = answer;
     const error = await (await found(github, env)).fetchToken(AUDIENCE, signal).catch((e) => e);

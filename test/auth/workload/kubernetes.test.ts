@@ -87,7 +87,7 @@ describe('Kubernetes', () => {
     );
     expect(error).toMatchObject({
       code: 'HOOP_WORKLOAD_TOKEN',
-      message: 'Kubernetes gave no token: its token is meant for somebody else',
+      message: 'Kubernetes provided no token: its token is meant for somebody else',
       detail: `Its audience is "https://kubernetes.default.svc.cluster.local"; the gateway takes tokens for "${AUDIENCE}" only.`,
       hint: expect.stringContaining('serviceAccountToken'),
     });
@@ -126,7 +126,7 @@ describe('Kubernetes', () => {
     chmodSync(root.write(TOKEN, await mint(AUDIENCE)), 0o666);
     await expect(fetchFrom()).rejects.toMatchObject({
       code: 'HOOP_LOCAL_STATE',
-      detail: 'Everybody may write to it.',
+      detail: 'Everybody can write to it.',
     });
   });
 

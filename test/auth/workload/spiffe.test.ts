@@ -67,7 +67,7 @@ describe('SPIFFE', () => {
     agent.answer = async (_request, stream) =>
       succeed(stream, svidResponse([[ID, await mint(ID, [AUDIENCE])]]));
     await expect(fetchToken(named)).rejects.toMatchObject({
-      message: expect.stringContaining('other identities than HOOP_SPIFFE_ID'),
+      message: expect.stringContaining('the identity in HOOP_SPIFFE_ID'),
     });
   });
 
@@ -119,7 +119,7 @@ describe('SPIFFE', () => {
   });
 
   test.each([
-    ['no identity', svidResponse([]), 'without an identity'],
+    ['no identity', svidResponse([]), 'returned no identity'],
     ['a message that is none', Buffer.from('<html>portal</html>'), 'does not begin as a message'],
     ['a message that is cut short', Buffer.from([0, 0, 0, 1, 0, 10]), 'length of its message'],
     ['a compressed message', Buffer.from([1, 0, 0, 0, 0]), 'compressed'],
@@ -204,7 +204,7 @@ describe('SPIFFE', () => {
     agent.answer = async (_request, stream) =>
       succeed(stream, svidResponse([[ID, await mint('spiffe://example.org/b', [AUDIENCE])]]));
     await expect(fetchToken()).rejects.toMatchObject({
-      message: expect.stringContaining('about another identity'),
+      message: expect.stringContaining('a different identity'),
     });
   });
 

@@ -132,7 +132,7 @@ test('an agent is told of it in its own words, also beside others', () => {
 test('where nobody knows its kind it is an error and an unreadable stream, and never PostgreSQL', async () => {
   await expect(clientConnector(CONNECTORS, { kind: 'toy', name: 'toy-1' })).rejects.toMatchObject({
     code: 'HOOP_USAGE',
-    message: '"toy-1" is of kind "toy", which hoop cannot connect to',
+    message: '"toy-1" is of kind "toy", which this hoop cannot connect to',
   });
   const recorded = { ...TOY_CLIENT, client: undefined };
   await expect(

@@ -324,7 +324,7 @@ describe('hoop sessions search', () => {
     expect(none).toMatchObject({ stdout: '', status: 0 });
     expect(none.stderr).toMatch(/^hoop: nothing found in \d+ sessions that you may read\n$/);
     const unread = await run('dba', 'no such thing');
-    expect(unread.stderr).toMatch(/hoop: session \S+ was not searched to its end: .* was erased\n/);
+    expect(unread.stderr).toMatch(/hoop: session \S+ was not searched completely: .* was erased\n/);
   });
 
   test('an answer of the index does not say that it looked at no session', async () => {
@@ -350,8 +350,8 @@ describe('hoop sessions search', () => {
       ['--seen-clear', '--touches', 'public.customers', '--class', 'card'],
       /written schema\.table\.column/,
     ],
-    ['a text with --seen-clear', ['x', '--seen-clear'], /are for a search without a text/],
-    ['a text with --class', ['x', '--class', 'card'], /are for a search without a text/],
+    ['a text with --seen-clear', ['x', '--seen-clear'], /do not work with a text/],
+    ['a text with --class', ['x', '--class', 'card'], /do not work with a text/],
   ])('%s is refused before anything is asked', async (_what, args, message) => {
     const result = await runSessions(['search', ...args], { env: { HOOP_HOME: '/nonexistent' } });
     expect(result).toMatchObject({ stdout: '', status: 2 });
@@ -369,7 +369,7 @@ describe('hoop sessions search', () => {
   });
 
   test.each([
-    ['a time', ['--since', 'yesterday'], /"yesterday" is no time for --since/],
+    ['a time', ['--since', 'yesterday'], /"yesterday" is not a time for --since/],
     ['a text', ['   '], /the text to search for must have/],
   ])('%s that is none is refused before anything is asked', async (_what, args, message) => {
     const result = await runSessions(['search', ...args], { env: { HOOP_HOME: '/nonexistent' } });

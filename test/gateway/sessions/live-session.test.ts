@@ -332,7 +332,11 @@ describe.each(CARRIERS)('a session, streams over %s', (kind) => {
   });
 
   test.each([
-    ['half a character', 'INC-\ud800', 'It holds half of a surrogate pair, which is no character.'],
+    [
+      'half a character',
+      'INC-\ud800',
+      'It contains half of a surrogate pair, which is not a character.',
+    ],
     ['more than is recorded', 'x'.repeat(2001), 'It is longer than 2000 characters.'],
   ])(
     'is not asked for with a reason of %s, and who asks is told',

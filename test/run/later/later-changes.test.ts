@@ -187,7 +187,7 @@ test('a variable that moves the directory of an agent moves what is not written'
   );
 });
 
-test('a repository that was not there is told, also one that a file leads to', async () => {
+test('a new repository is told, also one that a file leads to', async () => {
   const made = ['project/sub/.git/config', 'project/deep/er/.git'];
   expect(await told(() => write(...made))).toEqual(
     expect.arrayContaining(['project/sub/.git', 'project/deep/er/.git']),
@@ -258,7 +258,7 @@ describe('what begins with a dot at the top of the project', () => {
     expect(changes.map(({ path }) => path)).toEqual([join(project, '.tool')]);
     const [change] = changes;
     if (change === undefined) throw new Error('nothing was told');
-    expect(changeWords(change)).toBe('a directory that was not there');
+    expect(changeWords(change)).toBe('a new directory');
     expect(changeLines(change, styleFor(false))).toEqual(['  + CLAUDE.md', '  + a', '  + x/']);
     expect(putBack(change, join(root, 'aside'))).toMatchObject({ done: true });
     expect(existsSync(join(project, '.tool'))).toBe(false);
