@@ -106,7 +106,7 @@ describe('temporary access', () => {
     const session = sessions.find((one) => one['id'] === connection.session);
     expect(session).toMatchObject({ grants: [id] });
     const replay = await bench.hoop('engineer', 'sessions', 'replay', connection.session);
-    expect(replay.stdout).toContain(`the temporary grant ${id} (ticket-cleanup) holds until`);
+    expect(replay.stdout).toContain(`the temporary grant ${id} (ticket-cleanup) is valid until`);
     expect(replay.stdout).toContain('approved by dba@example.com');
     expect(replay.stdout).toContain(`temporary grant ${id})`);
     expect(replay.stdout).toContain(`${id} (ticket-cleanup) was revoked by dba@example.com`);

@@ -60,7 +60,7 @@ ${HOOP} targets`;
   expect(run.stderr.match(/ERROR: {2}42501/g)).toHaveLength(2);
   expect(run.stderr).toContain(`Asked by ${WHO}`);
   expect(run.stdout).toContain(WHO);
-  expect(run.stdout).toContain('you cannot ask in this run; whoever started it can');
+  expect(run.stdout).toContain('you cannot request access in this run; whoever started it can');
   const session = String((await bench.sessions('engineer'))[0]?.['id']);
 
   const own = await bench.psql(

@@ -113,7 +113,7 @@ ask with: hoop access request NAME --for TIME --reason TEXT
 
 on request, temporarily
   prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
-you cannot ask in this run; whoever started it can, outside of it: hoop access request NAME --for TIME --reason TEXT
+you cannot request access in this run; whoever started it can, outside the run: hoop access request NAME --for TIME --reason TEXT
 `,
   );
 });

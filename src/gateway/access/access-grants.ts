@@ -362,7 +362,7 @@ export function accessEvent(
 }
 
 export function accessGivenText({ id, policy, expiresMs }: AccessGrant): string {
-  return `the temporary grant ${id} (${policy}) holds until ${utcTime(expiresMs)}`;
+  return `the temporary grant ${id} (${policy}) is valid until ${utcTime(expiresMs)}`;
 }
 
 /** Why it ended, for the session that used it and for lists. */

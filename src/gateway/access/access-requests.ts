@@ -147,14 +147,14 @@ export class AccessRequests {
     }
     const record = await approvals.visible(who, id);
     if (record.kind !== 'access' || !isSame(record.requester, who)) {
-      throw new HoopError('HOOP_ACCESS_DENIED', 'only who asked can withdraw a request', {
+      throw new HoopError('HOOP_ACCESS_DENIED', 'only the requester can withdraw a request', {
         hint: 'Deny it instead: `hoop approvals deny ID --reason TEXT`.',
       });
     }
     if (record.state !== 'waiting') {
       throw new HoopError('HOOP_APPROVAL_ENDED', 'the request is no longer waiting');
     }
-    await approvals.end(id, 'withdrawn', 'withdrawn by who asked');
+    await approvals.end(id, 'withdrawn', 'withdrawn by the requester');
   }
 
   #mayRevoke(who: Principal, grant: AccessGrant): boolean {
@@ -184,14 +184,14 @@ export class AccessRequests {
       const what = asked.policy === undefined ? 'anything' : `"${asked.policy}"`;
       throw new HoopError(
         'HOOP_ACCESS_DENIED',
-        `you cannot ask for ${what} on target "${asked.target}"`,
+        `you cannot request ${what} on target "${asked.target}"`,
         {
           detail: `Policy commit ${commit.slice(0, 12)} lists no such grant for you, or there is no such target.`,
-          hint: 'See what you can ask for with `hoop access list`.',
+          hint: 'See what you can request with `hoop access list`.',
         },
       );
     }
-    throw new HoopError('HOOP_USAGE', `target "${asked.target}" has several grants to ask for`, {
+    throw new HoopError('HOOP_USAGE', `target "${asked.target}" has several grants that you can request`, {
       detail: `They are ${named.map(({ document }) => document.name).join(', ')}.`,
       hint: 'Name one with --grant NAME.',
     });
@@ -269,7 +269,7 @@ export class AccessRequests {
   async #voidChanged(): Promise<void> {
     await this.#options.approvals.voidOpen(
       'access',
-      'the policy in force no longer gives what was asked for',
+      'the policy in force no longer gives what was requested',
       (record, details) => this.#needs(record, detailsOf(details)) === undefined,
     );
   }
@@ -294,9 +294,9 @@ function checkNotWaiting(
 ): void {
   const waiting = before.find(({ state }) => state === 'waiting');
   if (waiting === undefined) return;
-  throw new HoopError('HOOP_LIMIT', `you have asked for "${name}" on "${target}" already`, {
-    detail: `The request ${waiting.id} waits.`,
-    hint: `Withdraw it with \`hoop access revoke ${waiting.id}\` to ask anew.`,
+  throw new HoopError('HOOP_LIMIT', `you have already requested "${name}" on "${target}"`, {
+    detail: `Request ${waiting.id} is waiting.`,
+    hint: `Withdraw it with \`hoop access revoke ${waiting.id}\` to make a new request.`,
   });
 }
 
@@ -305,9 +305,9 @@ function checkDuration(seconds: number, maxSeconds: number): void {
     const isLong = seconds > maxSeconds;
     throw new HoopError('HOOP_ACCESS_DENIED', `the time is too ${isLong ? 'long' : 'short'}`, {
       detail: isLong
-        ? `The policy gives this for at most ${shortest(maxSeconds)}; you asked for ${shortest(seconds)}.`
-        : `It would be over before you could use it; the least is ${MIN_SECONDS} s.`,
-      hint: 'Ask for another time with --for.',
+        ? `The policy gives this for at most ${shortest(maxSeconds)}; you requested ${shortest(seconds)}.`
+        : `It would end before you could use it; the minimum is ${MIN_SECONDS} s.`,
+      hint: 'Choose another time with --for.',
     });
   }
 }

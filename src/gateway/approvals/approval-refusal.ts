@@ -24,7 +24,7 @@ export function needsOf(
 export function rulesOf({ demands, policyCommit }: HeldAsk): string {
   const rules = demands.map(({ rule }) => `${rule.id} (${rule.file}:${rule.line})`);
   const one = rules.length === 1;
-  return `${one ? 'Rule' : 'Rules'} ${rules.join(', ')} of policy ${policyCommit.slice(0, 12)} ${one ? 'asks' : 'ask'} for approval by ${approversText({ demands })}.`;
+  return `${one ? 'Rule' : 'Rules'} ${rules.join(', ')} of policy ${policyCommit.slice(0, 12)} ${one ? 'requires' : 'require'} approval by ${approversText({ demands })}.`;
 }
 
 /** Who waits should know that nobody may ever come. Sentences, each with a space behind it. */

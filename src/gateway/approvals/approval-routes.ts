@@ -86,7 +86,7 @@ export function addApprovalRoutes(
       await identity.requireLive(who);
       if (said.decision === 'deny' && isBlank(said.reason)) {
         throw new HoopError('HOOP_USAGE', 'a denial needs a reason', {
-          hint: 'Whoever asked reads it: `hoop approvals deny ID --reason TEXT`.',
+          hint: 'The requester reads it: `hoop approvals deny ID --reason TEXT`.',
         });
       }
       const { id } = await approvals.decide(who.principal, idOf(c), said);
@@ -98,9 +98,9 @@ export function addApprovalRoutes(
     authenticated(async (c, who) => {
       const record = await approvals.visible(who.principal, idOf(c));
       if (!isSameParty(record.requester, who.principal)) {
-        throw new HoopError('HOOP_ACCESS_DENIED', 'only who asked can withdraw a request');
+        throw new HoopError('HOOP_ACCESS_DENIED', 'only the requester can withdraw a request');
       }
-      await approvals.end(record.id, 'withdrawn', 'withdrawn by who asked');
+      await approvals.end(record.id, 'withdrawn', 'withdrawn by the requester');
       return new Response(null, { status: 204 });
     }),
   );

@@ -244,7 +244,7 @@ export class Approvals implements Disposable {
     await this.#deadlines.sweep();
     const decided = await store.run(() => this.#vote(who, id, said));
     if (decided === 'not to be had') {
-      await this.end(id, 'void', 'what was asked for is not to be had any more');
+      await this.end(id, 'void', 'what was requested is no longer available');
       throw alreadyEnded(await this.visible(who, id));
     }
     log.info('approval.vote', { approval: id, decision: said.decision, principal: who.name });
@@ -307,7 +307,7 @@ export class Approvals implements Disposable {
     if (yield* this.#isSatisfied(record)) return yield* this.#moveTo(record, { state: 'used' });
     return yield* this.#moveTo(record, {
       state: 'void',
-      outcome: 'an approver is no longer one',
+      outcome: 'somebody who approved is no longer an approver',
     });
   }
 
@@ -525,7 +525,7 @@ export class Approvals implements Disposable {
 
 export function unknownApproval(): HoopError {
   return new HoopError('HOOP_APPROVAL_UNKNOWN', 'there is no such request', {
-    hint: '`hoop approvals list` shows those that you may see.',
+    hint: '`hoop approvals list` shows the requests that you may see.',
   });
 }
 

@@ -32,14 +32,14 @@ export interface HoldManner {
 /** Of any operation on any connection. */
 export const HOLD_MANNER: HoldManner = {
   didNot: 'did not happen',
-  again: 'ask again',
-  anew: 'Ask anew.',
-  verySame: 'Ask for the very same again',
-  elsewhere: 'it happened on another connection of this run, which asked for the same',
+  again: 'request it again',
+  anew: 'Request it again.',
+  verySame: 'Request exactly the same again',
+  elsewhere: 'it happened on another connection of this run that requested the same',
   otherPlace: 'another connection',
-  withdraws: 'Whoever leaves withdraws it.',
+  withdraws: 'Disconnecting withdraws it.',
   keeps:
-    'Asked for again in this run, the very same waits on, and happens once when it is approved.',
+    'Repeat it exactly in this run: it joins this request, and happens once when approved.',
 };
 
 export interface HoldWords {
@@ -77,7 +77,7 @@ export function pending(ask: HeldAsk, words: HoldWords, asked: AskedApproval): R
     code: 'HOOP_APPROVAL_PENDING',
     message: `${words.what} needs approval, request ${id} is waiting`,
     detail: joined(words.effect, `${rulesOf(ask)} ${lackingText(asked)}`.trimEnd()),
-    hint: `${words.manner.verySame} when \`hoop approvals show ${id}\` says approved; it runs once.`,
+    hint: `${words.manner.verySame} once \`hoop approvals show ${id}\` says approved; it runs once.`,
   });
 }
 
@@ -117,7 +117,7 @@ export function usedElsewhere(ask: HeldAsk, words: HoldWords, id: string): Refus
   const once = `${again.charAt(0).toUpperCase()}${again.slice(1)}`;
   return {
     ...changed(ask, words, id, elsewhere),
-    hint: `Look at what it has done. ${once} only where it is to be done twice; that needs another approval.`,
+    hint: `Check what it did. ${once} only if it is to happen twice; that needs another approval.`,
   };
 }
 
@@ -151,7 +151,7 @@ export function tooMany(
     code: 'HOOP_LIMIT',
     message: `${words.what} needs approval, and ${error.message}`,
     detail: error.detail,
-    hint: 'Wait for decisions, or withdraw what is not needed any more.',
+    hint: 'Wait for decisions, or withdraw requests that you no longer need.',
   });
 }
 

@@ -196,7 +196,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
       this.#ended(asked, 'void', `it was used on ${words(ask).manner.otherPlace}`);
       return refused(usedElsewhere(ask, words(ask), asked.id));
     }
-    const why = 'somebody who approved is no longer an approver, or its time was over';
+    const why = 'somebody who approved is no longer an approver, or the approval expired';
     this.#ended(asked, 'void', why);
     return refused(changed(ask, words(ask), asked.id, why));
   }
@@ -226,7 +226,7 @@ export class Hold<Ask extends HeldAsk, Now, Asked extends AskedApproval = AskedA
     const latest = await again(ask);
     if (this.#stop !== undefined) return this.#withdrawn(ask, asked, this.#stop);
     if (latest === undefined) {
-      await this.#void(asked, 'it was refused when it was decided again');
+      await this.#void(asked, 'it was refused when the policy was checked again');
       return { type: 'refused again' };
     }
     if (approvals.bindingOf(latest.ask) === asked.binding) return { now: latest.now };

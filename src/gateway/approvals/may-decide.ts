@@ -29,14 +29,14 @@ export function checkVoter(
   if (isSamePerson(who, record.requester) || isRequestedFor(record, who)) {
     throw new HoopError('HOOP_APPROVAL_SELF', 'you cannot decide on your own request', {
       detail:
-        'An approval is the word of a second person. Logins with one subject, key or verified e-mail address are those of one person.',
+        'An approval must come from a second person. Logins that share a subject, key or verified e-mail address count as one person.',
       hint: 'Ask another approver.',
     });
   }
   if (who.kind !== 'person' || !isApprover(who, record)) {
-    throw new HoopError('HOOP_ACCESS_DENIED', 'you may not decide about this request', {
+    throw new HoopError('HOOP_ACCESS_DENIED', 'you may not decide on this request', {
       detail: whyNotApprover(who),
-      ...(who.viaDevice ? { hint: 'Log in in a browser: `hoop login` without --device.' } : {}),
+      ...(who.viaDevice ? { hint: 'Log in with a browser: `hoop login` without --device.' } : {}),
     });
   }
   if (record.state !== 'waiting') throw alreadyEnded(record);
@@ -45,8 +45,8 @@ export function checkVoter(
   }
   const voted = record.votes.some(({ by }) => isSamePerson(by, who));
   if (voted && said.decision === 'approve') {
-    throw new HoopError('HOOP_APPROVAL_VOTED', 'you have approved this request already', {
-      hint: 'Another approver must approve it, too.',
+    throw new HoopError('HOOP_APPROVAL_VOTED', 'you have already approved this request', {
+      hint: 'Another approver must approve it as well.',
     });
   }
 }
@@ -59,12 +59,12 @@ export function alreadyEnded({ state, outcome }: ApprovalRecord): HoopError {
 
 function whyNotApprover(who: Principal): string {
   if (who.kind !== 'person') {
-    return 'An approval is the word of a person, and this is a workload.';
+    return 'Only a person can approve, and this is a workload.';
   }
   if (who.agent !== undefined) {
-    return `An approval is the word of a person, and this is agent ${who.agent}.`;
+    return `Only a person can approve, and this is agent ${who.agent}.`;
   }
   return who.viaDevice
-    ? 'A login with a device code decides about nothing, whose ever it is.'
-    : 'None of your groups is an approver of it.';
+    ? 'A login with a device code cannot decide on requests, whoever you are.'
+    : 'None of your groups may approve it.';
 }

@@ -38,11 +38,11 @@ export class RequestLimits {
     const person = JSON.stringify([requester.issuer, requester.sub]);
     const lately = (this.#made.get(person) ?? []).filter(({ atMs }) => atMs > nowMs - MINUTE_MS);
     if (lately.length >= MAX_NEW_PER_MINUTE) {
-      throw tooMany(`One person may ask ${MAX_NEW_PER_MINUTE} times in a minute.`);
+      throw tooMany(`One person may make ${MAX_NEW_PER_MINUTE} requests per minute.`);
     }
     const isRun = run !== undefined;
     if (isRun && lately.filter((one) => one.isRun).length >= MAX_NEW_OF_RUNS) {
-      throw tooMany(`All runs of one person may ask ${MAX_NEW_OF_RUNS} times in a minute.`);
+      throw tooMany(`All runs of one person may make ${MAX_NEW_OF_RUNS} requests per minute.`);
     }
     const made = { atMs: nowMs, isRun };
     this.#made.set(person, [...lately, made]);
@@ -56,6 +56,6 @@ export class RequestLimits {
 function tooMany(detail: string): HoopError {
   return new HoopError('HOOP_LIMIT', 'too many requests for approval', {
     detail,
-    hint: 'Wait for decisions, or withdraw what is not needed any more.',
+    hint: 'Wait for decisions, or withdraw requests that you no longer need.',
   });
 }

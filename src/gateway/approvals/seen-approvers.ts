@@ -87,7 +87,7 @@ export function seenApproversPath(dataDirectory: string): string {
 /** @throws HOOP_LOCAL_STATE when it is not what was written */
 export function readSeenApprovers(path: string): readonly string[] {
   const file = readDataFile(path, File, {
-    detail: 'It says which groups of approvers somebody has logged in with, for warnings.',
+    detail: 'It records which approver groups somebody has logged in with, for warnings.',
     hint: 'Delete the file: it fills again as people log in.',
   });
   return file?.groups ?? [];

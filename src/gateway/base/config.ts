@@ -114,7 +114,7 @@ const StoreUrl = z.string().transform((text, context) => {
     // Without the text: it may hold a password.
     context.addIssue({
       code: 'custom',
-      message: 'expected postgres://host[:port]/database; user and password stand beside it',
+      message: 'expected postgres://host[:port]/database; user and password are separate settings',
     });
     return z.NEVER;
   }
@@ -127,7 +127,7 @@ const StoreTls = z
     ca: NonEmpty.optional(),
   })
   .refine((tls) => tls.mode !== 'verify-ca' || tls.ca !== undefined, {
-    error: 'verify-ca needs a CA of your own in ca; use verify-full for public ones',
+    error: 'verify-ca needs your own CA in ca; use verify-full for public ones',
     path: ['mode'],
   });
 
@@ -141,13 +141,13 @@ const StoreSection = z
     endSessionsAfterSeconds: z.number().int().min(1).max(3600).default(60),
   })
   .refine((store) => (store.url === undefined) === (store.user === undefined), {
-    error: 'url and user belong together',
+    error: 'url and user must be set together',
     path: ['url'],
   })
   .refine(
     ({ url, password, clientCertificate, tls }) =>
       url !== undefined || (password ?? clientCertificate ?? tls) === undefined,
-    { error: 'password, clientCertificate and tls are those of a url', path: ['url'] },
+    { error: 'password, clientCertificate and tls need a url', path: ['url'] },
   );
 
 const ConfigFile = z.strictObject({

@@ -108,7 +108,7 @@ export class GatewayPolicy {
     if (current === undefined) {
       throw new HoopError('HOOP_POLICY_MISSING', 'the gateway has no policy in force', {
         detail: this.#repo.status().problem?.message,
-        hint: 'An operator finds the reason in the log of the gateway.',
+        hint: 'An operator can find the reason in the gateway’s log.',
       });
     }
     return current;

@@ -85,7 +85,7 @@ export class Blocks {
     const subjects = kind === 'agent' ? [] : await this.#named(who);
     this.#prune();
     if (this.#active.size >= MAX_ACTIVE) {
-      throw new HoopError('HOOP_LIMIT', `there are ${MAX_ACTIVE} blocks already`);
+      throw new HoopError('HOOP_LIMIT', `there are already ${MAX_ACTIVE} blocks`);
     }
     const { clock, log } = this.#options;
     const createdMs = clock();
@@ -216,8 +216,8 @@ export class Blocks {
       });
     }
     if (meansPrincipal(block, by)) {
-      throw new HoopError('HOOP_ACCESS_DENIED', 'nobody lifts a block of their own', {
-        hint: 'Another approver may.',
+      throw new HoopError('HOOP_ACCESS_DENIED', 'you cannot lift a block on yourself', {
+        hint: 'Another approver can.',
       });
     }
     const nowMs = this.#options.clock();
@@ -282,7 +282,7 @@ export class Blocks {
     }
     const login = { kind: 'login', who: typed, subjects: [] } as const;
     if (known.some((one) => one.isAgent !== true && meansPrincipal(login, one))) {
-      throw new HoopError('HOOP_USAGE', 'an agent and a login have this name', {
+      throw new HoopError('HOOP_USAGE', 'both an agent and a login have this name', {
         hint: `Write agent:${typed} or user:${typed}.`,
       });
     }
@@ -300,7 +300,7 @@ export class Blocks {
 }
 
 function isOverAlready(): HoopError {
-  return new HoopError('HOOP_APPROVAL_ENDED', 'the block is over already');
+  return new HoopError('HOOP_APPROVAL_ENDED', 'the block is already over');
 }
 
 function isOver({ expiresMs }: Block, nowMs: number): boolean {
@@ -314,7 +314,7 @@ function requireApprover({ roles, isAgent, viaDevice }: Principal): void {
       'HOOP_ACCESS_DENIED',
       'only an approver can block somebody or lift a block',
       {
-        detail: 'The policy (hoop.yaml, `roles.approver`) names the groups whose members are.',
+        detail: 'The policy (hoop.yaml, `roles.approver`) names the groups of approvers.',
       },
     );
   }

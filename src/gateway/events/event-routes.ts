@@ -33,7 +33,7 @@ export function addEventRoutes(
       if (!maySeeAll(principal, true)) {
         throw new HoopError('HOOP_ACCESS_DENIED', `no access to events for ${principal.name}`, {
           detail:
-            'They are for auditors and approvers: the policy (hoop.yaml, `roles`) names the groups whose members are.',
+            'They are for auditors and approvers: the policy (hoop.yaml, `roles`) names their groups.',
         });
       }
       const { wait, ...asked } = readQuery(c, EventsQuery);

@@ -149,14 +149,14 @@ function requireKept(
     place.position < cut.position || (place.position === cut.position && place.number < cut.number);
   if (id === own && isBefore) {
     throw new HoopError('HOOP_EVENTS_FORGOTTEN', 'events after this cursor are no longer kept', {
-      detail: `What happened until ${new Date(cut.ms).toISOString()} has been forgotten, and some of it comes after the cursor.`,
-      hint: 'Begin again with a time: --since. How long events are kept stands in the gateway’s configuration as `events`.',
+      detail: `The gateway has deleted events up to ${new Date(cut.ms).toISOString()}, some of them after the cursor.`,
+      hint: 'Start again from a time: --since. `events` in the gateway’s configuration says how long events are kept.',
     });
   }
   throw new HoopError('HOOP_EVENTS_CURSOR', 'this gateway never issued this cursor', {
     detail:
-      'It is of another gateway, or its store has since been restored from a copy: what was written after that copy is gone.',
-    hint: 'Begin again with a time: --since.',
+      'It belongs to another gateway, or its store has since been restored from a backup: whatever was written after that backup is gone.',
+    hint: 'Start again from a time: --since.',
   });
 }
 

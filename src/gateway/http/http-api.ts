@@ -182,7 +182,7 @@ function refuseOtherMethods(app: Hono<Env>): void {
         {
           error: {
             code: 'HOOP_GATEWAY_REFUSED',
-            message: 'the path does not take this method',
+            message: 'the path does not accept this method',
             detail: `It takes ${allow}.`,
           },
         },

@@ -67,8 +67,8 @@ function isDiskFull(error: unknown): boolean {
 export function errorReply(error: unknown, requestId: string): ErrorReply {
   if (isDiskFull(error)) {
     return errorReply(
-      new HoopError('HOOP_DISK_FULL', 'the gateway has no room left to record', {
-        hint: 'Whoever runs the gateway must make room on the disk that holds its data.',
+      new HoopError('HOOP_DISK_FULL', 'the gateway has no disk space left to record', {
+        hint: 'Whoever runs the gateway must free space on the disk with its data.',
       }),
       requestId,
     );

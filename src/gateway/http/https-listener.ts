@@ -73,7 +73,7 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
     await once(server, 'listening');
   } catch (cause) {
     throw new HoopError('HOOP_LOCAL_STATE', `cannot listen on ${host}:${port}`, {
-      hint: 'Another process may have the port; see "listen" in the gateway configuration.',
+      hint: 'Another process may be using the port; see "listen" in the gateway configuration.',
       cause,
     });
   }

@@ -32,7 +32,7 @@ export class LongPolls {
     const own = this.#open.get(person) ?? 0;
     const all = [...this.#open.values()].reduce((sum, count) => sum + count, 0);
     if (own >= ofOne || all >= ofAll) {
-      throw new HoopError('HOOP_LIMIT', `too many requests wait for ${what}`, {
+      throw new HoopError('HOOP_LIMIT', `too many requests are waiting for ${what}`, {
         detail: `One person may have ${ofOne}, the gateway ${ofAll}.`,
       });
     }

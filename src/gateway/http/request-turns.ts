@@ -65,7 +65,7 @@ export function inTurns(handle: RequestListener): RequestListener {
 }
 
 function refuse(response: ServerResponse): void {
-  const error = new HoopError('HOOP_LIMIT', 'too many requests wait on one connection', {
+  const error = new HoopError('HOOP_LIMIT', 'too many requests are waiting on one connection', {
     detail: `A connection may send ${MAX_WAITING} requests ahead of their answers.`,
     hint: 'Wait for answers, or open more connections.',
   });

@@ -124,7 +124,7 @@ export class Upgrades {
       if (open >= MAX_STREAM_CONNECTIONS) {
         throw new HoopError(
           'HOOP_LIMIT',
-          `the session has ${open} connections for streams already`,
+          `the session already has ${open} connections for streams`,
         );
       }
       return (connection) => this.#accept(connection, session);

@@ -26,7 +26,7 @@ const ErrorAnswer = z.object({ error: z.string(), error_description: z.string().
 const ANSWER_WITHIN_MS = 15_000;
 const REDIRECT_URI = 'http://127.0.0.1:49152/hoop-gateway-check';
 const PUBLIC_CLIENT =
-  'Set it to be a public client, without a secret and without client authentication.';
+  'Make it a public client, without a secret and without client authentication.';
 
 /** @returns what was found, in words. @throws HoopError HOOP_CONFIG, HOOP_IDP_UNREACHABLE */
 export async function checkProvider(
@@ -40,8 +40,8 @@ export async function checkProvider(
   const found = [`"${clientId}" is a public client`];
   if ((await deviceCode(provider, clientId, discovery, signal)) === undefined) {
     throw wrong(`the client "${clientId}" is given device codes`, {
-      detail: 'A login by such a code would count as one in the browser, with all roles',
-      hint: 'Take the device grant from this client at the provider; `device` in hoop.yaml names another.',
+      detail: 'A login by such a code would count as a browser login, with all roles',
+      hint: 'Remove the device grant from this client at the provider; use a second client for `device` in hoop.yaml.',
     });
   }
   found.push(`no device codes for "${clientId}"`);
@@ -50,7 +50,7 @@ export async function checkProvider(
     if (refusal !== undefined) {
       throw wrong(`the client "${device.clientId}" is given no device codes`, {
         detail: `The provider says: ${refusal}`,
-        hint: 'Allow it the device grant at the provider, or take `device` out of hoop.yaml.',
+        hint: 'Allow it the device grant at the provider, or remove `device` from hoop.yaml.',
       });
     }
     await checkTokens(provider, device.clientId, discovery, signal);
@@ -92,13 +92,13 @@ async function discover(provider: IdentityProvider, signal: AbortSignal): Promis
   const discovery = parsed.data;
   if (discovery.issuer !== issuer) {
     throw wrong(`the provider calls itself "${discovery.issuer}"`, {
-      detail: `hoop.yaml says "${issuer}", and no token would fit; a slash at the end counts`,
+      detail: `hoop.yaml says "${issuer}", so no token would match; a trailing slash counts`,
       hint: `Write \`issuer: ${discovery.issuer}\` into hoop.yaml.`,
     });
   }
   const algorithms = discovery.id_token_signing_alg_values_supported;
   if (algorithms !== undefined && !algorithms.some((one) => SIGNATURE_ALGORITHMS.includes(one))) {
-    throw wrong('the provider signs ID tokens in no way that is accepted', {
+    throw wrong('the provider uses no accepted signature algorithm for ID tokens', {
       detail: `It offers ${algorithms.join(', ')}; accepted are ${SIGNATURE_ALGORITHMS.join(', ')}`,
     });
   }
@@ -143,7 +143,7 @@ async function checkAuthorization(
     const page = pageText(await response.text());
     throw wrong(`the provider refuses logins of "${clientId}" with status ${response.status}`, {
       detail:
-        page === '' ? 'It knows no such client, or the client may not send people back' : page,
+        page === '' ? 'It does not know the client, or the client may not redirect back to hoop' : page,
       hint: `The client must exist, be allowed the authorization code, and have http://127.0.0.1/* as redirect URI.`,
     });
   }
@@ -168,14 +168,14 @@ async function checkTokens(
   const answer = ErrorAnswer.safeParse(parseJson(await response.text()));
   if (!answer.success) {
     throw wrong(`the provider’s token endpoint answers ${response.status} and no OAuth error`, {
-      hint: 'Something in between may answer for it.',
+      hint: 'Something in between may be answering for it.',
     });
   }
   const { error, error_description: said = '' } = answer.data;
   if (/dpop/i.test(`${error} ${said}`)) {
     throw wrong(`the client "${clientId}" is bound to DPoP`, {
       detail: 'hoop sends no such proof to the provider: its own tokens are bound to a key instead',
-      hint: 'Do not require DPoP-bound access tokens of this client.',
+      hint: 'Do not require DPoP-bound access tokens for this client.',
     });
   }
   if (
@@ -245,7 +245,7 @@ async function ask(
 function unreachable(issuer: string, detail: string, cause?: unknown): HoopError {
   return new HoopError('HOOP_IDP_UNREACHABLE', `cannot reach "${issuer}"`, {
     detail,
-    hint: 'The gateway needs its keys, and the browsers of users must reach it, too.',
+    hint: 'The gateway needs its keys, and users’ browsers must reach it too.',
     cause,
   });
 }
@@ -281,7 +281,7 @@ function pageText(html: string): string {
 
 function pushedOnly(who: string): HoopError {
   return wrong(`${who} takes pushed authorization requests only (PAR)`, {
-    hint: 'Do not require them of this client: hoop sends the browser to the login itself.',
+    hint: 'Do not require them for this client: hoop sends the browser straight to the login.',
   });
 }
 

@@ -66,7 +66,7 @@ export async function verifyDpopProof(
 ): Promise<SpentProof> {
   if (request.proof === undefined || request.proof === '') {
     throw tokenError('HOOP_PROOF_MISSING', 'the request has no proof of its key', {
-      detail: 'Tokens of this gateway only work together with a DPoP header.',
+      detail: 'Tokens of this gateway work only together with a DPoP header.',
     });
   }
   const parts = splitProof(request.proof);
@@ -87,7 +87,7 @@ export async function verifyDpopProof(
     );
   }
   if (request.jkt !== undefined && jkt !== request.jkt) {
-    throw tokenError('HOOP_PROOF_KEY', 'the proof is made with another key than the token’s', {
+    throw tokenError('HOOP_PROOF_KEY', 'the proof is made with a key that is not the token’s', {
       detail: 'The token is bound to the key of the machine that logged in.',
     });
   }
@@ -111,7 +111,7 @@ export async function verifyDpopProof(
 export function spendDpopProof(proof: SpentProof, replays: ProofReplays, nowMs: number): void {
   const use = replays.use(proof, nowMs);
   if (use === 'replayed') {
-    throw tokenError('HOOP_PROOF_REPLAYED', 'the proof was used before', {
+    throw tokenError('HOOP_PROOF_REPLAYED', 'the proof has already been used', {
       detail: 'Every request needs a new proof.',
     });
   }
@@ -133,7 +133,7 @@ function splitProof(proof: string): JwtParts {
 async function checkProofSignature(proof: string, { header }: JwtParts): Promise<string> {
   const jwk = PublicJwk.safeParse(header['jwk']);
   if (header.typ !== 'dpop+jwt' || !PROOF_ALGORITHMS.includes(header.alg) || !jwk.success) {
-    throw invalid('Its header does not name a key and an algorithm that are accepted.');
+    throw invalid('Its header names no accepted key and algorithm.');
   }
   try {
     const key = await importJWK(jwk.data, header.alg);

@@ -13,7 +13,7 @@ const File = z.strictObject({ v: z.literal(1), claims: z.record(z.string(), z.st
 type Claims = z.infer<typeof File>['claims'];
 
 const HINT =
-  'Let the provider put the groups into the ID tokens of this client (a mapper or a setting there, or a scope: `scopes` in hoop.yaml), or name the claim that has them (`claims.groups`). Then log in again.';
+  'Configure the provider to put the groups into this client’s ID tokens (a mapper or setting there, or a scope: `scopes` in hoop.yaml), or name the claim that has them (`claims.groups`). Then log in again.';
 
 export class GrouplessLogins {
   readonly #path: string;
@@ -62,7 +62,7 @@ export function withGroupless(
   });
   try {
     const claim = read(pathIn(dataDirectory))[issuer];
-    const text = `its newest login had no "${claim}" claim, so it got nothing that the policy gives to groups`;
+    const text = `its newest login had no "${claim}" claim, so it got no access that the policy gives to groups`;
     return claim === undefined ? result : warned(text, HINT);
   } catch (error) {
     if (!(error instanceof HoopError)) throw error;
@@ -77,7 +77,7 @@ function pathIn(dataDirectory: string): string {
 /** @throws HOOP_LOCAL_STATE when it is not what was written */
 function read(path: string): Claims {
   const file = readDataFile(path, File, {
-    detail: 'It says which identity providers send no groups, for warnings.',
+    detail: 'It records which identity providers send no groups, for warnings.',
     hint: 'Delete the file: it fills again as people log in.',
   });
   return file?.claims ?? {};

@@ -68,7 +68,7 @@ function checkType({ header }: JwtParts): void {
   const type = header.typ?.toLowerCase().replace(/^application\//, '');
   if (type !== undefined && type !== 'jwt') {
     throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
-      detail: 'Its header says that it is of another type, such as an access token.',
+      detail: 'Its header names another type, such as an access token.',
     });
   }
 }

@@ -166,7 +166,7 @@ export class JwksCache {
       const keys = KeySet.parse(await this.#fetchJson(issuer, discovery.jwks_uri, signal));
       if (!keys.keys.some(isSigningKey)) {
         // A fault at the provider: were it believed, the keys from before could not serve on.
-        throw new Error('the key set has no key to check signatures with');
+        throw new Error('the key set has no signature key');
       }
       cached.lookup = createLocalJWKSet(keys);
       cached.fetchedAtMs = this.#now();

@@ -33,8 +33,8 @@ export interface JwtParts {
 export function splitJwt(text: string, what: string, maxLength = MAX_TOKEN_LENGTH): JwtParts {
   if (text.length > maxLength) {
     throw tokenError('HOOP_TOKEN_MALFORMED', `the ${what} is too long`, {
-      detail: `It has ${text.length} characters, and ${maxLength} are the most that the gateway reads.`,
-      hint: 'Let the provider put fewer groups into it, such as those that the policy names.',
+      detail: `It has ${text.length} characters; the gateway reads at most ${maxLength}.`,
+      hint: 'Have the provider put fewer groups into it, such as only those that the policy names.',
     });
   }
   const parts = text.split('.');

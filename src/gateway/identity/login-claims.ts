@@ -134,8 +134,8 @@ function readSubject(
   const value = readText(claims, claim);
   if (value === undefined) {
     throw tokenError('HOOP_TOKEN_CLAIM', `the ID token has no usable "${claim}" claim`, {
-      detail: `The policy tells people apart by it (\`claims.subject\`). It must be a text of at most ${MAX_TEXT_LENGTH} characters.`,
-      hint: 'Let the provider put it into the ID tokens of all its clients for hoop, or name another claim.',
+      detail: `The policy identifies people by it (\`claims.subject\`). It must be a string of at most ${MAX_TEXT_LENGTH} characters.`,
+      hint: 'Have the provider put it into the ID tokens of all its clients for hoop, or name another claim.',
     });
   }
   return { claim, value };
@@ -163,8 +163,8 @@ function readGroups(claims: Readonly<Record<string, unknown>>, name: string): st
   );
   if (texts.length !== groups.length || texts.length > MAX_GROUPS) {
     throw tokenError('HOOP_TOKEN_CLAIM', `the ID token has no usable "${name}" claim`, {
-      detail: `It must be a list of at most ${MAX_GROUPS} names of groups, each of at most ${MAX_TEXT_LENGTH} characters.`,
-      hint: 'Let the provider put fewer groups into it, such as those that the policy names.',
+      detail: `It must be a list of at most ${MAX_GROUPS} group names of at most ${MAX_TEXT_LENGTH} characters each.`,
+      hint: 'Have the provider put fewer groups into it, such as only those that the policy names.',
     });
   }
   return [...new Set(texts)];

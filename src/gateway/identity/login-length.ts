@@ -8,6 +8,6 @@ export const WORKLOAD_LOGIN_SECONDS = 60 * 60;
 
 export function loginExpired(): HoopError {
   return tokenError('HOOP_TOKEN_EXPIRED', 'the login has expired', {
-    detail: `A login lasts ${LOGIN_SECONDS / 3600} hours, or as long as \`maxTime\` of its provider says in hoop.yaml; that of a job ${WORKLOAD_LOGIN_SECONDS / 60} minutes after its last token.`,
+    detail: `A login lasts ${LOGIN_SECONDS / 3600} hours, or its provider’s \`maxTime\` in hoop.yaml; a job’s login ends ${WORKLOAD_LOGIN_SECONDS / 60} minutes after its last token.`,
   });
 }

@@ -42,8 +42,8 @@ export class LoginNonces {
     if (sent === undefined || endsAtMs === undefined || bytes.toString('base64url') !== sent) {
       throw refused(
         sent === undefined
-          ? 'The login was not begun with a nonce of this gateway; an older hoop does not ask for one.'
-          : 'The nonce that the login was begun with is not one of this gateway.',
+          ? 'The login did not start with a nonce from this gateway; an older hoop does not request one.'
+          : 'The nonce that the login started with is not from this gateway.',
       );
     }
     if (endsAtMs <= this.#clock()) {
@@ -52,7 +52,7 @@ export class LoginNonces {
     if (found !== tokenNonce(sent, jkt)) {
       throw refused(
         found === undefined
-          ? 'It has no nonce at all, as access tokens have none.'
+          ? 'It has no nonce at all, like an access token.'
           : 'It was made for another login, or for another key.',
       );
     }
@@ -61,8 +61,8 @@ export class LoginNonces {
 }
 
 function refused(detail: string): Error {
-  return tokenError('HOOP_TOKEN_NONCE', 'the ID token does not answer this login', {
+  return tokenError('HOOP_TOKEN_NONCE', 'the ID token does not belong to this login', {
     detail,
-    hint: 'Log in again with `hoop login`; update hoop if it stays so.',
+    hint: 'Log in again with `hoop login`; update hoop if that does not help.',
   });
 }

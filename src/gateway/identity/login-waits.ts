@@ -24,7 +24,7 @@ export class LoginWaits {
    */
   async until(family: string, signal: AbortSignal): Promise<void> {
     if (this.#waits.size >= MAX_WAITS && !this.#waits.has(family)) {
-      throw new HoopError('HOOP_LIMIT', 'too many requests wait for the end of their login');
+      throw new HoopError('HOOP_LIMIT', 'too many requests are waiting for their login to end');
     }
     this.#waits.get(family)?.();
     const { promise, resolve } = Promise.withResolvers<void>();

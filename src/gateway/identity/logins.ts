@@ -32,7 +32,7 @@ export interface CurrentLogin {
 }
 
 /** Not a way back for an agent: whose run was ended shall not look for another login. */
-const RUN_IS_OVER = 'The run is over; whoever started it can start another.';
+const RUN_IS_OVER = 'The run is over; whoever started it can start a new one.';
 
 /** @param why in words, kept with the login; absent: nobody can hold it, or it is not known */
 export type RevokedListener = (family: string, why: string | undefined) => void;
@@ -118,8 +118,8 @@ export class Logins {
     const { issuer, sub, claims, expiresAtMs } = this.requireLive(parent);
     const most = parent.run === undefined ? MAX_RUNS_PER_PERSON : MAX_RUNS_BEFORE_NESTED;
     if ((await store.countRuns({ issuer, sub }, nowMs)) >= most) {
-      throw new HoopError('HOOP_LIMIT', 'too many runs are under way', {
-        detail: `One person may have ${MAX_RUNS_PER_PERSON}, and runs start no others beyond ${MAX_RUNS_BEFORE_NESTED}. Those of programs that were killed count until their login ends.`,
+      throw new HoopError('HOOP_LIMIT', 'too many active runs', {
+        detail: `One person may have ${MAX_RUNS_PER_PERSON}, and runs may start others only up to ${MAX_RUNS_BEFORE_NESTED}. Runs of killed programs count until their login ends.`,
         hint: 'End one with `hoop runs kill`, or all of them with the login: `hoop logout`, then `hoop login`.',
       });
     }
@@ -173,10 +173,10 @@ export class Logins {
     ) {
       return this.#current(family);
     }
-    await this.revoke({ id: family.id }, 'two clients used one login, so the gateway ended it', {
+    await this.revoke({ id: family.id }, 'two clients used the same login, so the gateway ended it', {
       how: 'reused',
     });
-    throw tokenError('HOOP_TOKEN_REPLAYED', 'the refresh handle was used before', {
+    throw tokenError('HOOP_TOKEN_REPLAYED', 'the refresh handle has already been used', {
       detail: 'Two clients hold the same login, so it has been ended for both.',
     });
   }

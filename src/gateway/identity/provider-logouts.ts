@@ -90,7 +90,7 @@ export class ProviderLogouts {
     const isOut = said.some((one) => means(one, { sub, sid }) && freshAt <= one.issuedAt);
     if (isOut) {
       throw tokenError('HOOP_TOKEN_REVOKED', WHY, {
-        detail: 'Whoever this is was logged out there after the ID token was made.',
+        detail: 'This person was logged out there after the ID token was issued.',
       });
     }
   }
@@ -100,7 +100,7 @@ export class ProviderLogouts {
     const place = JSON.stringify([claimed, from]);
     const waiting = this.#waiting.get(place) ?? 0;
     if (waiting >= MAX_WAITING || this.#waitingOfAll >= MAX_WAITING_OF_ALL) {
-      throw new HoopError('HOOP_LIMIT', 'too many logouts wait');
+      throw new HoopError('HOOP_LIMIT', 'too many logouts are waiting');
     }
     this.#waiting.set(place, waiting + 1);
     this.#waitingOfAll += 1;
@@ -118,7 +118,7 @@ export class ProviderLogouts {
     const { store, clock, end, onEnded } = this.#options;
     const { issuer, sub, sid, issuedAt } = said;
     if (!(await store.spendOnce(said.digest, said.refusedAfterMs))) {
-      throw tokenError('HOOP_TOKEN_REPLAYED', 'the logout token was used before');
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the logout token has already been used');
     }
     // Before the logins are read: one that begins meanwhile finds this, or is found here.
     const who = { issuer, sub, sid };

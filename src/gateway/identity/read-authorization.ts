@@ -11,7 +11,7 @@ export function readAuthorization(header: string | undefined): string {
   const [scheme, token, ...rest] = header.split(' ');
   if (scheme?.toLowerCase() !== 'dpop' || token === undefined || rest.length > 0) {
     throw tokenError('HOOP_PROOF_MISSING', 'the token was sent without a proof of its key', {
-      detail: 'Tokens of this gateway are sent as `Authorization: DPoP`, never as Bearer.',
+      detail: 'Send tokens of this gateway as `Authorization: DPoP`, never as Bearer.',
     });
   }
   return token;

@@ -37,7 +37,7 @@ export function shownRun({ id, parent }: RunOfLogin): NonNullable<WhoamiReply['r
 export function runRefused(what: string): HoopError {
   return new HoopError('HOOP_RUN_REFUSED', `a run cannot ${what}`, {
     detail:
-      'The login of a run opens sessions and looks after its own; everything else is for whoever started it.',
-    hint: 'Whoever may, does it outside of the run, with a login of their own.',
+      'A run’s login opens sessions and looks after them; everything else is for whoever started the run.',
+    hint: 'Do it outside the run, with your own login.',
   });
 }

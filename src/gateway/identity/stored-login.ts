@@ -67,8 +67,8 @@ export function loginFacts(family: RefreshFamily, policy: LoginPolicy): LoginFac
     throw tokenError('HOOP_TOKEN_ISSUER', noLonger(provider, flow));
   }
   if (login.subject?.claim !== provider.claims?.subject) {
-    throw tokenError('HOOP_TOKEN_CLAIM', 'the login does not say who it is of as the policy asks', {
-      detail: 'The policy in force has another `claims.subject` than at the login.',
+    throw tokenError('HOOP_TOKEN_CLAIM', 'the login lacks the subject that the policy requires', {
+      detail: '`claims.subject` in the policy has changed since the login.',
     });
   }
   const { audience, authTime, claimsSha256, missingGroups } = login;
@@ -98,8 +98,8 @@ function noLonger(provider: IdentityProvider | undefined, flow: LoginFlow): stri
     return 'the policy no longer names the identity provider of the login';
   }
   return flow === 'device' && provider.device === undefined
-    ? 'the policy no longer lets logins with a device code in'
-    : 'the policy names another client at the identity provider of the login';
+    ? 'the policy no longer allows logins with a device code'
+    : 'the policy now names another client at the login’s identity provider';
 }
 
 /** As the policy in force has it: a commit makes logins shorter, and those that there are no longer. */
@@ -121,7 +121,7 @@ function stale({ issuer, fresh = 0 }: IdentityProvider): Error {
     'HOOP_TOKEN_STALE',
     `the identity provider has not confirmed the login for ${durationWords(fresh)}`,
     {
-      detail: `The policy wants its word that often (\`fresh\`), and hoop asks "${issuer}" for it while it runs.`,
+      detail: `The policy requires this (\`fresh\`), and hoop asks "${issuer}" for it while it runs.`,
     },
   );
 }

@@ -86,7 +86,7 @@ export class TokenExchange {
       default:
         throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
           detail:
-            'Access tokens are addressed to others; this gateway exchanges ID tokens, and JWTs of workloads.',
+            'Access tokens are for other services; this gateway exchanges ID tokens, and JWTs of workloads.',
         });
     }
   }
@@ -111,9 +111,9 @@ export class TokenExchange {
       nonceEndsAtMs === undefined ||
       (await store.spendOnce(nonceDigest(nonce), nonceEndsAtMs));
     if (!isNew || !(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
-      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before', {
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token has already been used', {
         detail:
-          'Each ID token, and each nonce of one, buys one login. If this was not you, somebody holds a copy of it.',
+          'Each ID token and each nonce is valid for one login. If this was not you, somebody has a copy.',
       });
     }
     return this.#logins.start(claims, proof.jkt, this.#provider(claims.issuer)?.maxTime, from);
@@ -140,15 +140,15 @@ export class TokenExchange {
       subject.claim === stored.subject?.claim &&
       subject.value !== stored.subject.value;
     if (isOther || issuer !== stored.issuer || sub !== stored.sub || audience !== stored.audience) {
-      throw tokenError('HOOP_TOKEN_NONCE', 'the ID token does not answer this login', {
-        detail: 'It is that of another person, or of another client at the identity provider.',
+      throw tokenError('HOOP_TOKEN_NONCE', 'the ID token does not belong to this login', {
+        detail: 'It is for another person, or for another client at the identity provider.',
       });
     }
     if (freshAt < (stored.freshAt ?? 0)) {
-      throw tokenError('HOOP_TOKEN_TOO_OLD', 'the ID token is older than the one before');
+      throw tokenError('HOOP_TOKEN_TOO_OLD', 'the ID token is older than the previous one');
     }
     if (!(await store.spendOnce(signedDigest(idToken), refusedAfterMs))) {
-      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token was used before');
+      throw tokenError('HOOP_TOKEN_REPLAYED', 'the ID token has already been used');
     }
     const { authTime, startedAt = family.createdAtMs / 1000, sid } = stored;
     // An answer to a refresh token need not name the session again.
@@ -178,14 +178,14 @@ export class TokenExchange {
     if (bound.jkt !== proof.jkt) {
       throw tokenError('HOOP_TOKEN_BOUND', 'the workload token belongs to another key', {
         detail:
-          'Somebody has exchanged it before with a key of their own. If that was not this job, the token was stolen.',
+          'It has already been exchanged with another key. If that was not this job, the token was stolen.',
         hint: 'Processes that share one token must share HOOP_HOME, where the key is kept.',
       });
     }
     if (bound.revoked) {
       throw tokenError('HOOP_TOKEN_REVOKED', 'the workload token has ended with its login', {
-        detail: 'The login was revoked, and the tokens that it came from make no other.',
-        hint: 'A new token of the platform logs in again, as far as the policy lets it in.',
+        detail: 'The login was revoked, and its tokens cannot open another one.',
+        hint: 'A new token from the platform can log in again, if the policy allows it.',
       });
     }
     return this.#logins.startOrExtend(claims, proof.jkt, from);

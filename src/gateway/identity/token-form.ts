@@ -6,7 +6,7 @@ export const MAX_FORM_LENGTH = 128 * 1024;
 /** @throws HoopError HOOP_TOO_LARGE */
 export function readForm(body: string): URLSearchParams {
   if (body.length > MAX_FORM_LENGTH) {
-    throw new HoopError('HOOP_TOO_LARGE', 'the request is larger than a token needs');
+    throw new HoopError('HOOP_TOO_LARGE', 'the request is larger than a token request can be');
   }
   return new URLSearchParams(body);
 }
@@ -18,7 +18,7 @@ export function readForm(body: string): URLSearchParams {
 export function requireField(form: URLSearchParams, name: string): string {
   const [value, ...more] = form.getAll(name);
   if (value === undefined || value === '' || more.length > 0) {
-    throw new HoopError('HOOP_USAGE', `the request needs the field "${name}" once`);
+    throw new HoopError('HOOP_USAGE', `the request needs the field "${name}" exactly once`);
   }
   return value;
 }

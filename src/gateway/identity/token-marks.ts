@@ -28,7 +28,7 @@ export function refuseOtherTokens(
   const mark = markOf(claims, hasNonce);
   if (mark !== undefined) {
     throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an ID token', {
-      detail: `Its claim "${mark}" says that it is of another type, such as an access token.`,
+      detail: `Its claim "${mark}" marks it as another type, such as an access token.`,
     });
   }
 }

@@ -20,7 +20,7 @@ export async function checkSignature(
   if (!SIGNATURE_ALGORITHMS.includes(header.alg)) {
     throw tokenError('HOOP_TOKEN_ALGORITHM', `the ${what} is signed in a way that is not allowed`, {
       detail: `Accepted are ${SIGNATURE_ALGORITHMS.join(', ')}.`,
-      hint: 'Set the client at the identity provider to sign its ID tokens with one of these, such as RS256.',
+      hint: 'Configure the client at the identity provider to sign its ID tokens with one of these, such as RS256.',
     });
   }
   try {

@@ -52,7 +52,7 @@ const MAX_SHOWN = 50;
 const MAX_SHOWN_IN_REFUSAL = 5;
 
 const EXPLAIN_HINT =
-  'Correct the entry in the policy, or what the job asks for; `hoop whoami --explain` shows the token’s claims.';
+  'Correct the entry in the policy, or the job; `hoop whoami --explain` shows the token’s claims.';
 
 /**
  * @param token verified: only its owner hears which entries come near
@@ -134,7 +134,7 @@ function refusal(matches: readonly WorkloadMatch[]): HoopError {
 }
 
 const MESSAGES = {
-  HOOP_WORKLOAD_EVENT: 'the policy does not let in what this job runs for',
-  HOOP_WORKLOAD_CLAIM: 'no entry of workloads in the policy fits this job or machine',
+  HOOP_WORKLOAD_EVENT: 'the policy does not allow what triggered this job',
+  HOOP_WORKLOAD_CLAIM: 'no entry of workloads in the policy matches this job or machine',
   HOOP_TOKEN_AUDIENCE: 'the workload token is meant for another audience',
 } as const;

@@ -79,7 +79,7 @@ export function asWorkloadError(error: unknown): unknown {
   return error instanceof HoopError && error.code.startsWith('HOOP_TOKEN_')
     ? new HoopError(error.code, error.message, {
         detail: error.detail,
-        hint: '`hoop whoami --explain` shows which token is sent and what is in it.',
+        hint: '`hoop whoami --explain` shows which token is sent and what it contains.',
         cause: error.cause,
       })
     : error;
@@ -90,7 +90,7 @@ function checkHeader({ header }: JwtParts): void {
   const type = header.typ?.toLowerCase().replace(/^application\//, '');
   if (type !== undefined && type !== 'jwt' && type !== 'jose') {
     throw tokenError('HOOP_TOKEN_TYPE', 'the token is not an identity token', {
-      detail: 'Its header says that it is of another type, such as an access token.',
+      detail: 'Its header names another type, such as an access token.',
     });
   }
   // `none` and shared secrets are never a signature, whatever keys there are.
@@ -123,7 +123,7 @@ function candidates(
       detail:
         meant === undefined
           ? `No entry of workloads in the policy in force names "${claimText(iss)}".`
-          : `It says "${claimText(iss)}", the policy "${meant.issuer}": the slash at the end matters.`,
+          : `It says "${claimText(iss)}", the policy "${meant.issuer}": the trailing slash matters.`,
     });
   }
   return [first, ...others];
@@ -224,8 +224,8 @@ function checkTimes(claims: JwtParts['claims'], now: number): number {
     });
   }
   if (expiresAt > now + MAX_REMAINING_SECONDS) {
-    throw tokenError('HOOP_TOKEN_TOO_LONG', 'the workload token is good for too long', {
-      detail: `It may be for ${MAX_REMAINING_SECONDS / 3600} hours at most, since whoever finds it could use it.`,
+    throw tokenError('HOOP_TOKEN_TOO_LONG', 'the workload token is valid for too long', {
+      detail: `The maximum is ${MAX_REMAINING_SECONDS / 3600} hours, because whoever finds it could use it.`,
     });
   }
   const begins = Math.max(readTime(claims, 'nbf') ?? 0, readTime(claims, 'iat') ?? 0);

@@ -41,7 +41,7 @@ export class IndexStore implements Disposable {
     } catch (cause) {
       throw new HoopError('HOOP_LOCAL_STATE', `cannot open the index "${path}"`, {
         detail: isLocked(cause) ? 'Another gateway uses this data directory.' : undefined,
-        hint: isLocked(cause) ? 'Stop it first, or give this one another dataDir.' : undefined,
+        hint: isLocked(cause) ? 'Stop it first, or use another dataDir for this one.' : undefined,
         cause,
       });
     }
@@ -67,7 +67,7 @@ function migrate(database: DatabaseSync, path: string): void {
   if (version > MIGRATIONS.length) {
     throw new HoopError('HOOP_LOCAL_STATE', `the index "${path}" was written by a newer hoop`, {
       detail: `It has version ${version}; this hoop knows ${MIGRATIONS.length}.`,
-      hint: 'Start the newer version, or another data directory.',
+      hint: 'Start the newer version, or use another data directory.',
     });
   }
   const next = MIGRATIONS.slice(version);

@@ -259,7 +259,7 @@ export class SessionIndex {
     if (row === undefined) return;
     throw new HoopError('HOOP_OTHER_NODE', 'another gateway has the recording of this session', {
       detail: `It is kept by node ${text(row['node'])}${atUrl(optionalText(row['url']))}.`,
-      hint: 'Ask the gateway that the session was opened at.',
+      hint: 'Ask the gateway where the session was opened.',
     });
   }
 

@@ -188,7 +188,7 @@ export class StatementIndex {
     if (lost === 0) return;
     this.#onFault(
       new HoopError('HOOP_STORE_UNAVAILABLE', `the index has lost ${lost} rows of statements`, {
-        detail: `The store did not take them, and ${MAX_WAITING} others wait for it. The recordings have them.`,
+        detail: `The store did not accept them, and ${MAX_WAITING} others are waiting. The recordings have them.`,
       }),
     );
   }

@@ -31,8 +31,8 @@ const nodeIdPath = (dataDir: string): string => join(dataDir, 'node-id');
 function nodeIdIn(path: string, content: Uint8Array): string {
   const id = Buffer.from(content).toString().trim();
   if (ID.test(id)) return id;
-  throw new HoopError('HOOP_LOCAL_STATE', `"${path}" does not hold the id of a node`, {
-    hint: 'Restore it from the backup; without it the gateway does not know which sessions are its own.',
+  throw new HoopError('HOOP_LOCAL_STATE', `"${path}" does not contain a node ID`, {
+    hint: 'Restore it from a backup; without it the gateway does not know which sessions are its own.',
   });
 }
 

@@ -162,14 +162,14 @@ function leaseFromNow(leaseMs: number): LeaseEnd {
 }
 
 function lostLease(): HoopError {
-  return new HoopError('HOOP_NODE_LOST', 'this gateway was taken over, or started once more', {
+  return new HoopError('HOOP_NODE_LOST', 'this gateway was taken over, or started a second time', {
     hint: 'Its sessions have ended; connect again.',
   });
 }
 
 function livesElsewhere(): HoopError {
-  return new HoopError('HOOP_LOCAL_STATE', 'another gateway serves as this node', {
+  return new HoopError('HOOP_LOCAL_STATE', 'another gateway is running as this node', {
     detail: 'Its data directory is a copy of this one, or this one is its copy.',
-    hint: 'A gateway beside another one has a data directory of its own. Before its first start, remove node-id, has-database and what is under rec from the copy.',
+    hint: 'Each gateway needs its own data directory. Before the first start, remove node-id, has-database and the contents of rec from the copy.',
   });
 }

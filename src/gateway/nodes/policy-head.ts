@@ -67,11 +67,11 @@ export class PolicyHead {
     if (await this.isNewest()) return;
     throw new HoopError(
       'HOOP_POLICY_BEHIND',
-      'a newer policy than that of this gateway is in force',
+      'a newer policy than this gateway’s is in force',
       {
         detail:
-          'Another gateway of the same store, or this one before, has verified a commit that does not lie in what this one has fetched.',
-        hint: 'It fetches every few seconds: try again. Where it stays so, whoever runs the gateway finds `policy.behind` in its log.',
+          'Another gateway with the same store, or this one earlier, has verified a commit that this one’s fetched history does not contain.',
+        hint: 'The gateway fetches every few seconds: try again. If it persists, whoever runs the gateway finds `policy.behind` in its log.',
       },
     );
   }

@@ -46,8 +46,8 @@ export function addLiveRunRoutes(
     const id = c.req.param('id') ?? '';
     const found = isSessionId(id) ? (await seen(who)).find(({ run }) => run.id === id) : undefined;
     if (found === undefined) {
-      throw new HoopError('HOOP_RUN_UNKNOWN', 'there is no such run that goes on', {
-        hint: '`hoop runs list` shows those that you may see.',
+      throw new HoopError('HOOP_RUN_UNKNOWN', 'there is no such active run', {
+        hint: '`hoop runs list` shows the runs that you may see.',
       });
     }
     return found;

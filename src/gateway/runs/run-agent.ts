@@ -35,7 +35,7 @@ export function agentOfRun(
   }
   if (!mayActFor(agent, caller)) {
     throw new HoopError('HOOP_ACCESS_DENIED', `agent "${agent.name}" may not act for you`, {
-      detail: `${agent.file} of the policy names for whom it may.`,
+      detail: `${agent.file} in the policy says for whom it may act.`,
       hint: listOf(known.filter((one) => mayActFor(one, caller))),
     });
   }
@@ -46,11 +46,11 @@ export function agentOfRun(
 function notAnother(agent: string, { isAgent }: Principal): HoopError {
   return new HoopError('HOOP_RUN_REFUSED', `agent "${agent}" cannot start runs of another agent`, {
     detail: isAgent
-      ? 'This login is the agent’s own: every run that is started with it is of this agent.'
-      : 'This run is of that agent, and so is every run that is started within it.',
+      ? 'This login is the agent’s own: every run started with it runs as this agent.'
+      : 'This run is that agent’s, and so is every run started within it.',
     hint: isAgent
-      ? 'Leave --agent out, or use the login of somebody whom the other agent may act for.'
-      : 'Leave --agent out, or start the other agent outside of this run.',
+      ? 'Omit --agent, or use the login of somebody whom the other agent may act for.'
+      : 'Omit --agent, or start the other agent outside this run.',
   });
 }
 
@@ -58,8 +58,8 @@ function notAnother(agent: string, { isAgent }: Principal): HoopError {
 function onlyOne([agent, ...others]: readonly AgentDocument[]): AgentDocument | undefined {
   if (agent !== undefined && others.length > 0) {
     const names = [agent, ...others].map(({ name }) => name).join(', ');
-    throw new HoopError('HOOP_USAGE', 'the command is that of several agents', {
-      detail: `The policy knows it as that of ${names}.`,
+    throw new HoopError('HOOP_USAGE', 'the command matches several agents', {
+      detail: `In the policy it belongs to ${names}.`,
       hint: 'Name one with --agent NAME.',
     });
   }
@@ -75,6 +75,6 @@ export function agentUnknown(known: readonly AgentDocument[], principal: Princip
 function listOf(agents: readonly AgentDocument[]): string {
   const names = agents.map(({ name }) => name).sort();
   return names.length === 0
-    ? 'The policy has none for you: leave --agent out.'
+    ? 'The policy has none for you: omit --agent.'
     : `Yours: ${names.join(', ')}.`;
 }

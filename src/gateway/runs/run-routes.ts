@@ -101,10 +101,10 @@ function requireReachable(
     const names = policy.granted(principal).map(({ target }) => target.name);
     const some = names.slice(0, MAX_NAMES).join(', ');
     throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${missing}"`, {
-      detail: 'This run is given nothing there, or there is no such target.',
+      detail: 'This run has no access there, or there is no such target.',
       hint:
         names.length === 0
-          ? 'It would reach none. What can be asked for: `hoop access list`.'
+          ? 'It would reach no target. See what you can request with `hoop access list`.'
           : `It may reach ${some}${names.length > MAX_NAMES ? ', …' : ''}.`,
     });
   }

@@ -31,8 +31,8 @@ export function decodeCursor(text: string): Cursor {
   try {
     return Cursor.parse(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')));
   } catch (cause) {
-    throw new ProtocolError('the cursor is none of this gateway', {
-      hint: 'Give `next` of the reply before, unchanged.',
+    throw new ProtocolError('the cursor is not from this gateway', {
+      hint: 'Pass `next` from the previous reply, unchanged.',
       cause,
     });
   }

@@ -125,10 +125,10 @@ export class SearchQueue {
     const hint = 'Try again in a moment, or narrow the search by target, user or time.';
     const own = this.#places.filter((place) => place.who === who).length;
     if (own >= MAX_OF_ONE) {
-      throw new HoopError('HOOP_LIMIT', `you have ${own} searches under way already`, { hint });
+      throw new HoopError('HOOP_LIMIT', `you already have ${own} active searches`, { hint });
     }
     if (this.#places.length >= MAX_SEARCHES) {
-      throw new HoopError('HOOP_LIMIT', 'too many searches wait for their turn', { hint });
+      throw new HoopError('HOOP_LIMIT', 'too many searches are queued', { hint });
     }
   }
 }

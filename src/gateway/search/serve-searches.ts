@@ -12,7 +12,7 @@ export function serveSearches(connectors: readonly ReplayEntry[]): void {
   let current = new AbortController();
   parentPort?.on('message', (message: SearchJob | 'stop') => {
     if (message === 'stop') {
-      current.abort(new HoopError('HOOP_INTERRUPTED', 'nobody waits for it any more'));
+      current.abort(new HoopError('HOOP_INTERRUPTED', 'nobody is waiting for it any more'));
       return;
     }
     current = new AbortController();

@@ -58,13 +58,13 @@ export async function requireSession(
   }
   if (access === 'end' && (maySee || hasRole(principal, ROLE.show))) {
     throw new HoopError('HOOP_ACCESS_DENIED', 'you may not end this session', {
-      detail: 'Its owner and approvers may.',
+      detail: 'Its owner and approvers can.',
     });
   }
   if (maySee && access === 'read') {
     throw new HoopError('HOOP_ACCESS_DENIED', 'you may not read the recording of this session', {
-      detail: 'Its owner and auditors may.',
-      hint: `See what is known of it with \`hoop sessions show ${id}\`.`,
+      detail: 'Its owner and auditors can.',
+      hint: `See its details with \`hoop sessions show ${id}\`.`,
     });
   }
   throw unknown();
@@ -82,7 +82,7 @@ function hasRole({ roles }: Principal, role: string | undefined): boolean {
 function unknown(): HoopError {
   return new HoopError('HOOP_SESSION_UNKNOWN', 'there is no such session', {
     detail:
-      'Or it is not for you: its owner and auditors see a session, approvers while it is live (`--live`), and who may decide about a request of it while that waits.',
-    hint: '`hoop sessions list` shows those that you may see.',
+      'Or you may not see it: its owner and auditors see a session, approvers while it is live (`--live`), and whoever may decide on one of its requests while that waits.',
+    hint: '`hoop sessions list` shows the sessions that you may see.',
   });
 }

@@ -25,7 +25,7 @@ export async function endElsewhere(
     await delay(LOOK_EVERY_MS);
   }
   throw new HoopError('HOOP_OTHER_NODE', 'the gateway that has the session does not answer', {
-    detail: `It is node ${node}. When it comes back it ends the session; until then nothing passes in it.`,
-    hint: 'Where its machine is gone for good, whoever runs the gateways takes it over: `hoop gateway takeover`.',
+    detail: `It is node ${node}. It will end the session when it comes back; until then the session carries no traffic.`,
+    hint: 'If its machine is gone for good, whoever runs the gateways takes it over: `hoop gateway takeover`.',
   });
 }

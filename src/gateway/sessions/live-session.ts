@@ -217,7 +217,7 @@ export class LiveSession {
       this.#story.accessChanged('given', id);
     }
     if (isAnother) {
-      const message = `the policy has another kind for target "${target}" now: connect again`;
+      const message = `the kind of target "${target}" has changed in the policy: connect again`;
       this.#endNow('revoked', message);
     } else if (granted !== undefined) {
       this.#limits.check();
@@ -244,13 +244,13 @@ export class LiveSession {
   checkControl(): void {
     this.checkLive();
     if (this.#control !== undefined) {
-      throw new HoopError('HOOP_SESSION_ENDED', 'the session has its control channel already');
+      throw new HoopError('HOOP_SESSION_ENDED', 'the session already has its control channel');
     }
   }
 
   attachControl(socket: WebSocket): void {
     if (this.isEnding || this.#control !== undefined) {
-      socket.close(1008, 'the session cannot take a control channel');
+      socket.close(1008, 'the session cannot accept a control channel');
       return;
     }
     clearTimeout(this.#controlTimer);
@@ -361,7 +361,7 @@ export class LiveSession {
     if (how === 'silent') {
       this.#endNow(
         'partition',
-        'hoop on the user’s machine no longer answers: the machine is asleep, or the network between is broken',
+        'hoop on the user’s machine no longer answers: the machine is asleep, or the network in between is broken',
       );
     } else {
       this.#endNow('client_lost', 'hoop on the user’s machine ended without closing the session');
@@ -416,7 +416,7 @@ export class LiveSession {
       if (!this.#story.received(bytes)) {
         this.#endNow(
           'client_lost',
-          'hoop on the user’s machine sent more evidence than any session has',
+          'hoop on the user’s machine sent more evidence than a session can have',
         );
         this.#cutOff.abort();
         this.#control?.terminate();

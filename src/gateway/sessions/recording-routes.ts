@@ -118,7 +118,7 @@ export function addRecordingRoutes(
       const { id } = found.summary;
       if (sessions.find(id) !== undefined) {
         throw new HoopError('HOOP_VERIFY_INCOMPLETE', 'the session is still live', {
-          hint: 'Its recording can be fetched when it has ended and was uploaded.',
+          hint: 'Its recording can be downloaded once it has ended and the client has uploaded its part.',
         });
       }
       await ended.opened(id);

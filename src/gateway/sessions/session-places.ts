@@ -69,7 +69,7 @@ export function isSamePrincipal(a: Holder['principal'], b: Holder['principal']):
 function checkRuns({ run }: Holder, own: readonly Holder[], whose: 'job' | 'person'): void {
   if (run !== undefined && own.filter((other) => other.run !== undefined).length >= MAX_OF_RUNS) {
     throw tooMany(
-      `All runs of one ${whose} may have ${MAX_OF_RUNS}, so that there is room beside them.`,
+      `All runs of one ${whose} may have ${MAX_OF_RUNS}, to leave room for others.`,
     );
   }
 }
@@ -77,6 +77,6 @@ function checkRuns({ run }: Holder, own: readonly Holder[], whose: 'job' | 'pers
 function tooMany(detail: string): HoopError {
   return new HoopError('HOOP_LIMIT', 'too many sessions are open', {
     detail,
-    hint: 'End one of yours: `hoop sessions list` shows them.',
+    hint: 'End one of yours; `hoop sessions list` shows them.',
   });
 }

@@ -66,7 +66,7 @@ export class SessionPrompts {
       throw new ProtocolError('a prompt of the client cannot be understood');
     }
     if (this.#ids.has(prompt.id)) {
-      throw new ProtocolError('a prompt of the client has the id of another one');
+      throw new ProtocolError('a prompt of the client has the ID of another one');
     }
     this.#ids.add(prompt.id);
     this.#current = { ...prompt, text: this.#redact(prompt.text) };

@@ -25,18 +25,18 @@ export async function checkSessionRequest(
   const clientKey = Buffer.from(request.clientKey, 'base64');
   const clientNonce = Buffer.from(request.clientNonce, 'base64');
   if (clientKey.length !== KEY_BYTES || clientNonce.length !== CLIENT_NONCE_BYTES) {
-    throw new ProtocolError('the session request holds a key or nonce of the wrong length');
+    throw new ProtocolError('the session request has a key or nonce of the wrong length');
   }
   // The nonce is spent even when the proof is wrong: no second guess with it.
   if (!(await nonces.use(who.family, request.serverNonce))) {
-    throw new HoopError('HOOP_PROOF_INVALID', 'the session request holds no valid server nonce', {
-      hint: 'Fetch the policy again: its reply brings a new nonce.',
+    throw new HoopError('HOOP_PROOF_INVALID', 'the session request has no valid server nonce', {
+      hint: 'Fetch the policy again: the reply has a new nonce.',
     });
   }
   const { proof, ...hello } = request;
   const input = { hello, serverNonce: request.serverNonce, exporter: new Uint8Array() };
   if (!checkProof(clientKey, input, proof)) {
-    throw new HoopError('HOOP_PROOF_INVALID', 'the proof does not fit the session key');
+    throw new HoopError('HOOP_PROOF_INVALID', 'the proof does not match the session key');
   }
   return clientKey;
 }
@@ -49,7 +49,7 @@ export function authorizeSession(
 ): { readonly target: PolicyTarget; readonly grant: Grant } {
   const { commit } = policy.inForce();
   if (request.policyCommit !== undefined && request.policyCommit !== commit) {
-    throw new HoopError('HOOP_POLICY_MISMATCH', 'another policy commit has come into force', {
+    throw new HoopError('HOOP_POLICY_MISMATCH', 'another policy commit has taken effect', {
       hint: 'Fetch and verify the policy again, then ask again.',
     });
   }
@@ -60,7 +60,7 @@ export function authorizeSession(
   }
   if (found.grant.requireReason && isBlank(request.reason ?? who.run?.reason)) {
     throw new HoopError('HOOP_ACCESS_DENIED', `target "${request.target}" needs a reason`, {
-      detail: `Policy commit ${commit.slice(0, 12)} demands a reason for each session.`,
+      detail: `Policy commit ${commit.slice(0, 12)} requires a reason for each session.`,
       hint: 'Give it with --reason TEXT.',
     });
   }
@@ -75,15 +75,15 @@ function noAccess(
   const inForce = policy.inForce();
   if (principal.targets !== undefined && !principal.targets.includes(target)) {
     return new HoopError('HOOP_ACCESS_DENIED', `no access to target "${target}" in this run`, {
-      detail: `It was started for ${principal.targets.join(', ')}, and what is inside it reaches nothing else.`,
-      hint: 'Whoever starts the run names its targets: `hoop run --target NAME`.',
+      detail: `It was started for ${principal.targets.join(', ')}, and nothing inside it reaches another target.`,
+      hint: 'Whoever starts the run chooses its targets: `hoop run --target NAME`.',
     });
   }
   const commit = `Policy commit ${inForce.commit.slice(0, 12)}`;
   const { agent: name, ...alone } = principal;
   if (name === undefined) {
     return new HoopError('HOOP_ACCESS_DENIED', `no access to target "${target}"`, {
-      detail: `${commit} does not give ${principal.name} anything there, or there is no such target.`,
+      detail: `${commit} gives ${principal.name} no access there, or there is no such target.`,
       hint: isRequestable(policy, principal, target)
         ? askingHint(principal, target, run !== undefined)
         : 'See what you can reach with `hoop targets`.',
@@ -100,11 +100,11 @@ function noAccess(
     `no access to target "${target}" for ${actorName(principal)}`,
     {
       detail: isAgents
-        ? `${commit} gives ${principal.name} something there, and agent ${name} (${agent.file}) nothing.`
-        : `${commit} does not give ${principal.name} anything there, or there is no such target.`,
+        ? `${commit} gives ${principal.name} access there, but not agent ${name} (${agent.file}).`
+        : `${commit} gives ${principal.name} no access there, or there is no such target.`,
       hint: principal.isAgent
         ? 'See what you can reach with `hoop targets`.'
-        : 'See what both may reach with `hoop targets`, in the run.',
+        : 'See what both may reach with `hoop targets` in the run.',
     },
   );
 }
@@ -113,8 +113,8 @@ function noAccess(
 function askingHint({ name }: Principal, target: string, inRun: boolean): string {
   const command = `\`hoop access request ${target}\``;
   return inRun
-    ? `${name} can ask for it, outside of the run: ${command}.`
-    : `Ask for it: \`hoop access list\` shows how, then ${command}.`;
+    ? `${name} can request it, outside the run: ${command}.`
+    : `Request it: \`hoop access list\` shows how, then ${command}.`;
 }
 
 function isRequestable(policy: GatewayPolicy, principal: Principal, target: string): boolean {

@@ -89,10 +89,10 @@ export class SessionStreams {
       );
     }
     if (kind === TERMINAL_STREAM && grant().terminal === 'off') {
-      throw new HoopError('HOOP_ACCESS_DENIED', 'the policy does not let terminals be recorded');
+      throw new HoopError('HOOP_ACCESS_DENIED', 'the policy turns terminal recording off');
     }
     if (kind === TERMINAL_STREAM && this.#terminal.isFull) {
-      throw new HoopError('HOOP_LIMIT', 'the session has recorded as much of terminals as it can');
+      throw new HoopError('HOOP_LIMIT', 'the session cannot record any more terminal output');
     }
     const limit =
       kind === TERMINAL_STREAM
@@ -100,7 +100,7 @@ export class SessionStreams {
         : (this.#session.streamLimits?.[kind] ?? grant().limits.maxConnections);
     const open = [...this.#open.values()].filter((other) => other.kind === kind).length;
     if (open >= limit) {
-      throw new HoopError('HOOP_LIMIT', `the session has ${limit} connections already`, {
+      throw new HoopError('HOOP_LIMIT', `the session already has ${limit} connections`, {
         hint: 'Close one of them, or ask for a higher limit in the policy.',
       });
     }

@@ -128,7 +128,7 @@ export class Sessions {
   async #create(who: Authenticated, request: SessionRequest): Promise<SessionReply> {
     if (this.#closing === TAKEN_OVER) {
       throw new HoopError('HOOP_UNREACHABLE', TAKEN_OVER, {
-        hint: 'Whoever runs it must start it again. Another gateway of the same store may let you in.',
+        hint: 'Whoever runs it must start it again. Another gateway with the same store may let you in.',
       });
     }
     if (this.#closing !== undefined) throw new HoopError('HOOP_UNREACHABLE', this.#closing);
@@ -164,7 +164,7 @@ export class Sessions {
     const isElsewhere = found.owner.id !== this.#options.nodeId && found.endedMs === undefined;
     if (!isElsewhere && (session === undefined || session.isEnding)) {
       const when = session === undefined ? 'has ended' : 'is ending';
-      throw new HoopError('HOOP_SESSION_ENDED', `the session ${when} already`);
+      throw new HoopError('HOOP_SESSION_ENDED', `the session ${when}`);
     }
     const isOwner = isSamePrincipal(found, who.principal);
     const by = isOwner ? 'its owner' : who.principal.name;

@@ -49,7 +49,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
         readFile(config.tls.keyFile),
       ]);
       createSecureContext({ cert, key });
-      return 'certificate and key fit';
+      return 'certificate and key match';
     }),
     await attempt('data directory', () => checkDataDirectory(config.dataDir)),
     ...(dirname(config.keysDir) === config.dataDir
@@ -137,7 +137,7 @@ function withMaskAlerts(result: CheckResult, alerts: readonly MaskAlert[]): Chec
     ...result,
     warning: true,
     text: [result.text, ...alerts.map(maskAlertText)].join('\n'),
-    hint: 'Correct the names in the policy. What a mask was bound to stays masked; a name that was never found masks nothing.',
+    hint: 'Correct the names in the policy. A mask keeps masking what it was bound to; a name that was never found masks nothing.',
   };
 }
 
@@ -164,7 +164,7 @@ async function checkApprovers(policy: Policy, dataDirectory: string): Promise<Ch
           ok: true,
           warning: true,
           text: unseen.map(neverSeenText).join('\n'),
-          hint: 'Compare the names with those that the identity provider sends (`hoop whoami` says yours). On a new gateway let the approvers log in once.',
+          hint: 'Compare the names with those that the identity provider sends (`hoop whoami` shows yours). On a new gateway, have the approvers log in once.',
         },
       ];
 }
@@ -190,7 +190,7 @@ async function fetchPolicy(
     const { problem } = await repo.sync(signal);
     const current = repo.current();
     if (problem !== undefined || current === undefined) {
-      throw problem ?? new HoopError('HOOP_POLICY_MISSING', 'the repository holds no policy');
+      throw problem ?? new HoopError('HOOP_POLICY_MISSING', 'the repository contains no policy');
     }
     return current;
   } finally {

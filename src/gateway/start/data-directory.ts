@@ -38,7 +38,7 @@ export async function openDataDirectory({
     if (cause instanceof HoopError) {
       throw cause;
     }
-    throw new HoopError('HOOP_LOCAL_STATE', `cannot make the data directory "${path}"`, { cause });
+    throw new HoopError('HOOP_LOCAL_STATE', `cannot create the data directory "${path}"`, { cause });
   }
   return {
     path,
@@ -59,7 +59,7 @@ export async function checkDataDirectory(path: string): Promise<string> {
     requirePrivate(path, await stat(path));
   } catch (error) {
     if (isMissing(error)) {
-      return 'is made at the first start';
+      return 'will be created at the first start';
     }
     throw error;
   }
@@ -78,7 +78,7 @@ export function lockDataDirectory(path: string, waitMs = LOCK_WAIT_MS): Disposab
     if (!(cause instanceof FileIsLocked)) throw cause;
     throw new HoopError('HOOP_LOCAL_STATE', `cannot use the data directory "${path}"`, {
       detail: 'Another gateway uses this data directory.',
-      hint: 'Stop it first, or give this one another dataDir.',
+      hint: 'Stop it first, or use another dataDir for this one.',
       cause,
     });
   }

@@ -70,15 +70,15 @@ function tokensKey(path: string): KeyObject {
     const key = createPrivateKey(Buffer.from(pem));
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch (cause) {
-    throw notAKey(path, 'It is no private key in PEM.', cause);
+    throw notAKey(path, 'It is not a PEM private key.', cause);
   }
-  throw notAKey(path, 'It is not of Ed25519.');
+  throw notAKey(path, 'It is not an Ed25519 key.');
 }
 
 function notAKey(path: string, detail: string, cause?: unknown): HoopError {
-  return new HoopError('HOOP_LOCAL_STATE', `"${path}" does not hold a key`, {
+  return new HoopError('HOOP_LOCAL_STATE', `"${path}" does not contain a key`, {
     detail,
-    hint: 'Restore the files of the keys directory together, from one backup.',
+    hint: 'Restore all files of the keys directory from the same backup.',
     cause,
   });
 }

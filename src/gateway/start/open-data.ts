@@ -132,7 +132,7 @@ async function readAllowedSigners(path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     throw new HoopError('HOOP_CONFIG', `cannot read the allowed signers "${path}"`, {
-      hint: 'It is an OpenSSH allowed_signers file; see policy.allowedSigners in the configuration.',
+      hint: 'It must be an OpenSSH allowed_signers file; see policy.allowedSigners in the configuration.',
       cause,
     });
   }

@@ -49,7 +49,7 @@ export async function checkStore(options: OpenStoreOptions): Promise<string> {
   const connection = await connectionOf(postgres, options);
   const { server, version } = await lookAt(connection, options);
   const schema =
-    version === 0 ? 'empty: its tables are made at the first start' : `version ${version}`;
+    version === 0 ? 'empty: its tables will be created at the first start' : `version ${version}`;
   const tls = postgres.tls.mode === 'disable' ? 'no TLS' : 'TLS';
   return `PostgreSQL ${server} at ${storePlace(connection)}, ${tls}, ${schema}`;
 }
@@ -78,10 +78,10 @@ async function lookAt(
 /** Whoever is blocked in there would be let in again, and nobody would be told. */
 function requireNoIndex(index: string): void {
   if (!existsSync(index)) return;
-  throw new HoopError('HOOP_CONFIG', `the gateway has kept its state in "${index}" until now`, {
+  throw new HoopError('HOOP_CONFIG', `the gateway has kept its state in "${index}" so far`, {
     detail:
-      'Nothing of it is in the database: neither blocks nor grants, logins nor the list of sessions.',
-    hint: 'Leave `store` out; or, to begin anew with the database, move that file away.',
+      'The database has none of it: no blocks, grants, logins or list of sessions.',
+    hint: 'Omit `store`; or, to start over with the database, move that file away.',
   });
 }
 
@@ -106,10 +106,10 @@ function otherDatabase(dataDir: string, now: string): HoopError {
   const path = databasePath(dataDir);
   return new HoopError(
     'HOOP_CONFIG',
-    'the gateway has kept its state in another database until now',
+    'the gateway has kept its state in another database so far',
     {
-      detail: `Nothing of it is in ${now}: neither blocks nor grants, logins nor the list of sessions.`,
-      hint: `Put \`store\` back as it was; or, to begin anew, remove "${path}".`,
+      detail: `None of it is in ${now}: no blocks, grants, logins or list of sessions.`,
+      hint: `Restore the earlier \`store\`; or, to start over, remove "${path}".`,
     },
   );
 }

@@ -29,8 +29,8 @@ export class Readiness {
   async reasons(): Promise<string[]> {
     return [
       ...(this.#options.hasPolicy() ? [] : ['no policy is in force']),
-      ...(this.#options.hasRoom() ? [] : ['the disk has too little room for new sessions']),
-      ...(this.#options.isTakenOver() ? ['it was taken over, and must be started again'] : []),
+      ...(this.#options.hasRoom() ? [] : ['the disk has too little space for new sessions']),
+      ...(this.#options.isTakenOver() ? ['it was taken over and must be restarted'] : []),
       ...((await this.#writable()) ? [] : ['the index cannot be written']),
     ];
   }

@@ -52,7 +52,7 @@ export async function reloadConfig(
   if (waiting.length > 0) {
     log.warn('config.needs_restart', {
       changed: waiting.join(', '),
-      message: 'these settings are those of the start until the gateway is started anew',
+      message: 'changes to these settings need a restart',
     });
   }
 }

@@ -91,7 +91,7 @@ async function withNodes<T>(
       'HOOP_CONFIG',
       'this gateway keeps its state in a file, so it is the only node',
       {
-        detail: 'What it has left behind is recovered when it starts again.',
+        detail: 'It recovers whatever it left behind when it starts again.',
       },
     );
   }

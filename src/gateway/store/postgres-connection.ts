@@ -69,7 +69,7 @@ export function storePlace({ host, port, database }: PostgresConnection): string
 const REFUSED: Readonly<Record<string, { readonly text: string; readonly hint: string }>> = {
   '28000': { text: 'refuses the login', hint: 'Check pg_hba.conf there, and `store.tls` here.' },
   '28P01': { text: 'refuses the password', hint: 'Check `store.user` and `store.password`.' },
-  '3D000': { text: 'has no such database', hint: 'Make it, or correct `store.url`.' },
+  '3D000': { text: 'has no such database', hint: 'Create it, or correct `store.url`.' },
   '42501': {
     text: 'does not let this role in',
     hint: 'Give it CONNECT on the database and CREATE on its schema.',

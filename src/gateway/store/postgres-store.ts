@@ -229,7 +229,7 @@ async function knowsNode(client: pg.ClientBase, node: string): Promise<boolean> 
 
 function unavailable(cause: unknown): HoopError {
   return new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store does not answer', {
-    hint: 'Whoever runs the gateway must see to the database that its configuration names as `store`.',
+    hint: 'Whoever runs the gateway must check the database that its configuration names as `store`.',
     cause,
   });
 }

@@ -58,13 +58,13 @@ export async function requireUsable(
   }
   if (found.read_only) {
     throw new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store cannot be written', {
-      detail: 'The server is a standby, or read only.',
-      hint: 'Name the primary as `store.url`, by a name or an address that follows it.',
+      detail: 'The server is a standby, or read-only.',
+      hint: 'Set `store.url` to the primary, by a name or an address that follows it.',
     });
   }
   const version = found.has_schema ? await knownVersion(client, migrations.length) : 0;
   if (version < migrations.length && found.may_create !== true) {
-    throw unusable('the role of the store may not make tables', {
+    throw unusable('the role of the store may not create tables', {
       detail: `It lacks CREATE on ${found.schema === null ? 'a schema of its search_path' : `schema "${found.schema}"`}.`,
       hint: 'Make the role the owner of the database.',
     });
@@ -72,7 +72,7 @@ export async function requireUsable(
   const { rows } = await client.query(TABLES, [tablesOf(migrations)]);
   if (!found.has_schema && rows.length > 0) {
     throw unusable('the database of the store belongs to something else', {
-      detail: `It has a table "${rows[0].name}", which no hoop has made.`,
+      detail: `It has a table "${rows[0].name}", which hoop did not create.`,
     });
   }
   const closed = rows.find(({ may_use: mayUse }) => !mayUse);
@@ -105,7 +105,7 @@ function tablesOf(migrations: readonly Migration[]): string[] {
 
 function unusable(
   message: string,
-  { detail, hint = 'Name another database as `store.url`.' }: { detail: string; hint?: string },
+  { detail, hint = 'Set `store.url` to another database.' }: { detail: string; hint?: string },
 ): HoopError {
   return new HoopError('HOOP_CONFIG', message, { detail, hint });
 }

@@ -121,14 +121,14 @@ function inClearWords(error: unknown): unknown {
   if (!(error instanceof Error && 'errcode' in error)) return error;
   const code = Number(error.errcode) & 0xff;
   if (code === FULL) {
-    return new HoopError('HOOP_DISK_FULL', 'the gateway’s store has no room left', {
-      hint: 'Whoever runs the gateway must make room on the disk that holds its data.',
+    return new HoopError('HOOP_DISK_FULL', 'the gateway’s store has no disk space left', {
+      hint: 'Whoever runs the gateway must free space on the disk with its data.',
       cause: error,
     });
   }
   if (!UNAVAILABLE.has(code)) return error;
   return new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store cannot be read or written', {
-    hint: 'Whoever runs the gateway must see to the disk that holds its data.',
+    hint: 'Whoever runs the gateway must check the disk with its data.',
     cause: error,
   });
 }

@@ -125,7 +125,7 @@ export class StoreWatch implements Store {
 
 function isAway(): HoopError {
   return new HoopError('HOOP_STORE_UNAVAILABLE', 'the gateway’s store does not answer', {
-    detail: 'Without it no session begins. The gateway asks it again each second.',
+    detail: 'Without it no session starts. The gateway tries again every second.',
     hint: 'Try again later, or tell whoever runs the gateway.',
   });
 }

@@ -68,7 +68,7 @@ export class ConfigCredentialStore implements CredentialStore {
           this.#options.log.warn('credential.file_mode', {
             credential: name,
             file,
-            message: 'other users of this machine may read the file; make it mode 0600',
+            message: 'other users of this machine can read the file; make it mode 0600',
           });
         }
       }
@@ -133,9 +133,9 @@ async function readPrivateKey(name: string, path: string): Promise<Secret<string
   if (!/^-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/m.test(text)) {
     throw new HoopError(
       'HOOP_CONFIG',
-      `"${path}" of credential "${name}" does not hold a private key`,
+      `"${path}" of credential "${name}" does not contain a private key`,
       {
-        hint: "PEM or OpenSSH's format, without a passphrase: the file that `ssh-keygen` makes, not the one that ends in .pub.",
+        hint: "It must be in PEM or OpenSSH format without a passphrase: the file that `ssh-keygen` creates, not the one that ends in .pub.",
       },
     );
   }
@@ -166,9 +166,9 @@ async function readPasswordFile(name: string, path: string): Promise<string> {
   if (password === '' || text.length > MAX_PASSWORD_FILE_BYTES || /[\0\r\n]/.test(password)) {
     throw new HoopError(
       'HOOP_CONFIG',
-      `"${path}" of credential "${name}" does not hold a password`,
+      `"${path}" of credential "${name}" does not contain a password`,
       {
-        detail: `The file must hold one line of 1 to ${MAX_PASSWORD_FILE_BYTES} bytes.`,
+        detail: `The file must contain one line of 1 to ${MAX_PASSWORD_FILE_BYTES} bytes.`,
       },
     );
   }

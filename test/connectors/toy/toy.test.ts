@@ -263,7 +263,7 @@ rules:
   });
   expect(await session.message('closing')).toMatchObject({
     reason: 'revoked',
-    message: 'the policy has another kind for target "toy" now: connect again',
+    message: 'the kind of target "toy" has changed in the policy: connect again',
   });
   await session.finish();
 });

@@ -133,12 +133,12 @@ test('Who has no access to a target is told to ask, and in a run who can, since 
   const auditor = await bench.client('auditor');
   await expect(requestSession(bench, auditor)).rejects.toMatchObject({
     code: 'HOOP_ACCESS_DENIED',
-    hint: 'Ask for it: `hoop access list` shows how, then `hoop access request prod-db`.',
+    hint: 'Request it: `hoop access list` shows how, then `hoop access request prod-db`.',
   });
   await using run = await startRun(bench, auditor);
   await expect(requestSession(bench, run.client)).rejects.toMatchObject({
     code: 'HOOP_ACCESS_DENIED',
-    hint: 'auditor@example.com can ask for it, outside of the run: `hoop access request prod-db`.',
+    hint: 'auditor@example.com can request it, outside the run: `hoop access request prod-db`.',
   });
   await put({ 'policies/audit.yaml': undefined });
 });
@@ -223,7 +223,7 @@ targets: { names: [prod-db] }
     const refused = (await as('auditor')).decide(half, { decision, reason: 'no' }, bench.signal);
     await expect(refused).rejects.toMatchObject({
       code: 'HOOP_ACCESS_DENIED',
-      detail: 'An approval is the word of a person, and this is agent bot.',
+      detail: 'Only a person can approve, and this is agent bot.',
     });
   }
   await expect((await as('auditor')).revoke(whole, bench.signal)).rejects.toMatchObject({

@@ -147,7 +147,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
         }).catch(() => undefined);
         if (hasGiven) {
           vi.mocked(store.transaction).mockImplementation(transaction);
-          await approvals.end(one, 'withdrawn', 'withdrawn by who asked');
+          await approvals.end(one, 'withdrawn', 'withdrawn by the requester');
         }
         return transaction(work);
       });
@@ -157,7 +157,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
   });
 
   test('withdrawn meanwhile, it gives nothing', async () => {
-    const id = await approved((one) => approvals.end(one, 'withdrawn', 'withdrawn by who asked'));
+    const id = await approved((one) => approvals.end(one, 'withdrawn', 'withdrawn by the requester'));
     expect(access.active(ann, 'prod')).toEqual([]);
     expect(await access.find(id)).toBeUndefined();
     expect(await approvals.find(id)).toMatchObject({ state: 'withdrawn' });

@@ -25,7 +25,7 @@ test('with less than a tenth of the disk free no session begins, and live ones g
   const ready = await rawRequest(bench, { path: PATHS.ready });
   expect([ready.status, JSON.parse(ready.text).reasons]).toEqual([
     503,
-    ['the disk has too little room for new sessions'],
+    ['the disk has too little space for new sessions'],
   ]);
   const client = await bench.client('engineer');
   expect(await client.session(live.id, bench.signal)).toMatchObject({ state: 'live' });

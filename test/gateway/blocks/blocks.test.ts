@@ -173,7 +173,7 @@ describe('a block of a person', () => {
     });
     const own = await block('dba@example.com', { target: 'prod-db', durationSeconds: 60 });
     await expect(lift(own.block.id)).rejects.toMatchObject({
-      message: 'nobody lifts a block of their own',
+      message: 'you cannot lift a block on yourself',
     });
     await using run = await startRun(bench, engineer);
     await expect(block('auditor', {}, run.client)).rejects.toMatchObject({

@@ -51,7 +51,7 @@ describe('a request is refused', () => {
   test('with a proof that was used before', async () => {
     const request = bench.request(accessToken);
     await bench.identity.authenticate(request);
-    expect(await refusal(request)).toBe('HOOP_PROOF_REPLAYED: the proof was used before');
+    expect(await refusal(request)).toBe('HOOP_PROOF_REPLAYED: the proof has already been used');
   });
 
   const target = 'HOOP_PROOF_TARGET: the proof is made for another request';
@@ -76,7 +76,7 @@ describe('a request is refused', () => {
   test('with a proof made with another key than the token is bound to', async () => {
     const { dpop } = bench.request(accessToken, {}, generateDpopKey());
     expect(await refusal({ dpop })).toBe(
-      'HOOP_PROOF_KEY: the proof is made with another key than the token’s',
+      'HOOP_PROOF_KEY: the proof is made with a key that is not the token’s',
     );
   });
 

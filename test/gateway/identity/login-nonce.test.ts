@@ -3,7 +3,7 @@ import { tokenNonce } from '../../../src/api/login-nonce.ts';
 import { generateDpopKey, thumbprintOf } from '../../../src/client/dpop-key.ts';
 import { CLIENT_ID, IdentityBench, refusalOf } from './identity-bench.ts';
 
-const NOT_OURS = '401 HOOP_TOKEN_NONCE: the ID token does not answer this login';
+const NOT_OURS = '401 HOOP_TOKEN_NONCE: the ID token does not belong to this login';
 
 let bench: IdentityBench;
 beforeEach(async () => {

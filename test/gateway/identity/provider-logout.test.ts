@@ -51,7 +51,7 @@ async function isLive(accessToken: string): Promise<boolean> {
 
 describe('a logout that the identity provider tells', () => {
   test('is not refused where the store cannot take it', async () => {
-    const full = new HoopError('HOOP_DISK_FULL', 'the gateway’s store has no room left');
+    const full = new HoopError('HOOP_DISK_FULL', 'the gateway’s store has no disk space left');
     bench.store.addProviderLogout = () => Promise.reject(full);
     await expect(logOut()).rejects.toBe(full);
   });

@@ -10,7 +10,7 @@ afterEach(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
-const REPLAYED = '401 HOOP_TOKEN_REPLAYED: the refresh handle was used before';
+const REPLAYED = '401 HOOP_TOKEN_REPLAYED: the refresh handle has already been used';
 const ENDED = '401 HOOP_TOKEN_REVOKED: the login has ended';
 
 describe('a refresh handle', () => {
@@ -71,7 +71,7 @@ describe('a refresh handle', () => {
       bench.identity.authenticate(bench.request(next.access_token)),
     ).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
-      detail: 'Two clients used one login, so the gateway ended it.',
+      detail: 'Two clients used the same login, so the gateway ended it.',
     });
     expect(ended).toHaveLength(1);
   });
@@ -87,7 +87,7 @@ describe('a refresh handle', () => {
     const { refresh_token } = await bench.login();
     const stolen = bench.proof({}, generateDpopKey());
     expect(refusalOf(await bench.refresh(refresh_token, stolen))).toBe(
-      '401 HOOP_PROOF_KEY: the proof is made with another key than the token’s',
+      '401 HOOP_PROOF_KEY: the proof is made with a key that is not the token’s',
     );
     expect((await bench.refresh(refresh_token)).status).toBe(200);
   });

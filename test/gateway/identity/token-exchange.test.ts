@@ -249,7 +249,7 @@ describe('a token is refused', () => {
   test('that was used before, also after a restart of the gateway', async () => {
     const token = await bench.idToken();
     expect((await bench.exchange(token)).status).toBe(200);
-    const replayed = '401 HOOP_TOKEN_REPLAYED: the ID token was used before';
+    const replayed = '401 HOOP_TOKEN_REPLAYED: the ID token has already been used';
     expect(refusalOf(await bench.exchange(token))).toBe(replayed);
     bench.restart();
     expect(refusalOf(await bench.exchange(token))).toBe(replayed);

@@ -288,7 +288,7 @@ describe('a token is refused', () => {
     const token = await bench.issuer.mint(job({ iss: `${bench.issuer.issuer}/` }));
     const reply = await bench.exchangeWorkload(token);
     expect(refusalOf(reply)).toContain('401 HOOP_TOKEN_ISSUER');
-    expect(ErrorBody.parse(reply.body).error.detail).toContain('the slash at the end matters');
+    expect(ErrorBody.parse(reply.body).error.detail).toContain('the trailing slash matters');
   });
 
   test('of an issuer that only the token names, which nobody asks for keys', async () => {

@@ -73,7 +73,7 @@ describe('the agent of a run', () => {
     const command = ['node', 'devin-and-claude.js'];
     await expect(run({ command })).rejects.toMatchObject({
       code: 'HOOP_USAGE',
-      detail: 'The policy knows it as that of claude, devin.',
+      detail: 'In the policy it belongs to claude, devin.',
     });
     await using named = await run({ agent: 'devin', command });
     expect(named.reply.agent).toBe('devin');
@@ -88,7 +88,7 @@ describe('the agent of a run', () => {
     await expect(run({ agent: 'bot' }, outer.client)).rejects.toMatchObject({
       code: 'HOOP_RUN_REFUSED',
       message: 'agent "devin" cannot start runs of another agent',
-      detail: 'This run is of that agent, and so is every run that is started within it.',
+      detail: 'This run is that agent’s, and so is every run started within it.',
     });
     await using plain = await run({ command: ['make'] });
     await using narrower = await run({ agent: 'devin' }, plain.client);

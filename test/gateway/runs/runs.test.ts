@@ -130,7 +130,7 @@ describe('a run', () => {
       await expect(requestSession(own, client, { target: 'test-db' })).rejects.toMatchObject({
         code: 'HOOP_ACCESS_DENIED',
         message: 'no access to target "test-db" in this run',
-        detail: 'It was started for prod-db, and what is inside it reaches nothing else.',
+        detail: 'It was started for prod-db, and nothing inside it reaches another target.',
       });
     }
     await expect(
@@ -162,7 +162,7 @@ describe('a run', () => {
     for (const { client } of [outer, inner]) {
       await expect(open(client)).rejects.toMatchObject({
         code: 'HOOP_LIMIT',
-        detail: 'All runs of one person may have 40, so that there is room beside them.',
+        detail: 'All runs of one person may have 40, to leave room for others.',
       });
     }
     await open(person);
@@ -376,7 +376,7 @@ describe('when the login that a run was made from ends', () => {
     await expect(inner.client.whoami(own.signal)).rejects.toMatchObject({
       code: 'HOOP_TOKEN_REVOKED',
       detail: 'The run has ended.',
-      hint: 'The run is over; whoever started it can start another.',
+      hint: 'The run is over; whoever started it can start a new one.',
     });
     await expect(
       inner.client.refresh(inner.reply.token.refresh_token, inner.key, own.signal),

@@ -55,7 +55,7 @@ test('nobody has more than three, and others have a place all the same', async (
   const of = ['a', 'b', 'c'].map((name) => searches.start(name, 'ann'));
   await expect(searches.start('d', 'ann')).rejects.toMatchObject({
     code: 'HOOP_LIMIT',
-    message: 'you have 3 searches under way already',
+    message: 'you already have 3 active searches',
   });
   const other = searches.start('other', 'bob');
   for (const [index, name] of ['a', 'b', 'c', 'other'].entries()) {

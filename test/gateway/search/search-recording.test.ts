@@ -88,7 +88,7 @@ test('another key opens nothing, nor does that of another session', async () => 
   await expect(searchRecording(other, REPLAYS, never)).rejects.toThrow(/another recording/);
 });
 
-test('nobody waits for it any more: it stops', async () => {
+test('nobody is waiting for it any more: it stops', async () => {
   const stopped = AbortSignal.abort(new Error('enough'));
   await expect(searchRecording(job(), REPLAYS, stopped)).rejects.toThrow('enough');
 });

@@ -74,7 +74,7 @@ test('a commit without `device` ends those of logins by device code, and no othe
   const other = await TestSession.open(bench, 'dba');
   await bench.policy.commit({ files: hoopYaml(entry('')), message: 'no device' });
   expect(await endOf(session)).toMatchObject(
-    closing('the policy no longer lets logins with a device code in'),
+    closing('the policy no longer allows logins with a device code'),
   );
   const dba = await bench.client('dba');
   expect((await dba.session(other.id, bench.signal)).state).toBe('live');

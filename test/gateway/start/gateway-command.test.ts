@@ -246,7 +246,7 @@ test('check looks at the data directory as start does, and makes none', async ()
   const missing = run(['check', '--config', config]);
   const later = text(missing.stdout);
   await missing.done;
-  expect(await later).toContain('ok      data directory: is made at the first start\n');
+  expect(await later).toContain('ok      data directory: will be created at the first start\n');
   expect(existsSync(path)).toBe(false);
 });
 

@@ -135,7 +135,7 @@ test('is not changed for another one in silence: who is blocked would be let in 
   options.config = '';
   await expect(bench.restart()).rejects.toMatchObject({
     code: 'HOOP_CONFIG',
-    message: 'the gateway has kept its state in another database until now',
+    message: 'the gateway has kept its state in another database so far',
   });
   await ask('CREATE DATABASE other TEMPLATE template0', 'postgres');
   options.config = await storeSection(3600, 'other');

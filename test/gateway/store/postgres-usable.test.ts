@@ -74,10 +74,10 @@ async function refusal(
 }
 
 describe('a store in PostgreSQL', () => {
-  test('is made at the first start, and checked without a change', async () => {
+  test('will be created at the first start, and checked without a change', async () => {
     const section = at(await made('fresh'));
     expect(await checkStore(options(section))).toMatch(
-      /^PostgreSQL \d+.*\/fresh, no TLS, empty: its tables are made at the first start$/,
+      /^PostgreSQL \d+.*\/fresh, no TLS, empty: its tables will be created at the first start$/,
     );
     expect(await checkStore(options(section))).toContain('empty');
     await using _ = await openStore(options(section));
@@ -89,7 +89,7 @@ describe('a store in PostgreSQL', () => {
     const database = await made('elsewhere');
     const other = {
       code: 'HOOP_CONFIG',
-      message: 'the gateway has kept its state in another database until now',
+      message: 'the gateway has kept its state in another database so far',
     };
     rememberDatabase(directory);
     try {
@@ -167,7 +167,7 @@ describe('a store in PostgreSQL', () => {
       'REVOKE ALL ON SCHEMA public FROM hoop',
     );
     await admin('postgres', 'ALTER DATABASE closed OWNER TO postgres');
-    expect((await refusal(at('closed'))).message).toBe('the role of the store may not make tables');
+    expect((await refusal(at('closed'))).message).toBe('the role of the store may not create tables');
     await admin('postgres', 'REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
     expect((await refusal(at('closed'))).message).toContain('does not let this role in');
 
@@ -215,7 +215,7 @@ test.each([
   ['store: { url: "postgres://db/hoop?sslmode=disable", user: hoop }', /expected postgres/],
   ['store: { url: "mysql://db/hoop", user: hoop }', /expected postgres/],
   ['store: { url: "postgres://db", user: hoop }', /expected postgres/],
-  ['store: { url: "postgres://db/hoop" }', /url and user belong together/],
+  ['store: { url: "postgres://db/hoop" }', /url and user must be set together/],
   ['store: { password: { env: X } }', /those of a url/],
   [
     'store: { url: "postgres://db/hoop", user: hoop, password: typed }',

@@ -253,7 +253,7 @@ describe('SQLite alone', () => {
   });
 
   test.each([
-    ['there is no room left', 'max_page_count = 1', 'HOOP_DISK_FULL', /no room left/],
+    ['there is no room left', 'max_page_count = 1', 'HOOP_DISK_FULL', /no disk space left/],
     [
       'the file cannot be written',
       'query_only = 1',

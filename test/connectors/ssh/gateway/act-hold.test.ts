@@ -239,7 +239,7 @@ describe.skipIf(findSshd() === undefined)('a command that needs approval', () =>
     expect(both.map(({ stdout }) => stdout.toString()).sort()).toEqual(['', 'once\n']);
     const told = both.find(({ stdout }) => stdout.length === 0)?.stderr;
     expect(told).toContain('it happened on another channel or connection of this run');
-    expect(told).toContain('Look at what it has done.');
+    expect(told).toContain('Check what it did.');
   });
 
   test('is refused when the policy changes its mind while it waits', async () => {
