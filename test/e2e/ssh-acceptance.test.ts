@@ -602,7 +602,7 @@ describe.skipIf(!canRun)('commands', () => {
   testCase('28: what is no shell is denied, with the reason', async () => {
     const ran = await sshTo(strict, 'web-2', 'echo "case-28');
     expect(ran).toMatchObject({ status: 126, stdout: '' });
-    expect(ran.stderr).toContain('it is no complete command of a POSIX shell');
+    expect(ran.stderr).toContain('it is not a complete POSIX shell command');
     recordedAs(
       28,
       (recorded) => {

@@ -93,10 +93,10 @@ const warnings = (rule: string, targets?: string) =>
 
 test('policy check warns of a deny of everything of one kind where a target is of the other', () => {
   expect(warnings('{ name: out, deny: { verbs: ["*"] } }')).toEqual([
-    'policies/p.yaml:5:1: rule p/out denies all SQL, and leaves open what may be done on web-1; say deny: everything',
+    'policies/p.yaml:5:1: rule p/out denies all SQL, but leaves open what may be done on web-1; say deny: everything',
   ]);
   expect(warnings('{ name: out, deny: { ssh: [shell, exec, sftp, forward] } }')).toEqual([
-    'policies/p.yaml:5:1: rule p/out denies all on servers, and leaves open all SQL on db; say deny: everything',
+    'policies/p.yaml:5:1: rule p/out denies everything on servers, but leaves open all SQL on db; say deny: everything',
   ]);
 });
 

@@ -45,9 +45,9 @@ function serviceOf(facts: ConnectionFacts, passwordFile: string): string {
   if (values.some((value) => /[\p{Cc}]/u.test(value)) || facts.name.includes(']')) {
     throw new HoopError(
       'HOOP_LOCAL_PORT',
-      'the name of the target cannot stand in a service file',
+      'the name of the target cannot be used in a service file',
       {
-        detail: 'It holds a control character or a bracket.',
+        detail: 'It contains a control character or a bracket.',
       },
     );
   }

@@ -42,7 +42,7 @@ export const POSTGRES_BRIEFING: BriefingWords = {
         : []),
     ].join('; also ');
     const base = database === undefined ? '' : ` Database \`${database}\`.`;
-    return `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, and no password to look for.`;
+    return `Connect with ${where || 'the service file in `PGSERVICEFILE`'}.${base} There is no other way in, so do not look for a password.`;
   },
   denials: `## When a statement is refused
 It fails as a PostgreSQL error, mostly SQLSTATE 42501, with the rule in DETAIL and what to do in HINT:
@@ -100,7 +100,7 @@ class PostgresOffer implements LocalOffer {
       main: main?.name,
       notes:
         main === undefined
-          ? ['several databases and none is named: PGHOST and DATABASE_URL are not set']
+          ? ['several databases and none named: PGHOST and DATABASE_URL are not set']
           : [],
     };
   }

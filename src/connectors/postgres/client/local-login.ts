@@ -109,9 +109,9 @@ function withoutTls(): LocalRefusal {
     'no TLS',
     encodeFatal({
       sqlState: SQL_STATE.invalidAuthorization,
-      message: 'this port takes connections with TLS only',
+      message: 'this port accepts only TLS connections',
       detail: 'It was opened with "hoop connect --tls".',
-      hint: 'Connect with sslmode=verify-full and the sslrootcert that "hoop connect" has printed.',
+      hint: 'Connect with sslmode=verify-full and the sslrootcert that "hoop connect" printed.',
       code: 'HOOP_PROTOCOL',
     }),
   );
@@ -252,7 +252,7 @@ function wrongPassword(user: string | undefined): LocalRefusal {
     encodeFatal({
       sqlState: SQL_STATE.invalidPassword,
       message: `password authentication failed for user "${name}"`,
-      hint: 'User and password are made for each session: take them from the output of "hoop connect".',
+      hint: 'Each session has its own user and password: take them from the output of "hoop connect".',
       code: 'HOOP_PROTOCOL',
     }),
   );

@@ -187,8 +187,8 @@ function anotherUser(uid: number | undefined): LocalRefusal {
         encodeFatal({
           sqlState: SQL_STATE.invalidAuthorization,
           message: 'this port belongs to another user of this machine',
-          detail: `The connection comes from the user with uid ${uid}.`,
-          hint: `Open a session of your own with "hoop connect"; whoever opened this one can let you in with --allow-uid ${uid}.`,
+          detail: `The connection comes from uid ${uid}.`,
+          hint: `Open your own session with "hoop connect"; whoever opened this one can let you in with --allow-uid ${uid}.`,
           code: 'HOOP_LOCAL_PORT',
         }),
       );

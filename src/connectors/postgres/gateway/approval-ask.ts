@@ -163,7 +163,7 @@ export function limitOf(ask: ApprovalAsk, portal: KnownPortal | undefined): stri
   if (length > MAX_TEXT) return `Its text has ${length} characters; an approver sees ${MAX_TEXT}.`;
   // A cursor of SQL has no formats, and no parameters either.
   if (portal !== undefined && portal.bound === undefined && portal.formats !== undefined) {
-    return `Its parameters have more than ${MAX_BOUND_BYTES} bytes, or were bound before the rule was there.`;
+    return `Its parameters have more than ${MAX_BOUND_BYTES} bytes, or were bound before the rule existed.`;
   }
   return undefined;
 }

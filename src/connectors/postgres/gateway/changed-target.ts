@@ -52,7 +52,7 @@ export function changedPostgresTarget(
     const what = isDatabase(now) ? changed(now) : 'kind';
     return what === undefined
       ? undefined
-      : `the policy has another ${what} for target "${name}" now: connect again`;
+      : `the ${what} of target "${name}" has changed in the policy: connect again`;
   };
 }
 

@@ -39,7 +39,7 @@ export async function readFirstPacket(reader: ChunkReader): Promise<FirstPacket>
   const packets = new StartupPacketReader();
   for (;;) {
     const chunk = await reader.next();
-    if (chunk === undefined) throw new StreamEnded('the client asked for nothing');
+    if (chunk === undefined) throw new StreamEnded('the client requested nothing');
     const read = packets.push(chunk);
     if (read === undefined) continue;
     const { packet, bytes, rest } = read;
@@ -61,7 +61,7 @@ export function refuseStartup(
   if (database !== undefined && database !== '' && database !== target.database) {
     return {
       sqlState: SQL_STATE.invalidCatalogName,
-      message: `database "${database}" is not served here`,
+      message: `database "${database}" is not available here`,
       detail: `This session is for target "${target.name}", database "${target.database}".`,
       hint: `Connect to database "${target.database}", or open a session for another target.`,
     };

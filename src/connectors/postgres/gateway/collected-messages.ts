@@ -118,8 +118,8 @@ function gaveWay(bytes: number): HoopError {
     'HOOP_LIMIT',
     `a message of ${bytes} bytes was sent, or read, too slowly while others waited for its memory`,
     {
-      detail: `The gateway collects ${LONGEST_AT_A_TIME} messages of the longest kind at a time, ${LONGEST_OF_ONE_USER} of one user (limits.messageMiB of the gateway). Nobody has to give way who moves 128 KiB in a second.`,
-      hint: 'Read large rows as they come, or leave large columns out of the statement.',
+      detail: `The gateway collects ${LONGEST_AT_A_TIME} messages of maximum size at a time, ${LONGEST_OF_ONE_USER} of them for one user (limits.messageMiB of the gateway). A client that moves 128 KiB per second keeps its memory.`,
+      hint: 'Read large rows as they arrive, or omit large columns from the statement.',
     },
   );
 }

@@ -162,7 +162,7 @@ async function check(services: CheckServices, target: PolicyTarget): Promise<str
 }
 
 function database(target: PolicyTarget): PostgresPolicyTarget {
-  if (!isDatabase(target)) throw new TypeError(`target "${target.name}" is no database`);
+  if (!isDatabase(target)) throw new TypeError(`target "${target.name}" is not a database`);
   return target;
 }
 

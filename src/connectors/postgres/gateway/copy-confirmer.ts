@@ -130,7 +130,7 @@ async function confirm(state: StreamState, run: Run, isAlone: boolean): Promise<
   const { allowed, basis, source: text } = run.statement;
   const copy = allowed?.analysis.protocol.copy;
   if (allowed === undefined || basis === undefined || copy?.source === undefined) {
-    return { type: 'refused', run, refusal: changedCopy('What it copies cannot be told.') };
+    return { type: 'refused', run, refusal: changedCopy('hoop cannot tell what it copies.') };
   }
   const select = selectOfCopy(copy.source, text);
   if (!canEncode(state, text)) {

@@ -81,7 +81,7 @@ export function beginCopy(begun: BegunCopy): SqlRefusal | undefined {
     return undefined;
   }
   if (options === undefined || (options.format === 'binary') !== (response.format === 1)) {
-    return changedCopy('It is in another format than was expected.');
+    return changedCopy('It is not in the expected format.');
   }
   const names = allowed?.analysis.outputs?.map(({ name }) => name) ?? [];
   const { maxRowBytes } = begun;

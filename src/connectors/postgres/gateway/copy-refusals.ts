@@ -23,8 +23,8 @@ export function otherEncoding(encoding: string, connection: string): SqlRefusal 
   return sqlRefusal({
     code: 'HOOP_ENCODING',
     message: `COPY in encoding ${encoding} cannot be read on a connection in ${connection}`,
-    detail: 'Values must be read to be masked or counted, and they are read in client_encoding.',
-    hint: `Leave ENCODING out, and run SET client_encoding = '${encoding}' before, where that is possible.`,
+    detail: 'hoop must read values to mask or count them, and reads them in client_encoding.',
+    hint: `Omit ENCODING, and run SET client_encoding = '${encoding}' first if possible.`,
   });
 }
 
@@ -32,7 +32,7 @@ export function unreadableEncoding(connection: string): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_ENCODING',
     message: `COPY in encoding ${connection} cannot be masked or counted`,
-    detail: 'In this encoding a byte of a longer character can look like a quote or a backslash.',
+    detail: 'In this encoding a byte of a multibyte character can look like a quote or a backslash.',
     hint: 'Run SET client_encoding = UTF8, or use FORMAT binary.',
   });
 }
@@ -40,7 +40,7 @@ export function unreadableEncoding(connection: string): SqlRefusal {
 export function encodingInDoubt(): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_SETTING',
-    message: 'COPY cannot be read for certain in this pipeline',
+    message: 'COPY cannot be read reliably in this pipeline',
     detail:
       'An earlier statement may have changed client_encoding, and the server reports that only at the end of the pipeline.',
     hint: 'Send it after the answer to Sync.',
@@ -50,9 +50,9 @@ export function encodingInDoubt(): SqlRefusal {
 export function copyBehindOthers(): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_UNTRACEABLE',
-    message: 'COPY cannot be masked behind these statements in one text',
+    message: 'COPY cannot be masked after these statements in one text',
     detail:
-      'What it copies is described before any of the text runs, and an earlier statement may change what that is.',
+      'hoop determines what it copies before any of the text runs, and an earlier statement may change that.',
     hint: 'Send COPY as a statement of its own.',
   });
 }
@@ -60,7 +60,7 @@ export function copyBehindOthers(): SqlRefusal {
 export function grantChanged(): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_DENIED',
-    message: 'the policy has changed while the COPY was checked',
+    message: 'the policy changed while the COPY was checked',
     detail: 'It has not run.',
     hint: 'Send it again.',
   });
@@ -72,7 +72,7 @@ export function maskedDump(application: string, columns: readonly string[]): Sql
     code: 'HOOP_DENIED',
     message: `${application} would write masked values as if they were real`,
     detail: `Masked for you: ${listed(columns)}. A dump does not show that its values are masks.`,
-    hint: `Dump as someone for whom nothing is masked, or leave the table out (--exclude-table-data). For a masked dump on purpose set another name: PGAPPNAME=masked-dump ${application} …`,
+    hint: `Dump as someone for whom nothing is masked, or exclude the table (--exclude-table-data). For an intentionally masked dump, set another name: PGAPPNAME=masked-dump ${application} …`,
   });
 }
 
@@ -89,7 +89,7 @@ export function maskedWarning(
       severity: 'WARNING',
       sqlState: SQL_STATE.warning,
       message: `${columns.length} ${verb} masked in this copy: ${listed(columns)}`,
-      detail: 'What is copied of them is not what the table holds.',
+      detail: 'The copied values are not the ones in the table.',
       hint: undefined,
     },
     codec,

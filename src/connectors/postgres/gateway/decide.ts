@@ -145,7 +145,7 @@ export class Decider {
       if (verdict.effect === 'allow') {
         if (hasMoved) {
           if (round < MAX_ROUNDS) continue;
-          return { type: 'refused', verdict: refusedVerdict(moves('what names stand for')) };
+          return { type: 'refused', verdict: refusedVerdict(moves('what names refer to')) };
         }
         const { statements } = verdict;
         // What it touches is known, and recorded, only by the catalog of now.

@@ -56,7 +56,7 @@ export class Estimates implements Disposable {
     };
     const why =
       whyNotEstimated(ask) ??
-      (this.#queue.length >= MAX_QUEUED ? 'the gateway has too much to estimate' : undefined);
+      (this.#queue.length >= MAX_QUEUED ? 'the gateway has too many estimates to make' : undefined);
     if (why !== undefined) {
       queueMicrotask(() => done({ state: 'none', why }));
       return;
@@ -102,7 +102,7 @@ export class Estimates implements Disposable {
     } catch (error) {
       // The server's message may quote values of the statement; the log has the reason without them.
       this.#log.info('approval.not_estimated', errorFields(error));
-      return { state: 'none', why: 'the target could not plan it in time, or at all' };
+      return { state: 'none', why: 'the target could not plan it, or not in time' };
     }
   }
 }
@@ -154,7 +154,7 @@ function whyNotEstimated(ask: ApprovalAsk): string | undefined {
   if (prepared.length > 0 || !ESTIMABLE.has(analysis.verb)) {
     return `EXPLAIN does not plan ${analysis.verb.toUpperCase()}`;
   }
-  if (searchPath === undefined) return 'it is not known where its names are looked up';
+  if (searchPath === undefined) return 'the search_path for its names is not known';
   if (parameters.some(({ format }) => format === 'hex')) return 'its parameters are binary';
   return runsOwnCode(analysis, ask) ?? relationsRunCode(analysis, catalog);
 }
@@ -162,7 +162,7 @@ function whyNotEstimated(ask: ApprovalAsk): string | undefined {
 function runsOwnCode(analysis: StatementAnalysis, { catalog }: ApprovalAsk): string | undefined {
   const { protocol, functions, opaque, serverAccess } = analysis;
   if (opaque.length > 0 || serverAccess.length > 0 || protocol.changesCatalog) {
-    return 'it cannot be seen into';
+    return 'hoop cannot see into it';
   }
   for (const { name, builtIn } of functions) {
     if (!builtIn) return `the function ${name} is not built in`;

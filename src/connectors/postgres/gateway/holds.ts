@@ -234,7 +234,7 @@ function rowsRefusalOf({ counted }: HoldRequest, { statements }: Runnable): SqlR
 function difference(before: ApprovalAsk, now: ApprovalAsk): string {
   const isSamePolicy = JSON.stringify(approvalTerms(now)) === JSON.stringify(approvalTerms(before));
   return isSamePolicy
-    ? 'the tables or functions that it names are no longer those that were approved'
+    ? 'the tables or functions that it names have changed since the approval'
     : 'the policy has changed';
 }
 
@@ -247,7 +247,7 @@ export function policyChanged(): Verdict & { effect: 'refuse' } {
     sqlRefusal({
       code: 'HOOP_APPROVAL_VOID',
       message: 'the statement did not run: the approval is void',
-      detail: 'The policy has changed since it was asked for.',
+      detail: 'The policy has changed since the request.',
       hint: 'Send it again.',
     }),
   );
@@ -258,13 +258,13 @@ export function policyChanged(): Verdict & { effect: 'refuse' } {
 const MANNER: HoldManner = {
   didNot: 'did not run',
   again: 'send it again',
-  anew: 'Send it again to ask anew.',
+  anew: 'Send it again to make a new request.',
   verySame: 'Send it again, with the same parameters,',
-  elsewhere: 'it ran on another connection of this run, which sent the same',
+  elsewhere: 'it ran on another connection of this run that sent the same',
   otherPlace: 'another connection',
   withdraws: 'A cancel withdraws it.',
   keeps:
-    'Sent again in this run, the very same statement waits on, and runs once when it is approved.',
+    'Send exactly the same statement again in this run: it joins this request, and runs once when approved.',
 };
 
 function wordsOf(ask: ApprovalAsk): HoldWords {
@@ -290,8 +290,8 @@ function extentOf(changes: NonNullable<ApprovalAsk['changes']>): string {
 
 function expiredInTransaction(id: string): Pick<HeldText, 'detail' | 'hint'> {
   return {
-    detail: `Request ${id} waited as long as a statement may wait inside an open transaction, because its locks are held.`,
-    hint: 'Send it as the first statement, outside of a transaction, where it may wait longer.',
+    detail: `Request ${id} waited as long as a statement may wait inside an open transaction, which holds locks.`,
+    hint: 'Send it outside a transaction, where it may wait longer.',
   };
 }
 

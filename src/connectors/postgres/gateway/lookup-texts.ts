@@ -13,8 +13,8 @@ export function usedUp({ amount, limit }: DayUse, { left, resetsMs }: DayReceipt
   const rest = left === 0 ? 'none is left' : `${left} ${left === 1 ? 'is' : 'are'} left`;
   return refused({
     message: `the statement looks up ${values} of masked columns, and ${rest} today`,
-    detail: `The policy permits ${limit} a day for you on this target, in all your sessions and with all your agents. Nothing was used.`,
-    hint: `The next day begins at ${utcTime(resetsMs)}. ${left === 0 ? 'Whoever owns the policy can permit more.' : 'Look up fewer values at a time, or ask the owner of the policy for more.'}`,
+    detail: `The policy permits you ${limit} a day on this target, across all your sessions and agents. This statement used none.`,
+    hint: `The next day begins at ${utcTime(resetsMs)}. ${left === 0 ? 'The policy’s owner can permit more.' : 'Look up fewer values at a time, or ask the policy’s owner for more.'}`,
   });
 }
 
@@ -22,15 +22,15 @@ export function uncounted(): SqlRefusal {
   return refused({
     message: 'the values that the statement looks up cannot be counted',
     detail:
-      'Each value that is compared with a masked column counts, and here they stand in an array that cannot be read for certain.',
+      'Each value that is compared with a masked column counts, and here they are in an array that cannot be read reliably.',
     hint: 'Send the array as one parameter of its own type, of up to 64 KiB, or write ARRAY[$1, $2].',
   });
 }
 
 export function changedMeanwhile(): SqlRefusal {
   return refused({
-    message: 'what this session may do changed while the lookups of the statement were counted',
-    detail: 'It did not run. Its lookups are used.',
+    message: 'the session’s rights changed while the statement’s lookups were counted',
+    detail: 'It did not run, but its lookups are used up.',
     hint: 'Send it again.',
   });
 }
@@ -38,7 +38,7 @@ export function changedMeanwhile(): SqlRefusal {
 export function notStored(): SqlRefusal {
   return refused({
     message: 'the lookups of the statement cannot be counted now',
-    detail: 'The gateway cannot write down that they are used.',
+    detail: 'The gateway cannot store that they are used.',
     hint: 'Try again later, or tell whoever runs the gateway.',
   });
 }

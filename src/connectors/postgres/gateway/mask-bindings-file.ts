@@ -30,8 +30,8 @@ export function maskBindingsPath(dataDirectory: string): string {
 /** @throws HOOP_LOCAL_STATE when it is not what was written: without it a renamed column would be open */
 export function readMaskBindings(path: string): readonly KeptBinding[] {
   const file = readDataFile(path, File, {
-    detail: 'It says which columns stay masked under another name.',
-    hint: 'Restore the file from a backup. Without it, masks begin again with the names in the policy.',
+    detail: 'It records which columns stay masked under another name.',
+    hint: 'Restore the file from a backup. Without it, masks start over with the names in the policy.',
   });
   return file?.bindings ?? [];
 }

@@ -58,10 +58,10 @@ export class MaskNotices {
         severity: 'NOTICE',
         sqlState: SQL_STATE.successfulCompletion,
         message: `masked for you in this result: ${shown}${more}`,
-        detail: ['Their values are replaced. Do not write them back or take them for real.']
+        detail: ['Their values are replaced. Do not write them back or treat them as real.']
           .concat(reasons(columns))
           .join(' '),
-        hint: 'This is said once for each column of a connection. SET hoop.notices = off switches it off.',
+        hint: 'This notice appears once per column and connection. SET hoop.notices = off turns it off.',
       },
       codec,
     );

@@ -127,7 +127,7 @@ const KEY_CHECKS: ReadonlyMap<string, string> = new Map([
 ]);
 
 const HINT =
-  'The statement depends on masked columns, or on code of the database that could read them. The SQLSTATE says what kind of error it is.';
+  'The statement depends on masked columns, or on database code that could read them. The SQLSTATE gives the kind of error.';
 
 /**
  * @param text one character per byte, as the codec BYTES reads it.
@@ -139,7 +139,7 @@ function clean(
   room: number,
 ): string | undefined {
   if (text.length > room) {
-    return `text of ${text.length} bytes withheld: too long to be looked through for values`;
+    return `text of ${text.length} bytes withheld: too long to be searched for values`;
   }
   const bytes = BYTES.encode(text);
   for (const codec of [UTF8, BYTES]) {

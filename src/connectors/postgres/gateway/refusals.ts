@@ -79,7 +79,7 @@ export class Refusals {
       {
         code: 'HOOP_TOO_LARGE',
         message: 'values are too large to be shown for an approval',
-        detail: 'The statement needs an approval, and who approves it must see its values.',
+        detail: 'The statement needs an approval, and the approver must see its values.',
         hint: 'Send smaller values.',
       },
       SQL_STATE.programLimitExceeded,
@@ -91,7 +91,7 @@ export class Refusals {
     const refusal = sqlRefusal({
       code: 'HOOP_MESSAGE_REFUSED',
       message: 'function call message is not allowed',
-      detail: 'The fast path calls functions by number, past the rules for statements.',
+      detail: 'The fast path calls functions by number and bypasses the rules for statements.',
       hint: 'Call the function with SELECT.',
     });
     return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });

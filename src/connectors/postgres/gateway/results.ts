@@ -66,7 +66,7 @@ export function describeResult(result: DescribedResult): SqlRefusal | undefined 
     run.rowsAre = 'pass';
     return undefined;
   }
-  if (allowed === undefined) return mismatch('The text was taken for an empty one.');
+  if (allowed === undefined) return mismatch('hoop took the text for an empty one.');
   const { statement } = run;
   if (statement.shape !== fields || !statement.shapeIsChecked) {
     const disagreement = disagreementOf(allowed, fields, basis.catalog);
@@ -91,7 +91,7 @@ export function disagreementOf(
   const outputs = allowed.analysis.outputs;
   const expected = allowed.masks?.length ?? outputs?.length;
   if (expected === undefined)
-    return 'The statement returns columns and was taken for one that does not.';
+    return 'The statement returns columns, but hoop took it for one that does not.';
   if (fields.length !== expected || (outputs !== undefined && outputs.length !== expected)) {
     return `The result has ${fields.length} columns and ${expected} were expected.`;
   }
@@ -99,7 +99,7 @@ export function disagreementOf(
     const output = outputs?.[index];
     if (output === undefined || field.tableOid === 0) continue;
     if (!comesFrom(output, field, catalog)) {
-      return `Column ${index + 1} of the result comes from another table column than expected.`;
+      return `Column ${index + 1} of the result comes from an unexpected table column.`;
     }
   }
   return undefined;

@@ -105,7 +105,7 @@ export class RowBudget {
 type Counted = Extract<RowChanges, { counted: 'trial' }>;
 type Texts = Pick<SqlRefusal, 'message' | 'detail' | 'hint'>;
 
-const OWNER = 'ask the owner of the policy for more';
+const OWNER = 'ask the policy’s owner for more';
 
 function transactionUsedUp(
   allowed: AllowedStatement,
@@ -115,10 +115,10 @@ function transactionUsedUp(
   const others = limit - left;
   return limitReached({
     message: `${describeStatement(allowed.analysis)} was rolled back: it changes ${rowCountText(changes.rows)}, and ${leftText(left)} in this transaction`,
-    detail: `${describeChanges(changes)} The policy permits ${rowCountText(limit)} in one transaction, all its statements together.`,
+    detail: `${describeChanges(changes)} The policy permits ${rowCountText(limit)} per transaction, across all its statements.`,
     hint:
       others > 0 && changes.rows <= limit
-        ? `Commit before it, or change fewer rows; another transaction begins with ${rowCountText(limit)}. Or ${OWNER}.`
+        ? `Commit before it, or change fewer rows; a new transaction starts with ${rowCountText(limit)}. Or ${OWNER}.`
         : `Change at most ${rowCountText(limit)} in one transaction, or ${OWNER}.`,
   });
 }
@@ -132,7 +132,7 @@ function dayUsedUp(
   const next = `The next day begins at ${utcTime(resetsMs)}.`;
   return limitReached({
     message: `${describeStatement(allowed.analysis)} was rolled back: it changes ${rowCountText(changes.rows)}, and ${leftText(left)} today`,
-    detail: `${describeChanges(changes)} The policy permits ${rowCountText(limit)} a day for you on this target, in all your sessions and with all your agents. This statement used none of them.`,
+    detail: `${describeChanges(changes)} The policy permits you ${rowCountText(limit)} a day on this target, across all your sessions and agents. This statement used none of them.`,
     hint: left === 0 ? `${next} Or ${OWNER}.` : `Change fewer rows, or ${OWNER}. ${next}`,
   });
 }
@@ -141,24 +141,24 @@ function notCountable(allowed: AllowedStatement, changes: RowChanges): SqlRefusa
   return sqlRefusal({
     code: 'HOOP_ROWS',
     message: `${describeStatement(allowed.analysis)} is not permitted: its rows cannot be counted`,
-    detail: `${describeChanges(changes)} The policy limits the rows that you may change in a transaction or a day.`,
-    hint: 'Write it so that its rows can be counted, or ask the owner of the policy for a rule that lets somebody approve it.',
+    detail: `${describeChanges(changes)} The policy limits the rows that you may change per transaction or per day.`,
+    hint: 'Rewrite it so that its rows can be counted, or ask the policy’s owner for a rule that lets somebody approve it.',
   });
 }
 
 function changedMeanwhile(allowed: AllowedStatement): SqlRefusal {
   return limitReached({
-    message: `${describeStatement(allowed.analysis)} was rolled back: what this session may do changed while its rows were counted`,
-    detail: 'Its rows are used of the day.',
+    message: `${describeStatement(allowed.analysis)} was rolled back: the session’s rights changed while its rows were counted`,
+    detail: 'Its rows still count for today.',
     hint: 'Send it again.',
   });
 }
 
 function notStored(allowed: AllowedStatement): SqlRefusal {
   return limitReached({
-    message: `${describeStatement(allowed.analysis)} was rolled back: its rows cannot be written down now`,
+    message: `${describeStatement(allowed.analysis)} was rolled back: its row count cannot be stored now`,
     detail:
-      'The policy limits the rows that you may change in a day, and the gateway cannot write down that they are used.',
+      'The policy limits the rows that you may change per day, and the gateway cannot store the count.',
     hint: 'Try again later, or tell whoever runs the gateway.',
   });
 }

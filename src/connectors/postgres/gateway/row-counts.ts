@@ -89,7 +89,7 @@ export function changesBetween(
 export function changesOfTag(tag: string, writes: readonly RelationFact[]): RowChanges {
   const number = / (\d+)$/.exec(tag)?.[1];
   if (number === undefined) {
-    return { counted: 'not counted', why: 'the server has not said how many they are' };
+    return { counted: 'not counted', why: 'the server has not reported how many they are' };
   }
   const rows = Number(number);
   const target = writes.find(({ via }) => via === undefined) ?? writes[0];
@@ -136,7 +136,7 @@ export function countSource(statement: KnownStatement, bound = statement): RowCo
     return { from: 'nowhere', why: 'its result is copied out before they are known' };
   }
   const source = allowed?.analysis.rowCount ?? executes?.allowed?.analysis.rowCount;
-  if (source === undefined) return { from: 'nowhere', why: 'nothing tells how many they are' };
+  if (source === undefined) return { from: 'nowhere', why: 'nothing reports how many they are' };
   // A portal keeps the kind of result that it was bound with. Where EXECUTE ran a SELECT then and
   // runs an UPDATE now, the number in the tag is that of the rows that are returned.
   const isReplaced = executes?.number !== bound.executes?.number;

@@ -298,7 +298,7 @@ function limitReached({ limits }: Grant): SqlRefusal {
     {
       code: 'HOOP_LIMIT',
       message: `result has more than ${rowCountText(maxRows)}`,
-      detail: `The policy lets one statement return ${rowCountText(maxRows)}. What follows is withheld.`,
+      detail: `The policy lets one statement return ${rowCountText(maxRows)}. The rest is withheld.`,
       hint: 'Narrow the statement, or add LIMIT.',
     },
     SQL_STATE.programLimitExceeded,

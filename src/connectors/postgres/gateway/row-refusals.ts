@@ -21,15 +21,15 @@ function rowsRefusal(
 export function resultTooLarge(allowed: AllowedStatement, maxBytes: number): SqlRefusal {
   return rowsRefusal(allowed, {
     message: `${describeStatement(allowed.analysis)} was rolled back: its result is too large`,
-    detail: `The rows that it changes are counted first, and until then its result is kept: at most ${maxBytes / 1024 / 1024} MiB.`,
-    hint: 'Return the key alone, or change fewer rows at a time; in an ORM, write in batches.',
+    detail: `The gateway keeps its result until the changed rows are counted: at most ${maxBytes / 1024 / 1024} MiB.`,
+    hint: 'Return only the key, or change fewer rows at a time; in an ORM, write in batches.',
   });
 }
 
 export function countOverdue(allowed: AllowedStatement, limitMs: number): SqlRefusal {
   return rowsRefusal(allowed, {
     message: `${describeStatement(allowed.analysis)} was rolled back: its rows were not counted in time`,
-    detail: `The rows that it changes are counted before it is committed, and that may take ${limitMs / 1000} s. It may have waited for a lock.`,
+    detail: `The changed rows are counted before the commit, which may take up to ${limitMs / 1000} s. It may have waited for a lock.`,
     hint: 'Change fewer rows at a time.',
   });
 }
@@ -37,7 +37,7 @@ export function countOverdue(allowed: AllowedStatement, limitMs: number): SqlRef
 /** What an approver would be asked about one of several statements, which run together or not at all. */
 export function onlyAlone(allowed: AllowedStatement, changes: RowChanges): SqlRefusal {
   return rowsRefusal(allowed, {
-    message: `${describeStatement(allowed.analysis)} needs an approval, and stands in one text with others`,
+    message: `${describeStatement(allowed.analysis)} needs an approval and shares one text with other statements`,
     detail: describeChanges(changes),
     hint: 'Send it by itself.',
   });

@@ -37,7 +37,7 @@ export async function askStatement(
       const shown = await shownChanges(approvals, before);
       const isTooFew =
         ask.changes !== undefined && (shown === undefined || !isCovered(ask.changes, shown));
-      return isTooFew ? 'it would change more rows by now' : undefined;
+      return isTooFew ? 'it would now change more rows' : undefined;
     },
   );
   const changes = made === undefined ? await shownChanges(approvals, asked) : ask.changes;

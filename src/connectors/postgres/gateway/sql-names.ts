@@ -128,8 +128,8 @@ export function changesNames({ analysis }: AllowedStatement): boolean {
 export function namesInOneText(): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_UNTRACEABLE',
-    message: 'a name is made and used in one text',
-    detail: 'What a prepared statement or cursor is must be known before the text runs.',
+    message: 'one text both creates and uses a name',
+    detail: 'A prepared statement or cursor must be known before the text runs.',
     hint: 'Send the statements one by one.',
   });
 }

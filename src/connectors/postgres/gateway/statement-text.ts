@@ -115,10 +115,10 @@ function refused(refusal: SqlRefusal): CheckedText {
 function inDoubt(): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_SETTING',
-    message: 'statement cannot be read for certain in this pipeline',
+    message: 'statement cannot be read reliably in this pipeline',
     detail:
       'An earlier statement may have changed how text is read, and the server reports that only at the end of the pipeline.',
-    hint: 'Send it after the answer to Sync, or without backslashes and characters beyond ASCII.',
+    hint: 'Send it after the answer to Sync, or without backslashes and non-ASCII characters.',
   });
 }
 
@@ -126,7 +126,7 @@ function nonStandardStrings(): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_SETTING',
     message: 'backslash in a statement while standard_conforming_strings is off',
-    detail: 'The gateway reads string literals as the SQL standard has them.',
+    detail: 'The gateway reads string literals as the SQL standard defines them.',
     hint: 'Run SET standard_conforming_strings = on.',
   });
 }
@@ -134,8 +134,8 @@ function nonStandardStrings(): SqlRefusal {
 function unreadable(encoding: string): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_ENCODING',
-    message: `statements in client_encoding ${encoding} may have ASCII characters only`,
-    detail: 'In this encoding a byte of a longer character can look like a quote or a backslash.',
+    message: `statements in client_encoding ${encoding} may contain only ASCII characters`,
+    detail: 'In this encoding a byte of a multibyte character can look like a quote or a backslash.',
     hint: 'Run SET client_encoding = UTF8.',
   });
 }

@@ -147,7 +147,7 @@ function named(error: unknown, target: PostgresTarget, host: TargetHost): unknow
   const isDoubtful = target.clientCertificate !== undefined && target.tls.mode !== 'disable';
   return targetError(target, {
     code: 'HOOP_TARGET_UNREACHABLE',
-    text: isDoubtful ? `${text} It may not trust the certificate of the gateway.` : text,
+    text: isDoubtful ? `${text} It may not trust the gateway’s certificate.` : text,
     host,
     cause: error,
   });
@@ -180,9 +180,9 @@ async function unfitFor(
     case 'standby':
       return isStandby ? undefined : 'The server is not a standby.';
     case 'read-write':
-      return isStandby || isReadOnly ? 'The server does not take writes.' : undefined;
+      return isStandby || isReadOnly ? 'The server does not accept writes.' : undefined;
     case 'read-only':
-      return isStandby || isReadOnly ? undefined : 'The server takes writes.';
+      return isStandby || isReadOnly ? undefined : 'The server accepts writes.';
   }
 }
 

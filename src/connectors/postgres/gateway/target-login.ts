@@ -183,10 +183,10 @@ class PasswordAnswers {
       throw this.#error('The server did not prove that it knows the password.');
     }
     if (this.#step === 'start' && !target.methods.includes('none')) {
-      throw this.#error('The server asked for no proof of who the gateway is; see `requireAuth`.');
+      throw this.#error('The server asked for no proof of the gateway’s identity; see `requireAuth`.');
     }
     if (target.tls.channelBinding === 'require' && !this.#isBound) {
-      throw this.#error('The server let the gateway in without channel binding.');
+      throw this.#error('The server accepted the login without channel binding.');
     }
   }
 
@@ -221,7 +221,7 @@ class PasswordAnswers {
     const wanted = target.tls.channelBinding;
     const isOffered = mechanisms.includes(SCRAM_SHA_256_PLUS);
     if (isOffered && !tls) {
-      throw this.#error('The server offers channel binding without TLS: somebody is in between.');
+      throw this.#error('The server offers channel binding without TLS: somebody is in the middle.');
     }
     if (isOffered && channel !== undefined && wanted !== 'disable') {
       return { mechanism: SCRAM_SHA_256_PLUS, binding: { flag: 'p', data: channel } };
@@ -229,7 +229,7 @@ class PasswordAnswers {
     if (wanted === 'require') {
       throw this.#error(
         isOffered
-          ? 'SCRAM cannot be bound to the certificate of the server.'
+          ? 'SCRAM cannot be bound to the server’s certificate.'
           : 'The server does not offer channel binding.',
       );
     }
@@ -242,7 +242,7 @@ class PasswordAnswers {
 
   async #continue(data: Uint8Array): Promise<void> {
     if (this.#step !== 'first' || this.#first === undefined) {
-      throw this.#error('The server began SCRAM in the middle.');
+      throw this.#error('The server started SCRAM in the middle.');
     }
     this.#step = 'final';
     const serverFirst = Buffer.from(data).toString();
@@ -274,7 +274,7 @@ class PasswordAnswers {
   #password(): string {
     const { target } = this.#options;
     if (target.password === undefined) {
-      throw this.#error('The server asks for a password and the credential has none.');
+      throw this.#error('The server asks for a password, but the credential has none.');
     }
     return target.password.expose();
   }
@@ -289,7 +289,7 @@ const REFUSED_METHODS: Readonly<Record<LoginMethod, string>> = {
   md5: 'The server asks for an MD5 hash, which `requireAuth` of the target does not allow.',
   password: 'The server asks for the password in clear; `requireAuth` of the target forbids it.',
   'password-without-tls': 'The server asks for the password in clear, without TLS.',
-  none: 'The server asked for no proof of who the gateway is; see `requireAuth`.',
+  none: 'The server asked for no proof of the gateway’s identity; see `requireAuth`.',
 };
 
 function md5(data: string | Uint8Array): string {
@@ -316,10 +316,10 @@ function sentWords(startup: ReadonlyMap<string, string>): string[] {
 
 const REASONS: Readonly<Record<string, string>> = {
   [SQL_STATE.invalidPassword]: 'The server did not accept the credential.',
-  [SQL_STATE.invalidAuthorization]: 'The server does not let this credential in from here.',
+  [SQL_STATE.invalidAuthorization]: 'The server does not accept this credential from here.',
   [SQL_STATE.invalidCatalogName]: 'The database does not exist on the server.',
   [SQL_STATE.insufficientPrivilege]:
-    'The credential may not connect to the database, or not set a startup option.',
+    'The credential may not connect to the database, or may not set a startup option.',
   [SQL_STATE.tooManyConnections]: 'The server has too many connections.',
   [SQL_STATE.cannotConnectNow]: 'The server is starting up or shutting down.',
   [SQL_STATE.invalidParameterValue]: 'The server does not accept a startup option.',

@@ -110,7 +110,7 @@ async function startTls(socket: Socket, options: OpenTargetSocketOptions): Promi
   // Without it a server of another protocol could be made to take what we say for its own (ALPACA).
   if (target.tls.negotiation === 'direct' && secured.alpnProtocol !== ALPN) {
     secured.destroy();
-    throw tlsError(options, 'The server does not take TLS without being asked (PostgreSQL 17).');
+    throw tlsError(options, 'The server does not support direct TLS (PostgreSQL 17).');
   }
   return secured;
 }

@@ -14,7 +14,7 @@ export function tooLargeStatement(bodyLength: number, limit: number): SqlRefusal
     {
       code: 'HOOP_TOO_LARGE',
       message: 'message is too large',
-      detail: `It has ${bodyLength} bytes. ${limitText('Statements are read as a whole before they run', limit)}`,
+      detail: `It has ${bodyLength} bytes. ${limitText('Statements are read completely before they run', limit)}`,
       hint: 'Send large values as parameters, or with COPY: their size is not limited.',
     },
     SQL_STATE.programLimitExceeded,
@@ -31,10 +31,10 @@ export function tooLargeToRead(type: number, bodyLength: number, limit: number):
       : `a message of the target of ${bodyLength} bytes is too large to be read`,
     {
       detail: limitText(
-        isRow ? 'Rows with masked columns are read as a whole' : 'It is read as a whole',
+        isRow ? 'Rows with masked columns are read completely' : 'It is read completely',
         limit,
       ),
-      hint: 'Leave large columns out of the statement, or ask the operator for a higher limit.',
+      hint: 'Omit large columns from the statement, or ask the operator for a higher limit.',
     },
   );
 }
@@ -44,9 +44,9 @@ export function tooMuchToMask(bytes: number): SqlRefusal {
   return sqlRefusal(
     {
       code: 'HOOP_TOO_LARGE',
-      message: `a row of ${bytes} bytes takes too much time or memory to be masked`,
-      detail: 'It was to be searched for protected data. What follows is withheld.',
-      hint: 'Leave large columns out of the statement, or read them in parts with substring().',
+      message: `a row of ${bytes} bytes takes too much time or memory to mask`,
+      detail: 'It has to be searched for protected data. The rest is withheld.',
+      hint: 'Omit large columns from the statement, or read them in parts with substring().',
     },
     SQL_STATE.programLimitExceeded,
   );

@@ -124,7 +124,7 @@ function analyseOne(
     }
     facts.runsUserCode = true;
     facts.changesCatalog = true;
-    facts.refuse('the statement is too large to be judged', { hint: 'Split it.' });
+    facts.refuse('the statement is too large to be checked', { hint: 'Split it.' });
     isTooLarge = true;
     if (facts.namesTooMuch) {
       facts.reads.clear();
@@ -292,7 +292,7 @@ function viewColumns(
   if (facts.views.has(view.oid)) {
     const known = facts.views.get(view.oid);
     if (!known) {
-      facts.refuse(`the view ${view.schema}.${view.name} cannot be followed`);
+      facts.refuse(`the view ${view.schema}.${view.name} cannot be traced`);
     }
     return known;
   }

@@ -104,7 +104,7 @@ function refuse(facts: StatementFacts, { called }: CatalogCast): void {
   const name = called === undefined ? 'a function' : `${called.schema}.${called.name}`;
   if (called) noteFunction(facts, called, false);
   facts.refuse(`a value is converted by ${name}, which is not built in`, {
-    hint: 'Cast the value to the type of the column, argument or operand by way of text.',
+    hint: 'Cast the value to the type of the column, argument or operand through text.',
     ...(called ? { because: { schema: called.schema, function: called.name } } : {}),
   });
 }

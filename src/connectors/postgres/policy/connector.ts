@@ -24,11 +24,11 @@ const Tls = strict({
   channelBinding: z
     .enum(['disable', 'prefer', 'require'])
     .default('prefer')
-    .describe('SCRAM-SHA-256-PLUS: the password is proved together with the certificate.'),
+    .describe('SCRAM-SHA-256-PLUS: binds the password proof to the certificate.'),
 })
   .refine((tls) => tls.mode !== 'verify-ca' || tls.ca !== undefined, {
     // Every public CA would do, and none of them says for whom the certificate is.
-    error: 'verify-ca needs a CA of your own in ca; use verify-full for public ones',
+    error: 'verify-ca needs your own CA in ca; use verify-full for public ones',
     path: ['mode'],
   })
   .refine((tls) => tls.negotiation !== 'direct' || !isOptional(tls.mode), {
@@ -51,12 +51,12 @@ const TARGET_KEYS = {
     })
     .optional()
     .describe(
-      'host:port, or a list, tried in this order. The gateway configuration may say it instead, and wins.',
+      'host:port, or a list, tried in this order. The gateway configuration can override it.',
     ),
   targetSessionAttrs: z
     .enum(['any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'])
     .default('any')
-    .describe('Which of several servers is taken, as in libpq.'),
+    .describe('Which of several servers to use, as in libpq.'),
   database: z.string().min(1).max(63),
   tls: Tls.prefault({}),
   requireAuth: z

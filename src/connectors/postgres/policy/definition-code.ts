@@ -89,7 +89,7 @@ function noteDefinedCall(facts: StatementFacts, called: CatalogFunction, subtype
     `function ${called.schema}.${called.name} is not built in, and what it reads cannot be seen from here`,
     {
       hint:
-        subtype === undefined ? 'Leave out INCLUDING DEFAULTS, GENERATED and the like.' : undefined,
+        subtype === undefined ? 'Omit INCLUDING DEFAULTS, GENERATED and the like.' : undefined,
       because: { schema: called.schema, function: called.name },
     },
   );

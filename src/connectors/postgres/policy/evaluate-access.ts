@@ -324,8 +324,8 @@ function refusedBy(rule: StatementRule, analysis: StatementAnalysis, grant: Gran
   const { writesIndirectly: _, dropsIn, ...alone } = analysis;
   const besides =
     dropsIn === undefined
-      ? 'The server changes other rows with it: foreign keys, rules or partitions say so.'
-      : 'What the rule is about can be dropped with it.';
+      ? 'The server also changes other rows: foreign keys, rules or partitions require it.'
+      : 'The object that the rule protects can be dropped with it.';
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${describeStatement(analysis)} is denied by policy`,

@@ -28,8 +28,8 @@ export function refuseCatalogTexts(
         code: 'HOOP_DENIED',
         message: `${place} shows a value of masked column ${columnName(mask)}`,
         detail:
-          'In this database the definition that stands there compares the column with a constant, or gives it one.',
-        hint: `Leave ${place} out of the query.`,
+          'In this database, the definition shown there compares the column with a constant or assigns one.',
+        hint: `Omit ${place} from the query.`,
         rule: mask.rule,
       });
     }

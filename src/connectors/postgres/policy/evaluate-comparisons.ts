@@ -46,7 +46,7 @@ export function refuseDomain(
     refusal(grant, {
       code: 'HOOP_DENIED',
       message: `a domain of masked column ${columnName(mask)} must not be changed`,
-      detail: 'Whether its values pass the check would tell about them.',
+      detail: 'Whether its values pass the check would reveal something about them.',
       hint: `Ask someone for whom ${columnName(mask)} is not masked.`,
       rule: mask.rule,
     })
@@ -96,13 +96,13 @@ function refuseWrite(
   const does = isComputed ? 'is computed from it and from' : 'compares it with';
   const what =
     column === columnName(mask)
-      ? `masked column ${column} must not be written: ${by} ${does} the values that are there`
+      ? `masked column ${column} must not be written: ${by} ${does} the existing values`
       : `column ${column} must not be written: ${by} ${does} masked column ${columnName(mask)}`;
   return refusal(grant, {
     code: 'HOOP_MASKED_WRITE',
     message: what,
-    detail: 'Whether the write succeeds would tell about values that you see only masked.',
-    hint: `Leave the column out, or ask someone for whom ${columnName(mask)} is not masked, or masked with inference: allow.`,
+    detail: 'Whether the write succeeds would reveal something about values that you see only masked.',
+    hint: `Omit the column, or ask someone for whom ${columnName(mask)} is not masked, or masked with inference: allow.`,
     rule: mask.rule,
   });
 }
@@ -116,7 +116,7 @@ function refuseView(
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `view ${qualifiedName(view.schema, view.name)} compares masked column ${columnName(mask)} with a column that you may write`,
-    detail: `Its rows would tell whether a value that you write to ${qualifiedName(own.schema, own.name)} is the masked one.`,
+    detail: `Its rows would reveal whether a value that you write to ${qualifiedName(own.schema, own.name)} is the masked one.`,
     hint: 'Select from the tables, without this comparison.',
     rule: mask.rule,
   });

@@ -43,7 +43,7 @@ export function refuseCopyOut(
   if (isGuarded && (outputs === undefined || copy.source === undefined)) {
     return refusal(grant, {
       code: 'HOOP_UNTRACEABLE',
-      message: 'COPY cannot be masked: what it copies cannot be told from its text',
+      message: 'COPY cannot be masked: its text does not show what it copies',
       hint: 'Write it as COPY (SELECT …) TO STDOUT.',
       rule,
     });
@@ -53,7 +53,7 @@ export function refuseCopyOut(
       code: 'HOOP_UNTRACEABLE',
       message: `COPY cannot be ${isRead ? 'masked' : 'counted'} with these options`,
       detail:
-        'One of them is unknown, given twice, wrong, or not for COPY TO; then the data cannot be read.',
+        'One of them is unknown, repeated, wrong or not for COPY TO, so hoop cannot read the data.',
       hint: 'Use FORMAT, DELIMITER, NULL, HEADER, QUOTE, ESCAPE, FORCE_QUOTE and ENCODING as PostgreSQL documents them.',
       rule,
     });

@@ -50,8 +50,8 @@ export function callNotAllowed(called: FunctionFact, grant: Grant): SqlRefusal {
     code: 'HOOP_NOT_ALLOWED',
     message: `function ${name}() is not allowed by policy`,
     detail: called.builtIn
-      ? 'It acts on more than its own result.'
-      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}What a function does inside is not visible to policy, so a rule has to name it.`,
+      ? 'It has effects beyond its result.'
+      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}Policy cannot see what a function does, so a rule has to name it.`,
     hint: `A rule can allow it: allow: { functions: ["${name}"] }.`,
   });
 }

@@ -78,7 +78,7 @@ export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Sq
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `masked column ${columnName(mask)} must not be computed with (${by})`,
-    detail: 'The result would tell about values that you see only masked.',
+    detail: 'The result would reveal something about values that you see only masked.',
     hint: hintFor(mask),
     rule: mask.rule,
   });
@@ -95,7 +95,7 @@ const IN_SYSTEM_VIEWS =
   'Select it as it is, or with left(), trim() or coalesce(), and filter, sort and group by the other columns of the view.';
 
 const OTHERWISE =
-  'Select the column as it is, and filter, join, sort and compute with columns that are not masked. Where rows have to be found by its values, ask the owner of the policy.';
+  'Select the column as it is, and filter, join, sort and compute with unmasked columns. If you have to find rows by its values, ask the policy’s owner.';
 
 function howToLookUp({ column }: ColumnMask): string {
   const name = quoteName(column);

@@ -146,8 +146,8 @@ function refuseCode(analysis: StatementAnalysis, grant: Grant): SqlRefusal | und
   return refusal(grant, {
     code: 'HOOP_UNTRACEABLE',
     message: `${verb.toUpperCase()} is not possible while columns are masked for you`,
-    detail: 'What it runs or delivers cannot be traced back to columns.',
-    hint: 'Do it as someone for whom no column is masked.',
+    detail: 'hoop cannot trace what it runs or returns back to columns.',
+    hint: 'Have someone for whom no column is masked do it.',
     rule: builtin('untraceable'),
   });
 }
@@ -178,7 +178,7 @@ function refuseStructure(
       code: 'HOOP_DENIED',
       message: `${analysis.verb.toUpperCase()} on ${qualifiedName(relation.schema, relation.name)}, which has masked columns, is not possible`,
       detail: 'It could move a column away from its mask.',
-      hint: 'Do it as someone for whom no column is masked.',
+      hint: 'Have someone for whom no column is masked do it.',
       rule: builtin('masked-structure'),
     })
   );
@@ -205,7 +205,7 @@ function refuseViews(
     refusal(grant, {
       code: 'HOOP_UNTRACEABLE',
       message: 'a mask on a column of a view cannot be applied',
-      detail: 'Masks follow the columns of tables; views are looked through.',
+      detail: 'Masks apply to columns of tables; hoop looks through views.',
       hint: `The policy should name the column of the table behind ${columnName(mask)}.`,
       rule: mask.rule,
     })
@@ -223,20 +223,20 @@ function refuseWrites(
     refusal(grant, {
       code: 'HOOP_MASKED_WRITE',
       message: `masked column ${columnName(mask)} must not be written`,
-      detail: 'Whoever sees only the mask could overwrite the value with it.',
-      hint: 'Leave the column out of the statement.',
+      detail: 'Someone who sees only the mask could overwrite the value with it.',
+      hint: 'Omit the column from the statement.',
       rule: mask.rule,
     })
   );
 }
 
 const IN_VIEW = {
-  detail: 'A statement that is on its way by then would show it as it is under the new name.',
-  hint: 'Leave the column out. A view made by somebody who sees the column unmasked shows you its mask.',
+  detail: 'A statement already in flight would show it unmasked under the new name.',
+  hint: 'Omit the column. A view created by somebody who sees the column unmasked shows you its mask.',
 };
 const IN_COPY = {
-  detail: 'The copy would be outside of the mask.',
-  hint: 'Leave the column out, or select it without storing it. Somebody who sees it unmasked can make the copy, under a policy that masks the column of the new table as well.',
+  detail: 'The mask would not cover the copy.',
+  hint: 'Omit the column, or select it without storing it. Somebody who sees it unmasked can make the copy, under a policy that also masks the column of the new table.',
 };
 
 function refuseCopies(
@@ -273,8 +273,8 @@ function refuseShaping(
     mask &&
     refusal(grant, {
       code: 'HOOP_UNTRACEABLE',
-      message: `masked column ${columnName(mask)} must not set the number of rows or the time taken`,
-      detail: 'The result would spell the value out.',
+      message: `masked column ${columnName(mask)} must not determine the number of rows or the time taken`,
+      detail: 'The result would reveal the value.',
       hint: 'Select the rows without using this column there.',
       rule: mask.rule,
     })

@@ -79,9 +79,9 @@ export function movedAway(rule: StatementRule, statement: string, grant: Grant):
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${statement} is denied by policy`,
-    detail: `Rule ${rule.rule.id} denies things on it by its name, and would not know it by another one.`,
+    detail: `Rule ${rule.rule.id} denies actions on it by name, and would not recognise it under another name.`,
     rule: rule.rule,
-    hint: 'Do it as someone for whom nothing on it is denied, and change the rule with it.',
+    hint: 'Have someone do it for whom nothing on it is denied, and change the rule too.',
   });
 }
 
@@ -94,6 +94,6 @@ export function movedInto({ move, verb }: Opened, statement: string, grant: Gran
     code: 'HOOP_NOT_ALLOWED',
     message: `${statement} is not allowed by policy: it would allow ${does.toUpperCase()} on it`,
     detail: `The policy allows ${does} on ${to} and not on ${from}.`,
-    hint: `Choose another name, or do it as someone whom the policy allows ${does} on both.`,
+    hint: `Choose another name, or have someone do it whom the policy allows ${does} on both.`,
   });
 }

@@ -25,9 +25,9 @@ export function refusePlaceholder(
   }
   return refusal(grant, {
     code: 'HOOP_MASKED_WRITE',
-    message: `a value to be written has ${placeholder} in it, which stands for a value that was masked`,
-    detail: 'Written back, it would take the place of the real value.',
-    hint: 'Write only the columns that you changed, and leave this one out (in an ORM: save with a list of fields).',
+    message: `a value to be written contains ${placeholder}, which stands for a masked value`,
+    detail: 'Writing it back would replace the real value.',
+    hint: 'Write only the columns that you changed, and omit this one (in an ORM: save with a list of fields).',
     rule: builtin('placeholder'),
   });
 }

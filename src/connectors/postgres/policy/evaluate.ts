@@ -197,7 +197,7 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): SqlRefus
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${what} is denied by policy`,
-    detail: 'It reaches files, programs or the administration of the server.',
+    detail: 'It reaches files, programs or server administration.',
     rule: builtin('server-access'),
   });
 }
@@ -210,8 +210,8 @@ function refuseTooLarge({ isTooLarge }: StatementAnalysis, grant: Grant): SqlRef
   return refusal(grant, {
     code: 'HOOP_TOO_LARGE',
     sqlState: SQL_STATE.programLimitExceeded,
-    message: 'the statement is too large to be judged',
-    detail: 'It has too many parts, or too many inside each other.',
+    message: 'the statement is too large to be checked',
+    detail: 'It has too many parts, or they are nested too deeply.',
     hint: 'Split it into smaller statements, or send the values as parameters.',
     rule: builtin('untraceable'),
   });
@@ -284,7 +284,7 @@ function refuseOpaque(
     message: `statement cannot be traced: ${opaque.reason}`,
     detail: guarded
       ? 'Some values are masked for you, and hoop must know where they go.'
-      : 'hoop must know what a statement touches to hold it against the rules.',
+      : 'hoop must know what a statement touches to check it against the rules.',
     hint: guarded ? (withMayShow(opaque) ?? WITHOUT_IT) : opaque.hint,
     rule: builtin('untraceable'),
     position: characterPosition(context.text, opaque),
@@ -293,7 +293,7 @@ function refuseOpaque(
 
 /** In place of what the rules allow: no rule stands in the way. */
 const WITHOUT_IT =
-  'Write the statement without it, or run it as someone for whom nothing is masked.';
+  'Write the statement without it, or have someone for whom nothing is masked run it.';
 
 /** Whether a rule accepts, by its name, the one thing that cannot be seen into. */
 function isNamed({ because, missing }: Opaque, grant: Grant): boolean {

@@ -303,7 +303,7 @@ export function starColumns(
   const names = (as(node, 'ColumnRef')?.fields ?? []).flatMap((part) => stringOf(part) ?? []);
   const unclear = !row.fields || isIncomplete(facts, node, names, scope);
   if (unclear && (facts.opaque.length === 0 || !hasIncomplete(scope))) {
-    facts.refuse('the columns that this * stands for are not known', {
+    facts.refuse('the columns behind this * are not known', {
       hint: 'Name the columns.',
     });
   }

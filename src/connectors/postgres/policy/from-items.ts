@@ -109,7 +109,7 @@ export function relationItem(
     facts.noteReference(cte);
     const columns = cte.columns();
     if (!columns) {
-      facts.refuse(`the query ${name} refers to itself in a way that cannot be followed`, {
+      facts.refuse(`the query ${name} refers to itself in a way that hoop cannot trace`, {
         location: fields.location,
       });
     }

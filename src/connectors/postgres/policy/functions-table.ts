@@ -20,8 +20,8 @@ export type FunctionEffect =
 const PURE: FunctionEffect = { kind: 'pure' };
 
 const RUNS_SQL = hidden(
-  'runs SQL that stands in an argument',
-  'Send that SQL as a statement of its own.',
+  'runs SQL passed as an argument',
+  'Send that SQL as a separate statement.',
 );
 const READS_WHOLE = hidden(
   'exports whole relations that its argument names',

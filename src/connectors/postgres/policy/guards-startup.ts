@@ -21,7 +21,7 @@ export function refuseStartupParameters(
   if (replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication)) {
     return refuse(
       'replication connections are not allowed',
-      'They carry no SQL that policy can read.',
+      'They carry no SQL that policy could check.',
     );
   }
   if (grant.passthrough) {
@@ -30,7 +30,7 @@ export function refuseStartupParameters(
   const options = startupOptions(parameters.get('options') ?? '');
   if (!options) {
     return refuse(
-      'startup options are not understood',
+      'startup options cannot be parsed',
       'Only "-c name=value" and "--name=value" are.',
       'Use SET after the connection is open.',
     );

@@ -67,7 +67,7 @@ export function guardSetting(
       ? undefined
       : refuse(
           setting,
-          'It changes how the server reads SQL, so that policy could not.',
+          'It changes how the server reads SQL, which policy could not follow.',
           harmless[0] === undefined ? undefined : `Leave it at ${harmless[0]}.`,
         );
   }
@@ -85,8 +85,8 @@ export function guardSetting(
     return grant !== undefined && deniesInference(grant.masks)
       ? refuse(
           setting,
-          'It chooses the plan, and with it the order of rows: they could come in the order of a masked column.',
-          'Leave it as the server has it; ORDER BY a column that is not masked sets the order.',
+          'It influences the plan and thereby the order of rows: they could come in the order of a masked column.',
+          'Leave the server’s value; use ORDER BY with an unmasked column to set the order.',
         )
       : undefined;
   }
@@ -94,7 +94,7 @@ export function guardSetting(
     return undefined;
   }
   if (effect === 'messages' && (grant?.masks.length ?? 0) > 0) {
-    return refuse(setting, 'It would show the inner life of statements while columns are masked.');
+    return refuse(setting, 'It would show internals of statements while columns are masked.');
   }
   if (grant && setting !== '*' && allowsSetting(grant.rules, setting)) {
     return undefined;
@@ -157,7 +157,7 @@ function refuseEncoding(value: string | undefined): SqlRefusal {
         ? 'this client encoding is not allowed by policy'
         : `client encoding "${value}" is not allowed by policy`,
     detail:
-      'Bytes of its longer characters can be ASCII, so that statements could be read in two ways.',
+      'Bytes of its multibyte characters can be ASCII, so statements could be read in two ways.',
     hint: 'Use UTF8.',
     rule: builtin('encoding'),
   });

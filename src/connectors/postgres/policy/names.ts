@@ -28,7 +28,7 @@ export function findRelation(
   const { location } = name;
   const relation = name.relname ?? '';
   if (name.catalogname !== undefined && name.catalogname !== catalog.database) {
-    facts.refuse(`database ${name.catalogname} is not this one`, { location });
+    facts.refuse(`database ${name.catalogname} is not the current one`, { location });
     return undefined;
   }
   if (name.schemaname !== 'pg_catalog') refuseUnsettled(facts, relation, location);
@@ -119,7 +119,7 @@ function missing(facts: StatementFacts, name: string, location: number | undefin
 function refuseUnsettled(facts: StatementFacts, name: string, location: number | undefined): void {
   if (facts.context.unsettled && !facts.view) {
     facts.refuse(`${name} may have changed since the catalog was read`, {
-      hint: 'Send it as a statement of its own, after the change is committed.',
+      hint: 'Send it separately, after the change is committed.',
       location,
       unsettled: true,
     });

@@ -93,7 +93,7 @@ function blindTo({ relation, change }: Step): string | undefined {
   const name = `${relation.schema}.${relation.name}`;
   if (relation.kind === 'f') return `${name} is a foreign table`;
   return relation.codeOn?.deferrable?.has(change)
-    ? `a trigger of ${name} can run as late as at the end of the transaction`
+    ? `a trigger of ${name} can be deferred to the end of the transaction`
     : undefined;
 }
 

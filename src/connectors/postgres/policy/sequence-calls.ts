@@ -23,7 +23,7 @@ export function noteSequenceCall(
 ): void {
   const found = sequenceIn(facts, args?.[0], location);
   if (found === 'not constant') {
-    facts.refuse(`which sequence ${use}() is about is not written out`, {
+    facts.refuse(`the sequence of ${use}() is not a constant`, {
       hint: `Write the sequence as a constant: ${use}('schema.sequence').`,
       location,
       because: { schema: 'pg_catalog', function: use },

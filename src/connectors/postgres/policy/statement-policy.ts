@@ -219,7 +219,7 @@ function unparsed(outcome: NotParsed, grant: Grant): SqlRefusal {
         ? SQL_STATE.insufficientResources
         : SQL_STATE.programLimitExceeded,
     message: outcome.message,
-    detail: 'What cannot be read cannot be held against the rules.',
+    detail: 'hoop cannot check what it cannot read.',
     hint: outcome.hint,
     rule: builtin('parser'),
   });

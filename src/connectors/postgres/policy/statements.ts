@@ -209,7 +209,7 @@ function userCode(facts: StatementFacts, verb: string, reason: string): Statemen
   facts.runsUserCode = true;
   facts.changesCatalog = true;
   facts.refuse(reason, {
-    hint: 'Send the SQL that it runs as statements of their own.',
+    hint: 'Send the SQL that it runs as separate statements.',
     because: { verb },
   });
   return result(verb);

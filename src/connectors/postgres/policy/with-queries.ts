@@ -87,7 +87,7 @@ function recursiveCte(facts: StatementFacts, fields: CteFields, scope: Scope): C
         return;
       }
     }
-    facts.refuse(`the recursive query ${fields.ctename} depends on too much to follow`);
+    facts.refuse(`the recursive query ${fields.ctename} has too many dependencies to trace`);
   };
   return {
     columns: () => {

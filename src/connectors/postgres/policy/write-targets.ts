@@ -259,7 +259,7 @@ function showKeysOnly(target: WriteTarget, shown: readonly NamedLineage[]): bool
 
 function refuseAltered(facts: StatementFacts, by: readonly CatalogFunction[] | 'code'): void {
   const hint =
-    "Return key columns alone (RETURNING id) and select the row afterwards; in an ORM, let it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
+    "Return only key columns (RETURNING id) and select the row afterwards; in an ORM, have it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
   if (by === 'code') {
     facts.refuse(
       'RETURNING shows what triggers, rules or functions of the target made of the row',

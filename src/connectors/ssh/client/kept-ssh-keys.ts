@@ -57,8 +57,8 @@ export function readSshKeys(privateKey: string, path: string): SshKeyPair {
   const parsed = ssh2.utils.parseKey(privateKey);
   if (parsed instanceof Error || parsed.type !== SSH_KEY_TYPE || !parsed.isPrivateKey()) {
     throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is damaged`, {
-      detail: 'It is no Ed25519 key in the format of OpenSSH.',
-      hint: 'Remove it: another one is made, and nothing else depends on it.',
+      detail: 'It is not an Ed25519 key in OpenSSH format.',
+      hint: 'Remove it: hoop creates a new one, and nothing else depends on it.',
     });
   }
   const publicKey = `${SSH_KEY_TYPE} ${parsed.getPublicSSH().toString('base64')}`;

@@ -153,7 +153,7 @@ export class LocalChannels {
       return;
     }
     if (this.#opening.size + this.#channels.size >= MAX_CHANNELS) {
-      const words = `hoop carries ${MAX_CHANNELS} channels on a connection`;
+      const words = `hoop carries at most ${MAX_CHANNELS} channels on a connection`;
       this.#refuseOpen(message.sender, OPEN_FAILURE.shortage, words);
       return;
     }

@@ -126,7 +126,7 @@ class ServedConnection {
     if (step.type === 'too many') {
       this.#ssh.disconnect(
         DISCONNECT.noMoreMethods,
-        `too many login attempts: only the key of this session is taken, and ${MAX_LOGIN_TRIES} others were tried`,
+        `too many login attempts: only this session’s key is accepted, and ${MAX_LOGIN_TRIES} others were tried`,
       );
       this.#fail(new LocalRefusal('too many login attempts'));
     } else if (step.type === 'right' && this.#login === undefined) {
@@ -250,7 +250,7 @@ function wordsOf({ message, detail, hint }: HoopError): string {
 /** Of the session's own client; anything else has not got in. */
 function tooLong(): ProtocolError {
   return new ProtocolError(`a packet of more than ${MAX_PACKET_BYTES / 1024} KiB`, {
-    detail: 'SSH has no longer ones, and a command is one packet.',
+    detail: 'SSH allows no larger packets, and a command is one packet.',
     hint: 'Send the text as a file, or on standard input.',
   });
 }

@@ -82,8 +82,8 @@ export function knownHostsLine(name: string, publicKey: string): string {
  */
 export function requireHostName(name: string): string {
   if (!/^[\p{L}\p{N}_][\p{L}\p{N}_.:+@-]*$/u.test(name)) {
-    throw new HoopError('HOOP_LOCAL_PORT', 'the name of the target cannot stand in ssh_config', {
-      detail: 'It holds something else than letters, digits and _ . : + @ -, or begins with -.',
+    throw new HoopError('HOOP_LOCAL_PORT', 'the name of the target cannot be used in ssh_config', {
+      detail: 'It contains characters other than letters, digits and _ . : + @ -, or begins with -.',
     });
   }
   return name;
@@ -96,8 +96,8 @@ function hostPattern(name: string): string {
 /** A path in double quotes; `%` would begin a token, `${` a variable. */
 function pathValue(path: string): string {
   if (/["\p{Cc}]|\$\{/u.test(path)) {
-    throw new HoopError('HOOP_LOCAL_PORT', 'a path of hoop cannot stand in ssh_config', {
-      detail: `"${path.replaceAll(/\p{Cc}/gu, '?')}" holds a quote or a control character.`,
+    throw new HoopError('HOOP_LOCAL_PORT', 'a path of hoop cannot be used in ssh_config', {
+      detail: `"${path.replaceAll(/\p{Cc}/gu, '?')}" contains a quote or a control character.`,
       hint: 'Set HOOP_HOME or XDG_RUNTIME_DIR to another directory.',
     });
   }
@@ -107,8 +107,8 @@ function pathValue(path: string): string {
 /** For the shell that runs a ProxyCommand, behind ssh's own tokens. */
 function shellWord(word: string): string {
   if (/\p{Cc}/u.test(word)) {
-    throw new HoopError('HOOP_LOCAL_PORT', 'a path of hoop cannot stand in ssh_config', {
-      detail: 'It holds a control character.',
+    throw new HoopError('HOOP_LOCAL_PORT', 'a path of hoop cannot be used in ssh_config', {
+      detail: 'It contains a control character.',
     });
   }
   const quoted = /^[\w./:@+=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -13,7 +13,7 @@ const MAX_COMMAND = 64 * 1024;
 
 export const ACT_MANNER: HoldManner = {
   ...HOLD_MANNER,
-  elsewhere: 'it happened on another channel or connection of this run, which asked for the same',
+  elsewhere: 'it happened on another channel or connection of this run that requested the same',
   otherPlace: 'another channel or connection',
   withdraws: 'Ctrl-C withdraws it.',
 };
@@ -43,16 +43,16 @@ export function unreadable(ask: ActAsk): Refusal | undefined {
     // The approval would be of anything.
     return approvalRefusal(ask, {
       code: 'HOOP_APPROVAL_UNAVAILABLE',
-      message: 'the command needs approval and is not UTF-8, so that nobody can be shown it',
+      message: 'the command needs approval but is not UTF-8, so it cannot be shown to anybody',
       detail: rulesOf(ask),
-      hint: 'Write it in UTF-8, or put it into a script on the server, and run that.',
+      hint: 'Write it in UTF-8, or put it into a script on the server and run that.',
     });
   }
   const own = act.kind === 'exec' ? (act.command?.length ?? 0) : 0;
   if (own + (command?.length ?? 0) <= MAX_COMMAND) return undefined;
   return tooLarge(ask, {
-    message: 'the command needs approval and is too long to be shown',
-    hint: 'Put it into a script on the server, and run that.',
+    message: 'the command needs approval but is too long to be shown',
+    hint: 'Put it into a script on the server and run that.',
   });
 }
 

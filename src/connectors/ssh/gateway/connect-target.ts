@@ -132,8 +132,8 @@ async function logIn(
 ): Promise<TargetConnection> {
   const offered = signaturesFor(target.hostKeys);
   if (offered.length === 0) {
-    throw new HoopError('HOOP_CONFIG', `target "${target.name}" pins no host key`, {
-      hint: 'Name the host keys of the server under `hostKeys` in its file in the policy repository.',
+    throw new HoopError('HOOP_CONFIG', `target "${target.name}" has no pinned host key`, {
+      hint: 'Add the server’s host keys under `hostKeys` to its file in the policy repository.',
     });
   }
   checkPrivateKey(credential, target);
@@ -204,7 +204,7 @@ function checkPrivateKey(
   if (parsed instanceof Error) {
     throw new HoopError('HOOP_CONFIG', `the private key for target "${name}" cannot be used`, {
       detail: /encrypted|passphrase/i.test(parsed.message) ? 'It has a passphrase.' : undefined,
-      hint: "An operator gives the credential a key in PEM or OpenSSH's format, without a passphrase.",
+      hint: "An operator must give the credential a key in PEM or OpenSSH format, without a passphrase.",
     });
   }
 }
@@ -237,7 +237,7 @@ function wrongHostKey(
     `${MESSAGES.HOOP_TARGET_HOST_KEY} "${target.name}"`,
     {
       detail: host.shown === undefined ? text : `${host.shown}: ${text}`,
-      hint: 'Somebody may answer in its place. When the server was set up anew, an operator compares the fingerprint there and corrects `hostKeys` of the target in the policy repository.',
+      hint: 'Another machine may be answering in its place. If the server was set up again, an operator compares the fingerprint there and corrects the target’s `hostKeys` in the policy repository.',
     },
   );
 }
@@ -257,7 +257,7 @@ function refused(
   const level: unknown = cause instanceof Error ? Reflect.get(cause, 'level') : undefined;
   const message = cause instanceof Error ? cause.message : '';
   if (level === 'client-authentication') {
-    const text = `The server refused the credential of the gateway for user "${login.user}".`;
+    const text = `The server refused the gateway’s credential for user "${login.user}".`;
     return failed(target, host, 'HOOP_TARGET_LOGIN', text, cause);
   }
   if (level === 'client-socket') {
@@ -269,7 +269,7 @@ function refused(
     return failed(target, host, 'HOOP_TARGET_HOST_KEY', text, cause);
   }
   if (/no matching/.test(message)) {
-    const text = `The server and the gateway have no algorithms in common; the gateway takes ${ALGORITHMS.kex.join(', ')} with ${ALGORITHMS.cipher.join(', ')}.`;
+    const text = `The server and the gateway have no algorithms in common; the gateway accepts ${ALGORITHMS.kex.join(', ')} with ${ALGORITHMS.cipher.join(', ')}.`;
     return failed(target, host, 'HOOP_TARGET_LOGIN', text, cause);
   }
   if (didHandshake) {

@@ -107,7 +107,7 @@ async function check(services: CheckServices, policyTarget: PolicyTarget): Promi
 }
 
 function server(target: PolicyTarget): SshPolicyTarget {
-  if (!isServer(target)) throw new TypeError(`target "${target.name}" is no server`);
+  if (!isServer(target)) throw new TypeError(`target "${target.name}" is not a server`);
   return target;
 }
 

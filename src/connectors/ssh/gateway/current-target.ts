@@ -26,7 +26,7 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
   const offer = () => {
     const found = policy.grant(principal, name);
     if (found === undefined || !isServer(found.target)) {
-      throw new HoopError('HOOP_ACCESS_DENIED', `the policy gives no server "${name}" any more`);
+      throw new HoopError('HOOP_ACCESS_DENIED', `the policy no longer gives access to server "${name}"`);
     }
     return { target: found.target, logins: loginsOnOffer(found.target, principal, found.grant) };
   };
@@ -47,7 +47,7 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
         if (!targets.hosts(target).some((one) => isSameHost(one, host))) {
           return new HoopError(
             'HOOP_ACCESS_DENIED',
-            `the policy has another address for target "${name}" now`,
+            `the address of target "${name}" has changed in the policy`,
             { hint: 'Connect again.' },
           );
         }
@@ -55,7 +55,7 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
           ? undefined
           : new HoopError(
               'HOOP_TARGET_HOST_KEY',
-              `the policy no longer pins the host key of target "${name}" that this connection has`,
+              `the policy no longer pins the host key of target "${name}" that this connection uses`,
               { hint: 'Connect again.' },
             );
       } catch (error) {

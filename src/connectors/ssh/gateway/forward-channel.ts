@@ -193,7 +193,7 @@ export class ForwardChannel implements StreamChannel {
     const place = `${plainText(asked.host, MAX_MESSAGE)}:${asked.port}`;
     if (verdict.approvals !== undefined) {
       throw new HoopError('HOOP_APPROVAL_UNAVAILABLE', `a forward to ${place} cannot wait`, {
-        hint: 'Somebody must change the rule to one that allows it, or access that is asked for before.',
+        hint: 'The rule must be changed to allow it, or to give access on request.',
       });
     }
     const asServer = decide({ kind: 'forward', ...destination, isServer: true });
@@ -294,8 +294,8 @@ class RefusedForward extends HoopError {
 function unknownServer(): never {
   throw new HoopError('HOOP_NOT_ALLOWED', 'this forward is not allowed by policy', {
     detail:
-      'Only a "*" allows it, which never means the server itself, and the gateway cannot find out which addresses are the server\'s own: it reads them over sftp, on Linux.',
-    hint: 'A rule may name the destination, or the policy list ownAddresses of the target.',
+      'Only a "*" allows it, which never means the server itself, and the gateway cannot determine the server\'s own addresses: it reads them over sftp, on Linux.',
+    hint: 'Name the destination in a rule, or list the target’s ownAddresses in the policy.',
   });
 }
 

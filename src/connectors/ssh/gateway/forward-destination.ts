@@ -35,7 +35,7 @@ const MAX_NAME_LENGTH = 253;
  */
 export function forwardDestination(host: string, port: number, own = NOWHERE): ForwardDestination {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw refused(`port ${port} cannot be forwarded to`);
+    throw refused(`cannot forward to port ${port}`);
   }
   const name = host.toLowerCase().replace(/\.$/, '');
   if (isIP(name) !== 0) {
@@ -112,7 +112,7 @@ export async function forwardAddresses(options: {
     const refusal = refusedAddress(grant, user, { address, destination, own });
     if (refusal !== undefined) {
       // One is enough: names that mix such addresses with others are made to get around rules.
-      throw new HoopError(refusal.code, `"${host}" leads to ${address}: ${refusal.message}`, {
+      throw new HoopError(refusal.code, `"${host}" resolves to ${address}: ${refusal.message}`, {
         detail: refusal.detail,
         hint: refusal.hint,
       });
@@ -157,7 +157,7 @@ function usualAddress(address: string): string {
     return address;
   }
   if (address.includes('%')) {
-    throw refused('an address with a zone means something else on every machine');
+    throw refused('an address with a zone means something different on every machine');
   }
   const usual = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(usual);

@@ -50,8 +50,8 @@ function loginOf(user: string, { logins, name }: SshTarget): SshTargetLogin {
   if (login === undefined) {
     const names = logins.map((one) => one.user).join(', ');
     throw new HoopError('HOOP_ACCESS_DENIED', `no login "${user}" on target "${name}"`, {
-      detail: `There is ${names || 'none'}.`,
-      hint: first && `Log in as one of these, for instance: ssh ${first.user}@${name}`,
+      detail: `Available: ${names || 'none'}.`,
+      hint: first && `Log in as one of these, e.g. ssh ${first.user}@${name}`,
     });
   }
   return login;

@@ -13,7 +13,7 @@ export type RefusalWords = Pick<Refusal, 'message' | 'detail' | 'hint' | 'rule'>
 export const NOW_HELD: RefusalWords = {
   message: 'it needs approval now',
   detail: undefined,
-  hint: 'Ask for it again.',
+  hint: 'Request it again.',
   rule: undefined,
 };
 

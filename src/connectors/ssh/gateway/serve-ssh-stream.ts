@@ -81,7 +81,7 @@ async function served(stream: SshStream, options: SshStreamOptions): Promise<Str
   }
 }
 
-const INTERNAL_FAULT = new HoopError('HOOP_INTERNAL', 'the gateway has an internal fault');
+const INTERNAL_FAULT = new HoopError('HOOP_INTERNAL', 'internal error in the gateway');
 
 class SshStream {
   readonly #options: SshStreamOptions;
@@ -334,7 +334,7 @@ class SshStream {
       socket,
       protocol: this.#targets.protocol,
       limits: this.#limits,
-      onSilent: () => lost(new Error('the server does not answer any more')),
+      onSilent: () => lost(new Error('the server no longer answers')),
     });
     this.#options.audit.tell({
       type: 'ssh.target',

@@ -88,7 +88,7 @@ export class SftpDecidedPaths {
         this.#options.status(
           id,
           STATUS.permissionDenied,
-          'the path leads elsewhere than what was approved',
+          'the path no longer leads to what was approved',
         );
         return undefined;
       }

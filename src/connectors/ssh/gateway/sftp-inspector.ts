@@ -421,7 +421,7 @@ export class SftpInspector {
     const why =
       error instanceof HoopError
         ? error
-        : new HoopError('HOOP_INTERNAL', 'sftp cannot go on', { cause: error });
+        : new HoopError('HOOP_INTERNAL', 'sftp cannot continue', { cause: error });
     this.ended(why.message);
     this.#channel.fail(why);
   }

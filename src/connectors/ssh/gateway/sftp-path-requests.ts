@@ -265,7 +265,7 @@ export class SftpPathRequests {
   ): Promise<void> {
     if (!/^OpenSSH/.test(this.#options.channel.targetSoftware)) {
       // Servers that follow the draft would make the other of the two paths.
-      this.#status(id, STATUS.opUnsupported, 'links can only be made on servers with OpenSSH');
+      this.#status(id, STATUS.opUnsupported, 'links can be created only on servers with OpenSSH');
       return;
     }
     const text = fromBytes(request.to);

@@ -30,6 +30,6 @@ export function unknownSubsystem(name: string): Refusal {
   return plainRefusal({
     code: 'HOOP_NOT_ALLOWED',
     message: `the subsystem "${name}" is not available here`,
-    hint: 'The only subsystem that hoop can look into is sftp.',
+    hint: 'The only subsystem that hoop can inspect is sftp.',
   });
 }

@@ -6,11 +6,11 @@ export function targetLost(target: string, cause: unknown): HoopError {
     cause instanceof ProtocolError
       ? `The server broke the protocol: ${cause.message}.`
       : cause instanceof Error && /not answer/.test(cause.message)
-        ? 'It does not answer any more.'
+        ? 'It no longer answers.'
         : undefined;
   return new HoopError('HOOP_TARGET_UNREACHABLE', `the connection to target "${target}" was lost`, {
     ...(text === undefined ? {} : { detail: text }),
-    hint: 'Connect again; what ran there may have ended, or may still run.',
+    hint: 'Connect again; commands that were running there may have ended, or may still be running.',
     cause,
   });
 }

@@ -19,7 +19,7 @@ export function readBash(text: string): ParsedScript | string {
   }
   // A shell reads up to NUL, its reader on; CR and the rest are invisible where they are shown.
   if (/[^\P{Cc}\t\n]/u.test(text)) {
-    return 'it has control characters in it';
+    return 'it contains control characters';
   }
   if (!text.isWellFormed()) {
     return 'it is not Unicode';
@@ -29,7 +29,7 @@ export function readBash(text: string): ParsedScript | string {
     return 'it ends with a backslash';
   }
   const script = parse(text);
-  return hasErrors(script) ? 'it is no complete command of a POSIX shell' : script;
+  return hasErrors(script) ? 'it is not a complete POSIX shell command' : script;
 }
 
 function hasErrors(script: ParsedScript): boolean {

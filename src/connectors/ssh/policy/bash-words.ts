@@ -95,12 +95,12 @@ function reasonOf(part: WordPart): string[] {
       return reasonOfParameter(part);
     case 'ArithmeticExpansion':
       // A variable in it is evaluated as an expression, and a subscript in that as a command.
-      return /^\$\(\([-+*/%() 0-9]+\)\)$/.test(part.text) ? [] : ['it has arithmetic in it'];
+      return /^\$\(\([-+*/%() 0-9]+\)\)$/.test(part.text) ? [] : ['it contains arithmetic'];
     case 'ExtendedGlob':
       // zsh runs what stands in parentheses behind a glob.
-      return ['it has a glob with parentheses in it'];
+      return ['it contains a glob with parentheses'];
     case 'LocaleString':
-      return ['a text in it is translated'];
+      return ['a string in it is translated'];
   }
 }
 
@@ -121,14 +121,14 @@ function reasonOfParameter({
 }: Extract<WordPart, { type: 'ParameterExpansion' }>): string[] {
   const isPlainIndex = index === undefined || /^(?:[0-9]+|[@*])$/.test(index.text);
   if (prefix === '!' || !isPlainIndex) {
-    return ['it has an indirect variable in it'];
+    return ['it contains an indirect variable'];
   }
   switch (operation?.type) {
     case undefined:
       return [];
     case 'Default':
       return operation.operator.endsWith('=')
-        ? ['it sets a variable while it is expanded']
+        ? ['it sets a variable during expansion']
         : (operation.operand.parts ?? []).flatMap(reasonOf);
     case 'Remove':
       return (operation.operand.parts ?? []).flatMap(reasonOf);
@@ -143,7 +143,7 @@ function reasonOfParameter({
         (word) => word === undefined || /^ ?-?[0-9]+$/.test(word.text),
       )
         ? []
-        : ['it has arithmetic in it'];
+        : ['it contains arithmetic'];
     case 'Transform':
     case 'Names':
     case 'Unknown':

@@ -27,7 +27,7 @@ const TARGET_KEYS = {
     )
     .optional()
     .describe(
-      'host or host:port (22), or a list, tried in this order. The gateway configuration may say it instead, and wins.',
+      'host or host:port (22), or a list, tried in this order. The gateway configuration can override it.',
     ),
   hostKeys: z
     .array(
@@ -39,7 +39,7 @@ const TARGET_KEYS = {
         ),
       { error: 'expected the public host keys of the server, as `ssh-keyscan HOST` prints them' },
     )
-    .min(1, 'expected at least one host key: what the server shows is never learned')
+    .min(1, 'expected at least one host key: hoop never learns keys from the server')
     .max(MAX_HOST_KEYS)
     .describe('Public host keys of the server; it must show one of them.'),
   ownAddresses: z
@@ -73,7 +73,7 @@ const TARGET_KEYS = {
     .min(1, 'expected at least one login')
     .max(100)
     .optional()
-    .describe('Users that one can log in as, in place of credential; the first is the default.'),
+    .describe('Users that people can log in as, instead of credential; the first is the default.'),
 };
 type SshTargetFile = CommonTarget & z.output<z.ZodObject<typeof TARGET_KEYS>>;
 

@@ -181,14 +181,14 @@ function speaksOf(rule: SshRule, facts: ShellFacts, isHidden: boolean): 0 | 1 | 
 }
 
 function unreadable(one: SshCase, reason: string | undefined, doubt: SshRule | undefined): Refusal {
-  const why = reason === undefined ? 'a word of it is not written out' : reason;
+  const why = reason === undefined ? 'a word in it is not literal' : reason;
   return sshRefusal(one, 'exec', {
     code: 'HOOP_UNPARSED',
-    message: `the command cannot be held against the rules: ${why}`,
+    message: `the command cannot be checked against the rules: ${why}`,
     detail:
       doubt === undefined
-        ? 'What it runs is known only when it runs.'
-        : `It may be what rule ${doubt.rule.id} denies.`,
+        ? 'What it runs is known only at run time.'
+        : `Rule ${doubt.rule.id} may deny it.`,
   });
 }
 

@@ -37,7 +37,7 @@ export function decideFile(one: SshCase, act: FileAct): SshVerdict {
           code: 'HOOP_NOT_ALLOWED',
           message: isNormalPath(path)
             ? `${what} is not allowed by policy for this path`
-            : 'a path that is not absolute and resolved is not allowed by policy',
+            : 'only absolute, resolved paths are allowed by policy',
         }),
         touches: paths,
       };

@@ -11,7 +11,7 @@ import { type SshAct, type SshRule, type SshVerdict, sshRules } from './types.ts
 type ForwardAct = Extract<SshAct, { kind: 'forward' }>;
 
 const TOO_NEAR =
-  'It leads to the server itself, to a link-local address or to a metadata service, which "*" in a rule never means: a rule must name it.';
+  'It leads to the server itself, a link-local address or a metadata service, which "*" in a rule never covers: a rule must name it.';
 const DENIED = 'this forward is denied by policy';
 
 export function decideForward(one: SshCase, act: ForwardAct): SshVerdict {
@@ -86,7 +86,7 @@ export function deniedAddress(
       return refusal(side, {
         code: 'HOOP_APPROVAL_UNAVAILABLE',
         message: 'this forward needs an approval, and a forward cannot wait',
-        detail: 'The address that the name leads to is one of a rule that wants an approval.',
+        detail: 'The name resolves to an address for which a rule requires approval.',
         rule: asking.rule,
         hint: asking.hint,
       });

@@ -32,7 +32,7 @@ export function sshRuleFrom(
   const conditions = values as RuleConditions;
   if (conditions.ssh === undefined) {
     const key = SSH_KEYS.find((one) => conditions[one] !== undefined) ?? 'ssh';
-    report([key], `${key}: expected ssh beside it, such as ssh: exec`);
+    report([key], `${key}: needs ssh as well, such as ssh: exec`);
     return [];
   }
   const named = new Set([conditions.ssh].flat());
@@ -94,16 +94,16 @@ function checkTogether(
     );
   }
   if (exact !== undefined && !Array.isArray(commands)) {
-    report(['exact'], 'exact: expected a list of commands beside it');
+    report(['exact'], 'exact: needs a list of commands as well');
   }
   if (operations !== undefined && paths === undefined && !named.has('sftp')) {
-    report(['operations'], 'operations: expected paths beside it');
+    report(['operations'], 'operations: needs paths as well');
   }
   if (paths === undefined || !named.has('exec')) {
     return;
   }
   if (effect !== 'allow' && commands !== undefined) {
-    report(['paths'], 'paths: in deny and approve use one rule for commands and one for paths');
+    report(['paths'], 'paths: in deny and approve, use one rule for commands and one for paths');
   }
   if (effect === 'allow' && !Array.isArray(commands)) {
     // Paths say where redirections of these commands may lead, and restrict nothing else in them.
@@ -182,11 +182,11 @@ function wordsProblem(words: readonly string[]): string | undefined {
     return 'expected the words of a command, such as "journalctl **"';
   }
   if (words.slice(0, -1).includes('**')) {
-    return '"**" stands for the rest of the words, so only at the end';
+    return '"**" stands for the remaining words, so it must be at the end';
   }
   const [program = ''] = words;
   if (program !== '**' && program !== '*' && program.replaceAll(/\\./g, '').includes('*')) {
-    return 'a program is written out; a star can stand for any, or for what follows';
+    return 'write the program out; a star can stand for any program, or for what follows';
   }
   return undefined;
 }

@@ -21,9 +21,9 @@ export const SSH_CONDITIONS = {
       error: `expected ${SSH_ACTS.join(', ')}, or a list of them`,
     })
     .optional()
-    .describe('Makes it a rule about servers: what may be opened there.'),
+    .describe('Makes this a rule about servers: what may be opened there.'),
   users: texts('user', 'deploy').describe(
-    'Users of the server that one is logged in as. Absent: any on offer.',
+    'Users on the server to which the rule applies. Absent: any available one.',
   ),
   commands: z
     .union([z.literal('unknown'), z.array(z.string().min(1).max(4096)).min(1).max(MAX_LIST)], {
@@ -31,12 +31,12 @@ export const SSH_CONDITIONS = {
     })
     .optional()
     .describe(
-      'Of exec: words with * for part of a word or one word, ** at the end for any number. unknown: what cannot be read. Absent: any command.',
+      'Of exec: words with * for part of a word or one word, ** at the end for any number. unknown: commands that cannot be read. Absent: any command.',
     ),
   exact: z
     .boolean()
     .optional()
-    .describe('The whole command must be one of commands; the gateway quotes it anew.'),
+    .describe('The whole command must match one of commands; the gateway quotes it again.'),
   paths: texts('path', '/srv/app/**').describe(
     'Of sftp, and of redirections in commands: absolute, * within a folder, ** across folders.',
   ),

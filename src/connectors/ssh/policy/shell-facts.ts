@@ -47,7 +47,7 @@ function readText(
       only.background !== true;
     new TextReader(facts, text, startedBy, texts).script(script);
   } else {
-    facts.unknown('a part of it is not understood');
+    facts.unknown('hoop does not understand part of it');
   }
 }
 
@@ -166,7 +166,7 @@ class TextReader implements WordSink {
         this.#arithmetic(node);
         return;
       default:
-        this.unknown('a part of it is not understood');
+        this.unknown('hoop does not understand part of it');
     }
   }
 
@@ -178,7 +178,7 @@ class TextReader implements WordSink {
 
   #arithmetic(node: SyntaxNode): void {
     // A variable in it is evaluated as an expression, and a subscript in that as a command.
-    this.unknown('it has arithmetic in it');
+    this.unknown('it contains arithmetic');
     readParts(node, [], this);
   }
 
@@ -241,7 +241,7 @@ class TextReader implements WordSink {
       return;
     }
     if (redirection.descriptor?.type === 'FileDescriptorVariable') {
-      this.unknown('it keeps a file descriptor in a variable');
+      this.unknown('it stores a file descriptor in a variable');
       return;
     }
     const { operator } = redirection;
@@ -302,7 +302,7 @@ class TextReader implements WordSink {
       first >= 0 &&
       suffix.slice(first + 1).some(({ type }) => type === 'Word' || type === 'Assignment')
     ) {
-      this.unknown('a word in it stands behind &>');
+      this.unknown('a word in it follows &>');
     }
   }
 
@@ -347,7 +347,7 @@ class TextReader implements WordSink {
     }
     const itself: StartedBy = { command: index, at: 0 };
     if (typeof words[0] !== 'string') {
-      this.unknown('a program in it is not written out');
+      this.unknown('a program in it is not literal');
     }
     const powerful = assignments.find(({ name }) => isPowerful(name));
     if (powerful !== undefined) {

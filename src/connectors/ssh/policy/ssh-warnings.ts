@@ -33,10 +33,10 @@ function onNothing(policy: Policy, content: Content): PolicyProblem[] {
   const [sshRule] = sshOf(content).filter((one) => !isAboutBoth(one, content));
   return [
     ...(sshRule !== undefined && servers === 0
-      ? [warning(sshRule, 'is about servers, and none of the targets is one: it gives nothing')]
+      ? [warning(sshRule, 'is about servers, but none of the targets is one: it has no effect')]
       : []),
     ...(rule !== undefined && servers > 0 && servers === targets.length
-      ? [warning(rule, 'is about SQL, and all of the targets are servers: it gives nothing')]
+      ? [warning(rule, 'is about SQL, but all of the targets are servers: it has no effect')]
       : []),
   ];
 }
@@ -58,10 +58,10 @@ function halfDenied(policy: Policy, content: Content): PolicyProblem[] {
   const ssh = sshOf(content).find((rule) => isBareSshDeny(rule) && !isAboutBoth(rule, content));
   return [
     ...(sql && servers !== ''
-      ? [warning(sql, `denies all SQL, and leaves open what may be done on ${servers}; ${SAY}`)]
+      ? [warning(sql, `denies all SQL, but leaves open what may be done on ${servers}; ${SAY}`)]
       : []),
     ...(ssh && databases !== ''
-      ? [warning(ssh, `denies all on servers, and leaves open all SQL on ${databases}; ${SAY}`)]
+      ? [warning(ssh, `denies everything on servers, but leaves open all SQL on ${databases}; ${SAY}`)]
       : []),
   ];
 }
@@ -92,7 +92,7 @@ function unknownUsers(policy: Policy, content: Content): PolicyProblem[] {
   return sshOf(content).flatMap((rule) =>
     rule.users
       .filter((user) => !known.has(user))
-      .map((user) => warning(rule, `names the user "${user}", whom no target has in logins`)),
+      .map((user) => warning(rule, `names the user "${user}", which no target lists in logins`)),
   );
 }
 
@@ -115,7 +115,7 @@ function throughAShell(content: Content): PolicyProblem[] {
   return [
     warning(
       shell,
-      `allows a shell, in which any command can be run: it gets around ${ids}; leave the shell out, or make it need approval`,
+      `allows a shell, in which any command can be run: this gets around ${ids}; remove the shell, or require approval for it`,
     ),
   ];
 }

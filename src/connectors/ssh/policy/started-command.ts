@@ -29,7 +29,7 @@ interface InnerCommand {
 
 const MANY: ShellWord = { unknown: 'many' };
 const READS_INPUT: Started = { unknown: 'a shell in it reads its commands from its input' };
-const NOT_WRITTEN: Started = { unknown: 'what a program in it starts is not written out' };
+const NOT_WRITTEN: Started = { unknown: 'what a program in it starts is not literal' };
 
 const SHELLS = new Set(['sh', 'bash', 'dash', 'ash', 'rbash']);
 /** Read other languages than the one that is read here. */

@@ -8,15 +8,15 @@ export const NOT_CARRIED = {
   },
   agent: {
     name: 'agent forwarding (-A)',
-    why: 'agent forwarding (-A) is refused: on the server others could use your keys',
+    why: 'agent forwarding (-A) is refused: others on the server could use your keys',
   },
   x11: {
     name: 'X11 forwarding (-X)',
     why: 'X11 forwarding (-X) is refused: the server could read your screen and keyboard',
   },
   streamlocal: {
-    name: 'forwarding to a unix socket',
-    why: 'forwarding to unix sockets of the server is refused: only host:port can be decided',
+    name: 'forwarding to a Unix socket',
+    why: 'forwarding to Unix sockets of the server is refused: hoop can decide only on host:port',
   },
   tunnel: { name: 'tunnel device (-w)', why: 'tunnel devices (-w) are refused' },
 } as const;

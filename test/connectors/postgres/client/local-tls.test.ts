@@ -77,7 +77,7 @@ describe('psql', () => {
   test('does not come in without TLS, and is told how to', async () => {
     await using bench = await open({ tls });
     await expect(psql(bench.port.port, 'host=127.0.0.1 sslmode=disable')).rejects.toThrow(
-      /this port takes connections with TLS only[\s\S]*sslmode=verify-full/,
+      /this port accepts only TLS connections[\s\S]*sslmode=verify-full/,
     );
     expect(bench.refusals).toEqual(['no TLS']);
   });

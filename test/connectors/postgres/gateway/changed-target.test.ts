@@ -84,7 +84,7 @@ describe('a commit, for a session that is open', () => {
     const stream = await session.openStream(1);
     await stream.startUp('postgres', 'postgres');
     await setTarget(changes);
-    const message = `the policy has another ${what} for target "shop" now: connect again`;
+    const message = `the ${what} of target "shop" has changed in the policy: connect again`;
     expect(await session.message('closing')).toMatchObject({ reason: 'revoked', message });
     const said = (await stream.readUntil('E')).map(([, body]) => body.toString()).join();
     expect(said).toContain(message);

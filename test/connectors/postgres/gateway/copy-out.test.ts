@@ -409,7 +409,7 @@ describe('programs', () => {
     );
     expect(out.stdout).toBe('id,card\n1,****\n2,****\n3,****\n1|a***@***.com\n2|-\n3|****\n');
     expect(out.stderr).toContain(
-      'WARNING:  1 column is masked in this copy: app.people.card\nDETAIL:  What is copied of them is not what the table holds.\n',
+      'WARNING:  1 column is masked in this copy: app.people.card\nDETAIL:  The copied values are not the ones in the table.\n',
     );
   });
 });

@@ -465,7 +465,7 @@ describe('decided again when it is released:', () => {
     await approve(id);
     await client.until(readyAgain(1));
     expect(errors(client.received)[0]?.['D']).toBe(
-      `Request ${id}: the tables or functions that it names are no longer those that were approved.`,
+      `Request ${id}: the tables or functions that it names have changed since the approval.`,
     );
     expect(await sql('SELECT count(*) FROM t')).toEqual([['1']]);
     await sql('DROP TABLE old_t');

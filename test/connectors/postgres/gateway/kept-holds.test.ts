@@ -146,7 +146,7 @@ test('of two that wait for one request the one that came last runs, and the othe
   expect(errors(older.received)[0]).toMatchObject({
     C: '42501',
     R: 'HOOP_APPROVAL_VOID',
-    D: `Request ${id}: it ran on another connection of this run, which sent the same.`,
+    D: `Request ${id}: it ran on another connection of this run that sent the same.`,
   });
   expect(await left()).toBe(2);
 });
@@ -254,7 +254,7 @@ test('the notice says all in its message: rule, request, what to do', async () =
     `DELETE on public.t is held for approval, request ${id} [rule p/rule-2`,
   );
   expect(message).toContain(`hoop approvals approve ${id}`);
-  expect(message).toContain('Sent again in this run, the very same statement waits on');
+  expect(message).toContain('Send exactly the same statement again in this run');
 });
 
 test('a cancel ends the waiting alone: timeouts of drivers cancel', async () => {

@@ -128,7 +128,7 @@ describe('the longest message that is collected is the operator\u2019s choice', 
         C: '54000',
         R: 'HOOP_TOO_LARGE',
         M: 'a row of 1048582 bytes is too large to be masked',
-        D: 'Rows with masked columns are read as a whole, up to 1 MiB (limits.messageMiB of the gateway).',
+        D: 'Rows with masked columns are read completely, up to 1 MiB (limits.messageMiB of the gateway).',
       },
     ]);
     expect(rows(client.received).flat().join('')).not.toContain('x');

@@ -116,7 +116,7 @@ test('a prepared statement counts each time that it is executed, and the 101st t
     C: '54000',
     R: 'HOOP_LOOKUPS',
     M: 'the statement looks up one value of masked columns, and none is left today',
-    D: 'The policy permits 100 a day for you on this target, in all your sessions and with all your agents. Nothing was used.',
+    D: 'The policy permits you 100 a day on this target, across all your sessions and agents. This statement used none.',
     H: expect.stringMatching(/^The next day begins at \d{4}-\d\d-\d\d 00:00:00 UTC\./),
   });
   expect(used()).toBe(100);

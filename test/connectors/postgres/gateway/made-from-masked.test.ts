@@ -60,7 +60,7 @@ describe.each(['table', 'view'] as const)('a %s made as dbt makes it', (kind) =>
     for (const played of [texts, [texts.join('; ')]]) {
       const [first] = errors(await play(client, played));
       expect(first).toMatchObject({ R: 'HOOP_MASKED_WRITE' });
-      expect(first?.['H']).toMatch(/Leave the column out.*unmasked/);
+      expect(first?.['H']).toMatch(/Omit the column.*unmasked/);
       await client.ask([query('ROLLBACK')]);
     }
   });

@@ -51,7 +51,7 @@ test('in words of the usual length a value is found, and words without one pass'
 test.each(['x', '4', 'a@b.', 'ä'])('of %s by the million nothing is looked through', (part) => {
   const message = `invalid input syntax: "${Buffer.from(part.repeat(4_000_000)).toString('latin1')}"`;
   expect(redacted(`${message} ${CARD}`, `hidden: ${CARD}`)).toEqual([
-    `text of ${message.length + 17} bytes withheld: too long to be looked through for values`,
+    `text of ${message.length + 17} bytes withheld: too long to be searched for values`,
     'hidden: [card]',
   ]);
 });

@@ -154,7 +154,7 @@ describe('while the store is asked about a count', () => {
     await budget.untilAsked(1);
     budget.fail();
     const came = await answers;
-    expect(errors(came)[0]?.['M']).toContain('cannot be written down now');
+    expect(errors(came)[0]?.['M']).toContain('cannot be stored now');
     expect(status(came)).toBe('E');
     expect(await changed()).toBe(0);
   });
@@ -168,7 +168,7 @@ describe('while the store is asked about a count', () => {
     budget.answer();
     const [refused] = errors(await answers);
     expect(refused).toMatchObject({ C: '54000', R: 'HOOP_LIMIT' });
-    expect(refused?.['M']).toContain('what this session may do changed');
+    expect(refused?.['M']).toContain('the session’s rights changed');
     expect(await changed()).toBe(0);
     const again = client.ask([query(update(1))]);
     await budget.untilAsked(2);
@@ -249,7 +249,7 @@ describe('while the store is asked about a count', () => {
     budget.answer();
     await client.until((all) => readyAgain(1)(all.slice(from)));
     const came = client.received.slice(from);
-    expect(errors(came)[0]?.['M']).toContain('what this session may do changed');
+    expect(errors(came)[0]?.['M']).toContain('the session’s rights changed');
     expect(status(came)).toBe('E');
     await client.ask([query('ROLLBACK')]);
     expect(budget.asked).toEqual([6]);

@@ -340,7 +340,7 @@ describe.each(DRIVERS)('with the budget of a day in %s', (driver) => {
       const answers = await client.ask([query(update(1))]);
       await openStore();
       expect(letters(answers)).toBe('E Z');
-      expect(errors(answers)[0]?.['M']).toContain('its rows cannot be written down now');
+      expect(errors(answers)[0]?.['M']).toContain('its row count cannot be stored now');
       expect(await changed()).toBe(0);
       expect(letters(await client.ask([query(update(1))]))).toBe('C Z');
     });
@@ -391,7 +391,7 @@ describe.each(DRIVERS)('with the budget of a day in %s', (driver) => {
       await stores.close();
       const failed = await client.ask([query(update(1, 6))]);
       await openStore();
-      expect(errors(failed)[0]?.['M']).toContain('cannot be written down now');
+      expect(errors(failed)[0]?.['M']).toContain('cannot be stored now');
       expect(status(failed)).toBe('E');
       await client.ask([query('ROLLBACK')]);
       const [again] = errors(await client.ask([query('BEGIN'), query(update(1, 6))], 2));

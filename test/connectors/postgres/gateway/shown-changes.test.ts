@@ -139,7 +139,7 @@ test('what would change one row more is asked about anew, and the approval for f
   expect(await first.use()).toBeUndefined();
   expect(await approvals.visible(erin, first.id)).toMatchObject({
     state: 'void',
-    outcome: 'it would change more rows by now',
+    outcome: 'it would now change more rows',
   });
 });
 

@@ -230,7 +230,7 @@ describe('startup', () => {
     socket.resume();
     await once(socket, 'close');
     await bench.idle();
-    expect(bench.summaries).toMatchObject([{ reason: 'the client asked for nothing' }]);
+    expect(bench.summaries).toMatchObject([{ reason: 'the client requested nothing' }]);
   });
 
   test('tells the operator, and only the operator, where the target is not', async () => {

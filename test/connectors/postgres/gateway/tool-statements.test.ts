@@ -148,12 +148,12 @@ const REFUSED: readonly (readonly [what: string, sql: string, message: string])[
   [
     'Django: save() of what a detector has replaced',
     `UPDATE "customers" SET "notes" = 'my card is [card]' WHERE "customers"."id" = 1`,
-    'a value to be written has [card] in it, which stands for a value that was masked',
+    'a value to be written contains [card], which stands for a masked value',
   ],
   [
     'Prisma: an update of what a detector has replaced',
     `UPDATE "public"."customers" SET "notes" = 'my card is [card]!' WHERE ("public"."customers"."id" = 1 AND 1=1) RETURNING "public"."customers"."id"`,
-    'a value to be written has [card] in it, which stands for a value that was masked',
+    'a value to be written contains [card], which stands for a masked value',
   ],
   [
     'Prisma: an update that returns what a trigger made, which no rule trusts,',

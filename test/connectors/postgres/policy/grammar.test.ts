@@ -144,7 +144,7 @@ describe('what the walk does not know makes a statement opaque', () => {
           ).toEqual([]);
         }
         if (depth >= 1500) {
-          expect(reasons, sql.slice(0, 40)).toContain('the statement is too large to be judged');
+          expect(reasons, sql.slice(0, 40)).toContain('the statement is too large to be checked');
         }
       }
     }

@@ -328,7 +328,7 @@ describe('what the policy says', () => {
       refusal: {
         code: 'HOOP_DENIED',
         message: 'masked column public.customers.email must not be computed with (operator =)',
-        hint: 'Select the column as it is, and filter, join, sort and compute with columns that are not masked. Where rows have to be found by its values, ask the owner of the policy.',
+        hint: 'Select the column as it is, and filter, join, sort and compute with unmasked columns. If you have to find rows by its values, ask the policy’s owner.',
       },
     });
   });

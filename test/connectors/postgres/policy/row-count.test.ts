@@ -111,7 +111,7 @@ test('what the statistics of a transaction do not show is counted nowhere', asyn
     ['INSERT INTO halves VALUES (1)', 'public.half is a foreign table'],
     [
       'DELETE FROM late',
-      'a trigger of public.late can run as late as at the end of the transaction',
+      'a trigger of public.late can be deferred to the end of the transaction',
     ],
     [
       'UPDATE owners SET id = sweep()',

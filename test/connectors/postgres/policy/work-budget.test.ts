@@ -121,7 +121,7 @@ test('what is too large or too deep is refused in its own words, and the next te
   const deep = `select ${'name || '.repeat(900)}name from people`;
   const verdict = await policy.decide(deep, bench.context, GRANT);
   expect(verdict).toMatchObject({
-    refusal: { code: 'HOOP_TOO_LARGE', message: 'the statement is too large to be judged' },
+    refusal: { code: 'HOOP_TOO_LARGE', message: 'the statement is too large to be checked' },
   });
   expect(codeOf(await policy.decide('select name from people', bench.context, GRANT))).toBe(
     'allowed',

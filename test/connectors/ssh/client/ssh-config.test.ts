@@ -144,7 +144,7 @@ describe('names of targets', () => {
     expect(() => requireHostName(name)).toThrow(HoopError);
     const paths = { knownHostsFile: '/k', identityFile: '/i' };
     const via = { host: '127.0.0.1', port: 1 };
-    expect(() => sshHostBlock({ name, via, ...paths })).toThrow('cannot stand in ssh_config');
+    expect(() => sshHostBlock({ name, via, ...paths })).toThrow('cannot be used in ssh_config');
   });
 
   test('a path with a quote or a line feed is refused', () => {
@@ -152,7 +152,7 @@ describe('names of targets', () => {
     for (const path of ['/a"b', '/a\nb', '/$' + '{HOME}']) {
       expect(() =>
         sshHostBlock({ name: 'web-1', via, knownHostsFile: path, identityFile: '/i' }),
-      ).toThrow('cannot stand in ssh_config');
+      ).toThrow('cannot be used in ssh_config');
     }
   });
 });

@@ -132,7 +132,7 @@ describe.skipIf(findSshd() === undefined)('a commit, for a session that is open'
     const { session, stream, client, another } = await bench.begin('cat', 'web-2');
     await setAddresses('127.0.0.1:1');
     expect((await client.until('disconnect')).message).toContain(
-      'the policy has another address for target "web-2" now',
+      'the address of target "web-2" has changed in the policy',
     );
     await stream.closed;
     const next = await another(2);

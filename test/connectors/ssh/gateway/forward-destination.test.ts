@@ -58,7 +58,7 @@ describe('what may be asked for', () => {
   });
 
   test.each([0, -1, 65_536, 1.5])('port %d is none', (port) => {
-    expect(() => forwardDestination('db.internal', port)).toThrow('cannot be forwarded to');
+    expect(() => forwardDestination('db.internal', port)).toThrow('cannot forward to port');
   });
 });
 

@@ -71,8 +71,8 @@ describe.skipIf(findSshd() === undefined)('a forward to any host', () => {
       target: { kind: 'ssh', name: 'web-1', connectTimeoutMs: 10_000, ...server.target },
     });
     const message = await refusal(stream, 1, ELSEWHERE);
-    expect(message).toContain('cannot find out which addresses');
-    expect(message).toContain('list ownAddresses of the target');
+    expect(message).toContain('cannot determine the server');
+    expect(message).toContain('list the target’s ownAddresses');
     expect(stream.events.find(({ type }) => type === 'decision')).toMatchObject({
       effect: 'refuse',
       code: 'HOOP_NOT_ALLOWED',

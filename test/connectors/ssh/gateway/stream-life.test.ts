@@ -295,7 +295,7 @@ describe.skipIf(findSshd() === undefined)('an SSH stream', () => {
       const { problem } = await stream.done;
       expect(problem).toMatchObject({
         code: 'HOOP_TARGET_UNREACHABLE',
-        detail: 'It does not answer any more.',
+        detail: 'It no longer answers.',
       });
     });
   });

@@ -158,7 +158,7 @@ describe.skipIf(findSshd() === undefined)('the login on the target', () => {
           const wrong = toTarget({ ...target, logins: withPassword('wrong-secret') });
           const failure = await failureOf(wrong);
           expect(failure.code).toBe('HOOP_TARGET_LOGIN');
-          expect(failure.text).toContain('refused the credential of the gateway for user "deploy"');
+          expect(failure.text).toContain('refused the gateway’s credential for user "deploy"');
           expect(failure.text).not.toContain('wrong-secret');
         },
       );

@@ -772,8 +772,8 @@ test('a refusal says which part it is about, and what may be done', () => {
   expect(decide(grant, { kind: 'exec', command: '$X' })).toMatchObject({
     refusal: {
       code: 'HOOP_UNPARSED',
-      message: 'the command cannot be held against the rules: a program in it is not written out',
-      detail: expect.stringContaining('It may be what rule p/never denies.'),
+      message: 'the command cannot be checked against the rules: a program in it is not literal',
+      detail: expect.stringContaining('Rule p/never may deny it.'),
     },
   });
   expect(describeRules(grant)).toEqual([

@@ -118,7 +118,7 @@ test.each<[string, string, string]>([
   [
     'conditions of servers without ssh',
     'allow: { commands: ["ls **"] }',
-    '5:24: commands: expected ssh beside it, such as ssh: exec',
+    '5:24: commands: needs ssh as well, such as ssh: exec',
   ],
   [
     'an act that does not exist',
@@ -148,7 +148,7 @@ test.each<[string, string, string]>([
   [
     'exact without commands',
     'allow: { ssh: exec, exact: true }',
-    '5:32: exact: expected a list of commands beside it',
+    '5:32: exact: needs a list of commands as well',
   ],
   [
     'paths that would seem to limit commands',
@@ -183,12 +183,12 @@ test.each<[string, string, string]>([
   [
     'two stars in the middle',
     'allow: { ssh: exec, commands: ["git ** push"] }',
-    '5:36: "**" stands for the rest of the words, so only at the end',
+    '5:36: "**" stands for the remaining words, so it must be at the end',
   ],
   [
     'a program with a star',
     'allow: { ssh: exec, commands: ["git* push"] }',
-    '5:36: a program is written out',
+    '5:36: write the program out',
   ],
   ['an open quote', `allow: { ssh: exec, commands: ["grep 'a"] }`, '5:36: a quote is not closed'],
 ])('policy check reports %s at its place', (_name, rule, expected) => {
@@ -265,15 +265,15 @@ test('policy check warns of rules that give nothing, of unknown users and of she
   const warned = (files: Readonly<Record<string, string>>) =>
     policyWarnings(policyOf(files)).map(problemLine);
   expect(warned(policyFile('allow: { verbs: [select] }'))).toEqual([
-    'policies/p.yaml:5:1: rule p/rule-1 is about SQL, and all of the targets are servers: it gives nothing',
+    'policies/p.yaml:5:1: rule p/rule-1 is about SQL, but all of the targets are servers: it has no effect',
   ]);
   expect(warned(policyFile('allow: { ssh: shell, users: [deplyo] }'))).toEqual([
-    'policies/p.yaml:5:1: rule p/rule-1 names the user "deplyo", whom no target has in logins',
+    'policies/p.yaml:5:1: rule p/rule-1 names the user "deplyo", which no target lists in logins',
   ]);
   expect(
     warned(policyFile('allow: { ssh: [shell, exec] }', 'deny: { ssh: exec, commands: ["rm **"] }')),
   ).toEqual([
-    'policies/p.yaml:5:1: rule p/rule-1 allows a shell, in which any command can be run: it gets around p/rule-2; leave the shell out, or make it need approval',
+    'policies/p.yaml:5:1: rule p/rule-1 allows a shell, in which any command can be run: this gets around p/rule-2; remove the shell, or require approval for it',
   ]);
   const database = {
     'targets/db.yaml': 'name: db\nkind: postgres\ndatabase: app\n',
@@ -281,7 +281,7 @@ test('policy check warns of rules that give nothing, of unknown users and of she
       'name: d\nwho: { groups: [staff] }\ntargets: { names: [db] }\nrules:\n  - allow: { ssh: shell }\n',
   };
   expect(warned(database)).toEqual([
-    'policies/d.yaml:5:1: rule d/rule-1 is about servers, and none of the targets is one: it gives nothing',
+    'policies/d.yaml:5:1: rule d/rule-1 is about servers, but none of the targets is one: it has no effect',
   ]);
   expect(
     warned(policyFile('allow: { ssh: exec, users: [deploy] }', 'deny: { ssh: shell }')),
