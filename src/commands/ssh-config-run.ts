@@ -69,7 +69,7 @@ function chooseServers(servers: readonly string[], asked: readonly string[]): re
   const chosen = asked.length > 0 ? [...new Set(asked)] : servers;
   if (chosen.length === 0) {
     throw new HoopError('HOOP_ACCESS_DENIED', 'you may not reach any server', {
-      hint: 'See what you can reach or ask for with `hoop targets`.',
+      hint: 'See what you can reach or request with `hoop targets`.',
     });
   }
   return chosen;

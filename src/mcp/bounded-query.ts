@@ -135,13 +135,13 @@ class Gathered {
 
   end({ fields, command, rowCount }: Result, isSuspended: boolean): Bounded {
     const hasMore = this.#hasMore || isSuspended;
-    const why = this.#isFull ? `an answer has ${MAX_ANSWER} characters` : 'as asked for';
+    const why = this.#isFull ? `an answer has ${MAX_ANSWER} characters` : 'as requested';
     const cut = [
       ...(hasMore
         ? [`these are the first ${this.#rows.length} rows (${why}); there are more`]
         : []),
       ...(this.#shortened > 0
-        ? [`${this.#shortened} values have more than ${this.#most} characters, and are shortened`]
+        ? [`${this.#shortened} values have more than ${this.#most} characters and were shortened`]
         : []),
     ];
     return {

@@ -21,9 +21,9 @@ import { asked, type Refused, refusedBy, shortText } from './refused.ts';
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 
 const INSTRUCTIONS = `These tools work on PostgreSQL databases through hoop, which decides each statement, masks columns and records everything.
-A result with status "denied" says the rule and what to do; another wording of the same is denied as well.
-A result with status "held" waits for a person: tell the user the id of the request, call "approval" with it, and when it says approved call "query" again with exactly the same sql and parameters. It runs once then.
-Each call has a connection of its own and is a transaction of its own.`;
+A result with status "denied" names the rule and what to do; rewording the same statement does not help.
+A result with status "held" waits for a person: tell the user the ID of the request, call "approval" with it, and once it says approved call "query" again with exactly the same sql and parameters. It then runs once.
+Each call has its own connection and its own transaction.`;
 
 const MAX_ROWS = 1000;
 const DEFAULT_ROWS = 200;
@@ -43,7 +43,7 @@ const waitSeconds = z
   .min(0)
   .max(MAX_WAIT_SECONDS)
   .default(DEFAULT_WAIT_SECONDS)
-  .describe('how long to wait for approval before "held" is the answer');
+  .describe('how long to wait for approval before returning "held"');
 const parameters = z
   .array(z.union([z.string(), z.number(), z.boolean(), z.null()]))
   .default([])
@@ -56,13 +56,13 @@ const QUERY_OUTPUT = {
   columns: z.array(z.object({ name: z.string(), type: z.string() })).optional(),
   rows: z.array(z.array(cell)).optional(),
   tag: z.string().optional().describe('e.g. UPDATE 3'),
-  cut: z.array(z.string()).optional().describe('what is not all that there is'),
+  cut: z.array(z.string()).optional().describe('what was left out'),
   notices: z.array(z.string()).optional(),
   message: z.string().optional(),
   code: z.string().optional().describe('of hoop, e.g. HOOP_DENIED'),
   sqlState: z.string().optional(),
   rule: z.string().optional().describe('of the policy'),
-  request: z.string().optional().describe('id of a request for approval'),
+  request: z.string().optional().describe('ID of a request for approval'),
   detail: z.string().optional(),
   hint: z.string().optional().describe('what to do'),
   position: z.number().optional().describe('in the statement'),
@@ -76,7 +76,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     'query',
     {
       title: 'Run one SQL statement',
-      description: `Runs one SQL statement. The first rows come back (${DEFAULT_ROWS} unless max_rows says so), and "cut" says when there were more. Masked columns are shown masked.`,
+      description: `Runs one SQL statement. Returns the first rows (${DEFAULT_ROWS} unless max_rows is set); "cut" says if there were more. Masked columns are returned masked.`,
       inputSchema: {
         sql: z.string().max(MAX_TEXT).describe('one statement, with $1, $2, … for values'),
         parameters,
@@ -101,7 +101,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     {
       title: 'Show tables, or the columns of one',
       description:
-        'Without "table": the tables and views, and the databases that there are. With it: its columns, and which of them are masked.',
+        'Without "table": the tables and views, and the available databases. With it: its columns, and which of them are masked.',
       inputSchema: { target, schema: z.string().optional(), table: z.string().optional() },
       annotations: { readOnlyHint: true },
     },
@@ -148,7 +148,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     {
       title: 'Show which columns are masked',
       description:
-        'The columns that come back masked, how, and whether statements may filter by them.',
+        'The columns that are returned masked, how, and whether statements may filter by them.',
       inputSchema: { target },
       annotations: { readOnlyHint: true },
     },
@@ -163,9 +163,9 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
   server.registerTool(
     'approval',
     {
-      title: 'Ask how a held statement stands',
+      title: 'Check the status of a held statement',
       description:
-        'How a request for approval stands, by the id that "query" gave. Waits for the decision up to wait_seconds. It does not approve anything.',
+        'Returns the status of a request for approval, by the ID from "query". Waits up to wait_seconds for the decision. It does not approve anything.',
       inputSchema: { request: z.string().max(64), wait_seconds: waitSeconds },
       annotations: { readOnlyHint: true },
     },
@@ -174,7 +174,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
         const all = await access();
         const request = input.request.trim().toLowerCase();
         using progress = new Progress(extra);
-        progress.say(`request ${request} waits for a person`);
+        progress.say(`request ${request} is waiting for a person`);
         const over = AbortSignal.timeout(input.wait_seconds * 1000);
         const approval = await all
           .decided(request, AbortSignal.any([extra.signal, over]))
@@ -262,7 +262,7 @@ function heldRefusal(message: string, detail: string | undefined): Refused {
     message: message.replace(/ \[[^\]]*\]$/s, ''),
     ...named,
     detail,
-    hint: `Tell the user that somebody has to run: hoop approvals approve ${named.request}. Call "approval" with this request; when it is approved call "query" again with exactly the same sql and parameters.`,
+    hint: `Tell the user that somebody has to run: hoop approvals approve ${named.request}. Call "approval" with this request; once it is approved, call "query" again with exactly the same sql and parameters.`,
   };
 }
 
@@ -328,9 +328,7 @@ function targetOf({ targets, main }: McpAccess, name: string | undefined): McpTa
     const names = targets.map((one) => one.name).join(', ') || 'none';
     throw new HoopError(
       'HOOP_USAGE',
-      wanted === undefined
-        ? 'several databases, and none is named'
-        : `no database "${wanted}" here`,
+      wanted === undefined ? 'several databases and none named' : `no database "${wanted}" here`,
       { hint: `Name one of these as target: ${names}.` },
     );
   }
@@ -367,17 +365,17 @@ function shownApproval(approval: Approval): Record<string, unknown> {
 
 const NEXT: Record<Approval['state'], string> = {
   waiting:
-    'It is still waiting. Call "approval" again, or tell the user and go on with something else.',
+    'It is still waiting. Call "approval" again, or tell the user and continue with something else.',
   approved: 'Call "query" again with exactly the same sql and parameters. It runs once.',
-  used: 'It was sent to the database. If its result is lost, look what it did before you send it again.',
+  used: 'It was sent to the database. If its result is lost, check what it did before you send it again.',
   denied: 'Do not send it again. Tell the user who denied it, and why.',
-  expired: 'Nobody decided in time. Send it again if it is needed still.',
+  expired: 'Nobody decided in time. Send it again if it is still needed.',
   withdrawn: 'It was withdrawn.',
-  void: 'Something that it rested on has changed. Send it again to ask anew.',
+  void: 'Something that it depended on has changed. Send it again to make a new request.',
 };
 
 export function behindFence(): HoopError {
-  return new HoopError('HOOP_FENCE', 'the gateway cannot be asked from inside of a fence', {
-    hint: 'The file that HOOP_BRIEFING names has what is masked; send a held statement again to see how it stands.',
+  return new HoopError('HOOP_FENCE', 'the gateway cannot be reached from inside a fence', {
+    hint: 'The file that HOOP_BRIEFING names lists what is masked; send a held statement again to see its status.',
   });
 }

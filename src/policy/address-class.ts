@@ -8,23 +8,23 @@
 const NEVER: readonly (readonly [string, number, string])[] = [
   ['0.0.0.0', 8, 'an address of this machine'],
   ['127.0.0.0', 8, 'an address of this machine'],
-  ['169.254.0.0', 16, 'a link-local address, where clouds give out credentials'],
+  ['169.254.0.0', 16, 'a link-local address, where clouds provide credentials'],
   // Metadata services that are not link-local: Alibaba's, Volcengine's, Azure's, Oracle's.
-  ['100.100.100.200', 32, 'a metadata service, which gives out credentials'],
-  ['100.96.0.96', 32, 'a metadata service, which gives out credentials'],
-  ['168.63.129.16', 32, 'a metadata service, which gives out credentials'],
-  ['192.0.0.192', 32, 'a metadata service, which gives out credentials'],
-  ['224.0.0.0', 3, 'no address of one host'],
+  ['100.100.100.200', 32, 'a metadata service, which provides credentials'],
+  ['100.96.0.96', 32, 'a metadata service, which provides credentials'],
+  ['168.63.129.16', 32, 'a metadata service, which provides credentials'],
+  ['192.0.0.192', 32, 'a metadata service, which provides credentials'],
+  ['224.0.0.0', 3, 'not the address of a single host'],
   ['::', 128, 'an address of this machine'],
   ['::1', 128, 'an address of this machine'],
   ['fe80::', 10, 'a link-local address'],
-  ['ff00::', 8, 'no address of one host'],
+  ['ff00::', 8, 'not the address of a single host'],
   // AWS's, GCP's, Oracle's, Akamai's, Scaleway's.
-  ['fd00:ec2::', 32, 'a metadata service, which gives out credentials'],
-  ['fd20:ce::', 32, 'a metadata service, which gives out credentials'],
-  ['fd00:c1::', 32, 'a metadata service, which gives out credentials'],
-  ['fd00:a9fe:a9fe::', 48, 'a metadata service, which gives out credentials'],
-  ['fd00:42::42', 128, 'a metadata service, which gives out credentials'],
+  ['fd00:ec2::', 32, 'a metadata service, which provides credentials'],
+  ['fd20:ce::', 32, 'a metadata service, which provides credentials'],
+  ['fd00:c1::', 32, 'a metadata service, which provides credentials'],
+  ['fd00:a9fe:a9fe::', 48, 'a metadata service, which provides credentials'],
+  ['fd00:42::42', 128, 'a metadata service, which provides credentials'],
 ];
 
 /** Only when the list names the address itself: the database stands in one of these. */
@@ -80,7 +80,7 @@ export function classifyAddress(text: string, own: readonly string[] = []): Addr
 
 function classOfItself(address: string, own: readonly string[]): AddressClass {
   if (bytesOf(address) === undefined) {
-    return { type: 'never', because: 'no address' };
+    return { type: 'never', because: 'not an address' };
   }
   if (own.some((other) => isInside(address, other, 128))) {
     return { type: 'never', because: 'an address of this machine' };

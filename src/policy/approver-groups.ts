@@ -36,7 +36,7 @@ export function approverGroups(policy: Policy): ReadonlyMap<string, readonly Nam
 type Named = Pick<PolicyProblem, 'file'> & Place;
 
 export function neverSeenText(group: string): string {
-  return `no login has named the group "${group}" yet, so nobody is known who could approve`;
+  return `no login has had the group "${group}" yet, so no approver is known`;
 }
 
 /**
@@ -58,7 +58,7 @@ export function approverWarnings(
             message:
               hasLoggedIn === false
                 ? `approvers: ${neverSeenText(group)}`
-                : `approvers: the gateway does not know yet whether anybody is in "${group}": the policy in force names no approvers from it`,
+                : `approvers: the gateway does not know yet whether anybody is in "${group}", because the policy in force does not name it`,
           },
         ];
   });

@@ -57,13 +57,7 @@ function sameCommand(agents: readonly AgentDocument[]): PolicyProblem[] {
           match.arguments.length === 0 ? `"${program}"` : `"${program}" with these arguments`;
         return other === undefined || other === agent
           ? []
-          : [
-              at(
-                agent,
-                'match',
-                `match: ${what} is already recognised as the agent of ${other.file}`,
-              ),
-            ];
+          : [at(agent, 'match', `match: ${what} already belongs to the agent in ${other.file}`)];
       }),
     ),
   );

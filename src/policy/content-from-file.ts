@@ -158,11 +158,11 @@ function checkMayShow(
     report([...path, 'mayShow'], 'a rule that denies shows nothing');
   }
   if (!functions) {
-    report([...path, 'mayShow'], 'expected functions beside it: it is about what these return');
+    report([...path, 'mayShow'], 'needs functions as well: it is about what these return');
   }
   for (const [index, pattern] of (functions ?? []).entries()) {
     if (splitPattern(pattern) && !namesOne(pattern)) {
-      report([...path, 'functions', index], 'with mayShow a function is written out, without "*"');
+      report([...path, 'functions', index], 'with mayShow, write function names out, without "*"');
     }
   }
 }
@@ -177,7 +177,7 @@ function checkConditions(conditions: RuleConditions, path: YamlPath, report: Rep
   }
   for (const [index, verb] of (verbs ?? []).entries()) {
     if (!isKnownVerb(verb)) {
-      report([...path, 'verbs', index], `"${verb}" is no SQL command in lower case`);
+      report([...path, 'verbs', index], `"${verb}" is not an SQL command in lower case`);
     } else if (rows !== undefined && !COUNTED.includes(verb)) {
       report(
         [...path, 'verbs', index],
@@ -199,7 +199,7 @@ function checkConditions(conditions: RuleConditions, path: YamlPath, report: Rep
 
 /** Write a guess, read its hash, compare it with the hashes of others: a dictionary. */
 const HASH_IS_READ_BACK =
-  'a column with mask: hash cannot have write: allow, because whoever writes a guess can compare its hash with those of others; use full or partial';
+  'a column with mask: hash cannot have write: allow, because whoever writes a guess can compare its hash with other hashes; use full or partial';
 
 function masksFrom(
   { file, value, document }: Parsed<ContentFile>,

@@ -134,7 +134,7 @@ function repeatedIssuers(policy: Policy): PolicyProblem[] {
       file: 'hoop.yaml',
       line: 1,
       column: 1,
-      message: `identityProviders: the issuer "${issuer}" is there twice`,
+      message: `identityProviders: the issuer "${issuer}" is listed twice`,
     }));
 }
 
@@ -146,7 +146,7 @@ function sharedDeviceClients(policy: Policy): PolicyProblem[] {
       file: 'hoop.yaml',
       line: 1,
       column: 1,
-      message: `identityProviders: "${issuer}" needs another client for device than its clientId`,
+      message: `identityProviders: "${issuer}" needs a client for device that is not its clientId`,
     }));
 }
 
@@ -176,7 +176,7 @@ function anythingConflicts(policy: Policy, document: PolicyDocument): PolicyProb
       at(
         document,
         'statements',
-        `statements: anything is void, because ${other.file} has masks, denies, approvals or limits for the same people and targets`,
+        `statements: anything has no effect, because ${other.file} has masks, denies, approvals or limits for the same people and targets`,
       ),
     ),
   ];
@@ -190,7 +190,7 @@ export function anythingInOneFile(document: Placed<'statements'> & PolicyContent
         ? 'masks, detectors or limits of rows'
         : undefined;
   return document.anything && forbidden !== undefined
-    ? [at(document, 'statements', `statements: anything cannot stand together with ${forbidden}`)]
+    ? [at(document, 'statements', `statements: anything cannot be combined with ${forbidden}`)]
     : [];
 }
 

@@ -138,10 +138,10 @@ export function unanswerableText(
   return (
     demand && {
       code: 'HOOP_APPROVAL_UNAVAILABLE',
-      message: `${what} needs an approval, and nobody can give it`,
+      message: `${what} needs an approval that nobody can give`,
       detail: 'The policy names no approvers.',
       rule: demand.rule,
-      hint: demand.hint ?? 'A group in approvers of the rule, or in roles.approver, can approve.',
+      hint: demand.hint ?? 'Name a group in approvers of the rule, or in roles.approver.',
     }
   );
 }

@@ -230,7 +230,7 @@ function checkRequest({ request, rules, statements }: PolicyFile, report: Report
   if (request !== undefined && !gives) {
     report(
       ['request'],
-      'request: the policy has no rule that allows anything, so it gives nothing',
+      'request: the policy has no rule that allows anything, so it has no effect',
     );
   }
 }

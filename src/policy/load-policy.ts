@@ -60,7 +60,7 @@ export function loadPolicy(
   let settings: ReturnType<typeof hoopSettings> | undefined;
 
   if (!files.has('hoop.yaml')) {
-    problems.push(at('hoop.yaml', 'the file is missing; it names the identity providers'));
+    problems.push(at('hoop.yaml', 'the file is missing; it must name the identity providers'));
   }
   for (const [path, text] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const folder = FILE_IN_FOLDER.exec(path)?.[1];
@@ -171,7 +171,7 @@ function misplaced(path: string): PolicyProblem {
   // Ignoring `policies/deny.yml` would drop a deny without a word.
   return at(
     path,
-    'not read from here; policies are policies/NAME.yaml, targets are targets/NAME.yaml and agents are agents/NAME.yaml',
+    'not read from here; policies are in policies/NAME.yaml, targets in targets/NAME.yaml and agents in agents/NAME.yaml',
   );
 }
 

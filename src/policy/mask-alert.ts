@@ -12,8 +12,8 @@ export interface MaskAlert {
 export function maskAlertText({ target, column, state, boundTo }: MaskAlert): string {
   const now = boundTo.join(', ');
   if (state === 'moved') {
-    return `${target}: the name ${column} stands for another column now; the one before it stays masked as ${now}`;
+    return `${target}: the name ${column} now refers to another column; the earlier one stays masked as ${now}`;
   }
-  const rest = boundTo.length > 0 ? `it stays masked as ${now}` : 'nothing is masked by it';
+  const rest = boundTo.length > 0 ? `it stays masked as ${now}` : 'it masks nothing';
   return `${target}: there is no column ${column}; ${rest}`;
 }

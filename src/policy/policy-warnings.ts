@@ -52,7 +52,7 @@ function openMasks(policy: Policy): PolicyProblem[] {
             file,
             line: first.rule.line,
             column: 1,
-            message: `inference: allow lets people filter by ${open.map(columnName).join(', ')}, and who may filter can guess the values, in seconds; say inference: deny, with lookup: true for columns by which rows are looked up`,
+            message: `inference: allow lets people filter by ${open.map(columnName).join(', ')}, and whoever can filter can guess the values within seconds; use inference: deny, with lookup: true for columns that people look rows up by`,
           },
         ];
   });
@@ -67,7 +67,7 @@ function pointlessLookups(policy: Policy): PolicyProblem[] {
         file,
         line,
         column: 1,
-        message: `lookup: true on ${columnName(mask)} changes nothing, because inference: allow holds for it: any comparison is allowed, and none is counted; say inference: deny, or leave lookup out`,
+        message: `lookup: true on ${columnName(mask)} has no effect, because inference: allow applies to it: any comparison is allowed, and none is counted; use inference: deny, or omit lookup`,
       })),
   );
 }
@@ -95,7 +95,7 @@ function wayRound(policy: Policy, document: PolicyDocument, rule: StatementRule)
       file,
       line,
       column: 1,
-      message: `rule ${id} allows "do", and nobody sees what a DO block does: it gets around the approval that ${ids} ${asking.length === 1 ? 'asks' : 'ask'} for; make "do" need approval as well, or leave it out`,
+      message: `rule ${id} allows "do", but hoop cannot see what a DO block does: this gets around the approval that ${ids} ${asking.length === 1 ? 'requires' : 'require'}; require approval for "do" as well, or remove it`,
     },
   ];
 }
@@ -135,7 +135,7 @@ function messageFor(rule: StatementRule, all: readonly StatementRule[]): string 
   if (rows === undefined || effect !== 'approve') return undefined;
   const open = rule.verbs.filter((verb) => !all.some((other) => allows(other, verb, rule)));
   if (open.length > 0) {
-    return `rule ${rule.rule.id} asks for approval above ${rowCountText(above)}, and no rule allows ${open.join(', ')} up to there: it is refused whatever it changes; add an allow rule`;
+    return `rule ${rule.rule.id} requires approval above ${rowCountText(above)}, but no rule allows ${open.join(', ')} up to there: it is always refused; add an allow rule`;
   }
   const gap = rule.verbs.find((verb) =>
     all
@@ -144,7 +144,7 @@ function messageFor(rule: StatementRule, all: readonly StatementRule[]): string 
   );
   return gap === undefined
     ? undefined
-    : `rule ${rule.rule.id} asks for approval above ${rowCountText(above)}, and what allows ${gap} ends before: what changes more is refused, and none of it is held; give both the same number`;
+    : `rule ${rule.rule.id} requires approval above ${rowCountText(above)}, but the rule that allows ${gap} stops earlier: statements in between are refused instead of held; give both the same number`;
 }
 
 /** COPY is allowed as the INSERT that it is. */

@@ -50,7 +50,9 @@ function askedBy({ agent }: Grant): string | undefined {
   }
   const { name, isAgent, principal, requester } = agent;
   const whom = requester === undefined ? '' : ` (for ${requester}, says its issuer)`;
-  return isAgent ? `Asked by ${principal}${whom}.` : `Asked by ${name} for ${principal}${whom}.`;
+  return isAgent
+    ? `Requested by ${principal}${whom}.`
+    : `Requested by ${name} for ${principal}${whom}.`;
 }
 
 /** Which of both sides has no rule. */
@@ -68,7 +70,7 @@ function lacking({ agent }: Grant, commit: string): string {
 /** Where the agent alone is what stands in the way: it is asked second. */
 function wayOut({ agent }: Grant): string | undefined {
   return agent?.side === 'agent' && !agent.isAgent
-    ? `${agent.principal} may do it without the agent, where that is right.`
+    ? `${agent.principal} may do it without the agent, if appropriate.`
     : undefined;
 }
 
@@ -126,7 +128,7 @@ function onRequest({ target, requestable = [], agent }: Grant): string | undefin
   }
   const grant = second === undefined ? ` --grant ${only}` : '';
   if (agent !== undefined && !agent.isAgent) {
-    return `${agent.principal} can ask for more, outside of the run: \`hoop access request ${target}${grant}\`.`;
+    return `${agent.principal} can request more access, outside the run: \`hoop access request ${target}${grant}\`.`;
   }
   return `More on request: see \`hoop access list\`, then \`hoop access request ${target}${grant}\`.`;
 }

@@ -169,7 +169,7 @@ export class PolicyRepo {
     if (accepted !== undefined && !(await this.#clone.follows(tip, accepted, signal))) {
       throw new HoopError('HOOP_POLICY_REWOUND', 'the history of the policy was rewound', {
         detail: `Commit ${tip.slice(0, 12)} does not follow ${accepted.slice(0, 12)}, which was in force.`,
-        hint: 'Undo a change with `git revert`; a policy branch is never force-pushed.',
+        hint: 'Undo changes with `git revert`; a policy branch must never be force-pushed.',
       });
     }
     const isFresh = accepted !== undefined && tip !== accepted;

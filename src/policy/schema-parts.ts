@@ -25,7 +25,7 @@ export const Text = z.string().min(1, 'expected some text').max(2000);
 export const TerminalOff = z
   .literal('off', { error: 'expected "off"' })
   .optional()
-  .describe('What programs show on their terminal is not recorded.');
+  .describe('Terminal output of programs is not recorded.');
 export const Groups = z.array(z.string().min(1)).min(1, 'expected at least one group').max(500);
 
 export const Issuer = z

@@ -45,7 +45,7 @@ function changedRows(description: string) {
 
 const Limits = strict({
   maxTime: Duration.optional().describe('The session ends after this time, e.g. "8h".'),
-  idleTime: Duration.optional().describe('The session ends after this time without a byte sent.'),
+  idleTime: Duration.optional().describe('The session ends after this time without traffic.'),
   maxConnections: z.int().min(1).max(1000).optional().describe('Connections within one session.'),
   maxRows: z
     .int()
@@ -53,11 +53,9 @@ const Limits = strict({
     .max(1_000_000_000)
     .optional()
     .describe('Rows that one statement returns.'),
-  changedRowsPerTransaction: changedRows(
-    'Rows that the statements of one transaction may change together.',
-  ),
+  changedRowsPerTransaction: changedRows('Rows that one transaction may change in total.'),
   changedRowsPerDay: changedRows(
-    'Rows that one person may change on one target in a day (UTC), in all sessions and with all agents.',
+    'Rows that one person may change per day (UTC) on one target, across all sessions and agents.',
   ),
   lookups: z
     .int()
@@ -65,7 +63,7 @@ const Limits = strict({
     .max(1_000_000)
     .optional()
     .describe(
-      'Values a day that one person compares with columns whose mask says `lookup: true`; default 100.',
+      'Values per day that one person may compare with columns whose mask has `lookup: true`; default 100.',
     ),
   statementsPerMessage: z
     .int()
@@ -78,21 +76,19 @@ const Limits = strict({
     .min(1)
     .max(1_000_000)
     .optional()
-    .describe('Statements of one session in a second, default 10000; faster ones wait.'),
+    .describe('Statements of one session per second, default 10000; further ones wait.'),
 });
 
 const RequestFile = strict({
-  maxDuration: Duration.describe('The longest time for which it is given, e.g. "2h".'),
+  maxDuration: Duration.describe('The longest duration of a grant, e.g. "2h".'),
   approvers: Groups.optional().describe(
     'Groups whose members may approve. Default: those of roles.approver in hoop.yaml.',
   ),
-  count: z.int().min(1).max(10).default(1).describe('How many approvers it takes.'),
+  count: z.int().min(1).max(10).default(1).describe('How many approvers are needed.'),
   timeout: Duration.default(DEFAULT_REQUEST_TIMEOUT_SECONDS).describe(
     'How long a request waits for approvers; default "1d".',
   ),
-}).describe(
-  'Makes the policy one that nobody has until it was asked for (`hoop access request`) and approved.',
-);
+}).describe('Makes the policy available only on request (`hoop access request`) and approval.');
 
 export const HoopFile = strict(
   {
@@ -112,23 +108,23 @@ export const HoopFile = strict(
               .string()
               .min(1)
               .optional()
-              .describe('What stays the same for a person whichever client they use; Entra: oid.'),
+              .describe('Identifies a person whichever client they use; Entra: oid.'),
           })
             .prefault({})
             .describe('Names of claims, or JSON pointers such as "/realm_access/roles".'),
           fresh: Duration.refine((seconds) => seconds >= 60, 'expected at least "1m"')
             .optional()
             .describe(
-              'The provider must confirm each login again within this time, by a refresh token; e.g. "15m".',
+              'The provider must confirm each login again within this time, through a refresh token; e.g. "15m".',
             ),
           maxTime: Duration.refine((seconds) => seconds >= 300, 'expected at least "5m"')
             .optional()
             .describe(
-              'A login ends after this time, and its sessions with it; default "12h", for logins alone.',
+              'A login and its sessions end after this time; default "12h", for logins only.',
             ),
           ca: z
             .string()
-            .includes('-----BEGIN CERTIFICATE-----', 'expected a certificate in PEM form')
+            .includes('-----BEGIN CERTIFICATE-----', 'expected a PEM certificate')
             .max(100_000)
             .optional()
             .describe(
@@ -138,15 +134,15 @@ export const HoopFile = strict(
             clientId: z
               .string()
               .min(1)
-              .describe('A second client at the provider, for the device flow and nothing else.'),
+              .describe('A second client at the provider, only for the device flow.'),
             scopes: z.array(z.string().min(1)).optional().describe('Default: those above.'),
             groups: Groups.optional().describe(
-              'Only these groups count in such a login. Default: all that the token names.',
+              'Only these groups count in such a login. Default: all groups in the token.',
             ),
           })
             .optional()
             .describe(
-              'Allows `hoop login --device`. Such a login has no role and decides about no request.',
+              'Allows `hoop login --device`. Such a login has no role and cannot decide on requests.',
             ),
         }),
       )
@@ -155,12 +151,10 @@ export const HoopFile = strict(
       .array(Workload)
       .max(500)
       .default([])
-      .describe(
-        'Jobs and machines that log in with a token of their platform; the first that fits.',
-      ),
+      .describe('Jobs and machines that log in with a platform token; the first match wins.'),
     roles: strict({
       auditor: strict({ groups: Groups }).optional().describe('May read all recordings.'),
-      approver: strict({ groups: Groups }).optional().describe('May decide about held statements.'),
+      approver: strict({ groups: Groups }).optional().describe('May decide on held statements.'),
     }).prefault({}),
     defaults: strict({
       limits: Limits.prefault({}),
@@ -168,14 +162,14 @@ export const HoopFile = strict(
       inference: z
         .enum(['allow', 'deny'])
         .default('deny')
-        .describe('For the masks of files that do not say `inference` themselves.'),
+        .describe('For masks in files that do not set `inference` themselves.'),
       notices: z
         .enum(['on', 'off'])
         .default('on')
-        .describe('A NOTICE names the masked columns of a result, each once in a connection.'),
+        .describe('A NOTICE names the masked columns of a result, each once per connection.'),
     })
       .prefault({})
-      .describe('What holds where no policy says otherwise.'),
+      .describe('Defaults, unless a policy says otherwise.'),
   },
   'hoop.yaml: the organisation, its identity providers and its roles.',
 );
@@ -193,7 +187,7 @@ const CONDITIONS = {
     .array(z.string())
     .min(1, 'expected at least one relation, or no "relations" for any')
     .optional()
-    .describe('schema.name, with * as wildcard. Absent: the rule holds for any relation.'),
+    .describe('schema.name, with * as wildcard. Absent: the rule applies to any relation.'),
   functions: z
     .array(z.string())
     .min(1, 'expected at least one function')
@@ -209,7 +203,7 @@ const CONDITIONS = {
     .boolean()
     .optional()
     .describe(
-      'true: UPDATE and DELETE with a WHERE that names a column only; false: without only.',
+      'true: only UPDATE and DELETE with a WHERE that names a column; false: only those without.',
     ),
   rows: z
     .int('expected a whole number, such as 100')
@@ -217,7 +211,7 @@ const CONDITIONS = {
     .max(1_000_000_000, 'expected at most 1000000000')
     .optional()
     .describe(
-      'allow: up to so many rows may change in one statement; deny, approve: when more would change.',
+      'allow: up to this many rows may change in one statement; deny, approve: if more would change.',
     ),
 };
 /** What makes a rule one about statements. */
@@ -252,7 +246,7 @@ function approve(keys: typeof CONDITIONS) {
     ),
     count: z.int().min(1).max(10).default(1).describe('How many different people must approve.'),
     timeout: Duration.default(DEFAULT_APPROVAL_TIMEOUT_SECONDS).describe(
-      'How long a statement waits for them; default "15m".',
+      'How long a statement waits for approval; default "15m".',
     ),
     // YAML 1.2 reads a bare no as text, and who writes it means false.
     wait: z
@@ -262,7 +256,7 @@ function approve(keys: typeof CONDITIONS) {
       .default(true)
       .transform((value) => (typeof value === 'boolean' ? (value ? 'yes' : 'no') : value))
       .describe(
-        'no: the statement fails at once and runs when it is sent again after approval. people: so for workloads only, whose jobs should not wait.',
+        'no: the statement fails at once, and runs when sent again after approval. people: the same, but only for workloads, whose jobs should not wait.',
       ),
     maxHold: Duration.default(DEFAULT_MAX_HOLD_SECONDS).describe(
       'How long a statement may wait inside an open transaction, which holds locks; default "30s".',
@@ -283,12 +277,14 @@ function ruleOf(connectors: readonly PolicyConnector[]) {
           typeof input === 'string' ? 'expected keys and values, or everything' : undefined,
       })
       .optional()
-      .describe('everything: all statements, and all that can be done on a server.'),
+      .describe('everything: all statements, and all actions on a server.'),
     approve: approve(keys)
       .optional()
       .describe('Allowed once others have approved: see approvers, count.'),
-    hint: Text.optional().describe('Shown to whoever the rule refuses.'),
-  }).describe('Deny beats approve beats allow; what no rule allows is refused.');
+    hint: Text.optional().describe('Shown to anybody whom the rule refuses.'),
+  }).describe(
+    'Deny takes precedence over approve, and approve over allow; whatever no rule allows is refused.',
+  );
 }
 
 const User = z.union(
@@ -308,7 +304,7 @@ const WHO = {
 
 const Targets = strict({
   names: z.array(z.string()).min(1, 'expected at least one target name').optional(),
-  labels: z.record(Name, z.string()).optional().describe('All of them must be on the target.'),
+  labels: z.record(Name, z.string()).optional().describe('The target must have all of them.'),
 });
 
 /** What policies and agents give, in the same words. */
@@ -323,12 +319,12 @@ function contentKeys(connectors: readonly PolicyConnector[]) {
           write: z
             .literal('allow')
             .optional()
-            .describe('Whoever sees the mask may still write the column.'),
+            .describe('People who see the mask may still write the column.'),
           lookup: z
             .literal(true, { error: 'expected true, or no "lookup"' })
             .optional()
             .describe(
-              'Rows may be found by a value of the column (WHERE email = $1), `limits.lookups` values a day.',
+              'Statements may find rows by a value of the column (WHERE email = $1), `limits.lookups` values per day.',
             ),
         }),
       )
@@ -339,12 +335,12 @@ function contentKeys(connectors: readonly PolicyConnector[]) {
         error: `expected "all" or a list of ${DETECTORS.join(', ')}`,
       })
       .default([])
-      .describe('What is looked for in values that no mask names.'),
+      .describe('What to detect in values that no mask covers.'),
     detect: z
       .enum(['mask', 'observe'], { error: 'expected mask or observe' })
       .optional()
       .describe(
-        'What `detectors` of this file do: mask (the default), or count what goes out in clear and change nothing.',
+        'What `detectors` of this file do: mask (the default), or only count what is returned in clear.',
       ),
     limits: Limits.prefault({}),
     requireReason: z.boolean().default(false),
@@ -352,14 +348,14 @@ function contentKeys(connectors: readonly PolicyConnector[]) {
       .enum(['allow', 'deny'])
       .optional()
       .describe(
-        'Whether statements may filter, sort, join and count by the columns that this file masks. Default: that of hoop.yaml, which is deny. Who may filter can guess.',
+        'Whether statements may filter, sort, join and count by the columns that this file masks. Default: that of hoop.yaml, which is deny. Whoever can filter can guess.',
       ),
     terminal: TerminalOff,
     statements: z
       .literal('anything', { error: 'expected "anything"' })
       .optional()
       .describe(
-        'No parsing and no guards. Void together with any mask, deny, approve or limit of rows.',
+        'No parsing and no guards. Has no effect together with any mask, deny, approve or row limit.',
       ),
   };
 }
@@ -393,17 +389,17 @@ export function policyFile(connectors: readonly PolicyConnector[]) {
 /** One program name as it is typed, without its folder. */
 const Program = z
   .string()
-  .regex(/^[^\s/\\*]{1,100}$/, 'expected the name of a program, without folder and wildcards');
+  .regex(/^[^\s/\\*]{1,100}$/, 'expected the name of a program, without directory and wildcards');
 
 const Match = strict({
   program: z
     .union([Program, z.array(Program).min(1, 'expected at least one program')])
-    .describe('Name of the program that is started, without folder; case does not matter.'),
+    .describe('Name of the started program, without directory; case is ignored.'),
   arguments: z
     .array(z.string().min(1).max(200))
     .min(1, 'expected at least one argument, or no "arguments" for any')
     .optional()
-    .describe('Each must be one of the arguments; * is any text.'),
+    .describe('Each must match one of the arguments; * is any text.'),
 });
 
 export function agentFile(connectors: readonly PolicyConnector[]) {
@@ -415,11 +411,13 @@ export function agentFile(connectors: readonly PolicyConnector[]) {
         .array(Match)
         .max(100)
         .default([])
-        .describe('How its command is recognised. None: it has to be named with --agent.'),
+        .describe('How its command is recognised. Absent: it must be named with --agent.'),
       identities: strict({ groups: WHO.groups, users: WHO.users, issuer: WHO.issuer })
         .optional()
-        .describe('Logins that are the agent itself and not of somebody for whom it acts.'),
-      who: strict(WHO).optional().describe('For whom it may act. Default: anybody, workloads too.'),
+        .describe('Logins of the agent itself, not of somebody it acts for.'),
+      who: strict(WHO)
+        .optional()
+        .describe('For whom it may act. Default: anybody, including workloads.'),
       targets: Targets,
       ...contentKeys(connectors),
     },

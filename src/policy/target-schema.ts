@@ -15,17 +15,17 @@ const COMMON = {
     .transform((text) => Number.parseInt(text, 10))
     .refine((seconds) => seconds <= 60, 'expected 1s to 60s')
     .default(10)
-    .describe('For each address, up to a complete login; e.g. "5s".'),
+    .describe('Per address, until the login is complete; e.g. "5s".'),
   credential: Name.optional().describe('Name of a credential in the gateway configuration.'),
   credentials: z
     .array(strict({ groups: Groups, credential: Name }))
     .default([])
-    .describe('Credentials by group; the first entry that fits is taken.'),
+    .describe('Credentials by group; the first match is used.'),
   labels: z.record(Name, z.string().max(200)).default({}),
   terminal: TerminalOff,
   recording: z
     .literal('full', {
-      error: 'expected "full": every session is recorded whole, there is no other way',
+      error: 'expected "full": every session is recorded completely',
     })
     .default('full'),
 };

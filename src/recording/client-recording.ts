@@ -206,7 +206,7 @@ export class ClientRecording implements AsyncDisposable {
   acknowledge(ack: CutAck): void {
     const pending = this.#pending;
     if (pending === undefined || !this.#proposer.isAcknowledgedBy(pending, ack)) {
-      this.#halt('disputed', 'the gateway signed something else than was proposed');
+      this.#halt('disputed', 'the gateway signed something other than was proposed');
       return;
     }
     this.#answerTimer?.[Symbol.dispose]();
@@ -346,7 +346,7 @@ export class ClientRecording implements AsyncDisposable {
       this.#writer.claimProposed();
       this.#pending = pending;
       const isLate = (): void =>
-        this.#halt('client_lost', 'the gateway does not confirm the recording any more');
+        this.#halt('client_lost', 'the gateway no longer confirms the recording');
       this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, isLate, this.silence.counts);
       this.#options.proposeCut(proposal);
     } catch (error) {

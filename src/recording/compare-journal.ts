@@ -39,8 +39,8 @@ export function compareWithJournal(
     if (receipt !== undefined && manifest.clientJournalSha256 !== undefined) {
       const { payload } = decodeEnvelope(utf8(receipt.envelope), 'the receipt');
       return sameBytes(payload, envelope.payload)
-        ? { status: 'agrees', text: 'the receipt on this machine is of the same manifest' }
-        : differs('the receipt on this machine is of another manifest');
+        ? { status: 'agrees', text: 'the receipt on this machine is for the same manifest' }
+        : differs('the receipt on this machine is for another manifest');
     }
     const journal = openJournal(directory, manifest.session);
     const problem = cutProblem(journal, manifest) ?? endProblem(journal, manifest);
@@ -55,7 +55,7 @@ export function compareWithJournal(
     if (!(error instanceof FormatError)) {
       throw error;
     }
-    return differs(`what this machine has kept cannot be read: ${error.message}`);
+    return differs(`this machine’s record cannot be read: ${error.message}`);
   }
 }
 
@@ -68,10 +68,10 @@ function cutProblem({ agreed, proposed }: OpenedJournal, manifest: Manifest): st
         // Agreed on after the bundle was made.
         return undefined;
       }
-      return `the journal on this machine has cut ${index}, and the recording has not`;
+      return `the journal on this machine has cut ${index}, but the recording does not`;
     }
     if (!isSameCut(cut, listed)) {
-      return `cut ${index} is another one in the journal on this machine`;
+      return `cut ${index} is different in the journal on this machine`;
     }
   }
   // One may have been answered and the answer lost; it was signed here all the same.

@@ -13,24 +13,27 @@ const ENDS: Readonly<Record<EndReason, readonly [ErrorCode, string]>> = {
   closed: ['HOOP_SESSION_ENDED', AGAIN],
   idle: ['HOOP_SESSION_ENDED', AGAIN],
   client_lost: ['HOOP_SESSION_ENDED', AGAIN],
-  gateway_shutdown: ['HOOP_SESSION_ENDED', `${AGAIN} It is refused until the gateway runs again.`],
-  gateway_crash: ['HOOP_SESSION_ENDED', `${AGAIN} It is refused until the gateway runs again.`],
+  gateway_shutdown: [
+    'HOOP_SESSION_ENDED',
+    `${AGAIN} Connections are refused until the gateway runs again.`,
+  ],
+  gateway_crash: [
+    'HOOP_SESSION_ENDED',
+    `${AGAIN} Connections are refused until the gateway runs again.`,
+  ],
   expired: ['HOOP_SESSION_EXPIRED', `${AGAIN} \`hoop targets\` says what you may still reach.`],
   // It says who is to log in again, who is blocked and by whom, and what the policy gives now.
-  revoked: [
-    'HOOP_SESSION_REVOKED',
-    'Run `hoop targets`: it says what you may reach now, or why not.',
-  ],
+  revoked: ['HOOP_SESSION_REVOKED', '`hoop targets` says what you may reach now, or why not.'],
   partition: ['HOOP_UNREACHABLE', `${AGAIN} If that fails too, check the network.`],
-  disk_full: ['HOOP_DISK_FULL', `${TELL} Sessions begin again when there is room on its disk.`],
+  disk_full: ['HOOP_DISK_FULL', `${TELL} Sessions start again once there is space on its disk.`],
   store_unavailable: [
     'HOOP_STORE_UNAVAILABLE',
-    `${AGAIN} It is refused until the gateway’s store answers.`,
+    `${AGAIN} Connections are refused until the gateway’s store answers.`,
   ],
   recording_failed: ['HOOP_RECORDING_WRITE', TELL],
   disputed: [
     'HOOP_EVIDENCE_MISMATCH',
-    'Tell whoever runs the gateway, and keep the recording that this machine has.',
+    'Tell whoever runs the gateway, and keep this machine’s record of the session.',
   ],
 };
 

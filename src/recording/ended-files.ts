@@ -81,7 +81,7 @@ async function requireFiles(directory: string): Promise<void> {
 
 function lost(what: string): HoopError {
   return new HoopError('HOOP_RECORDING_LOST', 'the files of this recording are gone', {
-    detail: `The gateway does not have ${what} any more: deleted, or not restored with the rest.`,
+    detail: `The gateway no longer has ${what}: it was deleted, or not restored with the rest.`,
     hint: 'Whoever runs the gateway may have a backup of its data directory.',
   });
 }

@@ -88,7 +88,7 @@ function loadStored({ directory, gateway }: GatewayKeysOptions): GatewayKeys | u
   if (opened.gateway !== gateway) {
     throw new HoopError('HOOP_CONFIG', `the keys belong to gateway "${opened.gateway}"`, {
       detail: `The configuration names it "${gateway}"; clients have pinned the other name.`,
-      hint: 'Give the gateway its old name, or start with an empty data directory.',
+      hint: 'Restore the gateway’s old name, or start with an empty data directory.',
     });
   }
   for (const [use, key] of [
@@ -97,7 +97,7 @@ function loadStored({ directory, gateway }: GatewayKeysOptions): GatewayKeys | u
   ] as const) {
     if (!opened.keys.some((k) => k.use === use && sameBytes(k.publicKey, key.publicKey))) {
       throw new HoopError('HOOP_CONFIG', `${use}.key is not in the keyring`, {
-        hint: 'Restore the files of the keys directory together, from one backup.',
+        hint: 'Restore all files of the keys directory from the same backup.',
       });
     }
   }
@@ -211,7 +211,7 @@ function loadRootPublic(directory: string): Uint8Array {
   const text = readPrivateFile(join(directory, 'root.pub'));
   if (text === undefined) {
     throw new HoopError('HOOP_CONFIG', `root.pub is missing in "${directory}"`, {
-      hint: 'Restore the files of the keys directory together, from one backup.',
+      hint: 'Restore all files of the keys directory from the same backup.',
     });
   }
   return Buffer.from(fromUtf8(text, 'root.pub'), 'base64');

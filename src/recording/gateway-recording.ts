@@ -428,7 +428,7 @@ export class GatewayRecording implements AsyncDisposable {
   #lostChanged(): void {
     const lost = this.#lost.total;
     if (lost > MAX_LOST_BYTES + this.#sealedBytes) {
-      const message = `the gateway ended the session: of what it sent, hoop on the user's machine says that ${lost} bytes have not arrived`;
+      const message = `the gateway ended the session: hoop on the user's machine reports that ${lost} bytes from the gateway have not arrived`;
       this.#halt(new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message));
       return;
     }
@@ -466,7 +466,7 @@ export class GatewayRecording implements AsyncDisposable {
       const message = `the gateway ended the session: hoop on the user's machine has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
       this.#halt(
         new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message, {
-          hint: 'Start the session again; if the machine was not asleep or overloaded, look at its network and disk.',
+          hint: 'Start the session again; if the machine was not asleep or overloaded, check its network and disk.',
         }),
       );
     };

@@ -17,7 +17,7 @@ export function requireRoomForLateCut(
 ): void {
   if (scan.end !== undefined) {
     throw new HoopError('HOOP_SESSION_ENDED', 'the recording is sealed', {
-      detail: 'What was not agreed on by then has been signed by the gateway alone.',
+      detail: 'The gateway alone has signed whatever was not agreed on by then.',
     });
   }
   const moves = agreed.reduce((sum, { proposal }) => sum + proposal.streams.length, 0);
@@ -27,8 +27,8 @@ export function requireRoomForLateCut(
     moves: moves + cut.streams.length,
   };
   if (scan.lateCuts >= MAX_LATE_CUTS || !hasRoomForLateCut(content)) {
-    throw new HoopError('HOOP_LIMIT', 'the session has ended, and has had cuts enough since', {
-      detail: 'What they do not cover is signed by the gateway alone.',
+    throw new HoopError('HOOP_LIMIT', 'the session has ended, and has had enough cuts since', {
+      detail: 'The gateway alone signs whatever they do not cover.',
     });
   }
 }

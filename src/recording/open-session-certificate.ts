@@ -30,7 +30,7 @@ export function openSessionCertificate(options: SessionCertificateOptions): Sess
   if (!fits) {
     throw new HoopError(
       'HOOP_EVIDENCE_MISMATCH',
-      'the session certificate does not fit what was asked for',
+      'the session certificate does not match the request',
     );
   }
   return certificate;

@@ -22,7 +22,7 @@ export function recordedView(view: View): View {
   }));
   const warning = {
     type: 'warning',
-    text: 'This is the beginning: it is too long to be kept.',
+    text: 'This is only the beginning: the rest is too long to keep.',
   } as const;
   const said: View = [warning, ...short];
   // Many fields, each of characters that JSON writes in six: what would run says most.

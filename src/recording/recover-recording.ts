@@ -43,14 +43,14 @@ export async function recoverRecording(
   const agreed = scan.cuts.filter(({ type }) => type === 'agreed').length;
   if (agreed < signed) {
     throw new FormatError(`recording is truncated below signed cut ${signed - 1}`, {
-      detail: `The files end after cut ${agreed - 1}. A crash cannot have done this: cuts are signed only after their bytes are on disk.`,
-      hint: 'Nothing was changed. Keep the files and look at the disk.',
+      detail: `The files end after cut ${agreed - 1}. A crash cannot cause this: cuts are signed only after their bytes are on disk.`,
+      hint: 'Nothing was changed. Keep the files and check the disk.',
     });
   }
   if (scan.frames < (closedWith ?? 0)) {
     throw new FormatError(`recording is truncated below its ${closedWith} frames`, {
-      detail: `The files have ${scan.frames} frames. A crash cannot have done this: the others were on disk when it was closed.`,
-      hint: 'Nothing was changed. Keep the files and look at the disk.',
+      detail: `The files have ${scan.frames} frames. A crash cannot cause this: the others were on disk when it was closed.`,
+      hint: 'Nothing was changed. Keep the files and check the disk.',
     });
   }
   if (scan.torn === undefined && (scan.end !== undefined || scan.events.close !== undefined)) {

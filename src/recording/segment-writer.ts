@@ -388,12 +388,12 @@ export function cannotWrite(cause: unknown): HoopError {
   return isDiskFull(cause)
     ? new HoopError('HOOP_DISK_FULL', 'the recording cannot be written: the disk is full', {
         detail,
-        hint: 'Make room on the disk that holds the recordings.',
+        hint: 'Free space on the disk with the recordings.',
         cause,
       })
     : new HoopError('HOOP_RECORDING_WRITE', 'the recording cannot be written', {
         detail,
-        hint: 'Look at the free space and the health of the disk that holds the recordings.',
+        hint: 'Check the free space and the health of the disk with the recordings.',
         cause,
       });
 }

@@ -180,7 +180,7 @@ class Upload {
     const ours = journal.agreed.length;
     if (position.agreed < ours || position.agreed > ours + 1) {
       throw mismatch(
-        `the gateway knows ${position.agreed} agreed cuts, this side ${ours}: it has lost or made up signatures`,
+        `the gateway knows ${position.agreed} agreed cuts, this side ${ours}: it has lost or invented signatures`,
       );
     }
     const pending = journal.proposed?.proposal;
@@ -294,7 +294,7 @@ class Upload {
     const previous = journal.agreed.at(-1)?.ack;
     const { session } = this.#options;
     if (!isAckOf({ session, gatewayKey }, cut.proposal, cut.ack, previous)) {
-      throw mismatch('the gateway signed something else than was proposed');
+      throw mismatch('the gateway signed something other than was proposed');
     }
     const body = encodeRecordedCut({ type: 'agreed', ...cut });
     return await this.#append(journal, { type: 'agreed', body });
@@ -319,7 +319,7 @@ class Upload {
       !isSignedBy(envelope, clientKey) ||
       !isSignedBy(envelope, gatewayKey)
     ) {
-      throw mismatch('the gateway did not countersign the manifest that it was given');
+      throw mismatch('the gateway did not countersign the manifest that it received');
     }
     return text;
   }

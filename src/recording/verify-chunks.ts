@@ -197,7 +197,7 @@ function verifyTree(
   }
   const root = manifest.cuts.length === 0 ? new CompactRange().root() : tree.roots.at(-1);
   if (root === undefined || !sameBytes(root, manifest.root)) {
-    problems.push('the chunks do not give the root that was signed');
+    problems.push('the chunks do not produce the signed root');
   }
   report.conclude(
     'tree',
@@ -308,14 +308,14 @@ function badSignatures(
     const { timeMs, signature } = client;
     const message = cutSigningBytes(session, { epoch, treeSize, root, timeMs }, previous);
     if (!verifyEd25519(certificate.clientKey, message, signatureOf(signature))) {
-      problems.push(`the client's signature of cut ${epoch} does not fit`);
+      problems.push(`the client's signature of cut ${epoch} does not match`);
     }
   }
   const { timeMs, signature } = gateway;
   const kind = client === undefined ? 'tail' : 'ack';
   const message = ackSigningBytes(kind, session, { epoch, treeSize, root, timeMs }, point);
   if (!verifyEd25519(certificate.gatewayKey, message, signatureOf(signature))) {
-    problems.push(`the gateway's signature of cut ${epoch} does not fit`);
+    problems.push(`the gateway's signature of cut ${epoch} does not match`);
   }
   return problems;
 }

@@ -120,7 +120,7 @@ class FrameWalk {
       throw new FormatError(`${this.frames} of ${manifest.gatewayFrames} events are there`);
     }
     if (!sameBytes(this.#chain.head, manifest.gatewayHead)) {
-      throw new FormatError('the events do not give the head that was signed');
+      throw new FormatError('the events do not produce the signed head');
     }
     if (manifest.interim) {
       // Its tail is in the manifest alone, signed for where the recording stands.

@@ -88,7 +88,7 @@ function verifyCertificate(
   if (!isIssuedBy(certificateText, certificate, keyring)) {
     report.add('certificate', 'failed', 'session certificate was not issued by this gateway');
   } else if (!isKeyringTrusted) {
-    report.add('certificate', 'incomplete', 'fits the keyring, which is not trusted');
+    report.add('certificate', 'incomplete', 'matches the keyring, which is not trusted');
   } else {
     const { name, issuer } = certificate;
     report.add('certificate', 'ok', `issued by the session CA to ${name} (${issuer})`);
@@ -133,7 +133,7 @@ function verifyClientSignature(
       `manifest is signed by the session key ${short(certificate.clientKey)}`,
     );
   } else if (hasSignature) {
-    report.add('client signature', 'failed', "the client's signature does not fit the manifest");
+    report.add('client signature', 'failed', "the client's signature does not match the manifest");
   } else if (claimsClient) {
     report.add('client signature', 'failed', "the client's signature was removed");
   } else if (manifest.interim) {
@@ -158,11 +158,15 @@ function verifyGatewaySignature(
     const text = 'no gateway countersignature: one-sided recording';
     report.add('gateway signature', 'incomplete', text);
   } else if (!isSignedBy(envelope, gatewayKey)) {
-    report.add('gateway signature', 'failed', "the gateway's signature does not fit the manifest");
+    report.add(
+      'gateway signature',
+      'failed',
+      "the gateway's signature does not match the manifest",
+    );
   } else if (!isListed(keyring, 'gateway', gatewayKey, notBeforeMs)) {
     report.add('gateway signature', 'failed', "the gateway's key was not in its keyring then");
   } else if (!isKeyringTrusted) {
-    report.add('gateway signature', 'incomplete', 'fits the keyring, which is not trusted');
+    report.add('gateway signature', 'incomplete', 'matches the keyring, which is not trusted');
   } else {
     const text = `manifest is signed by the gateway key ${short(gatewayKey)}`;
     report.add('gateway signature', 'ok', text);

@@ -25,7 +25,7 @@ export async function adoptAbandonedRuns({
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown reason';
-    note(`what an earlier run has left could not be taken over: ${reason}`);
+    note(`the leftovers of an earlier run could not be taken over: ${reason}`);
   }
 }
 

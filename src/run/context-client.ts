@@ -136,7 +136,7 @@ function isCode(code: string): code is ErrorCode {
 
 function gone(cause: unknown): HoopError {
   return new HoopError('HOOP_RUN_GONE', 'the run around this command does not answer', {
-    detail: 'It has ended, or this process is outside of what it can see.',
+    detail: 'It has ended, or this process cannot see it.',
     cause,
   });
 }

@@ -115,12 +115,12 @@ export class ContextEndpoint implements AsyncDisposable {
   #check({ headers }: IncomingMessage): void {
     if (!this.#hosts.includes(headers.host ?? '') || headers.origin !== undefined) {
       throw new HoopError('HOOP_CONTEXT_REFUSED', 'the request is not from a program of this run', {
-        detail: 'Its Host or Origin header names something else.',
+        detail: 'Its Host or Origin header names another site.',
       });
     }
     const [, token = ''] = /^Bearer ([\w-]{1,200})$/.exec(headers.authorization ?? '') ?? [];
     if (!timingSafeEqual(digestOf(token), this.#tokenDigest)) {
-      throw new HoopError('HOOP_CONTEXT_REFUSED', 'the token is not that of this run', {
+      throw new HoopError('HOOP_CONTEXT_REFUSED', 'the token does not belong to this run', {
         hint: 'Send `Authorization: Bearer` with the value of HOOP_CONTEXT_TOKEN.',
       });
     }
@@ -202,7 +202,7 @@ function parsePost({ headers }: IncomingMessage, body: Buffer): PromptPost {
   const post = isJson ? PromptPost.safeParse(parseJson(text)).data : PromptPost.parse({ text });
   if (post === undefined) {
     throw new HoopError('HOOP_USAGE', 'the body is not a prompt', {
-      hint: 'Send text, or JSON: {"text": …, "source": "name", "parent": "id of a prompt"}. Names that hoop uses itself (flag, file, hook, limit) are no sources.',
+      hint: 'Send text, or JSON: {"text": …, "source": "name", "parent": "id of a prompt"}. The names flag, file, hook and limit are reserved for hoop.',
     });
   }
   if (Buffer.byteLength(post.text) > MAX_PROMPT_INPUT_BYTES) {

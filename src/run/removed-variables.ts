@@ -17,7 +17,7 @@ export type RemovalReason =
   | 'ssh or Kubernetes'
   | 'password or secret'
   | 'of an outer hoop'
-  | 'not there in the fence'
+  | 'does not exist in the fence'
   | 'not let into the fence'
   | 'dropped by you';
 

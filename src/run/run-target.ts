@@ -272,6 +272,6 @@ class AttachedTunnels {
 
 function ending(): HoopError {
   return new HoopError('HOOP_SESSION_ENDED', 'the session is ending', {
-    hint: 'Connect again: the run opens another one.',
+    hint: 'Connect again: the run opens a new one.',
   });
 }

@@ -308,13 +308,13 @@ async function chooseTargets(
     const found = reachable.find((target) => target.name === name);
     if (found === undefined) {
       throw new HoopError('HOOP_ACCESS_DENIED', `no access to target "${name}"`, {
-        detail: 'The policy in force gives this run nothing there, or there is no such target.',
+        detail: 'The policy in force gives this run no access there, or there is no such target.',
         hint: 'See what you can reach with `hoop targets`.',
       });
     }
     if (found.requireReason && (options.reason ?? '').trim() === '') {
       throw new HoopError('HOOP_ACCESS_DENIED', `target "${name}" needs a reason`, {
-        detail: 'The policy in force demands a reason for each session.',
+        detail: 'The policy in force requires a reason for each session.',
         hint: 'Give it with --reason TEXT.',
       });
     }
@@ -327,12 +327,12 @@ async function chooseTargets(
   const isKnown = ({ kind }: Reachable): boolean =>
     options.connectors.some((one) => one.kind === kind && one.client !== undefined);
   for (const { name, kind } of reachable.filter((target) => !isKnown(target))) {
-    options.events.note(`"${name}" is left out: hoop does not know targets of kind "${kind}"`);
+    options.events.note(`"${name}" is skipped: hoop does not know targets of kind "${kind}"`);
   }
   const all = reachable.filter(isKnown);
   if (all.length === 0) {
     throw new HoopError('HOOP_ACCESS_DENIED', 'there is no target that this run may reach', {
-      hint: 'See what you can reach or ask for with `hoop targets`.',
+      hint: 'See what you can reach or request with `hoop targets`.',
     });
   }
   return all;

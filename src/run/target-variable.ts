@@ -21,13 +21,13 @@ export function targetVariables(targets: readonly string[]): ReadonlyMap<string,
     if (other !== undefined) {
       throw new HoopError('HOOP_USAGE', `"${other}" and "${target}" would share a variable`, {
         detail: `Both would be in ${variable}, so a program could not tell which one it uses.`,
-        hint: 'Name one of them with --target, and run the other by itself.',
+        hint: 'Name one of them with --target, and use the other in a separate run.',
       });
     }
     if (TAKEN.has(variable)) {
       throw new HoopError('HOOP_USAGE', `the target "${target}" would take ${variable}`, {
         detail: 'That variable has another meaning for programs under hoop.',
-        hint: 'Leave this target out: name those that you need with --target.',
+        hint: 'Omit this target: name those that you need with --target.',
       });
     }
     owners.set(variable, target);

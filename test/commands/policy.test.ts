@@ -69,7 +69,7 @@ rules:
   test('is a way round it: a warning with its place, and no problem', async () => {
     write({ ...MINIMAL, 'policies/p.yaml': approving });
     const { stdout, error } = await run('check', directory);
-    expect(stdout).toContain('policies/p.yaml:6:1: warning: rule p/code allows "do", and nobody');
+    expect(stdout).toContain('policies/p.yaml:6:1: warning: rule p/code allows "do", but hoop');
     expect(stdout).toContain('that p/deletes asks for');
     expect(stdout).toMatch(/ok: 1 target, 2 policies\n$/);
     expect(error).toBeUndefined();
@@ -123,7 +123,7 @@ test('with --json all problems come as one document', async () => {
         line: 1,
         column: 1,
         message:
-          'not read from here; policies are policies/NAME.yaml, targets are targets/NAME.yaml and agents are agents/NAME.yaml',
+          'not read from here; policies are in policies/NAME.yaml, targets in targets/NAME.yaml and agents in agents/NAME.yaml',
       },
     ],
     warnings: [],

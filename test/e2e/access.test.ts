@@ -221,7 +221,7 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     const garbage = await bench.hoop('dba', 'approvals', 'approve', '../../x');
     expect(garbage.exitCode).toBe(2);
     const empty = await bench.hoop('dba', 'approvals');
-    expect(empty.stderr).toContain('nothing waits');
+    expect(empty.stderr).toContain('nothing is waiting');
     expect(empty.exitCode).toBe(0);
     const all = await bench.hoop('dba', 'approvals', 'list', '--all');
     expect(all.stdout).toMatch(/denied +engineer@example.com +prod-db/);

@@ -714,7 +714,7 @@ describe('the command', () => {
       expect(stderr).toContain(
         command === 'report'
           ? 'no such program on PATH'
-          : `"${program}" is hidden inside the fence`,
+          : `"${program}" is missing or hidden inside the fence`,
       );
       expect(stderr).toContain('--fence-show');
     }

@@ -89,7 +89,7 @@ test('rows come as structured content, bounded, and it is said what was left out
       [expect.any(Number), 'hello'],
       [expect.any(Number), 'hello'],
     ],
-    cut: ['these are the first 2 rows (as asked for); there are more'],
+    cut: ['these are the first 2 rows (as requested); there are more'],
   });
   expect(JSON.parse(JSON.parse(all.text)[0].text)).toEqual(all.said);
   const long = await session.call('query', { sql: "SELECT repeat('x', 50000) FROM orders" });
@@ -137,7 +137,7 @@ test('one row of very many columns, errors and notices that repeat values keep t
   const wide = await session.call('query', { sql: `SELECT ${columns.join(', ')}` });
   expect(wide.said['status'], wide.text.slice(0, 500)).toBe('ok');
   expect(JSON.stringify(wide.said['rows']).length).toBeLessThan(130_000);
-  expect(wide.said['cut']).toEqual(['1600 values have more than 62 characters, and are shortened']);
+  expect(wide.said['cut']).toEqual(['1600 values have more than 62 characters and were shortened']);
   const said = await session.call('query', { sql: "SELECT repeat('x', 500000)::int" });
   expect(said).toMatchObject({ isError: true });
   expect(said.text.length).toBeLessThan(30_000);

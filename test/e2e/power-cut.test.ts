@@ -70,7 +70,7 @@ test('what a power cut took is sent back by the hoop that lives, and whoever rea
   const verified = await run('verify', session);
   expect(verified.exitCode).toBe(2);
   expect(verified.output).toMatch(/stream 1 down are the client's word; the gateway lost them/);
-  expect(verified.output).toContain('the receipt on this machine is of the same manifest');
+  expect(verified.output).toContain('the receipt on this machine is for the same manifest');
   expect(verified.output).not.toContain('tampered');
   const [head, ...entries] = (await run('replay', session, '--json')).stdout.trim().split('\n');
   expect(head).toContain('"exitStatus":2');

@@ -58,7 +58,7 @@ ${HOOP} targets`;
   const run = await asDevin(script);
   expect(run.stdout).toMatch(/^\*+\n/);
   expect(run.stderr.match(/ERROR: {2}42501/g)).toHaveLength(2);
-  expect(run.stderr).toContain(`Asked by ${WHO}`);
+  expect(run.stderr).toContain(`Requested by ${WHO}`);
   expect(run.stdout).toContain(WHO);
   expect(run.stdout).toContain('you cannot request access in this run; whoever started it can');
   const session = String((await bench.sessions('engineer'))[0]?.['id']);
@@ -155,7 +155,7 @@ ${HOOP} run --target prod-db -- sh -c '${inner}'
 ${PSQL} -c "SELECT 2"`);
   expect(run.exitCode, run.output).toBe(0);
   expect(run.stdout).toContain('1\n2\n');
-  expect(run.stderr).toContain(`Asked by ${WHO}`);
+  expect(run.stderr).toContain(`Requested by ${WHO}`);
   const sessions = (await bench.sessions('engineer')).slice(0, 2);
   expect(new Set(sessions.map(({ run: id }) => id)).size).toBe(2);
   const prompts = await Promise.all(

@@ -78,7 +78,7 @@ export const STARVED_CASES: readonly (readonly [string, StarvedCase])[] = [
       const work = await starved.work();
       work.mayBeOneSided = true;
       await standStill(starved.gatewayProcess, 50_000);
-      await starved.mustEnd(work, /does not confirm the recording any more/, /hoop connect/);
+      await starved.mustEnd(work, /no longer confirms the recording/, /hoop connect/);
     },
   ],
   throttled('client'),

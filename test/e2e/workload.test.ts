@@ -237,9 +237,9 @@ describe('an agent with a login of its own', () => {
     expect(await psql('SELECT 42')).toMatchObject({ exitCode: 0, stdout: '42\n' });
     // What people could ask for, it is not told to ask for, nor to be somebody else.
     const denied = await psql('UPDATE support_tickets SET id = id');
-    expect(denied.stderr).toContain(`Asked by ${shown}.`);
+    expect(denied.stderr).toContain(`Requested by ${shown}.`);
     expect(denied.stderr).toContain('Allowed here: select');
-    expect(denied.stderr).not.toMatch(/outside of the run|access request|without the agent/);
+    expect(denied.stderr).not.toMatch(/outside the run|access request|without the agent/);
     const nowhere = await step(variables, 'connect', 'other-db', '--', 'psql');
     expect(nowhere.stderr).not.toMatch(/in the run|access request/);
     const list = await step(variables, 'sessions', 'list');

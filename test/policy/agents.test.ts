@@ -145,14 +145,14 @@ describe('policy check refuses', () => {
     [
       'two agents for one program',
       agent('name: x\nmatch:\n  - { program: [other, Devin.exe] }\ntargets: { names: [prod] }\n'),
-      'agents/x.yaml:3:3: match: "devin" is already recognised as the agent of agents/devin.yaml',
+      'agents/x.yaml:3:3: match: "devin" already belongs to the agent in agents/devin.yaml',
     ],
     [
       'two agents for one program and the same arguments',
       agent(
         'name: x\nmatch: [{ program: bun, arguments: ["*/devin-cli/*"] }]\ntargets: { names: [prod] }\n',
       ),
-      'agents/x.yaml:2:8: match: "bun" with these arguments is already recognised as the agent of agents/devin.yaml',
+      'agents/x.yaml:2:8: match: "bun" with these arguments already belongs to the agent in agents/devin.yaml',
     ],
     [
       'a name used twice',
@@ -162,7 +162,7 @@ describe('policy check refuses', () => {
     [
       'a program with a folder or a wildcard',
       agent('name: x\nmatch: [{ program: /usr/bin/x }]\ntargets: { names: [prod] }\n'),
-      'agents/x.yaml:2:20: match[0].program: expected the name of a program, without folder and wildcards',
+      'agents/x.yaml:2:20: match[0].program: expected the name of a program, without directory and wildcards',
     ],
     [
       'a target that does not exist',
@@ -179,7 +179,7 @@ describe('policy check refuses', () => {
       agent(
         'name: x\ntargets: { names: [prod] }\nstatements: anything\nrules: [{ allow: { verbs: [select] } }]\n',
       ),
-      'agents/x.yaml:3:13: statements: anything cannot stand together with rules in one file',
+      'agents/x.yaml:3:13: statements: anything cannot be combined with rules in one file',
     ],
     [
       'an agent that is for nobody, and one that is nobody',

@@ -88,7 +88,7 @@ test.each(['changedRowsPerTransaction', 'changedRowsPerDay'])(
     const anything = 'statements: anything\n';
     expect(load(policyFile('a', anything + limit)).problems.map(problemLine)).toEqual([
       expect.stringContaining(
-        'statements: anything cannot stand together with masks, detectors or limits of rows',
+        'statements: anything cannot be combined with masks, detectors or limits of rows',
       ),
     ]);
     const defaults = hoopFile(`defaults: { ${limit.trim()} }\n`);

@@ -76,12 +76,12 @@ test.each<[string, Record<string, string>, string]>([
   [
     'a misspelt verb',
     policy('rules:\n  - deny: { verbs: [select, delte] }\n'),
-    'policies/p.yaml:5:29: "delte" is no SQL command in lower case',
+    'policies/p.yaml:5:29: "delte" is not an SQL command in lower case',
   ],
   [
     'a verb in capitals',
     policy('rules:\n  - deny: { verbs: [DROP] }\n'),
-    'policies/p.yaml:5:21: "DROP" is no SQL command in lower case',
+    'policies/p.yaml:5:21: "DROP" is not an SQL command in lower case',
   ],
   [
     'a relation without a schema',
@@ -101,7 +101,7 @@ test.each<[string, Record<string, string>, string]>([
   ...['metadata', 'off', 'ful'].map((mode): [string, Record<string, string>, string] => [
     `recording: ${mode}, since a session is recorded whole or not held at all`,
     { 'targets/other.yaml': `name: other\nkind: postgres\ndatabase: shop\nrecording: ${mode}\n` },
-    'targets/other.yaml:4:12: recording: expected "full": every session is recorded whole, there is no other way',
+    'targets/other.yaml:4:12: recording: expected "full": every session is recorded completely',
   ]),
   [
     'two rules of one name',
@@ -229,7 +229,7 @@ test('without hoop.yaml nothing is in force', () => {
   );
   expect(policy).toBeUndefined();
   expect(problems.map(problemLine)).toEqual([
-    'hoop.yaml:1:1: the file is missing; it names the identity providers',
+    'hoop.yaml:1:1: the file is missing; it must name the identity providers',
   ]);
 });
 
@@ -284,12 +284,12 @@ test('statements: anything stands alone', () => {
   expect(
     problems(policy('statements: anything\nmasks: [{ column: a.b.c, mask: full }]\n')),
   ).toEqual([
-    'policies/p.yaml:4:13: statements: anything cannot stand together with masks, detectors or limits of rows',
+    'policies/p.yaml:4:13: statements: anything cannot be combined with masks, detectors or limits of rows',
   ]);
   expect(
     problems(policy('statements: anything\nrules: [{ allow: { verbs: [select] } }]\n')),
   ).toEqual([
-    'policies/p.yaml:4:13: statements: anything cannot stand together with rules in one file',
+    'policies/p.yaml:4:13: statements: anything cannot be combined with rules in one file',
   ]);
   expect(
     problems({
@@ -298,7 +298,7 @@ test('statements: anything stands alone', () => {
         'name: q\nwho: { everyone: true }\ntargets: { names: ["*"] }\nrules: [{ deny: { verbs: [drop] } }]\n',
     }),
   ).toEqual([
-    'policies/p.yaml:4:13: statements: anything is void, because policies/q.yaml has masks, denies, approvals or limits for the same people and targets',
+    'policies/p.yaml:4:13: statements: anything has no effect, because policies/q.yaml has masks, denies, approvals or limits for the same people and targets',
   ]);
 });
 
@@ -353,7 +353,7 @@ test.each([
   [
     'verify-ca, for which any public CA would do',
     'tls: { mode: verify-ca }',
-    'verify-ca needs a CA',
+    'verify-ca needs your own CA',
   ],
   ['direct TLS that may be left out', 'tls: { mode: prefer, negotiation: direct }', 'direct needs'],
   [
@@ -380,7 +380,7 @@ test('a client for device codes must not be the one for the browser', () => {
     loadPolicy(new Map([['hoop.yaml', hoop(device)]])).problems.map(problemLine);
   expect(problems('{ clientId: hoop-device, groups: [engineering] }')).toEqual([]);
   expect(problems('{ clientId: hoop }')).toEqual([
-    'hoop.yaml:1:1: identityProviders: "https://idp.example" needs another client for device than its clientId',
+    'hoop.yaml:1:1: identityProviders: "https://idp.example" needs a client for device that is not its clientId',
   ]);
   expect(problems('{}')).toEqual([
     'hoop.yaml:3:62: identityProviders[0].device.clientId: missing; expected a string',

@@ -124,7 +124,7 @@ test('`policy check` warns of a lookup that nothing is needed for', () => {
   const warnings = policyWarnings(policyOf(policyFile('support', `${WITH}inference: allow\n`)));
   expect(warnings.map(problemLine)).toEqual([
     'policies/support.yaml:5:1: inference: allow lets people filter by public.customers.email, and who may filter can guess the values, in seconds; say inference: deny, with lookup: true for columns by which rows are looked up',
-    'policies/support.yaml:5:1: lookup: true on public.customers.email changes nothing, because inference: allow holds for it: any comparison is allowed, and none is counted; say inference: deny, or leave lookup out',
+    'policies/support.yaml:5:1: lookup: true on public.customers.email has no effect, because inference: allow applies to it: any comparison is allowed, and none is counted; use inference: deny, or omit lookup',
   ]);
   expect(policyWarnings(policyOf(policyFile('support', WITH)))).toEqual([]);
 });

@@ -28,9 +28,9 @@ test('policy check warns of each rule whose functions may return masked data', (
 });
 
 test.each([
-  ['allow: { functions: ["app.*"], mayShow: masked }', /written out, without "\*"/],
-  ['allow: { functions: ["*.lookup"], mayShow: masked }', /written out, without "\*"/],
-  ['allow: { verbs: [select], mayShow: masked }', /expected functions beside it/],
+  ['allow: { functions: ["app.*"], mayShow: masked }', /write function names out, without "\*"/],
+  ['allow: { functions: ["*.lookup"], mayShow: masked }', /write function names out, without "\*"/],
+  ['allow: { verbs: [select], mayShow: masked }', /needs functions as well/],
   ['deny: { functions: [app.lookup_card], mayShow: masked }', /shows nothing/],
   ['allow: { functions: [app.lookup_card], mayShow: everything }', /expected masked/],
   ['allow: { ssh: shell, mayShow: masked }', /./],

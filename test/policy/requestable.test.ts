@@ -166,7 +166,7 @@ test('The check names requests without approvers, without anything to give, and 
     'policies/fix.yaml:4: request: expected approvers, or a group in roles.approver of hoop.yaml',
   ]);
   expect(problems({ ...GOOD, 'policies/fix.yaml': fix.replace('allow:', 'deny:') })).toEqual([
-    'policies/fix.yaml:4: request: the policy has no rule that allows anything, so it gives nothing',
+    'policies/fix.yaml:4: request: the policy has no rule that allows anything, so it has no effect',
   ]);
   expect(problems({ ...GOOD, 'policies/fix.yaml': fix.replace('2h', '8d') })[0]).toMatch(
     'policies/fix.yaml:4: request.maxDuration: expected at most 7 days',
@@ -175,7 +175,7 @@ test('The check names requests without approvers, without anything to give, and 
 
 test('The check names a requestable `statements: anything` that standing masks make void for certain', () => {
   expect(problems(FILES)).toEqual([
-    'policies/all.yaml:5: statements: anything is void, because policies/staff.yaml has masks, denies, approvals or limits for the same people and targets',
+    'policies/all.yaml:5: statements: anything has no effect, because policies/staff.yaml has masks, denies, approvals or limits for the same people and targets',
   ]);
 });
 

@@ -80,7 +80,7 @@ test('rows of what is not counted is a mistake', () => {
 test('approval above a number below which nothing is allowed is warned of', () => {
   expect(warnings('approve: { verbs: [delete], relations: [public.*], rows: 10 }')).toEqual([
     expect.stringContaining(
-      'rule p/rule-1 asks for approval above 10 rows, and no rule allows delete up to there: it is refused whatever it changes',
+      'rule p/rule-1 requires approval above 10 rows, but no rule allows delete up to there: it is always refused',
     ),
   ]);
   expect(
@@ -90,7 +90,7 @@ test('approval above a number below which nothing is allowed is warned of', () =
     ),
   ).toEqual([
     expect.stringContaining(
-      'rule p/rule-2 asks for approval above 10 rows, and what allows delete ends before',
+      'rule p/rule-2 requires approval above 10 rows, but the rule that allows delete stops earlier',
     ),
   ]);
 });

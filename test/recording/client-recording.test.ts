@@ -200,8 +200,8 @@ describe('upload', () => {
     const signal = new AbortController().signal;
     const { directory, session } = { directory: bench.spools, session: pair.session };
     for (const [changes, message] of [
-      [{ agreed: 0 }, /it has lost or made up signatures/],
-      [{ agreed: 7 }, /it has lost or made up signatures/],
+      [{ agreed: 0 }, /it has lost or invented signatures/],
+      [{ agreed: 7 }, /it has lost or invented signatures/],
       [{ agreed: 2 }, /a cut that was never proposed/],
     ] as const) {
       const gateway = {
@@ -227,7 +227,7 @@ describe('upload', () => {
     const signal = new AbortController().signal;
     const options = { directory: bench.spools, session: pair.session, gateway, signal };
     await expect(uploadSession(options)).rejects.toThrow(
-      'the gateway did not countersign the manifest that it was given',
+      'the gateway did not countersign the manifest that it received',
     );
     expect(await pendingUploads(bench.spools)).toHaveLength(1);
   });

@@ -73,7 +73,7 @@ describe('a bundle, held against what the client’s machine has kept', () => {
     const { spool, journalOnly, bundle } = await signed();
     expect(compareWithJournal(spool, bytesSource(bundle))).toEqual({
       status: 'agrees',
-      text: 'the receipt on this machine is of the same manifest',
+      text: 'the receipt on this machine is for the same manifest',
     });
     expect(compareWithJournal(journalOnly, bytesSource(bundle))).toEqual({
       status: 'agrees',
@@ -129,7 +129,7 @@ describe('a bundle, held against what the client’s machine has kept', () => {
       },
       {
         status: 'differs',
-        text: 'the journal on this machine has cut 0, and the recording has not',
+        text: 'the journal on this machine has cut 0, but the recording does not',
       },
     ]);
   });
@@ -139,7 +139,7 @@ describe('a bundle, held against what the client’s machine has kept', () => {
     const two = await signed();
     expect(compareWithJournal(two.spool, bytesSource(one.bundle))).toMatchObject({
       status: 'differs',
-      text: 'the receipt on this machine is of another manifest',
+      text: 'the receipt on this machine is for another manifest',
     });
     expect(compareWithJournal(two.journalOnly, bytesSource(one.bundle))).toMatchObject({
       status: 'differs',

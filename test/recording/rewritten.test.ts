@@ -377,7 +377,7 @@ describe('what is not shown', () => {
     expect(result).toMatchObject({ exitStatus: 2 });
     const other = Buffer.from(leaves);
     other[40] = (other[40] ?? 0) ^ 1;
-    expect(failuresOf(erased(other))).toContain('the chunks do not give the root');
+    expect(failuresOf(erased(other))).toContain('the chunks do not produce the signed root');
     expect(toHex(leaves.subarray(0, 32))).toBe(toHex(opened.leaves.subarray(0, 32)));
   });
 });

@@ -59,7 +59,7 @@ test('The view follows, approves what was shown with its binding, and leaves the
   feed.say([heldStatement({ statement: { text: 'DELETE …', shortened: true } })]);
   await screen.until('WHERE id = $1');
   keyboard.write('a');
-  await screen.until('Reason, if any');
+  await screen.until('Reason (optional)');
   for (const letter of 'ok q') keyboard.write(letter);
   await screen.until('ok q');
   keyboard.write('\r');

@@ -191,10 +191,14 @@ export class AccessRequests {
         },
       );
     }
-    throw new HoopError('HOOP_USAGE', `target "${asked.target}" has several grants that you can request`, {
-      detail: `They are ${named.map(({ document }) => document.name).join(', ')}.`,
-      hint: 'Name one with --grant NAME.',
-    });
+    throw new HoopError(
+      'HOOP_USAGE',
+      `target "${asked.target}" has several grants that you can request`,
+      {
+        detail: `They are ${named.map(({ document }) => document.name).join(', ')}.`,
+        hint: 'Name one with --grant NAME.',
+      },
+    );
   }
 
   /** As the commit in force has it; undefined: it no longer gives what was asked for. */

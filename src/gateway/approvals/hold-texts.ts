@@ -38,8 +38,7 @@ export const HOLD_MANNER: HoldManner = {
   elsewhere: 'it happened on another connection of this run that requested the same',
   otherPlace: 'another connection',
   withdraws: 'Disconnecting withdraws it.',
-  keeps:
-    'Repeat it exactly in this run: it joins this request, and happens once when approved.',
+  keeps: 'Repeat it exactly in this run: it joins this request, and happens once when approved.',
 };
 
 export interface HoldWords {

@@ -38,10 +38,14 @@ export class DiskRoom {
   /** @throws HOOP_DISK_FULL */
   checkForSession(): void {
     if (!this.hasRoom) {
-      throw new HoopError('HOOP_DISK_FULL', 'the gateway has too little disk space to record a session', {
-        detail: `Less than ${this.#options.minFreePercent} % of the disk with its data is free.`,
-        hint: 'Whoever runs the gateway must free space there, or lower recording.minFreePercent in its configuration.',
-      });
+      throw new HoopError(
+        'HOOP_DISK_FULL',
+        'the gateway has too little disk space to record a session',
+        {
+          detail: `Less than ${this.#options.minFreePercent} % of the disk with its data is free.`,
+          hint: 'Whoever runs the gateway must free space there, or lower recording.minFreePercent in its configuration.',
+        },
+      );
     }
   }
 

@@ -143,7 +143,9 @@ async function checkAuthorization(
     const page = pageText(await response.text());
     throw wrong(`the provider refuses logins of "${clientId}" with status ${response.status}`, {
       detail:
-        page === '' ? 'It does not know the client, or the client may not redirect back to hoop' : page,
+        page === ''
+          ? 'It does not know the client, or the client may not redirect back to hoop'
+          : page,
       hint: `The client must exist, be allowed the authorization code, and have http://127.0.0.1/* as redirect URI.`,
     });
   }

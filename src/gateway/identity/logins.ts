@@ -173,9 +173,13 @@ export class Logins {
     ) {
       return this.#current(family);
     }
-    await this.revoke({ id: family.id }, 'two clients used the same login, so the gateway ended it', {
-      how: 'reused',
-    });
+    await this.revoke(
+      { id: family.id },
+      'two clients used the same login, so the gateway ended it',
+      {
+        how: 'reused',
+      },
+    );
     throw tokenError('HOOP_TOKEN_REPLAYED', 'the refresh handle has already been used', {
       detail: 'Two clients hold the same login, so it has been ended for both.',
     });

@@ -65,15 +65,11 @@ export class PolicyHead {
   /** @throws HOOP_POLICY_BEHIND */
   async require(): Promise<void> {
     if (await this.isNewest()) return;
-    throw new HoopError(
-      'HOOP_POLICY_BEHIND',
-      'a newer policy than this gateway’s is in force',
-      {
-        detail:
-          'Another gateway with the same store, or this one earlier, has verified a commit that this one’s fetched history does not contain.',
-        hint: 'The gateway fetches every few seconds: try again. If it persists, whoever runs the gateway finds `policy.behind` in its log.',
-      },
-    );
+    throw new HoopError('HOOP_POLICY_BEHIND', 'a newer policy than this gateway’s is in force', {
+      detail:
+        'Another gateway with the same store, or this one earlier, has verified a commit that this one’s fetched history does not contain.',
+      hint: 'The gateway fetches every few seconds: try again. If it persists, whoever runs the gateway finds `policy.behind` in its log.',
+    });
   }
 }
 

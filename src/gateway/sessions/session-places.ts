@@ -68,9 +68,7 @@ export function isSamePrincipal(a: Holder['principal'], b: Holder['principal']):
 
 function checkRuns({ run }: Holder, own: readonly Holder[], whose: 'job' | 'person'): void {
   if (run !== undefined && own.filter((other) => other.run !== undefined).length >= MAX_OF_RUNS) {
-    throw tooMany(
-      `All runs of one ${whose} may have ${MAX_OF_RUNS}, to leave room for others.`,
-    );
+    throw tooMany(`All runs of one ${whose} may have ${MAX_OF_RUNS}, to leave room for others.`);
   }
 }
 

@@ -38,7 +38,9 @@ export async function openDataDirectory({
     if (cause instanceof HoopError) {
       throw cause;
     }
-    throw new HoopError('HOOP_LOCAL_STATE', `cannot create the data directory "${path}"`, { cause });
+    throw new HoopError('HOOP_LOCAL_STATE', `cannot create the data directory "${path}"`, {
+      cause,
+    });
   }
   return {
     path,

@@ -79,8 +79,7 @@ async function lookAt(
 function requireNoIndex(index: string): void {
   if (!existsSync(index)) return;
   throw new HoopError('HOOP_CONFIG', `the gateway has kept its state in "${index}" so far`, {
-    detail:
-      'The database has none of it: no blocks, grants, logins or list of sessions.',
+    detail: 'The database has none of it: no blocks, grants, logins or list of sessions.',
     hint: 'Omit `store`; or, to start over with the database, move that file away.',
   });
 }
@@ -104,12 +103,8 @@ function requireNoDatabase(dataDir: string): void {
 
 function otherDatabase(dataDir: string, now: string): HoopError {
   const path = databasePath(dataDir);
-  return new HoopError(
-    'HOOP_CONFIG',
-    'the gateway has kept its state in another database so far',
-    {
-      detail: `None of it is in ${now}: no blocks, grants, logins or list of sessions.`,
-      hint: `Restore the earlier \`store\`; or, to start over, remove "${path}".`,
-    },
-  );
+  return new HoopError('HOOP_CONFIG', 'the gateway has kept its state in another database so far', {
+    detail: `None of it is in ${now}: no blocks, grants, logins or list of sessions.`,
+    hint: `Restore the earlier \`store\`; or, to start over, remove "${path}".`,
+  });
 }

@@ -135,7 +135,7 @@ async function readPrivateKey(name: string, path: string): Promise<Secret<string
       'HOOP_CONFIG',
       `"${path}" of credential "${name}" does not contain a private key`,
       {
-        hint: "It must be in PEM or OpenSSH format without a passphrase: the file that `ssh-keygen` creates, not the one that ends in .pub.",
+        hint: 'It must be in PEM or OpenSSH format without a passphrase: the file that `ssh-keygen` creates, not the one that ends in .pub.',
       },
     );
   }

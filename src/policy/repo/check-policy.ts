@@ -94,7 +94,7 @@ function listFiles(directory: string): string[] {
       if (paths.length + folders.length > MAX_FILES) {
         throw new HoopError(
           'HOOP_USAGE',
-          `"${directory}" holds more than ${MAX_FILES} policy files`,
+          `"${directory}" contains more than ${MAX_FILES} policy files`,
         );
       }
     }

@@ -33,7 +33,7 @@ export function parseListing(listing: Buffer, wanted: (path: string) => boolean)
     .split('\0')
     .filter((record) => record !== '');
   if (records.length > MAX_TREE_ENTRIES) {
-    throw invalid(`the policy repository holds more than ${MAX_TREE_ENTRIES} files`);
+    throw invalid(`the policy repository contains more than ${MAX_TREE_ENTRIES} files`);
   }
   const files: TreeFile[] = [];
   const trees: string[] = [];
@@ -44,7 +44,7 @@ export function parseListing(listing: Buffer, wanted: (path: string) => boolean)
       /^([0-7]{6}) \w+ ([0-9a-f]+) +([0-9]+|-)\t(.*)$/s.exec(record) ?? [];
     const shown = JSON.stringify(path);
     if (path === '' || /[\0-\x1f\x7f\ufffd]/.test(path)) {
-      throw invalid(`the policy repository holds a file with a strange name: ${shown}`);
+      throw invalid(`the policy repository contains a file with an unusual name: ${shown}`);
     }
     if (mode === '040000') {
       trees.push(object);

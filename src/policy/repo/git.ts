@@ -22,7 +22,7 @@ const NO_SUCH_PROGRAM = 127;
 /** Milliseconds. A fetch over a bad line; everything else is local and takes a few. */
 export const GIT_TIMEOUT_MS = 60_000;
 const KEEP_SMALL =
-  'A policy repository holds a few text files; keep everything else out of its history.';
+  'A policy repository should contain a few text files; keep everything else out of its history.';
 /** To remove its lock files, with which the next git could not write. */
 const STOP_WITHIN_MS = 2000;
 

@@ -76,7 +76,7 @@ function matchRule(
     !token.audiences.every((audience) => accepted.includes(audience))
   ) {
     return misfit(rule, 'HOOP_TOKEN_AUDIENCE', [
-      `the token is made out to ${list(token.audiences)}, not to ${list(accepted)} alone`,
+      `the token’s audience is ${list(token.audiences)}, not only ${list(accepted)}`,
     ]);
   }
   const problems = rule.claims.flatMap((claim) => claimProblem(claim, token.claims) ?? []);

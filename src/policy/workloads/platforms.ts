@@ -116,14 +116,14 @@ export const PLATFORMS: Readonly<Record<PlatformName, WorkloadPlatform>> = {
     needs: [
       {
         claim: 'vcs-origin',
-        because: 'a build of a fork differs from one of the project in it alone',
+        because: 'builds of a fork differ from the project’s only in this claim',
       },
     ],
     pitfalls: [
       {
         claim: 'ssh-rerun',
         applies: (read) => String(read('ssh-rerun')) === 'true',
-        says: 'it was started again with SSH, so a person may be typing in it',
+        says: 'it was rerun with SSH, so a person may be typing in it',
       },
     ],
   },
@@ -149,10 +149,10 @@ export const PLATFORMS: Readonly<Record<PlatformName, WorkloadPlatform>> = {
     },
     ids: ['serviceaccount_uid'],
     needs: [
-      { claim: 'sub', because: 'it has the namespace and the name of the service account' },
+      { claim: 'sub', because: 'it contains the namespace and the name of the service account' },
       {
         claim: 'serviceaccount_uid',
-        because: 'an account that was deleted and made again has the same name',
+        because: 'an account that was deleted and created again has the same name',
       },
     ],
   },
@@ -169,9 +169,7 @@ export const PLATFORMS: Readonly<Record<PlatformName, WorkloadPlatform>> = {
       zone: ['google', 'compute_engine', 'zone'],
     },
     ids: ['sub', 'project_number', 'instance_id'],
-    bars: [
-      { claim: 'email', because: 'an address can be given to another account later; use sub' },
-    ],
+    bars: [{ claim: 'email', because: 'an address can be reassigned to another account; use sub' }],
   },
   // https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference
   azure: {
@@ -212,7 +210,7 @@ export const PLATFORMS: Readonly<Record<PlatformName, WorkloadPlatform>> = {
     title: 'Devin',
     issuer: undefined,
     ids: ['org_id', 'devin_id'],
-    needs: [{ claim: 'org_id', because: 'sessions of every customer have the same issuer' }],
+    needs: [{ claim: 'org_id', because: 'all customers’ sessions share one issuer' }],
     bars: [
       { claim: 'sub', because: 'whoever asks for the token chooses what it is made of' },
       { claim: 'subject_keys', because: 'whoever asks for the token chooses them' },

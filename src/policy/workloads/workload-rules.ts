@@ -42,7 +42,7 @@ export function workloadRules(
   return entries.flatMap((entry, index) => {
     const path: YamlPath = ['workloads', index];
     if (names.has(entry.name)) {
-      report([...path, 'name'], `workloads: the name "${entry.name}" is there twice`);
+      report([...path, 'name'], `workloads: the name "${entry.name}" is listed twice`);
     }
     names.add(entry.name);
     const say = (key: string, message: string): void => {
@@ -91,7 +91,7 @@ function issuerOf(entry: WorkloadFile, say: Say): string | undefined {
   const platform = PLATFORMS[entry.platform];
   const issuer = entry.issuer ?? platform.issuer;
   if (issuer === undefined) {
-    say('platform', `expected an issuer beside it, because ${platform.title} has many`);
+    say('platform', `needs an issuer as well, because ${platform.title} has many`);
     return undefined;
   }
   const known = KNOWN_ISSUERS.find(([pattern]) => pattern.test(issuer))?.[1];
@@ -117,14 +117,11 @@ function checkClaims(entry: WorkloadFile, say: Say): void {
   const lists = (name: string): boolean =>
     listed.some((path) => isSamePath(path, claimPath(entry.platform, name)));
   if (entry.idClaims !== undefined && entry.platform !== 'generic') {
-    say('idClaims', `only for platform: generic; the ids of ${entry.platform} are known`);
+    say('idClaims', `only for platform: generic; the IDs of ${entry.platform} are known`);
   }
   const counted = [...ids, ...(entry.platform === 'generic' ? (entry.idClaims ?? []) : [])];
   if (!counted.some(lists)) {
-    say(
-      'claims',
-      `expected at least one claim that is never given to others: ${counted.join(', ')}`,
-    );
+    say('claims', `expected at least one claim that is never reassigned: ${counted.join(', ')}`);
   }
   for (const { claim, because } of needs) {
     if (!lists(claim)) {
@@ -137,7 +134,7 @@ function checkClaims(entry: WorkloadFile, say: Say): void {
     }
   }
   for (const claim of CHECKED_ANYWAY.filter(lists)) {
-    say('claims', `"${claim}" is checked for every token; leave it out`);
+    say('claims', `"${claim}" is checked for every token; omit it`);
   }
 }
 
@@ -150,7 +147,7 @@ function checkAudience(entry: WorkloadFile, say: Say): void {
       audience === orgOfIssuer ||
       FOREIGN_AUDIENCES.some((pattern) => pattern.test(audience)))
   ) {
-    say('audience', 'tokens for it are handed out for another purpose; ask for one of your own');
+    say('audience', 'tokens for it are issued for another purpose; use your own audience');
   }
 }
 
@@ -162,7 +159,7 @@ function checkRequester({ platform, requester }: WorkloadFile, say: Say): void {
   const path = claimPath(platform, requester);
   for (const { claim, because } of PLATFORMS[platform].bars) {
     if (isWithin(path, claimPath(platform, claim))) {
-      say('requester', `"${claim}" is not its issuer's word: ${because}`);
+      say('requester', `"${claim}" does not come from its issuer: ${because}`);
     }
   }
 }

@@ -22,7 +22,7 @@ const ClaimValue = z.union(
       .refine((text) => !text.includes('*'), 'expected an exact value: there are no wildcards'),
     z.boolean(),
   ],
-  { error: 'expected a text; put numbers in quotes' },
+  { error: 'expected a string; put numbers in quotes' },
 );
 
 const Claims = z
@@ -31,7 +31,8 @@ const Claims = z
     z.union(
       [ClaimValue, z.array(ClaimValue).min(1, 'expected at least one value').max(MAX_VALUES)],
       {
-        error: 'expected a text (numbers in quotes), or a list of texts of which one must fit',
+        error:
+          'expected a string (numbers in quotes), or a list of strings of which one must match',
       },
     ),
   )
@@ -49,13 +50,13 @@ const PinnedKeys = z
           .looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']), kid: z.string().optional() })
           .refine(
             (key) => !PRIVATE_MEMBERS.some((member) => Object.hasOwn(key, member)),
-            'expected a public key; this one has private parts, so make another',
+            'expected a public key; this one has private parts, so create another',
           ),
       )
       .min(1, 'expected at least one key')
       .max(MAX_PINNED_KEYS),
   })
-  .describe('JWKS of an issuer whose keys are not to be asked for: a cluster, a trust domain.');
+  .describe('JWKS of an issuer whose keys cannot be fetched: a cluster, a trust domain.');
 
 const TrustDomain = z
   .string()
@@ -70,42 +71,42 @@ export const Workload = strict(
     issuer: z
       .union([Issuer, TrustDomain], { error: 'expected an https URL, or spiffe://TRUST-DOMAIN' })
       .optional()
-      .describe('Exactly as in the token; a slash at its end matters.'),
+      .describe('Exactly as in the token; a trailing slash matters.'),
     audience: z
       .string()
       .min(1)
       .max(500)
       .optional()
-      .describe('Default: the address of the gateway with /workload behind it.'),
+      .describe('Default: the gateway’s address followed by /workload.'),
     jwks: PinnedKeys.optional(),
     claims: Claims.describe(
-      'All of them must be in the token with exactly this value, or one of the list.',
+      'The token must have all of them with exactly this value, or one of the list.',
     ),
     idClaims: z
       .array(ClaimName)
       .min(1)
       .max(MAX_CLAIMS)
       .optional()
-      .describe('generic only: which claims are never given to somebody else.'),
+      .describe('generic only: which claims are never reassigned.'),
     show: z
       .array(ClaimName)
       .max(MAX_CLAIMS)
       .default([])
-      .describe('Further claims to show, which do not decide anything.'),
+      .describe('Further claims to show; they are not matched.'),
     principal: z
       .string()
       .min(1)
       .max(200)
       .optional()
       .describe(
-        'How it is called, e.g. "ci/{ref}", with claims from claims and show. Default: name.',
+        'Its display name, e.g. "ci/{ref}", with claims from claims and show. Default: name.',
       ),
     requester: ClaimName.optional().describe(
-      'The claim that says for whom it works, e.g. an address; recorded as the word of its issuer, decides nothing.',
+      'The claim that says for whom it works, e.g. an address; recorded as its issuer’s word, grants nothing.',
     ),
     groups: Groups,
   },
-  'A job or a machine that logs in with a token of its platform.',
+  'A job or a machine that logs in with a platform token.',
 );
 
 export type WorkloadFile = z.output<typeof Workload>;

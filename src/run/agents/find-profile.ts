@@ -40,7 +40,7 @@ export async function findProfile(choice: ProfileChoice): Promise<AgentProfile |
   const found = own ?? builtInProfile(is);
   if (found === undefined && profile !== undefined) {
     throw new HoopError('HOOP_USAGE', `there is no profile "${profile}"`, {
-      hint: `hoop knows ${BUILT_IN_NAMES.join(', ')}; others are files in "${join(home.config, 'agents')}", or named with --profile ./FILE.yaml.`,
+      hint: `hoop knows ${BUILT_IN_NAMES.join(', ')}; put others into "${join(home.config, 'agents')}", or name a file with --profile ./FILE.yaml.`,
     });
   }
   return found;
@@ -80,7 +80,7 @@ function trustedFile(path: string, { cwd, home }: ProfileChoice): string {
   try {
     real = realpathSync(path);
   } catch {
-    throw new HoopError('HOOP_USAGE', `there is no file "${path}" with a profile`);
+    throw new HoopError('HOOP_USAGE', `there is no profile file "${path}"`);
   }
   const places = [realpathSync(cwd), ...readKnown([home]).places.map((place) => place.path)];
   const own = realpathSync(home.config);
@@ -108,9 +108,9 @@ async function parseProfile(path: string): Promise<AgentProfile> {
   const parsed = AgentProfile.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new HoopError('HOOP_USAGE', `"${path}" is not a profile of an agent`, {
+    throw new HoopError('HOOP_USAGE', `"${path}" is not an agent profile`, {
       detail: `At ${issue?.path.join('.') || 'the top'}: ${issue?.message ?? 'unknown'}.`,
-      hint: 'docs/agents.md has every key.',
+      hint: 'docs/agents.md lists every key.',
     });
   }
   return parsed.data;

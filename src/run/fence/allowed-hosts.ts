@@ -38,20 +38,20 @@ export function parseAllowedHost(text: string): AllowedHost {
   const [address = '', bits] = host.split('/');
   const version = isIP(address);
   if (port < 1 || port > 65_535) {
-    throw wrong(text, 'A port is a number from 1 to 65535.');
+    throw wrong(text, 'A port must be a number from 1 to 65535.');
   }
   if (version !== 0) {
     const longest = version === 4 ? 32 : 128;
     const prefix = bits === undefined ? longest : Number(bits);
     if (!(bits === undefined || /^\d{1,3}$/.test(bits)) || prefix > longest) {
-      throw wrong(text, 'Behind the slash stands the number of bits of the network.');
+      throw wrong(text, 'After the slash comes the number of network bits.');
     }
     return { type: 'network', network: address, prefix, port };
   }
   const isWildcard = host.startsWith('*.');
   const name = normalizeName(isWildcard ? host.slice(2) : host);
   if (name === undefined || (isWildcard && !name.includes('.'))) {
-    throw wrong(text, 'It is a host name, *.DOMAIN, an address or a network.');
+    throw wrong(text, 'Give a host name, *.DOMAIN, an address or a network.');
   }
   return { type: 'name', name, isWildcard, port };
 }
@@ -105,14 +105,14 @@ export function refusalOf(
     case 'private':
       return isAddressAllowed(list, address, port)
         ? undefined
-        : 'an address of a private network, which has to be allowed by itself';
+        : 'a private address, which must be allowed explicitly';
     case 'never':
       return found.because;
   }
 }
 
 function wrong(text: string, detail: string): HoopError {
-  return new HoopError('HOOP_USAGE', `"${text}" is no host that can be allowed`, {
+  return new HoopError('HOOP_USAGE', `"${text}" is not a host that can be allowed`, {
     detail,
     hint: 'Examples: api.example.com, pypi.org:443, *.example.com, 10.1.2.3:8443.',
   });

@@ -61,7 +61,7 @@ export class EgressProxy implements AsyncDisposable {
     this.#options = options;
     this.#server = createServer({ headersTimeout: HEADERS_WITHIN_MS }, (_request, response) => {
       response.writeHead(405, { 'content-type': 'text/plain', connection: 'close' });
-      response.end('hoop: the fence passes CONNECT only: use https instead of http.\n');
+      response.end('hoop: the fence allows only CONNECT: use https instead of http.\n');
     });
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.on('connection', (socket) => this.#keep(socket));

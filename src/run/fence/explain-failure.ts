@@ -15,19 +15,19 @@ export interface System {
 
 export function notLinux(): HoopError {
   return new HoopError('HOOP_FENCE', 'there is no fence on this system', {
-    detail: 'It is made of namespaces of the Linux kernel.',
-    hint: 'Run hoop in a Linux container or virtual machine, or leave out --fence.',
+    detail: 'A fence needs Linux namespaces.',
+    hint: 'Run hoop in a Linux container or virtual machine, or omit --fence.',
   });
 }
 
 export function noFilter(machine: string): HoopError {
   return new HoopError('HOOP_FENCE', `there is no fence on this machine (${machine})`, {
-    detail: 'Its system calls can be filtered on x86-64 and arm64 only.',
+    detail: 'hoop can filter system calls only on x86-64 and arm64.',
   });
 }
 
 export function noBubblewrap(): HoopError {
-  return new HoopError('HOOP_FENCE', 'there is no fence without "bwrap"', {
+  return new HoopError('HOOP_FENCE', 'the fence needs "bwrap"', {
     detail: 'There is no such program on PATH; the package is called bubblewrap.',
     hint: 'Install it: `apt install bubblewrap`, `dnf install bubblewrap`, `apk add bubblewrap`.',
   });
@@ -49,7 +49,7 @@ function changed(path: string): [message: string, options: { detail: string; hin
   return [
     `"${path}" was changed while the fence was set up`,
     {
-      detail: 'Somebody moved or replaced it at that moment; another run may write there, too.',
+      detail: 'Somebody moved or replaced it at that moment; another run may be writing there too.',
       hint: 'Start the run again.',
     },
   ];
@@ -65,9 +65,9 @@ export function commandFailed(program: string, { code, interpreter }: Failure): 
   const needed = interpreter ?? program;
   return new HoopError('HOOP_MISSING_PROGRAM', message, {
     detail: needed.includes('/')
-      ? `"${needed}" is hidden inside the fence or not there, or it is a link to such a place.`
+      ? `"${needed}" is missing or hidden inside the fence, or is a link to such a place.`
       : 'Inside the fence there is no such program on PATH.',
-    hint: 'Show the directory that it is installed in with --fence-show PATH.',
+    hint: 'Show its directory with --fence-show PATH.',
   });
 }
 
@@ -85,7 +85,7 @@ export function explainFailure(said: string, system: System = REAL): HoopError {
     return new PlaceGone(gone);
   }
   return new HoopError('HOOP_FENCE', 'the fence could not be set up', {
-    detail: last === '' ? 'bwrap ended and said nothing.' : `It says: ${last}.`.replace('..', '.'),
+    detail: last === '' ? 'bwrap ended without a message.' : `It says: ${last}.`.replace('..', '.'),
     hint: hintFor(last, system),
   });
 }
@@ -98,8 +98,8 @@ function hintFor(last: string, { read, exists }: System): string {
   if (setting('kernel/apparmor_restrict_unprivileged_userns') === '1') {
     // https://ubuntu.com/blog/ubuntu-23-10-restricted-unprivileged-user-namespaces
     return (
-      'AppArmor keeps programs without a profile from making namespaces (Ubuntu 23.10 and newer). ' +
-      'docs/fence.md has the profile that lets bwrap do it.'
+      'AppArmor keeps programs without a profile from creating namespaces (Ubuntu 23.10 and newer). ' +
+      'docs/fence.md has a profile that allows bwrap.'
     );
   }
   if (setting('user/max_user_namespaces') === '0') {
@@ -110,11 +110,11 @@ function hintFor(last: string, { read, exists }: System): string {
   }
   if (exists('/.dockerenv') || exists('/run/.containerenv')) {
     return (
-      'In a container namespaces and /proc are usually restricted. Fence the container itself, or ' +
+      'In a container, namespaces and /proc are usually restricted. Fence the container itself, or ' +
       'start it with `--security-opt seccomp=unconfined --security-opt systempaths=unconfined`.'
     );
   }
-  return 'See the section about the fence in docs/fence.md.';
+  return 'See docs/fence.md.';
 }
 
 const REAL: System = {

@@ -267,7 +267,7 @@ function requireForeign(paths: readonly string[], own: readonly string[]): void 
   const wrong = paths.find((path) => isInAny(path, own));
   if (wrong !== undefined) {
     throw new HoopError('HOOP_USAGE', `"${wrong}" cannot be shown inside the fence`, {
-      detail: 'hoop keeps your login there; inside, the run has one of its own.',
+      detail: 'hoop keeps your login there; inside, the run has its own.',
     });
   }
 }
@@ -276,7 +276,7 @@ function requireVisible(cwd: string, layers: Layers): void {
   const place = layers.hiderOf(cwd);
   if (place !== undefined) {
     throw new HoopError('HOOP_FENCE', `the working directory is hidden inside the fence`, {
-      detail: `"${place}" is one of the places that a fenced command does not see.`,
+      detail: `"${place}" is hidden from fenced commands.`,
       hint: 'Start the run in another directory, or show this one with --fence-show.',
     });
   }

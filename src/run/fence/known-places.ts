@@ -89,7 +89,7 @@ function parseEntry(path: string): KnownPlace | KnownLink {
     }
   }
   throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is damaged`, {
-    detail: 'hoop keeps there what fenced commands could write so far.',
+    detail: 'hoop records there what fenced commands could write.',
     hint: 'Remove the file if you know why it is damaged.',
   });
 }

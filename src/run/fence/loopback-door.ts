@@ -21,14 +21,17 @@ export function parseLoopback(text: string): number | undefined {
     if (/^\d{4,5}$/.test(port ?? '') && number >= MIN_PORT && number <= 65_535) {
       return number;
     }
-    throw refused(text, `It needs a port from ${MIN_PORT} on: the same one is opened inside.`);
+    throw refused(
+      text,
+      `It needs a port from ${MIN_PORT} up, because the same port is opened inside.`,
+    );
   }
   if (
     /^(127\.\d+\.\d+\.\d+|0\.0\.0\.0)([:/].*)?$|^\[?::1?\]?(:\d+)?$|\.localhost(:\d+)?$/.test(
       text.trim(),
     )
   ) {
-    throw refused(text, 'Of this machine only ports of 127.0.0.1 are let through, one by one.');
+    throw refused(text, 'Only single ports of 127.0.0.1 can be allowed on this machine.');
   }
   return undefined;
 }

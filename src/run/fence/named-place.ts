@@ -20,9 +20,9 @@ export function namedPlace(path: string, known: Known): string {
     place = realpathSync(path);
   } catch {
     // Not there, or where we cannot look, and the child neither.
-    throw new HoopError('HOOP_USAGE', `"${path}" is not there`, {
-      detail: 'What a fence shows or lets be written has to exist before the run starts.',
-      hint: 'Create it first, or leave it out.',
+    throw new HoopError('HOOP_USAGE', `"${path}" does not exist`, {
+      detail: 'Paths that a fence shows or makes writable must exist before the run starts.',
+      hint: 'Create it first, or omit it.',
     });
   }
   const before = known.links.find(({ from }) => from === path);
@@ -33,9 +33,9 @@ export function namedPlace(path: string, known: Known): string {
         )
       : before.to !== place;
   if (isPlanted) {
-    throw new HoopError('HOOP_FENCE', `"${path}" leads to "${place}" over a link`, {
-      detail: 'An earlier fenced command could write there, and may have made the link.',
-      hint: `If it is meant to be so, name "${place}" itself.`,
+    throw new HoopError('HOOP_FENCE', `"${path}" leads to "${place}" through a link`, {
+      detail: 'An earlier fenced command could write there and may have created the link.',
+      hint: `If that is intended, name "${place}" itself.`,
     });
   }
   return place;

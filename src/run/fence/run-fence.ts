@@ -125,7 +125,7 @@ export class RunFence implements AsyncDisposable {
    */
   reasonAgainst(name: string, rules: RemovedVariables, value: string): RemovalReason | undefined {
     if (DEAD_VARIABLES.includes(name)) {
-      return 'not there in the fence';
+      return 'does not exist in the fence';
     }
     const isIn = isLetIn(name, value) || this.#keys.includes(name) || rules.isKept(name);
     return rules.reason(name, value) ?? (isIn ? undefined : 'not let into the fence');

@@ -138,9 +138,13 @@ function inHome(path: string, home: string): string {
 /** Of a directory that holds all of home a copy would be one of keys and start files, to write in. */
 function requireOwn(path: string, home: string): void {
   if (isBelow(linkless(home), linkless(path))) {
-    throw new HoopError('HOOP_FENCE', `the directory of the agent, "${path}", holds your home`, {
-      hint: 'Look at the variable or the profile that names it, or start without it: --no-profile.',
-    });
+    throw new HoopError(
+      'HOOP_FENCE',
+      `the agent’s directory "${path}" contains your home directory`,
+      {
+        hint: 'Check the variable or the profile that names it, or start without a profile: --no-profile.',
+      },
+    );
   }
 }
 
@@ -217,8 +221,8 @@ function makeDirectory(path: string): string {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return realpathSync(path);
   } catch (cause) {
-    throw new HoopError('HOOP_FENCE', `the directory of the agent, "${path}", cannot be made`, {
-      hint: 'Look what is there in its place.',
+    throw new HoopError('HOOP_FENCE', `the agent’s directory "${path}" cannot be created`, {
+      hint: 'Check what is there instead.',
       cause,
     });
   }
@@ -302,15 +306,15 @@ function takeOver({ real, copy, members, before }: KeptFile): string | undefined
     return undefined;
   }
   if (linkless(dirname(real)) !== dirname(real)) {
-    return 'its directory is another one by now';
+    return 'its directory has been replaced';
   }
   if (isTooLarge(real)) {
-    return 'it is too large outside, and stays as it is';
+    return 'it is too large outside and stays as it is';
   }
   const now = contentOf(real);
   if (members === undefined) {
     if (now !== before) {
-      return 'it was changed outside meanwhile, and stays so';
+      return 'it was changed outside meanwhile, and that version stays';
     }
     writeFileAtomic(real, written);
     return undefined;
@@ -318,7 +322,7 @@ function takeOver({ real, copy, members, before }: KeptFile): string | undefined
   const inside = parseObject(written);
   const outside = parseObject(now ?? '{}');
   if (inside === undefined || outside === undefined) {
-    return 'it is no JSON object';
+    return 'it is not a JSON object';
   }
   const paths = members.map((path) => path.split('.'));
   const taken = takeMembers(outside, inside, parseObject(before ?? '{}') ?? {}, paths);
@@ -327,7 +331,7 @@ function takeOver({ real, copy, members, before }: KeptFile): string | undefined
     return undefined;
   }
   if (text.length > old.length + MAX_MEMBERS_CHARACTERS) {
-    return 'what is kept of it is too large';
+    return 'the kept part is too large';
   }
   writeFileAtomic(real, `${text}\n`);
   return undefined;

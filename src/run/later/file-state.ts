@@ -103,7 +103,7 @@ function strangeState(path: string): FileState {
     );
     if (name === undefined) return ABSENT;
     const stat = lstatSync(Buffer.concat([Buffer.from(join(directory, '/')), name]));
-    return { kind: 'other', what: `a name that is no UTF-8 ${versionOf(stat)}` };
+    return { kind: 'other', what: `a name that is not UTF-8 ${versionOf(stat)}` };
   } catch {
     return ABSENT;
   }

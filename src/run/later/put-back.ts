@@ -56,14 +56,14 @@ export function putBack(change: Change, aside: string): PutBack {
   }
 }
 
-const NO_TEXT = 'its name is no UTF-8';
+const NO_TEXT = 'its name is not UTF-8';
 
 const WHY: Readonly<Record<string, string>> = {
-  ELOOP: 'a directory above it is a link now',
-  ENOTDIR: 'a directory above it is a link or a file now',
-  EACCES: 'it may not be written',
-  EROFS: 'it may not be written',
-  EPERM: 'it may not be written',
+  ELOOP: 'a parent directory is now a link',
+  ENOTDIR: 'a parent directory is now a link or a file',
+  EACCES: 'it is not writable',
+  EROFS: 'it is not writable',
+  EPERM: 'it is not writable',
 };
 
 function exchange(change: Change, directory: OpenDirectory, aside: string): PutBack {

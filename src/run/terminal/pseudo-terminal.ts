@@ -50,7 +50,7 @@ export class PseudoTerminal {
   /** @returns why there is none */
   static open(size: TerminalSize): PseudoTerminal | { readonly because: string } {
     if (!hasPseudoTerminals) {
-      return { because: 'that is done on Linux only' };
+      return { because: 'this works on Linux only' };
     }
     try {
       return new PseudoTerminal(loadBinding(), size);
@@ -197,7 +197,7 @@ export function loadBinding(): Binding {
       ? load.requireBinary(BINARY)
       : undefined;
   if (!isBinding(binding)) {
-    throw new TypeError('the package has another form than expected');
+    throw new TypeError('the package is not as expected');
   }
   return binding;
 }

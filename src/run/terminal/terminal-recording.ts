@@ -84,7 +84,7 @@ export class TerminalRecording {
     const tap = new Tap(stream, () => this.#nowMs());
     tap.add(castHeader({ ...this.#sizeBefore, startedMs: this.#startedMs }));
     if (this.#forgottenBytes > 0) {
-      tap.note(`${this.#forgottenBytes} bytes that were shown before are not recorded here`);
+      tap.note(`${this.#forgottenBytes} bytes that were shown earlier are not recorded here`);
     }
     for (const { bytes } of this.#kept) {
       tap.add(bytes);
@@ -177,7 +177,7 @@ class Tap {
 
   #noteMissing(): void {
     if (this.#missing > 0) {
-      this.note(`${this.#missing} bytes came too fast, and are not recorded here`);
+      this.note(`${this.#missing} bytes came too fast and are not recorded here`);
       this.#sent += this.#missing;
       this.#missing = 0;
     }

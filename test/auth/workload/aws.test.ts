@@ -335,7 +335,7 @@ describe('an instance of EC2', () => {
     root.dmi('sys_vendor', 'Amazon EC2');
     expect(await detect(aws, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }, root.path)).toMatchObject({
       state: 'absent',
-      because: expect.stringContaining('for the node'),
+      because: expect.stringContaining('represents the node'),
     });
     expect(await detect(aws, { AWS_EC2_METADATA_DISABLED: 'true' }, root.path)).toMatchObject({
       state: 'absent',

@@ -97,7 +97,7 @@ describe('Azure VM', () => {
   test('is not asked in a pod, where it would answer for the node', async () => {
     root.dmi('chassis_asset_tag', ASSET_TAG);
     expect(await detect(azureVm, { KUBERNETES_SERVICE_HOST: '10.0.0.1' }, root.path)).toMatchObject(
-      { state: 'absent', because: expect.stringContaining('for the node') },
+      { state: 'absent', because: expect.stringContaining('represents the node') },
     );
   });
 

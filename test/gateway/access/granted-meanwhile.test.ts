@@ -157,7 +157,9 @@ describe.each(DRIVERS)('in %s', (driver) => {
   });
 
   test('withdrawn meanwhile, it gives nothing', async () => {
-    const id = await approved((one) => approvals.end(one, 'withdrawn', 'withdrawn by the requester'));
+    const id = await approved((one) =>
+      approvals.end(one, 'withdrawn', 'withdrawn by the requester'),
+    );
     expect(access.active(ann, 'prod')).toEqual([]);
     expect(await access.find(id)).toBeUndefined();
     expect(await approvals.find(id)).toMatchObject({ state: 'withdrawn' });

@@ -77,7 +77,7 @@ test('gateway check and policy show say it, and a policy is held against it befo
     return out;
   };
   expect(await checked()).toMatch(
-    /^warn {4}approvers: no login has named the group "approvers" yet/m,
+    /^warn {4}approvers: no login has had the group "approvers" yet/m,
   );
   await bench.client('dba');
   expect(await checked()).toMatch(

@@ -167,7 +167,9 @@ describe('a store in PostgreSQL', () => {
       'REVOKE ALL ON SCHEMA public FROM hoop',
     );
     await admin('postgres', 'ALTER DATABASE closed OWNER TO postgres');
-    expect((await refusal(at('closed'))).message).toBe('the role of the store may not create tables');
+    expect((await refusal(at('closed'))).message).toBe(
+      'the role of the store may not create tables',
+    );
     await admin('postgres', 'REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
     expect((await refusal(at('closed'))).message).toContain('does not let this role in');
 
@@ -216,12 +218,12 @@ test.each([
   ['store: { url: "mysql://db/hoop", user: hoop }', /expected postgres/],
   ['store: { url: "postgres://db", user: hoop }', /expected postgres/],
   ['store: { url: "postgres://db/hoop" }', /url and user must be set together/],
-  ['store: { password: { env: X } }', /those of a url/],
+  ['store: { password: { env: X } }', /need a url/],
   [
     'store: { url: "postgres://db/hoop", user: hoop, password: typed }',
     /never the password itself/,
   ],
-  ['store: { url: "postgres://db/hoop", user: hoop, tls: { mode: verify-ca } }', /CA of your own/],
+  ['store: { url: "postgres://db/hoop", user: hoop, tls: { mode: verify-ca } }', /your own CA/],
 ])('%s is refused', (section, message) => {
   expect(() => options(section)).toThrow(message);
   expect(() => options(section)).not.toThrow(/secret-word/);

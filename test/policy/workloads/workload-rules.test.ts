@@ -40,7 +40,7 @@ describe('an entry of workloads', () => {
   test('names no requester by a claim that the caller chooses', () => {
     const devin = 'name: d, platform: devin, issuer: "https://d.example", groups: [ci]';
     const { problems } = load(`{ ${devin}, claims: { org_id: o }, requester: /subject_keys/0 }`);
-    expect(problems).toEqual([expect.stringContaining("is not its issuer's word")]);
+    expect(problems).toEqual([expect.stringContaining('does not come from its issuer')]);
     const { rules } = load(`{ ${devin}, claims: { org_id: o }, requester: user_email }`);
     expect(rules[0]?.requester).toEqual({ name: 'user_email', path: ['user_email'] });
   });
@@ -77,12 +77,12 @@ describe('policy check refuses', () => {
     [
       'an entry without an id',
       `{ ${GITHUB}, claims: { repository: org/app, ref: refs/heads/main } }`,
-      'expected at least one claim that is never given to others: repository_id',
+      'expected at least one claim that is never reassigned: repository_id',
     ],
     [
       'the subject of GitHub as an id, since it is made of names',
       `{ ${GITHUB}, claims: { sub: "repo:org/app:ref:refs/heads/main" } }`,
-      'expected at least one claim that is never given to others',
+      'expected at least one claim that is never reassigned',
     ],
     [
       'a wildcard',
@@ -92,7 +92,7 @@ describe('policy check refuses', () => {
     [
       'a number, which YAML could change',
       `{ ${GITHUB}, claims: { repository_id: 12 } }`,
-      'expected a text (numbers in quotes)',
+      'expected a string (numbers in quotes)',
     ],
     [
       'a Kubernetes account without its uid',
@@ -107,12 +107,12 @@ describe('policy check refuses', () => {
     [
       'the audience of the API server',
       `{ name: k, platform: kubernetes, issuer: https://c.example, audience: https://kubernetes.default.svc, groups: [ci], claims: { sub: s, serviceaccount_uid: u } }`,
-      'tokens for it are handed out for another purpose',
+      'tokens for it are issued for another purpose',
     ],
     [
       'the issuer as the audience, which clusters take for themselves',
       `{ name: k, platform: kubernetes, issuer: https://c.example, audience: https://c.example, groups: [ci], claims: { sub: s, serviceaccount_uid: u } }`,
-      'tokens for it are handed out for another purpose',
+      'tokens for it are issued for another purpose',
     ],
     [
       'CircleCI without the origin, which alone tells a fork',
@@ -122,7 +122,7 @@ describe('policy check refuses', () => {
     [
       'the organization of CircleCI as an audience, which every job has a token for',
       `{ name: c, platform: circleci, issuer: https://oidc.circleci.com/org/o-1, audience: o-1, groups: [ci], claims: { project-id: p, vcs-origin: g } }`,
-      'tokens for it are handed out for another purpose',
+      'tokens for it are issued for another purpose',
     ],
     [
       'GitHub under the name of another platform, where pull requests would not be looked for',
@@ -157,7 +157,7 @@ describe('policy check refuses', () => {
     [
       'a platform that has no issuer of its own, without one',
       `{ name: a, platform: azure, groups: [ci], claims: { oid: o } }`,
-      'expected an issuer beside it',
+      'needs an issuer as well',
     ],
     [
       'a name made of claims that are not listed',
@@ -212,6 +212,6 @@ describe('policy check refuses', () => {
 
   test('two entries of one name', () => {
     const entry = `{ ${GITHUB}, claims: { repository_id: "1" } }`;
-    expect(load(`${entry}\n  - ${entry}`).problems.join()).toContain('is there twice');
+    expect(load(`${entry}\n  - ${entry}`).problems.join()).toContain('is listed twice');
   });
 });

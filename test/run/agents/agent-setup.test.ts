@@ -23,7 +23,7 @@ function codex(isFenced: boolean, run = directory) {
 test('Codex is left to ask for trust of the hooks without a fence, and that is told', () => {
   const { command, notes } = codex(false);
   expect(command).not.toContain('--dangerously-bypass-hook-trust');
-  expect(notes).toEqual([expect.stringContaining('whether to trust the hooks')]);
+  expect(notes).toEqual([expect.stringContaining('whether to trust hoop’s hooks')]);
 });
 
 test('in a fence there is no such question, and what is asked for is told', () => {

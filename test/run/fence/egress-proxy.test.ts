@@ -128,7 +128,7 @@ describe('refused with 403 and the reason, without a connection', () => {
       '::1 is an address of this machine',
     ],
     ['a name that leads to the metadata service', 'meta.example:443', 'link-local'],
-    ['a name that leads to a private address', 'db.example:443', 'private network'],
+    ['a name that leads to a private address', 'db.example:443', 'a private address'],
     ['a name that leads to this machine', 'self.example:443', 'an address of this machine'],
     ['the metadata service by its address', '169.254.169.254:443', 'link-local'],
     ['loopback by its address', '127.0.0.1:443', 'an address of this machine'],

@@ -545,7 +545,7 @@ describe('links on the way to what is named', () => {
     rmSync(join(home, 'project/data'), { recursive: true });
     symlinkSync(join(home, 'secret'), join(home, 'project/data'));
     for (const options of [{ write: ['data'] }, { show: ['data/.'] }]) {
-      expect(() => view({ ...options, known: first })).toThrow('over a link');
+      expect(() => view({ ...options, known: first })).toThrow('through a link');
     }
     expect(() => view({ write: ['~/secret'], known: first })).not.toThrow();
   });
@@ -573,7 +573,7 @@ describe('links on the way to what is named', () => {
     );
     rmSync(join(home, 'project/data'));
     symlinkSync(join(home, 'secret'), join(home, 'project/data'));
-    expect(() => view({ write: ['data'], known })).toThrow('over a link');
+    expect(() => view({ write: ['data'], known })).toThrow('through a link');
   });
 });
 

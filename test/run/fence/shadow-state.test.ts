@@ -109,7 +109,7 @@ test('a link, a pipe or nonsense in the place of a kept file brings nothing out'
   symlinkSync(join(home, '.ssh/id'), join(directory?.source ?? '', 'auth.json'));
   symlinkSync(join(home, '.ssh/id'), join(directory?.source ?? '', 'config.json'));
   writeFileSync(file?.source ?? '', 'not JSON');
-  expect(shadow.finish()).toEqual([`${join(home, '.agent.json')}: it is no JSON object`]);
+  expect(shadow.finish()).toEqual([`${join(home, '.agent.json')}: it is not a JSON object`]);
   expect(existsSync(join(home, '.agent/auth.json'))).toBe(false);
   expect(existsSync(join(home, '.agent/config.json'))).toBe(false);
   expect(text('.agent.json')).toBe('{}\n');
@@ -136,7 +136,7 @@ test('what cannot be taken over of one file loses no other', () => {
   writeFileSync(inside('auth.json'), '{"token":"new"}');
   expect(shadow.finish()).toEqual([
     expect.stringContaining('config.json: '),
-    expect.stringContaining('.agent.json: what is kept of it is too large'),
+    expect.stringContaining('.agent.json: the kept part is too large'),
   ]);
   expect(JSON.parse(text('.agent/auth.json'))).toEqual({ token: 'new' });
   expect(text('.agent.json')).toBe('{}\n');

@@ -237,7 +237,7 @@ test('names that are no UTF-8: a command of an agent, a start file of Python, a 
   ]);
   expect(notLookedAt).toEqual([join(project, 'd\ufffd')]);
   for (const change of changes) {
-    expect(putBack(change, aside())).toEqual({ done: false, why: 'its name is no UTF-8' });
+    expect(putBack(change, aside())).toEqual({ done: false, why: 'its name is not UTF-8' });
   }
 });
 
@@ -289,7 +289,7 @@ test('a link above the working directory leads nowhere', () => {
   symlinkSync('../home', join(project, 'a'));
   expect(putBack(change, aside())).toEqual({
     done: false,
-    why: 'a directory above it is a link now',
+    why: 'a parent directory is now a link',
   });
   expect(readdirSync(join(root, 'home/bin'))).toEqual([]);
 });

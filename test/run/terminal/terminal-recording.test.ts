@@ -109,7 +109,7 @@ test('a later session has the last of what was shown, the size of then, and how 
   expect(session.text).not.toMatch(/^0x/);
   expect(session.items[0]).toMatchObject({ type: 'header', columns: 132, rows: 43 });
   expect(session.notes[0]).toMatch(
-    /^hoop: \d+ bytes that were shown before are not recorded here$/,
+    /^hoop: \d+ bytes that were shown earlier are not recorded here$/,
   );
 });
 

@@ -32,7 +32,8 @@ export function unreadableEncoding(connection: string): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_ENCODING',
     message: `COPY in encoding ${connection} cannot be masked or counted`,
-    detail: 'In this encoding a byte of a multibyte character can look like a quote or a backslash.',
+    detail:
+      'In this encoding a byte of a multibyte character can look like a quote or a backslash.',
     hint: 'Run SET client_encoding = UTF8, or use FORMAT binary.',
   });
 }

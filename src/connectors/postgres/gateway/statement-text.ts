@@ -135,7 +135,8 @@ function unreadable(encoding: string): SqlRefusal {
   return sqlRefusal({
     code: 'HOOP_ENCODING',
     message: `statements in client_encoding ${encoding} may contain only ASCII characters`,
-    detail: 'In this encoding a byte of a multibyte character can look like a quote or a backslash.',
+    detail:
+      'In this encoding a byte of a multibyte character can look like a quote or a backslash.',
     hint: 'Run SET client_encoding = UTF8.',
   });
 }

@@ -183,7 +183,9 @@ class PasswordAnswers {
       throw this.#error('The server did not prove that it knows the password.');
     }
     if (this.#step === 'start' && !target.methods.includes('none')) {
-      throw this.#error('The server asked for no proof of the gateway’s identity; see `requireAuth`.');
+      throw this.#error(
+        'The server asked for no proof of the gateway’s identity; see `requireAuth`.',
+      );
     }
     if (target.tls.channelBinding === 'require' && !this.#isBound) {
       throw this.#error('The server accepted the login without channel binding.');
@@ -221,7 +223,9 @@ class PasswordAnswers {
     const wanted = target.tls.channelBinding;
     const isOffered = mechanisms.includes(SCRAM_SHA_256_PLUS);
     if (isOffered && !tls) {
-      throw this.#error('The server offers channel binding without TLS: somebody is in the middle.');
+      throw this.#error(
+        'The server offers channel binding without TLS: somebody is in the middle.',
+      );
     }
     if (isOffered && channel !== undefined && wanted !== 'disable') {
       return { mechanism: SCRAM_SHA_256_PLUS, binding: { flag: 'p', data: channel } };

@@ -88,8 +88,7 @@ function noteDefinedCall(facts: StatementFacts, called: CatalogFunction, subtype
   facts.refuse(
     `function ${called.schema}.${called.name} is not built in, and what it reads cannot be seen from here`,
     {
-      hint:
-        subtype === undefined ? 'Omit INCLUDING DEFAULTS, GENERATED and the like.' : undefined,
+      hint: subtype === undefined ? 'Omit INCLUDING DEFAULTS, GENERATED and the like.' : undefined,
       because: { schema: called.schema, function: called.name },
     },
   );

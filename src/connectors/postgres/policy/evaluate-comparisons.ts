@@ -101,7 +101,8 @@ function refuseWrite(
   return refusal(grant, {
     code: 'HOOP_MASKED_WRITE',
     message: what,
-    detail: 'Whether the write succeeds would reveal something about values that you see only masked.',
+    detail:
+      'Whether the write succeeds would reveal something about values that you see only masked.',
     hint: `Omit the column, or ask someone for whom ${columnName(mask)} is not masked, or masked with inference: allow.`,
     rule: mask.rule,
   });

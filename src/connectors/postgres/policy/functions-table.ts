@@ -19,10 +19,7 @@ export type FunctionEffect =
 
 const PURE: FunctionEffect = { kind: 'pure' };
 
-const RUNS_SQL = hidden(
-  'runs SQL passed as an argument',
-  'Send that SQL as a separate statement.',
-);
+const RUNS_SQL = hidden('runs SQL passed as an argument', 'Send that SQL as a separate statement.');
 const READS_WHOLE = hidden(
   'exports whole relations that its argument names',
   'Select the columns from the relation itself.',

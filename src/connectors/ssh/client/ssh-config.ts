@@ -83,7 +83,8 @@ export function knownHostsLine(name: string, publicKey: string): string {
 export function requireHostName(name: string): string {
   if (!/^[\p{L}\p{N}_][\p{L}\p{N}_.:+@-]*$/u.test(name)) {
     throw new HoopError('HOOP_LOCAL_PORT', 'the name of the target cannot be used in ssh_config', {
-      detail: 'It contains characters other than letters, digits and _ . : + @ -, or begins with -.',
+      detail:
+        'It contains characters other than letters, digits and _ . : + @ -, or begins with -.',
     });
   }
   return name;

@@ -204,7 +204,7 @@ function checkPrivateKey(
   if (parsed instanceof Error) {
     throw new HoopError('HOOP_CONFIG', `the private key for target "${name}" cannot be used`, {
       detail: /encrypted|passphrase/i.test(parsed.message) ? 'It has a passphrase.' : undefined,
-      hint: "An operator must give the credential a key in PEM or OpenSSH format, without a passphrase.",
+      hint: 'An operator must give the credential a key in PEM or OpenSSH format, without a passphrase.',
     });
   }
 }

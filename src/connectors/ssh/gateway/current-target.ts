@@ -26,7 +26,10 @@ export function currentSshTarget(options: CurrentTargetOptions): CurrentSshTarge
   const offer = () => {
     const found = policy.grant(principal, name);
     if (found === undefined || !isServer(found.target)) {
-      throw new HoopError('HOOP_ACCESS_DENIED', `the policy no longer gives access to server "${name}"`);
+      throw new HoopError(
+        'HOOP_ACCESS_DENIED',
+        `the policy no longer gives access to server "${name}"`,
+      );
     }
     return { target: found.target, logins: loginsOnOffer(found.target, principal, found.grant) };
   };

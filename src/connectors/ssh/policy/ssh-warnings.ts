@@ -61,7 +61,12 @@ function halfDenied(policy: Policy, content: Content): PolicyProblem[] {
       ? [warning(sql, `denies all SQL, but leaves open what may be done on ${servers}; ${SAY}`)]
       : []),
     ...(ssh && databases !== ''
-      ? [warning(ssh, `denies everything on servers, but leaves open all SQL on ${databases}; ${SAY}`)]
+      ? [
+          warning(
+            ssh,
+            `denies everything on servers, but leaves open all SQL on ${databases}; ${SAY}`,
+          ),
+        ]
       : []),
   ];
 }

@@ -13,7 +13,7 @@ export const aider: z.input<typeof AgentProfile> = {
   arguments: ['--read', '{briefing}'],
   variables: { AIDER_CHECK_UPDATE: 'false' },
   promptOptions: ['-m', '--message', '--msg'],
-  notes: ['aider has no hooks: what is typed in it is not recorded as a prompt'],
+  notes: ['aider has no hooks: prompts typed in it are not recorded'],
   untied:
-    'aider has no hooks: `--message` and `--prompt` of hoop run are recorded, and nothing typed',
+    'aider has no hooks: `--message` and `--prompt` of hoop run are recorded, typed prompts are not',
 };

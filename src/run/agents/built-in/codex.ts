@@ -34,14 +34,14 @@ export const codex: z.input<typeof AgentProfile> = {
       ...['-c', 'check_for_update_on_startup=false'],
     ],
     notes: [
-      'Codex asks whether to trust a directory that it does not know; a fenced run keeps no answer: answer once outside of a fence',
+      'Codex asks whether to trust a directory that it does not know; a fenced run does not keep the answer: answer once outside a fence',
     ],
   },
   // It keeps the answer by a hash of the command, which is the same in each run.
   unfenced: {
     notes: [
-      'Codex asks once whether to trust the hooks of hoop: choose "Trust all" in its own screen; until then, and so in `codex exec` as well, it leaves them out and no prompt is recorded',
+      'Codex asks once whether to trust hoop’s hooks: choose "Trust all" on its screen; until then it skips them, also in `codex exec`, and no prompt is recorded',
     ],
-    untied: 'Codex leaves hooks out until they are trusted in its own screen',
+    untied: 'Codex skips hooks until you trust them on its screen',
   },
 };

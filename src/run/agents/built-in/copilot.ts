@@ -32,7 +32,7 @@ export const copilot: z.input<typeof AgentProfile> = {
     'plugin/plugin.json': {
       name: 'hoop',
       version: '1.0.0',
-      description: 'Says to hoop what is asked for, and to the agent what it may do.',
+      description: 'Tells hoop what was asked for, and the agent what it may do.',
       hooks: 'hooks/hooks.json',
     },
     'plugin/hooks/hooks.json': {

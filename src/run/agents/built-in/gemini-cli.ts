@@ -39,6 +39,6 @@ export const geminiCli: z.input<typeof AgentProfile> = {
   unfenced: {
     variables: { GEMINI_CLI_SYSTEM_DEFAULTS_PATH: '{files}/system-defaults.json' },
     untied:
-      'without a fence Gemini CLI has no hooks but those of its own settings: add the hook of hoop there (docs/agents.md), or use --fence',
+      'without a fence Gemini CLI uses only the hooks in its own settings: add hoop’s hook there (docs/agents.md), or use --fence',
   },
 };

@@ -79,7 +79,9 @@ test('what both may runs; what the agent may not is refused in words that an age
     M: expect.stringMatching(
       /^DELETE on public\.orders is not allowed by policy \[Allowed for agent devin: select on public\.orders\. /,
     ),
-    D: expect.stringContaining('Asked by devin for engineer@example.com. No rule of agent devin'),
+    D: expect.stringContaining(
+      'Requested by devin for engineer@example.com. No rule of agent devin',
+    ),
   });
   const deleted = await alone.stream.query('DELETE FROM orders WHERE id = 2');
   expect(deleted.map(([type]) => type).join('')).toBe('CZ');

@@ -52,11 +52,11 @@ test.each([
 
 test.each([
   ['standby', 'not a standby'],
-  ['read-only', 'takes writes'],
+  ['read-only', 'accepts writes'],
 ] as const)('%s where there is none is an error that says so', async (sessionAttributes, text) => {
   await expect(portOf([writes()], { sessionAttributes })).rejects.toMatchObject({
     code: 'HOOP_TARGET_UNREACHABLE',
-    detail: `127.0.0.1:${writer.port}: The server ${text === 'takes writes' ? text : `is ${text}`}.`,
+    detail: `127.0.0.1:${writer.port}: The server ${text === 'accepts writes' ? text : `is ${text}`}.`,
   });
 });
 

@@ -213,8 +213,8 @@ describe('a refusal says', () => {
     expect(await decide('DELETE FROM tasks WHERE id = 1', both(PERSON, AGENT))).toMatchObject({
       message: 'DELETE on public.tasks is not allowed by policy',
       detail:
-        'Asked by devin for ann@example.org. No rule of agent devin (agents/devin.yaml, policy 0123456789ab) allows it.',
-      hint: 'Allowed for agent devin: select on public.*, "Odd Name".*; update with WHERE on public.*. ann@example.org may do it without the agent, where that is right.',
+        'Requested by devin for ann@example.org. No rule of agent devin (agents/devin.yaml, policy 0123456789ab) allows it.',
+      hint: 'Allowed for agent devin: select on public.*, "Odd Name".*; update with WHERE on public.*. ann@example.org may do it without the agent, if appropriate.',
     });
   });
 
@@ -222,8 +222,8 @@ describe('a refusal says', () => {
     const grant = { ...both(PERSON, AGENT), requestable: ['fix'] };
     expect(await decide('INSERT INTO tasks (id) VALUES (9)', grant)).toMatchObject({
       detail:
-        'Asked by devin for ann@example.org. No rule of policy 0123456789ab allows it for ann@example.org.',
-      hint: 'Allowed here: select on public.*; update, delete on public.tasks. ann@example.org can ask for more, outside of the run: `hoop access request db --grant fix`.',
+        'Requested by devin for ann@example.org. No rule of policy 0123456789ab allows it for ann@example.org.',
+      hint: 'Allowed here: select on public.*; update, delete on public.tasks. ann@example.org can request more access, outside the run: `hoop access request db --grant fix`.',
     });
   });
 
@@ -231,7 +231,7 @@ describe('a refusal says', () => {
     const grant = both(['allow *'], ['allow *', 'deny delete']);
     expect(await decide('DELETE FROM tasks WHERE id = 1', grant)).toMatchObject({
       detail: expect.stringMatching(
-        /^Asked by devin for ann@example\.org\. Rule agents\/devin\/rule /,
+        /^Requested by devin for ann@example\.org\. Rule agents\/devin\/rule /,
       ),
       rule: { id: 'agents/devin/rule' },
     });

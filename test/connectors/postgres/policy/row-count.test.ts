@@ -109,10 +109,7 @@ test('what the statistics of a transaction do not show is counted nowhere', asyn
     ['INSERT INTO signs VALUES (1)', 'public.far is a foreign table'],
     ['DELETE FROM far', 'public.far is a foreign table'],
     ['INSERT INTO halves VALUES (1)', 'public.half is a foreign table'],
-    [
-      'DELETE FROM late',
-      'a trigger of public.late can be deferred to the end of the transaction',
-    ],
+    ['DELETE FROM late', 'a trigger of public.late can be deferred to the end of the transaction'],
     [
       'UPDATE owners SET id = sweep()',
       'function public.sweep is not built in, and what it reads cannot be seen from here',

@@ -326,8 +326,8 @@ test('with an agent both sides must allow it, and the refusal says which does no
     refusal: {
       code: 'HOOP_NOT_ALLOWED',
       detail:
-        'Asked by devin for ann@example.org. No rule of agent devin (agents/devin.yaml, policy c0ffee) allows it.',
-      hint: 'Allowed for agent devin: sftp and forward to anywhere. ann@example.org may do it without the agent, where that is right.',
+        'Requested by devin for ann@example.org. No rule of agent devin (agents/devin.yaml, policy c0ffee) allows it.',
+      hint: 'Allowed for agent devin: sftp and forward to anywhere. ann@example.org may do it without the agent, if appropriate.',
     },
   });
   expect(describeRules(grant)).toEqual([
