@@ -33,7 +33,7 @@ export const CLIENT_SETTINGS: Readonly<Record<SettingName, ClientSetting>> = {
     parse: parseCa,
   },
   tokenStore: {
-    description: 'where tokens are stored; unset: the keychain if there is one, otherwise a file',
+    description: 'keychain or file; unset: the keychain if available, else a file',
     variable: 'HOOP_TOKEN_STORE',
     choices: ['keychain', 'file'],
     parse: parseTokenStore,

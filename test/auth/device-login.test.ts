@@ -89,7 +89,7 @@ describe('a login with a device code', () => {
     await using login = await startLogin();
     const { page } = login;
     expect(login.shown).toContain(`at ${gateway.url}`);
-    expect(login.shown).toContain('asks for: openid, email, profile, groups');
+    expect(login.shown).toContain('requests: openid, email, profile, groups');
     // The address alone is not enough: whoever is sent a link does not enter a code by it.
     expect(page.url()).not.toContain(login.code);
     await enter(login, login.code.toLowerCase());

@@ -236,5 +236,5 @@ test('what may be done with masked columns is said as it is: carried, looked up,
   expect(both).toContain(
     '- public.t.email may be looked up by whole values (= and IN with constants), 20 a day',
   );
-  expect(both).toContain('- public.t.city may be filtered');
+  expect(both).toContain('- public.t.city may be used to filter');
 });

@@ -100,7 +100,7 @@ test('what can be asked for is listed, with who decides, where no target is open
   ];
   const lines = `on request, temporarily
   prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
-ask with: hoop access request NAME --for TIME --reason TEXT
+request with: hoop access request NAME --for TIME --reason TEXT
 `;
   const reply = { v: 1, commit: 'a', requestable } as const;
   expect(renderTargets({ ...reply, targets: [target] }, false)).toContain(`\n\n${lines}\npolicy a`);
