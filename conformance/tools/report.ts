@@ -188,7 +188,7 @@ function refusalsOf(results: readonly ToolResult[], accepted: AcceptedOfTools): 
       cause === undefined ? 'not explained' : [cause.why, cause.opens].filter(Boolean).join(' ');
     lines.push(`| ${why} | ${cause?.needed ? 'yes' : '**no**'} | ${total} | ${tools} |`);
   }
-  return [...lines, '', `Without need: ${without}.`];
+  return [...lines, '', `Unneeded refusals: ${without}.`];
 }
 
 function differencesOf(
