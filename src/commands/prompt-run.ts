@@ -135,7 +135,7 @@ function checkFlags(text: string | undefined, flags: PromptCommandFlags): void {
     });
   }
   if (parent !== undefined && !PROMPT_ID.test(parent)) {
-    throw new HoopError('HOOP_USAGE', `"${parent}" is not the id of a prompt`);
+    throw new HoopError('HOOP_USAGE', `"${parent}" is not the ID of a prompt`);
   }
 }
 

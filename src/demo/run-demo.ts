@@ -140,7 +140,7 @@ async function takeTour(io: Io, demo: Demo, mode: TourMode): Promise<number> {
     write(problem === undefined ? `  ${good('✓ as expected')}\n` : `  ${bad(`✗ ${problem}`)}\n`);
     taken = index + 1;
     await pager.settled();
-    if (!wantsMore || (mode.guided && taken < TOUR.length && !(await pressEnter(io, 'go on')))) {
+    if (!wantsMore || (mode.guided && taken < TOUR.length && !(await pressEnter(io, 'continue')))) {
       break;
     }
     pager.newScreen();
@@ -180,7 +180,7 @@ function screenOf({ stdout }: Io): { columns: number; rows: number } | undefined
  * The terminal stays in its own line mode: there Ctrl-C is a signal like everywhere else.
  * @returns false when the person wants no more of the tour: q, or Ctrl-D.
  */
-async function pressEnter(io: Io, what: 'go on' | 'more' | 'what to try'): Promise<boolean> {
+async function pressEnter(io: Io, what: 'continue' | 'more' | 'what to try'): Promise<boolean> {
   const orEnd = what === 'what to try' ? '' : '   q, Enter: end the tour';
   await discardTyped(io);
   io.stderr.write(`\n  Enter: ${what}${orEnd} `);

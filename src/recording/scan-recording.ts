@@ -343,7 +343,7 @@ class Scan {
     const { stream, direction, offset, bytes } = data;
     const before = this.#offsets.get(stream) ?? { stream, up: 0, down: 0 };
     if (this.#repaired.ranges.length > 0) {
-      throw new FormatError(`stream ${stream} goes on behind a repair`);
+      throw new FormatError(`stream ${stream} continues after a repair`);
     }
     if (offset !== (direction === 0 ? before.up : before.down)) {
       throw new FormatError(`stream ${stream} has a gap at ${offset}`);

@@ -232,7 +232,7 @@ class FrameWalk {
 
   #data(place: DataPlace): void {
     if (this.#repaired.ranges.length > 0) {
-      throw new FormatError(`stream ${place.stream} goes on behind a repair`);
+      throw new FormatError(`stream ${place.stream} continues after a repair`);
     }
     this.#places.data(place);
   }

@@ -202,7 +202,7 @@ function parsePost({ headers }: IncomingMessage, body: Buffer): PromptPost {
   const post = isJson ? PromptPost.safeParse(parseJson(text)).data : PromptPost.parse({ text });
   if (post === undefined) {
     throw new HoopError('HOOP_USAGE', 'the body is not a prompt', {
-      hint: 'Send text, or JSON: {"text": …, "source": "name", "parent": "id of a prompt"}. The names flag, file, hook and limit are reserved for hoop.',
+      hint: 'Send text, or JSON: {"text": …, "source": "name", "parent": "ID of a prompt"}. The names flag, file, hook and limit are reserved for hoop.',
     });
   }
   if (Buffer.byteLength(post.text) > MAX_PROMPT_INPUT_BYTES) {

@@ -102,7 +102,7 @@ describe('on a terminal', () => {
     });
     return { ...follow(child), type: (text) => child.stdin?.write(text) };
   }
-  const prompts = (screen: string): number => screen.split('Enter: go on').length - 1;
+  const prompts = (screen: string): number => screen.split('Enter: continue').length - 1;
 
   // A tour is 27 s of processor time, so the first on data that is kept is that of the terminal.
   test('Enter leads through every step, a screen at a time; Ctrl-C at the end leaves what --data keeps, on which the tour is true a second time', async () => {

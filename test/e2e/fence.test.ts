@@ -802,6 +802,6 @@ describe('without a fence nothing runs', () => {
   test('when hosts and paths of a fence are given without it', async () => {
     const result = await sh('echo ran', { fence: false, flags: ['--fence-allow', 'example.com'] });
     expect(result).toMatchObject({ stdout: '', exitCode: 2 });
-    expect(result.stderr).toContain('without --fence');
+    expect(result.stderr).toContain('fence options need --fence');
   });
 });

@@ -413,7 +413,7 @@ describe('what a fenced command sees', () => {
     }
     // Around them is another thing: they stay hidden in it.
     expectLooks(view({ write: ['~/.config'] }), { 'person/.config/hoop': 'empty' });
-    expect(() => view({ write: ['~/nowhere'] })).toThrow('is not there');
+    expect(() => view({ write: ['~/nowhere'] })).toThrow('does not exist');
   });
 });
 

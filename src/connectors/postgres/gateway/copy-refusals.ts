@@ -54,7 +54,7 @@ export function copyBehindOthers(): SqlRefusal {
     message: 'COPY cannot be masked after these statements in one text',
     detail:
       'hoop determines what it copies before any of the text runs, and an earlier statement may change that.',
-    hint: 'Send COPY as a statement of its own.',
+    hint: 'Send COPY as a separate statement.',
   });
 }
 

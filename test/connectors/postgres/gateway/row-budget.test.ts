@@ -109,7 +109,7 @@ describe.each(DRIVERS)('with the budget of a day in %s', (driver) => {
         R: 'HOOP_LIMIT',
         M: 'UPDATE on public.t was rolled back: it changes 2 rows, and 1 is left in this transaction',
       });
-      expect(errors(answers)[0]?.['D']).toContain('permits 3 rows in one transaction');
+      expect(errors(answers)[0]?.['D']).toContain('permits 3 rows per transaction');
       expect(errors(answers)[0]?.['H']).toContain('Commit before it');
       await client.ask([query('COMMIT')]);
       expect(await changed()).toBe(0);

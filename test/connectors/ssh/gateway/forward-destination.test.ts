@@ -115,11 +115,11 @@ describe('where a name leads', () => {
   ])('not to %s, when the rule names only the name, or any host', async (address) => {
     const names = { 'db.internal': ['10.0.0.5', address] };
     expect(await addressesOf('db.internal', { names, rules: [allow('*:*')] })).toMatch(
-      /^HOOP_NOT_ALLOWED "db.internal" leads to /,
+      /^HOOP_NOT_ALLOWED "db.internal" resolves to /,
     );
     if (address === SERVER) return;
     expect(await addressesOf('db.internal', { names, rules: [allow('db.internal:5432')] })).toMatch(
-      /^HOOP_NOT_ALLOWED "db.internal" leads to /,
+      /^HOOP_NOT_ALLOWED "db.internal" resolves to /,
     );
   });
 
@@ -160,7 +160,7 @@ describe('where a name leads', () => {
     const names = { 'db.internal': ['10.0.0.9'] };
     const rules = [allow('db.internal:5432'), deny('10.0.0.9:5432')];
     expect(await addressesOf('db.internal', { names, rules })).toMatch(
-      /^HOOP_DENIED "db.internal" leads to 10.0.0.9/,
+      /^HOOP_DENIED "db.internal" resolves to 10.0.0.9/,
     );
   });
 
