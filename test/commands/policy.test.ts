@@ -70,7 +70,7 @@ rules:
     write({ ...MINIMAL, 'policies/p.yaml': approving });
     const { stdout, error } = await run('check', directory);
     expect(stdout).toContain('policies/p.yaml:6:1: warning: rule p/code allows "do", but hoop');
-    expect(stdout).toContain('that p/deletes asks for');
+    expect(stdout).toContain('that p/deletes requires');
     expect(stdout).toMatch(/ok: 1 target, 2 policies\n$/);
     expect(error).toBeUndefined();
     const json = JSON.parse((await run('check', directory, '--json')).stdout ?? '');

@@ -115,7 +115,7 @@ test.each([
 
 test('what is wrong with a deny of keys is told as before, and the word stands alone', () => {
   expect(problemsOf(filesWith('{ deny: { verb: [drop] } }'))[0]).toContain('unknown key "verb"');
-  expect(problemsOf(filesWith('{ deny: { verbs: [dorp] } }'))[0]).toContain('"dorp" is no SQL');
+  expect(problemsOf(filesWith('{ deny: { verbs: [dorp] } }'))[0]).toContain('"dorp" is not an SQL');
   expect(problemsOf(filesWith('{ deny: all }'))[0]).toContain(
     'rules[0].deny: expected keys and values, or everything',
   );

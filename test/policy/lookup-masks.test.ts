@@ -123,7 +123,7 @@ test('the schema takes true and nothing else, and a whole number as the limit', 
 test('`policy check` warns of a lookup that nothing is needed for', () => {
   const warnings = policyWarnings(policyOf(policyFile('support', `${WITH}inference: allow\n`)));
   expect(warnings.map(problemLine)).toEqual([
-    'policies/support.yaml:5:1: inference: allow lets people filter by public.customers.email, and who may filter can guess the values, in seconds; say inference: deny, with lookup: true for columns by which rows are looked up',
+    'policies/support.yaml:5:1: inference: allow lets people filter by public.customers.email, and whoever can filter can guess the values within seconds; use inference: deny, with lookup: true for columns that people look rows up by',
     'policies/support.yaml:5:1: lookup: true on public.customers.email has no effect, because inference: allow applies to it: any comparison is allowed, and none is counted; use inference: deny, or omit lookup',
   ]);
   expect(policyWarnings(policyOf(policyFile('support', WITH)))).toEqual([]);

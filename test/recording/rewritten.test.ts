@@ -230,14 +230,16 @@ describe('events that were written before an answer to a cut', () => {
   test('cannot be changed without another answer', () => {
     for (const nth of [0, 1, 2]) {
       const bytes = forged({ change: (frames) => lie(frames, nth) });
-      expect(failuresOf(bytes)).toContain(`the gateway's signature of cut ${nth} does not fit`);
+      expect(failuresOf(bytes)).toContain(`the gateway's signature of cut ${nth} does not match`);
     }
   });
 
   test('cannot be changed with other answers, since the next cut of the client names them', () => {
     for (const nth of [0, 1]) {
       const bytes = forged({ change: (frames) => lie(frames, nth), resign: true });
-      expect(failuresOf(bytes)).toContain(`the client's signature of cut ${nth + 1} does not fit`);
+      expect(failuresOf(bytes)).toContain(
+        `the client's signature of cut ${nth + 1} does not match`,
+      );
     }
   });
 
@@ -351,7 +353,7 @@ describe('what is not shown', () => {
     expect(result).toMatchObject({ exitStatus: 2, verdict: expect.stringContaining('withheld') });
     expect(result.checks.filter(({ status }) => status === 'failed')).toEqual([]);
     const lied = forged({ change: (frames) => lie(frames, 0), members });
-    expect(failuresOf(lied)).toContain("the gateway's signature of cut 0 does not fit");
+    expect(failuresOf(lied)).toContain("the gateway's signature of cut 0 does not match");
   });
 
   test('because the keys were erased: the leaves give the roots, the headers the heads', async () => {

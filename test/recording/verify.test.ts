@@ -344,7 +344,7 @@ describe('a manifest that both signed and that is not true', () => {
         Object.assign(cuts(p)[1] ?? {}, {
           client: { sig: Buffer.alloc(64).toString('base64'), t: '1' },
         }),
-      "the client's signature of cut 1 does not fit",
+      "the client's signature of cut 1 does not match",
     ],
     [
       'a removed client signature of a cut',

@@ -116,7 +116,7 @@ test('The same is not asked for twice while it waits, for another time neither',
   await expect(ask()).rejects.toMatchObject({ code: 'HOOP_LIMIT' });
   await expect(ask('engineer', { durationSeconds: 60 })).rejects.toMatchObject({
     code: 'HOOP_LIMIT',
-    detail: `The request ${id} waits.`,
+    detail: `Request ${id} is waiting.`,
   });
   // Somebody else may ask for the same.
   await (await as('devin')).revoke(await ask('devin'), bench.signal);

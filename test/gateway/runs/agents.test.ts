@@ -152,7 +152,7 @@ describe('a session of an agent', () => {
     await expect(requestSession(own, started.client)).rejects.toMatchObject({
       code: 'HOOP_ACCESS_DENIED',
       message: 'no access to target "prod-db" for devin for engineer@example.com',
-      detail: expect.stringContaining('agent devin (agents/devin.yaml) nothing'),
+      detail: expect.stringContaining('but not agent devin (agents/devin.yaml)'),
     });
     await expect(requestSession(own, started.client, { target: 'test-db' })).rejects.toMatchObject({
       code: 'HOOP_ACCESS_DENIED',

@@ -58,8 +58,8 @@ test('a file that holds no key, or that others can read, is refused by name', ()
   expect(open).toThrow(/handles\.key" can be read by others/);
   writeFileSync(join(directory, 'handles.key'), 'short');
   chmodSync(join(directory, 'handles.key'), 0o600);
-  expect(open).toThrow(/handles\.key" does not hold a key/);
+  expect(open).toThrow(/handles\.key" does not contain a key/);
   rmSync(join(directory, 'handles.key'));
   writeFileSync(join(directory, 'tokens.key'), 'none');
-  expect(open).toThrow(/tokens\.key" does not hold a key/);
+  expect(open).toThrow(/tokens\.key" does not contain a key/);
 });
