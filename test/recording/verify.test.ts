@@ -354,7 +354,7 @@ describe('a manifest that both signed and that is not true', () => {
     [
       'another head',
       (p) => Object.assign(p, { gateway_head: '0'.repeat(64) }),
-      'the head that was',
+      'the signed head',
     ],
     ['fewer frames', (p) => Object.assign(p, { gateway_frames: '3' }), 'of 3 events are there'],
     [

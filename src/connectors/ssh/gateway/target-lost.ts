@@ -5,7 +5,7 @@ export function targetLost(target: string, cause: unknown): HoopError {
   const text =
     cause instanceof ProtocolError
       ? `The server broke the protocol: ${cause.message}.`
-      : cause instanceof Error && /not answer/.test(cause.message)
+      : cause instanceof Error && /no longer answers/.test(cause.message)
         ? 'It no longer answers.'
         : undefined;
   return new HoopError('HOOP_TARGET_UNREACHABLE', `the connection to target "${target}" was lost`, {
