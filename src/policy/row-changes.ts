@@ -22,7 +22,7 @@ export type RowChanges =
 export function describeChanges(changes: RowChanges): string {
   switch (changes.counted) {
     case 'trial':
-      return `It would change ${rowsOf(changes)} (counted in a trial run that was rolled back; other rows may match later).`;
+      return `It would change ${rowsOf(changes)} (counted in a rolled-back run; other rows may match later).`;
     case 'not counted':
       return `The rows that it would change cannot be counted: ${changes.why}.`;
   }

@@ -5,6 +5,6 @@ import { findApproval } from '../../src/commands/approvals-source.ts';
 test('an id that nothing has is repeated as it was typed', async () => {
   const client = { list: async () => ({ approvals: [] }) } as unknown as ApprovalsClient;
   await expect(findApproval(client, 'nope', new AbortController().signal)).rejects.toMatchObject({
-    message: 'nothing that waits has an id that starts with "nope"',
+    message: 'no waiting request has an ID that starts with "nope"',
   });
 });

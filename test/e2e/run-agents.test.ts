@@ -283,5 +283,5 @@ test('a port of the loopback is let through by its number, and others are refuse
   server.close();
   const refused = await run('true', { flags: ['--fence', '--fence-allow', '127.0.0.1:80'] });
   expect(refused).toMatchObject({ exitCode: 2 });
-  expect(refused.stderr).toContain('It needs a port from 1024 on');
+  expect(refused.stderr).toContain('It needs a port from 1024 up');
 });

@@ -407,6 +407,6 @@ describe('a token that was handed over', () => {
     expect(result.stdout).toContain('workload:deploy/7');
     const missing = await step({ HOOP_IDENTITY_TOKEN_FILE: `${path}2` }, 'whoami');
     expect(missing.exitCode).toBe(3);
-    expect(missing.stderr).toContain('is not there');
+    expect(missing.stderr).toContain('does not exist');
   });
 });

@@ -49,7 +49,7 @@ test('An approver is shown how many rows would change, and how they were counted
     );
   const orders = { schema: 'public', name: 'orders', rows: 4211 };
   expect(effect({ counted: 'trial', rows: 4211, relations: [orders] })).toBe(
-    'effect     It would change 4,211 rows of public.orders (counted in a trial run that was rolled back; other rows may match later).',
+    'effect     It would change 4,211 rows of public.orders (counted in a rolled-back run; other rows may match later).',
   );
   expect(effect({ counted: 'not counted', why: 'public.far is a foreign table' })).toBe(
     'effect     The rows that it would change cannot be counted: public.far is a foreign table. (about 1 row, by the planner)',

@@ -67,7 +67,7 @@ describe('decideRows', () => {
       },
     );
     expect(decision.effect === 'refuse' && decision.refusal.detail).toBe(
-      'It would change 4,211 rows of public.orders (counted in a trial run that was rolled back; other rows may match later). Rule support/many says so.',
+      'It would change 4,211 rows of public.orders (counted in a rolled-back run; other rows may match later). Rule support/many says so.',
     );
   });
 });

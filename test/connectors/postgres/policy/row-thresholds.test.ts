@@ -166,7 +166,7 @@ test('a refusal by the number says the number, what was counted and what is allo
       code: 'HOOP_NOT_ALLOWED',
       message: 'DELETE on public.orders that changes more than 100 rows is not allowed by policy',
       detail:
-        'It would change 4,211 rows: 4,000 rows of public.items, 211 rows of public.orders (counted in a trial run that was rolled back; other rows may match later). Rule p/rule-1 (policies/p.yaml:10, policy 0123456789ab) says so.',
+        'It would change 4,211 rows: 4,000 rows of public.items, 211 rows of public.orders (counted in a rolled-back run; other rows may match later). Rule p/rule-1 (policies/p.yaml:10, policy 0123456789ab) says so.',
       hint: 'Allowed here: delete of up to 100 rows on public.*.',
     },
   });
