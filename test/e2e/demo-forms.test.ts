@@ -107,7 +107,8 @@ describe('on a terminal', () => {
   // A tour is 27 s of processor time, so the first on data that is kept is that of the terminal.
   test('Enter leads through every step, a screen at a time; Ctrl-C at the end leaves what --data keeps, on which the tour is true a second time', async () => {
     const demo = startOnTerminal('--data', './kept');
-    const asked = (): number => demo.output().split(/Enter: (?:continue|more|what to try)/).length - 1;
+    const asked = (): number =>
+      demo.output().split(/Enter: (?:continue|more|what to try)/).length - 1;
     const isOver = (): boolean => demo.output().includes('take effect within 5 seconds');
     for (let answered = 0; !isOver(); answered += 1) {
       await expect.poll(() => isOver() || asked() > answered).toBe(true);

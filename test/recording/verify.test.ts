@@ -351,11 +351,7 @@ describe('a manifest that both signed and that is not true', () => {
       (p) => Object.assign(cuts(p)[1] ?? {}, { client: null }),
       'cut 1 has no client signature and is not the last',
     ],
-    [
-      'another head',
-      (p) => Object.assign(p, { gateway_head: '0'.repeat(64) }),
-      'the signed head',
-    ],
+    ['another head', (p) => Object.assign(p, { gateway_head: '0'.repeat(64) }), 'the signed head'],
     ['fewer frames', (p) => Object.assign(p, { gateway_frames: '3' }), 'of 3 events are there'],
     [
       'another end',
