@@ -56,6 +56,8 @@ export async function startTestGateway(provider: TestProvider): Promise<TestGate
   const { port, close } = await listen(server);
   const url = `https://127.0.0.1:${port}`;
 
+  // Its keys are read with the clock while it is made.
+  let started: TestGateway | undefined;
   const identity = new Identity({
     origins: () => [url],
     providers: () => [provider],
@@ -63,7 +65,7 @@ export async function startTestGateway(provider: TestProvider): Promise<TestGate
     signingKey: generateKeyPairSync('ed25519').privateKey,
     handleKey: new Secret<Uint8Array>(randomBytes(32)),
     store: new MemoryIdentityStore(),
-    clock: () => Date.now() + gateway.aheadMs,
+    clock: () => Date.now() + (started?.aheadMs ?? 0),
   });
   const gateway: TestGateway = {
     url,
@@ -78,6 +80,7 @@ export async function startTestGateway(provider: TestProvider): Promise<TestGate
       rmSync(directory, { recursive: true, force: true });
     },
   };
+  started = gateway;
 
   app.use(async (context, next) => (await gateway.intercept?.(context)) ?? (await next()));
   app.get(PATHS.info, (context) =>
