@@ -41,7 +41,7 @@ test('a running session takes its own CA and no connection without TLS, and remo
   plain.search = '?sslmode=disable';
   await expect(
     promisify(execFile)('psql', ['-X', '-d', plain.href, '-c', 'SELECT 1']),
-  ).rejects.toThrow('TLS only');
+  ).rejects.toThrow('accepts only TLS connections');
   await connection.close();
   expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
     refused: { 'no TLS': 1 },
