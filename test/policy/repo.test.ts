@@ -203,6 +203,20 @@ test('a signed tag on the commit counts, a tag by a stranger does not', async ()
   expect(repo.current()?.signer).toBe('alice@example.org');
 });
 
+test('a merge of a signed tag comes into force, also with CRLF in the message of the tag', async () => {
+  const { fixture, key, repo } = await opened();
+  using _ = fixture;
+  await repo.sync(NEVER);
+  const signing = ['-c', 'gpg.format=ssh', '-c', `user.signingkey=${key.file}`];
+  fixture.inTree('checkout', '--quiet', '-b', 'side');
+  fixture.commit({ 'targets/other.yaml': OTHER }, { key });
+  fixture.inTree(...signing, 'tag', '-s', '--cleanup=verbatim', '-m', 'what\r\nchanged\r\n', 'v1');
+  fixture.inTree('checkout', '--quiet', 'main');
+  fixture.inTree(...signing, 'merge', '--quiet', '--no-ff', '-S', '-m', 'merge', 'v1');
+  expect((await repo.sync(NEVER)).problem).toBeUndefined();
+  expect(repo.current()?.commit).toBe(fixture.inTree('rev-parse', 'HEAD'));
+});
+
 test('rewound history is refused, also when the older commit was good once', async () => {
   const { fixture, key, repo, commit: first } = await opened();
   using _ = fixture;

@@ -8,10 +8,13 @@ export interface Signed {
   readonly signature: string;
 }
 
-/** As git does it: the lines of the signature's header go, what is left is what was signed. */
+/**
+ * As git does it: the lines of the signature's header go, what is left is what was signed. A line ends
+ * with a line feed only: the message of a tag that was merged stands in a header, with its CRLF.
+ */
 export function signedCommit(rawCommit: string): Signed {
   const end = rawCommit.indexOf('\n\n') + 1;
-  const headers = rawCommit.slice(0, end).match(/^.*\n( .*\n)*/gm) ?? [];
+  const headers = rawCommit.slice(0, end).match(/[^\n]*\n( [^\n]*\n)*/g) ?? [];
   const isSignature = (header: string): boolean => /^gpgsig(-sha256)? /.test(header);
   const signature = headers.find((header) => header.startsWith('gpgsig ')) ?? '';
   return {
@@ -33,7 +36,7 @@ export function hasSshSignature(rawCommit: string): boolean {
 }
 
 export function commitTime(rawCommit: string): Date {
-  const seconds = /^committer .* ([0-9]+) [+-][0-9]{4}$/m.exec(rawCommit)?.[1] ?? '0';
+  const seconds = /\ncommitter [^\n]* ([0-9]+) [+-][0-9]{4}\n/.exec(rawCommit)?.[1] ?? '0';
   return new Date(Number(seconds) * 1000);
 }
 
