@@ -66,9 +66,9 @@ export function gitEnvironment(
   const { SSL_CERT_FILE: caFile, SSL_CERT_DIR: caDirectory } = env;
   return {
     ...Object.fromEntries(kept),
-    // git looks at no others.
-    ...(caFile === undefined ? {} : { GIT_SSL_CAINFO: caFile }),
-    ...(caDirectory === undefined ? {} : { GIT_SSL_CAPATH: caDirectory }),
+    // git looks at no others, and takes one that is set to nothing for a file.
+    ...(caFile ? { GIT_SSL_CAINFO: caFile } : {}),
+    ...(caDirectory ? { GIT_SSL_CAPATH: caDirectory } : {}),
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: globalConfig ?? '/dev/null',

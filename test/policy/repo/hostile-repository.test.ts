@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { createCertificateAuthority, issueServerCertificate } from '../../../src/certificates.ts';
 import { directoryBytes } from '../../../src/policy/repo/directory-size.ts';
 import { runGit } from '../../../src/policy/repo/git.ts';
+import { gitEnvironment } from '../../../src/policy/repo/git-settings.ts';
 import { PolicyRepo } from '../../../src/policy/repo.ts';
 import { listen } from '../../auth/listen.ts';
 import { GitFixture, MINIMAL, NEVER, type SigningKey } from '../git-fixture.ts';
@@ -361,6 +362,7 @@ test('a server that is reached over https leads nowhere else, and its private CA
   const repo = await open(fixture, key, { repository: `https://localhost:${port}/policy`, env });
   expect((await repo.sync(NEVER)).problem?.detail).toContain('302');
   expect(asked).toEqual(['/policy/info/refs?service=git-upload-pack']);
+  expect(gitEnvironment({ SSL_CERT_FILE: '' }, undefined)).not.toHaveProperty('GIT_SSL_CAINFO');
 });
 
 /** Words in the names of settings that name programs, in what the git of this machine lists. */
