@@ -314,7 +314,7 @@ test('strange file names are refused or ignored, never used as a path', async ()
   expect((await repo.sync(NEVER)).problem).toBeUndefined();
   fixture.commit({ 'policies/a\nb.yaml': 'x' }, { key });
   expect((await repo.sync(NEVER)).problem?.message).toContain(
-    'strange name: "policies/a\\nb.yaml"',
+    'unusual name: "policies/a\\nb.yaml"',
   );
 });
 
