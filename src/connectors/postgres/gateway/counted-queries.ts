@@ -68,7 +68,6 @@ export class CountedQueries {
 
   /** All of it or nothing, so what needs a decision of somebody else is asked for by itself only. */
   async #several(request: QueryRequest, known: readonly KnownStatement[]): Promise<void> {
-    const { text } = request;
     for (const { allowed, ...statement } of known) {
       if (allowed === undefined || !isLimited(allowed)) continue;
       const source = countSource({ ...statement, allowed });
@@ -82,7 +81,15 @@ export class CountedQueries {
     const query = new CountedQuery(this.#state, known.length);
     this.#state.trials.query = query;
     openBlock(this.#state);
-    const bytes = new TextBytes(text);
+    await this.#state.trials.ended(query, () => this.#send(query, request, known));
+  }
+
+  async #send(
+    query: CountedQuery,
+    request: QueryRequest,
+    known: readonly KnownStatement[],
+  ): Promise<void> {
+    const bytes = new TextBytes(request.text);
     let [before, counted] = [0, 0];
     for (const [index, statement] of known.entries()) {
       if (index > 0 && index % SENT_AT_ONCE === 0) {
@@ -97,7 +104,6 @@ export class CountedQueries {
       const sent = { ...request, query, statement, sql: statement.text, before };
       sendStatement(this.#state, { ...sent, approval: 'none' });
     }
-    await this.#state.trials.ended(query);
   }
 
   async #one(request: QueryRequest, first: KnownStatement): Promise<void> {

@@ -128,16 +128,20 @@ export class RowTrials {
     query.failed();
   }
 
-  /** Waits for the end of that Query. @throws StreamEnded */
-  ended(query: CountedQuery): Promise<void> {
-    return this.#within(() => this.query !== query);
+  /**
+   * Waits for the end of that Query. @throws StreamEnded
+   * @param send sends what is left of it; the target may take no more before something has been counted.
+   */
+  ended(query: CountedQuery, send?: () => Promise<void>): Promise<void> {
+    return this.#within(() => this.query !== query, send);
   }
 
-  async #within(isDone: () => boolean): Promise<void> {
+  async #within(isDone: () => boolean, send?: () => Promise<void>): Promise<void> {
     if (isDone()) return;
     const timer = setTimeout(() => this.#stop(), this.#limitMs);
     try {
       using _ = this.reader?.watch(MAX_BEHIND_BYTES, () => this.#clientEnded());
+      await send?.();
       this.#state.flushAnswers();
       await this.#state.waitForTarget(isDone);
     } finally {

@@ -789,5 +789,10 @@ test('a count that takes too long is stopped, and nothing is committed', async (
   const extended = await impatient.ask([run(text), sync]);
   expect(letters(extended)).toBe('1 2 E Z');
   expect(errors(extended)[0]).toMatchObject({ R: 'HOOP_ROWS' });
+  // The target takes nothing more while the first one runs.
+  const many = `UPDATE t SET v = 1 WHERE id = 1 /*${'x'.repeat(100_000)}*/;`.repeat(200);
+  const several = await impatient.ask([query(`${text};${many}`)]);
+  expect(letters(several)).toBe('E Z');
+  expect(errors(several)[0]).toMatchObject({ R: 'HOOP_ROWS' });
   expect(await changed()).toBe(0);
 });
