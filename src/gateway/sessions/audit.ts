@@ -110,8 +110,8 @@ export class StreamAudit implements Forwarding {
   readonly #grant: () => Grant;
   readonly #session: AuditSink;
   #operations = 0;
-  /** Those that a decision can name, with their place; the oldest first. */
-  readonly #facts = new Map<StatementFacts, number>();
+  /** How many were told before each; held weakly, since they can be large. */
+  readonly #facts = new WeakMap<StatementFacts, number>();
   #factsTold = 0;
 
   constructor(stream: number, grant: () => Grant, session: AuditSink) {
@@ -277,14 +277,14 @@ export class StreamAudit implements Forwarding {
   }
 
   #placeOf(facts: StatementFacts): number {
-    const known = this.#facts.get(facts);
-    if (known !== undefined) return known;
+    const told = this.#facts.get(facts);
+    if (told !== undefined && this.#factsTold - told <= FACTS_PER_STREAM) {
+      return told % FACTS_PER_STREAM;
+    }
     const place = this.#factsTold % FACTS_PER_STREAM;
     this.tell({ ...facts, facts: place, stream: this.stream, type: 'facts' });
+    this.#facts.set(facts, this.#factsTold);
     this.#factsTold += 1;
-    const [oldest] = this.#facts.keys();
-    if (oldest !== undefined && this.#facts.size >= FACTS_PER_STREAM) this.#facts.delete(oldest);
-    this.#facts.set(facts, place);
     return place;
   }
 

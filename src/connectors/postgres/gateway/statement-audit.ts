@@ -4,12 +4,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
 import { type Operation, type Outcome, rulesOf } from '../../../gateway/sessions/audit.ts';
 import type { RuleRef } from '../../../policy/types.ts';
-import type { StatementFacts } from '../../../recording/types.ts';
 import type { StatementAnalysis } from '../policy/analysis-types.ts';
 import { builtin } from '../policy/guards.ts';
 import { isMistake } from '../policy/is-mistake.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, SqlRefusal, Verdict } from '../policy/types.ts';
+import { AlikeFacts } from './alike-facts.ts';
 import { commentTags } from './comment-tags.ts';
 import { observes } from './results.ts';
 import type { Run } from './run.ts';
@@ -22,11 +22,7 @@ type Telling = Pick<PostgresStreamOptions, 'audit' | 'maskKey'>;
 const OPERATIONS = new WeakMap<AllowedStatement, Operation>();
 const EMPTY = operationOf({ rules: [] });
 const OPAQUE = { ...operationOf({ rules: [builtin('passthrough')] }), facts: NOTHING_KNOWN };
-/** Facts that are alike are one object, whatever verdict they came with: they are written once. */
-const ALIKE = new Map<string, StatementFacts>();
-const MAX_ALIKE = 2000;
-/** An event is one frame of the recording, of a megabyte. Of what has more names nothing is known there. */
-const MAX_FACTS_BYTES = 768 * 1024;
+const ALIKE = new AlikeFacts();
 
 /** Decisions that are told in one turn. */
 export const TOLD_AT_ONCE = 100;
@@ -124,7 +120,7 @@ export function tellEnded(
 function allowedOperation({ maskKey }: Telling, statement: AllowedStatement): Operation {
   let operation = OPERATIONS.get(statement);
   if (operation === undefined) {
-    operation = { ...operationOf(statement), facts: alike(columnsOf(statement, maskKey)) };
+    operation = { ...operationOf(statement), facts: ALIKE.of(columnsOf(statement, maskKey)) };
     OPERATIONS.set(statement, operation);
   }
   return operation;
@@ -135,24 +131,8 @@ function refusedOperation(
   analysis: StatementAnalysis | undefined,
   { rule }: SqlRefusal,
 ): Operation {
-  const facts = analysis && alike(columnsAsked(analysis, maskKey));
+  const facts = analysis && ALIKE.of(columnsAsked(analysis, maskKey));
   return { ...operationOf({ analysis, rules: rule === undefined ? [] : [rule] }), facts };
-}
-
-function alike(told: StatementFacts): StatementFacts {
-  const whole = JSON.stringify(told);
-  const fits = Buffer.byteLength(whole) <= MAX_FACTS_BYTES;
-  const facts = fits ? told : { ...NOTHING_KNOWN, looked: told.looked, unknown: unknownOf(told) };
-  const text = fits ? whole : JSON.stringify(facts);
-  const known = ALIKE.get(text);
-  if (known !== undefined) return known;
-  if (ALIKE.size >= MAX_ALIKE) ALIKE.clear();
-  ALIKE.set(text, facts);
-  return facts;
-}
-
-function unknownOf({ asked }: StatementFacts): StatementFacts['unknown'] {
-  return asked.length > 0 ? ['asked'] : NOTHING_KNOWN.unknown;
 }
 
 function operationOf(decided: {
