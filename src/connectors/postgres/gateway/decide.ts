@@ -197,7 +197,17 @@ export class Decider {
   isCurrent(statement: Judged, isBound: boolean): boolean | Promise<boolean> {
     const stands = (catalog: Catalog | undefined) => this.#stands(statement, isBound, catalog);
     const atOnce = stands(this.#seen.currentAtOnce());
-    return atOnce ?? this.#seen.current().then((catalog) => stands(catalog) === true);
+    return atOnce ?? this.#standsLater(stands);
+  }
+
+  /** While the catalog cannot be read nothing is known to stand; whoever decides again says why. */
+  async #standsLater(stands: (catalog: Catalog) => boolean | undefined): Promise<boolean> {
+    try {
+      return stands(await this.#seen.current()) === true;
+    } catch (error) {
+      if (!(error instanceof HoopError)) throw error;
+      return false;
+    }
   }
 
   /** @returns undefined: that takes the catalog */

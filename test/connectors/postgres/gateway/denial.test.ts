@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { HoopError } from '../../../../src/errors.ts';
+import { emptyCatalog } from '../policy/empty-catalog.ts';
 import { type Script, startBench, testGrant } from './engine-bench.ts';
 import {
   bind,
@@ -247,6 +249,41 @@ describe('at Bind and Execute', () => {
     expect(errors(refused)[0]?.['M']).toContain('keeps changing');
     moves = false;
     expect(letters(await client.ask([query('SELECT 3')]))).toBe('T D C Z');
+  });
+
+  test('while the catalog cannot be read nothing runs, and the connection goes on', async () => {
+    const catalog = emptyCatalog();
+    let isRead = true;
+    const read = async () => {
+      if (!isRead) throw new HoopError('HOOP_TARGET_UNREACHABLE', 'the target did not answer');
+      return catalog;
+    };
+    let changes: (() => void) | undefined;
+    await using bench = await startBench({
+      target: target(),
+      catalog: { current: read, refresh: read },
+      script: (text) => {
+        changes?.();
+        return text.split(';').map(() => ({}));
+      },
+    });
+    await using client = await RawClient.open(bench.port);
+    await client.ask([parse('SELECT 1', 's'), sync]);
+    isRead = false;
+    const prepared = await client.ask([bind({ statement: 's' }), execute(), sync]);
+    expect(letters(prepared)).toBe('E Z');
+    isRead = true;
+    // Decided, and recorded in several turns.
+    changes = () => {
+      isRead = false;
+    };
+    const several = await client.ask([query(Array(150).fill('SELECT 1').join(';'))]);
+    for (const answers of [prepared, several]) {
+      expect(errors(answers)[0]).toMatchObject({ S: 'ERROR', R: 'HOOP_UNTRACEABLE' });
+    }
+    changes = undefined;
+    isRead = true;
+    expect(rows(await client.ask([bind({ statement: 's' }), execute(), sync]))).toEqual([['1']]);
   });
 
   test('an open portal is refused when the grant changes between two Executes', async () => {
