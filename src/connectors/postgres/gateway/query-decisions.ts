@@ -65,11 +65,10 @@ export class QueryDecisions {
       const numbers = await tellInTurns(options, at, statements, text, ended.signal);
       if (numbers === undefined || this.#state.skipping) return { type: 'skipped' };
       const told = { ...decided, numbers };
-      if (this.#looksUp(told)) return this.#countLookups(text, at, told);
       const isCurrent = await decider.isCurrent(told, false);
       if (this.#state.skipping) return { type: 'skipped' };
-      // It is sent before anything else can happen.
-      if (isCurrent) return told;
+      // It is counted, or sent, before anything else can happen.
+      if (isCurrent) return this.#withLookups(text, at, told);
       const latest = await decider.decide({ text, parameterTypes: NO_TYPES });
       if (latest.type !== 'allowed') return latest;
       if (needsApproval(latest)) break;
@@ -81,11 +80,8 @@ export class QueryDecisions {
 
   /** The lookups of all its statements are counted as one, before any of them runs. */
   #withLookups(text: string, at: number, decided: Allowed): Decided | Promise<Decided> {
-    return this.#looksUp(decided) ? this.#countLookups(text, at, decided) : decided;
-  }
-
-  #looksUp({ statements }: Allowed): boolean {
-    return statements.some((one) => lookupsOf(one, true).length > 0);
+    const looksUp = decided.statements.some((one) => lookupsOf(one, true).length > 0);
+    return looksUp ? this.#countLookups(text, at, decided) : decided;
   }
 
   async #countLookups(text: string, at: number, decided: Allowed): Promise<Decided> {

@@ -73,6 +73,27 @@ function limited(lookups: number): () => Grant {
   return () => grant;
 }
 
+test('those of a text with many statements are counted when it has been recorded, by the catalog of then', async () => {
+  const { policy, catalog } = real.parts();
+  let isMoved = false;
+  await using engine = await startBench({
+    ...{ target: target(), policy, catalog, grant: limited(1000), lookups: budget },
+    onEvent: ({ type }) => {
+      if (type === 'decision' && isMoved) catalog.invalidate?.('all');
+      if (type === 'decision') isMoved = false;
+    },
+  });
+  await using client = await RawClient.open(engine.port);
+  await client.ask([query('SELECT 1')]);
+  await sql('CREATE TABLE meanwhile (id int)');
+  isMoved = true;
+  const one = "SELECT id, email FROM customers WHERE email = 'user7@example.org'";
+  const answers = await client.ask([query(Array(150).fill(one).join(';'))]);
+  expect(errors(answers)).toEqual([]);
+  expect(rows(answers)).toHaveLength(150);
+  expect(used()).toBe(150);
+});
+
 test('a Query finds its row, shows the mask, and counts one; what finds nothing counts as well', async () => {
   await using engine = await bench();
   await using client = await RawClient.open(engine.port);
