@@ -31,7 +31,7 @@ import { ServerAddresses } from './server-addresses.ts';
 import { SessionChannel } from './session-channel.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import { TargetChannels } from './target-channels.ts';
-import { targetLost } from './target-lost.ts';
+import { TargetSilent, targetLost } from './target-lost.ts';
 import { TargetWatch } from './target-watch.ts';
 import type { SshStreamLimits, SshStreamOptions } from './types.ts';
 
@@ -334,7 +334,7 @@ class SshStream {
       socket,
       protocol: this.#targets.protocol,
       limits: this.#limits,
-      onSilent: () => lost(new Error('the server no longer answers')),
+      onSilent: () => lost(new TargetSilent()),
     });
     this.#options.audit.tell({
       type: 'ssh.target',
