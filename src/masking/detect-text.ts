@@ -90,10 +90,9 @@ export function detectText(text: string, detectors: ReadonlySet<DetectorName>): 
       found.push({ detector, start: placeOf(start), end: placeOf(end) });
     }
   }
-  for (const run of hexRuns(text)) {
-    for (const { detector, start, end } of hitsIn(run.text, traitsOf(run.text), detectors)) {
-      const place = run.start + 2 * start;
-      found.push({ detector, start: place, end: place + 2 * (end - start), isHex: true });
+  for (const { text: inside, placeOf } of hexRuns(text)) {
+    for (const { detector, start, end } of hitsIn(inside, traitsOf(inside), detectors)) {
+      found.push({ detector, start: placeOf(start), end: placeOf(end), isHex: true });
     }
   }
   // Stable: of hits that start together the one of the first finder comes first.

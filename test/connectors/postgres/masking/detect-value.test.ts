@@ -45,6 +45,12 @@ describe('text format', () => {
     ],
     ['bytea with escapes', TYPE.bytea, `\\351${CARD}\\377`, '\\351[card]\\377'],
     ['bytea in a row', TYPE.record, `(1,"\\\\x${CARD_HEX}20")`, '(1,"\\\\x5b636172645d20")'],
+    [
+      'bytea that is UTF-8 in a row',
+      TYPE.record,
+      `(1,"\\\\x${Buffer.from('Ü müller@bücher.example').toString('hex')}")`,
+      `(1,"\\\\x${Buffer.from('Ü [email]').toString('hex')}")`,
+    ],
     ['bytea as text', TYPE.text, `\\xff${CARD_HEX}`, '\\xff5b636172645d'],
     ['bytea in JSON', TYPE.json, `{"b":"\\\\x${CARD_HEX}"}`, '{"b":"\\\\x5b636172645d"}'],
     ['a domain or an unknown type', 123_456, CARD, '[card]'],
