@@ -95,7 +95,7 @@ export function fenceView(options: FenceViewOptions): FenceView {
   requireForeign([...show, ...write], own);
   const opened = [cwd, ...show, ...write, ...shadows.map(({ path }) => path)];
   const logins = AGENT_LOGINS.filter(({ state }) =>
-    inHome(state, homes, env).every((place) => !covers(place, opened)),
+    existing(inHome(state, homes, env)).every((place) => !covers(place, opened)),
   ).flatMap((agent) => agent.logins);
   const wanted = [
     ...inHome([...HIDDEN_IN_HOME, ...logins], homes, env),

@@ -195,6 +195,16 @@ describe('what a fenced command sees', () => {
     });
   });
 
+  test('the login of the agent that is inside stays where a link leads to its state', () => {
+    make('person/dotfiles/claude/.credentials.json', 'person/dotfiles/claude.json');
+    symlinkSync('dotfiles/claude', join(home, '.claude'));
+    symlinkSync('dotfiles/claude.json', join(home, '.claude.json'));
+    const logins = ['person/dotfiles/claude/.credentials.json', 'person/dotfiles/claude.json'];
+    const looks = (as: Looks) => Object.fromEntries(logins.map((name) => [name, as]));
+    expectLooks(view(), looks('gone'));
+    expectLooks(view({ show: [home, join(home, '.claude')] }), looks('readable'));
+  });
+
   test('what was typed into any shell or program is hidden, whatever it calls its file', () => {
     const hidden = ['.bash_history', '.mysql_history', '.python_history', '.psql_history-prod'];
     hidden.push('.histfile', '.history', '.node_repl_history', '.sqlite_history', '.lesshst');
