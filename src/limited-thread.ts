@@ -260,6 +260,8 @@ export class LimitedThread<Shared extends object, Task, Answer> implements Async
 
   #broke(thread: Thread<Shared, Task, Answer>): void {
     if (thread === this.#thread) {
+      // One that has taken its work was started, however it ends.
+      if (Atomics.load(thread.taken, 0) !== NOT_TAKEN) this.#starts.succeeded();
       void this.#drop();
       this.#next();
     }

@@ -76,15 +76,30 @@ test('without a thread a statement is refused for that, and what has run is not 
   }
 });
 
-test('work for a thread that cannot be started is given up, and says so', async () => {
+/** Takes its work, and fails. */
+const FAILS = `data:text/javascript,${encodeURIComponent(`
+  import { parentPort, workerData } from 'node:worker_threads';
+  parentPort.on('message', () => {
+    Atomics.store(workerData, 0, 1);
+    throw new Error('no');
+  });
+`)}`;
+
+test('work for a thread that cannot be started is given up, and says so, until one is started', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  let stackMb = NO_STACK_MB;
   try {
     await using thread = new LimitedThread({
-      ...{ file: new URL('data:text/javascript,'), name: 'none', limitMs: 10_000, heapMb: 64 },
-      ...{ stackMb: NO_STACK_MB, maxWaiting: 8 },
+      ...{ file: new URL(FAILS), name: 'none', limitMs: 10_000, heapMb: 64, maxWaiting: 8 },
+      get stackMb() {
+        return stackMb;
+      },
     });
     expect(await inTheEnd(thread.run({}, { shared: {}, task: 1 }))).toBeUndefined();
     expect(thread.cannotStart).toBe(true);
+    stackMb = 4;
+    expect(await thread.run({}, { shared: {}, task: 1 })).toBeUndefined();
+    expect(thread.cannotStart).toBe(false);
   } finally {
     vi.useRealTimers();
   }
