@@ -1,6 +1,9 @@
 /** Two clocks that disagree, in words from which whoever reads them knows which one to set. */
 import { durationWords } from '../../duration-words.ts';
 
+/** Of a longer time seconds say nothing. */
+const EXACT_SECONDS = 600;
+
 /**
  * @param whose `The identity provider’s clock`
  * @param off seconds by which it is ahead of the gateway’s; negative: behind it
@@ -8,7 +11,9 @@ import { durationWords } from '../../duration-words.ts';
  */
 export function clockWords(whose: string, off: number, now: number): string {
   const direction = off > 0 ? 'ahead of' : 'behind';
-  const far = durationWords(Math.round(Math.abs(off)));
+  const seconds = Math.abs(off);
+  const step = seconds < EXACT_SECONDS ? 1 : 60;
+  const far = durationWords(Math.round(seconds / step) * step);
   return `${whose} is ${far} ${direction} the gateway’s, which says ${timeWords(now)}.`;
 }
 
