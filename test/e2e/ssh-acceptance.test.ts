@@ -445,7 +445,7 @@ describe.skipIf(!canRun)('forwards, agents, X11', () => {
   named('20: a name that leads elsewhere is refused', async () => {
     const ran = await sshTo(strict, '-W', `${localName}:${bench.echoPort}`, 'web-2');
     expect(ran).toMatchObject({ status: 255, stdout: '' });
-    expect(ran.stderr).toContain('leads to 127.0.');
+    expect(ran.stderr).toContain('resolves to 127.0.');
     recordedAs(
       20,
       (recorded) => expect(recorded.act(`${localName}:`)).toMatchObject({ outcome: 'denied' }),

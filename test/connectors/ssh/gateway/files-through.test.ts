@@ -137,7 +137,7 @@ describe('forwards through a session', () => {
     const ran = await through.local.ssh('-W', `echo.internal:${echo.port}`, 'web-1');
     expect(ran.stdout).toBe('');
     expect(ran.stderr).toContain('administratively prohibited');
-    expect(ran.stderr).toContain('leads to 127.0.0.1');
+    expect(ran.stderr).toContain('resolves to 127.0.0.1');
     expect(await through.events('decision')).toMatchObject([{ effect: 'refuse' }]);
   });
 });
