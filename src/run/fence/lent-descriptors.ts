@@ -17,7 +17,10 @@ export interface LentInput {
   readonly position: number;
 }
 
-/** A file that is open for reading only, and shall stay so; undefined: it is none. */
+/**
+ * A file that is open for reading only, and shall stay so; undefined: it is none.
+ * @throws HoopError HOOP_FENCE
+ */
 export function lentInput(descriptor: number): LentInput | undefined {
   const stats = fstatSync(descriptor);
   const about = readFileSync(`/proc/self/fdinfo/${descriptor}`, 'latin1');
@@ -27,10 +30,15 @@ export function lentInput(descriptor: number): LentInput | undefined {
   }
   const path = readlinkSync(`/proc/self/fd/${descriptor}`);
   const named = statSync(path, { throwIfNoEntry: false });
+  if (named?.ino === stats.ino && named.dev === stats.dev) {
+    return { path, position: Number(/^pos:\s*(\d+)$/m.exec(about)?.[1] ?? 0) };
+  }
   // One that was removed (a here document) is nobody's but the command's.
-  return named?.ino === stats.ino && named.dev === stats.dev
-    ? { path, position: Number(/^pos:\s*(\d+)$/m.exec(about)?.[1] ?? 0) }
-    : undefined;
+  if (stats.nlink === 0) return undefined;
+  throw new HoopError('HOOP_FENCE', 'standard input is a file that cannot be found by its name', {
+    detail: 'Its name is not UTF-8, or it was moved or replaced.',
+    hint: 'Put a pipe in between: `cat FILE | hoop run --fence …`.',
+  });
 }
 
 /** @throws HoopError HOOP_FENCE */
