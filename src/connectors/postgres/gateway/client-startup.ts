@@ -9,6 +9,7 @@ import {
   encodeParameterStatus,
   encodeReadyForQuery,
 } from '../protocol/backend-messages.ts';
+import { encodeNoticeResponse } from '../protocol/report-fields.ts';
 import {
   type CancelRequest,
   type StartupMessage,
@@ -33,6 +34,8 @@ export interface FirstPacket {
 /** Of protocol 3.2; before it a key has exactly 4 bytes. */
 const LONG_KEY_BYTES = 32;
 const SHORT_KEY_BYTES = 4;
+/** Also before what the server says only to those that it has let in, as it does itself. */
+export const LOGGED_IN = encodeAuthentication({ type: 'AuthenticationOk' });
 
 /** @throws ProtocolError, StreamEnded. */
 export async function readFirstPacket(reader: ChunkReader): Promise<FirstPacket> {
@@ -99,7 +102,8 @@ export interface Greeting {
 export function greet(startup: StartupMessage, target: TargetConnection): Greeting {
   const { processId } = target;
   const secretKey = randomBytes(startup.minorVersion >= 2 ? LONG_KEY_BYTES : SHORT_KEY_BYTES);
-  const messages = [encodeAuthentication({ type: 'AuthenticationOk' })];
+  const messages = [LOGGED_IN];
+  for (const fields of target.notices) messages.push(encodeNoticeResponse({ fields }, BYTES));
   for (const [name, value] of target.parameters) {
     messages.push(encodeParameterStatus({ name, value }, BYTES));
   }

@@ -4,7 +4,7 @@
  * says so, everything that may hold one is left out; the detectors look at the rest.
  */
 import { withoutHits } from '../../../masking/detect-text.ts';
-import type { DetectorName } from '../../../policy/types.ts';
+import type { DetectorName, Grant } from '../../../policy/types.ts';
 import {
   decodeNotificationResponse,
   encodeNotificationResponse,
@@ -49,6 +49,20 @@ export function redactError(body: Uint8Array, redaction: Redaction): Uint8Array 
 export function redactNotice(body: Uint8Array, redaction: Redaction): Uint8Array | undefined {
   const fields = redactFields(decodeNoticeResponse(body, BYTES).fields, redaction, 'notice');
   return fields === undefined ? undefined : encodeNoticeResponse({ fields }, BYTES);
+}
+
+/**
+ * What the server says while it lets a client in. Of settings it speaks itself; a login trigger is code
+ * that could read masked columns, and whatever is raised in a function has a context (W).
+ */
+export function redactLoginReport(
+  fields: ReportFields,
+  what: 'error' | 'notice',
+  { masks, detectors }: Pick<Grant, 'masks' | 'detectors'>,
+): ReportFields {
+  const values = masks.length > 0 && fields.has('W');
+  const redaction = { values, userCode: true, hiddenColumns: undefined, detectors };
+  return redactFields(fields, redaction, what) ?? fields;
 }
 
 /** @returns the new message, or undefined: it may pass as it is. */

@@ -33,6 +33,7 @@ import { ChunkReader } from './chunk-reader.ts';
 import {
   type FirstPacket,
   greet,
+  LOGGED_IN,
   readFirstPacket,
   refuseStartup,
   sessionParameters,
@@ -41,6 +42,7 @@ import {
 import { runOf } from './confirmations.ts';
 import type { Entry } from './pending-queue.ts';
 import { relayClient, TargetRelay } from './relay.ts';
+import { ServerRefusal } from './server-refusal.ts';
 import { tellEnded } from './statement-audit.ts';
 import { StreamEnded } from './stream-ended.ts';
 import { StreamState } from './stream-state.ts';
@@ -71,7 +73,8 @@ export async function servePostgresStream(options: PostgresStreamOptions): Promi
     if (error instanceof RecordingFailed) throw error.cause;
     if (error instanceof StreamEnded) return { reason: error.message };
     const reason = options.signal.aborted ? endOfSession(options.signal) : error;
-    await stream.sayFatal(reason instanceof HoopError ? reason : INTERNAL_FAULT);
+    const isLoggedIn = reason instanceof HoopError && isOfLoggedIn(reason);
+    await stream.sayFatal(reason instanceof HoopError ? reason : INTERNAL_FAULT, { isLoggedIn });
     if (reason instanceof HoopError) return { reason: reason.message, problem: reason };
     throw error;
   } finally {
@@ -103,7 +106,7 @@ class PostgresStream {
     if (first.packet.type === 'CancelRequest') return this.#cancel(first.packet, first.rest);
     const refused = refuseStartup(first.packet, this.#options);
     if (refused !== undefined) {
-      await this.sayFatal(refused);
+      await this.sayFatal(refused, { isLoggedIn: true });
       return refused.message;
     }
     const { catalogOf, catalog, audit, stream } = this.#options;
@@ -137,14 +140,22 @@ class PostgresStream {
     }
   }
 
-  /** FATAL where the protocol allows it: between two messages. */
-  async sayFatal(problem: HoopError | SqlRefusal | NativeError): Promise<void> {
+  /**
+   * FATAL where the protocol allows it: between two messages.
+   * @param isLoggedIn it is about a startup, and a server says it behind AuthenticationOk. Before that
+   *   libpq takes it for a reason to try again without TLS, or another host.
+   */
+  async sayFatal(
+    problem: HoopError | SqlRefusal | NativeError,
+    { isLoggedIn }: { readonly isLoggedIn: boolean },
+  ): Promise<void> {
     const { client } = this.#options;
     const codec = this.#state?.settings.encoding.codec;
     const atBoundary = this.#relay?.stopAtBoundary() ?? Promise.resolve();
     const isAtBoundary = await withinTime(atBoundary, this.#closeWithinMs);
     if (isAtBoundary && client.writable) {
-      client.write(toErrorResponse(problem, { severity: 'FATAL', codec }));
+      const fatal = toErrorResponse(problem, { severity: 'FATAL', codec });
+      client.write(isLoggedIn ? Buffer.concat([LOGGED_IN, fatal]) : fatal);
     }
   }
 
@@ -200,6 +211,7 @@ class PostgresStream {
     return connectTarget({
       target,
       startup: sessionParameters(startup.parameters),
+      grant: this.#options.grant(),
       signal: AbortSignal.any([signal, over.signal]),
     });
   }
@@ -287,6 +299,10 @@ function tellCutOff({ queue, options }: StreamState): void {
     // The recording has stopped: that is why the stream ends.
     if (!(error instanceof RecordingFailed)) throw error;
   }
+}
+
+function isOfLoggedIn({ cause }: HoopError): boolean {
+  return cause instanceof ServerRefusal && cause.stage === 'accepted';
 }
 
 const INTERNAL_FAULT: NativeError = {

@@ -6,7 +6,9 @@ import { finished } from 'node:stream/promises';
 import { parse, serialize } from 'pg-protocol';
 import { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import type { Grant } from '../../../policy/types.ts';
 import { encodeEmptyFrontend } from '../protocol/empty-messages.ts';
+import type { ReportFields } from '../protocol/report-fields.ts';
 import { encodeCancelRequest } from '../protocol/startup-packet.ts';
 import { type LoggedInHost, logInToHost } from './target-hosts.ts';
 import { openTargetSocket, type TargetSocket } from './target-socket.ts';
@@ -16,6 +18,8 @@ export interface ConnectTargetOptions {
   readonly target: PostgresTarget;
   /** Startup parameters beside user and database, already checked. */
   readonly startup?: ReadonlyMap<string, string>;
+  /** Of the client that it is for; none: what the server says of the login reaches nobody. */
+  readonly grant?: Grant;
   readonly signal: AbortSignal;
 }
 
@@ -27,8 +31,8 @@ const CLOSE_TIMEOUT_MS = 1000;
 
 /** @throws HoopError HOOP_TARGET_UNREACHABLE | HOOP_TARGET_LOGIN | HOOP_TARGET_TLS; or the signal's reason. */
 export async function connectTarget(options: ConnectTargetOptions): Promise<TargetConnection> {
-  const { target, startup = new Map(), signal } = options;
-  return new TargetConnection(target, await logInToHost({ target, startup, signal }));
+  const { target, startup = new Map(), grant, signal } = options;
+  return new TargetConnection(target, await logInToHost({ target, startup, grant, signal }));
 }
 
 export class TargetConnection implements AsyncDisposable {
@@ -36,6 +40,7 @@ export class TargetConnection implements AsyncDisposable {
   readonly socket: TargetSocket['socket'];
   readonly tls: boolean;
   readonly parameters: ReadonlyMap<string, string>;
+  readonly notices: readonly ReportFields[];
   readonly processId: number;
   /** `host:port`. */
   readonly server: string;
@@ -52,6 +57,7 @@ export class TargetConnection implements AsyncDisposable {
     this.tls = opened.tls;
     this.host = opened.host;
     this.parameters = opened.login.parameters;
+    this.notices = opened.login.notices;
     this.processId = opened.login.processId;
     this.server = `${opened.host.host}:${opened.host.port}`;
     // 'close' follows and is what callers wait for; a listener keeps the error from being thrown.

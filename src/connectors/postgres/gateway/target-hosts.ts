@@ -15,6 +15,7 @@ import { firstReached } from '../../../gateway/targets/first-reached.ts';
 import { networkText } from '../../../gateway/targets/network-text.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { tlsText } from '../../../gateway/targets/tls-text.ts';
+import type { Grant } from '../../../policy/types.ts';
 import type { SessionAttributes } from '../policy/target.ts';
 import { decodeDataRow } from '../protocol/backend-messages.ts';
 import { encodeQuery } from '../protocol/frontend-messages.ts';
@@ -35,6 +36,7 @@ export interface LoggedInHost extends TargetSocket {
 export interface LogInToHostOptions {
   readonly target: PostgresTarget;
   readonly startup: ReadonlyMap<string, string>;
+  readonly grant: Grant | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -113,12 +115,12 @@ async function attempt(
   host: TargetHost,
   encryption: Encryption,
   wanted: Wanted,
-  { target, startup, signal }: LogInToHostOptions,
+  { target, startup, grant, signal }: LogInToHostOptions,
 ): Promise<LoggedInHost> {
   let opened: TargetSocket | undefined;
   try {
     opened = await openTargetSocket({ target, host, encryption, signal });
-    const login = await logInToTarget({ ...opened, target, host, startup, signal });
+    const login = await logInToTarget({ ...opened, target, host, startup, grant, signal });
     const unfit = await unfitFor(wanted, opened.socket, login.parameters, signal);
     if (unfit !== undefined) {
       throw targetError(target, { code: 'HOOP_TARGET_UNREACHABLE', text: unfit, host });

@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
+import type { Grant } from '../../../policy/types.ts';
 import type { Secret } from '../../../secret.ts';
 import { startupOptions } from '../policy/guards-startup.ts';
 import type { LoginMethod } from '../policy/target.ts';
@@ -23,7 +24,11 @@ import {
 } from '../protocol/frontend-messages.ts';
 import { KnownScramKeys } from '../protocol/known-scram-keys.ts';
 import { BACKEND, backendName } from '../protocol/message-types.ts';
-import { decodeErrorResponse } from '../protocol/report-fields.ts';
+import {
+  decodeErrorResponse,
+  decodeNoticeResponse,
+  type ReportFields,
+} from '../protocol/report-fields.ts';
 import {
   type ScramClientFinalState,
   type ScramClientState,
@@ -36,6 +41,7 @@ import { encodeStartupMessage } from '../protocol/startup-packet.ts';
 import { BYTES } from '../protocol/text-codec.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { readMessage } from './read-message.ts';
+import { redactLoginReport } from './redact-report.ts';
 import { type LoginStage, ServerRefusal } from './server-refusal.ts';
 import { targetError } from './target-errors.ts';
 import type { TargetSocket } from './target-socket.ts';
@@ -46,8 +52,12 @@ export interface TargetLogin {
   readonly parameters: ReadonlyMap<string, string>;
   readonly processId: number;
   readonly secretKey: Uint8Array;
+  /** What the server noted about it, for the client. */
+  readonly notices: readonly ReportFields[];
 }
 
+/** Nobody needs more to know what is odd about a login; the rest is left out. */
+const MAX_NOTICES = 20;
 const NONCE_BYTES = 18;
 /** As long as the password itself is held, which is for a session. */
 const KNOWN_KEYS = new WeakMap<Secret<string>, KnownScramKeys>();
@@ -57,6 +67,8 @@ export interface TargetLoginOptions extends Pick<TargetSocket, 'socket' | 'tls' 
   readonly host: TargetHost;
   /** Sent beside user and database. */
   readonly startup: ReadonlyMap<string, string>;
+  /** What hides masked values from the client. */
+  readonly grant: Grant | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -71,6 +83,7 @@ export async function logInToTarget(options: TargetLoginOptions): Promise<Target
   socket.write(encodeStartupMessage({ majorVersion: 3, minorVersion: 0, parameters }));
   await authenticate(options);
   const reported = new Map<string, string>();
+  const notices: ReportFields[] = [];
   let processId = 0;
   let secretKey = new Uint8Array(0);
   for (;;) {
@@ -88,10 +101,14 @@ export async function logInToTarget(options: TargetLoginOptions): Promise<Target
         break;
       }
       case BACKEND.ReadyForQuery:
-        return { parameters: reported, processId, secretKey };
+        return { parameters: reported, processId, secretKey, notices };
       case BACKEND.ErrorResponse:
         throw refused(options, body, 'accepted');
       case BACKEND.NoticeResponse:
+        if (options.grant !== undefined && notices.length < MAX_NOTICES) {
+          const { fields } = decodeNoticeResponse(body, BYTES);
+          notices.push(redactLoginReport(fields, 'notice', options.grant));
+        }
         break;
       default:
         throw loginError(options, `The server sent ${backendName(type) ?? 'an unknown message'}.`);
@@ -301,9 +318,10 @@ function md5(data: string | Uint8Array): string {
 }
 
 function refused(options: TargetLoginOptions, body: Uint8Array, stage: LoginStage): HoopError {
-  const { target, host, startup } = options;
+  const { target, host, startup, grant } = options;
+  const { fields } = decodeErrorResponse(body, BYTES);
   const cause = new ServerRefusal({
-    fields: decodeErrorResponse(body, BYTES).fields,
+    fields: grant === undefined ? fields : redactLoginReport(fields, 'error', grant),
     stage,
     hidden: [target.user, host.host],
     password: target.password?.expose(),

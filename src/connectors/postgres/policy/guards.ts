@@ -157,7 +157,9 @@ function refuseEncoding(value: string | undefined): SqlRefusal {
         ? 'this client encoding is not allowed by policy'
         : `client encoding "${value}" is not allowed by policy`,
     detail:
-      'Bytes of its multibyte characters can be ASCII, so statements could be read in two ways.',
+      value === undefined || UNSAFE_ENCODINGS.has(encodingName(value))
+        ? 'Bytes of its multibyte characters can be ASCII, so statements could be read in two ways.'
+        : 'hoop does not know it, so it could read statements differently from the server.',
     hint: 'Use UTF8.',
     rule: builtin('encoding'),
   });
@@ -165,7 +167,7 @@ function refuseEncoding(value: string | undefined): SqlRefusal {
 
 /**
  * Client encodings in which no byte of a longer character is ASCII: the gateway then finds quotes
- * and backslashes where the server does. Not SJIS, SHIFT_JIS_2004, BIG5, GBK, GB18030, UHC, JOHAB.
+ * and backslashes where the server does.
  * Names and aliases: https://github.com/postgres/postgres/blob/REL_18_STABLE/src/common/encnames.c
  */
 const SAFE_ENCODINGS: ReadonlySet<string> = new Set(
@@ -177,7 +179,17 @@ const SAFE_ENCODINGS: ReadonlySet<string> = new Set(
   windows1256 windows1257 windows1258 windows866 windows874`.split(/\s+/),
 );
 
-/** As PostgreSQL compares encoding names: letters and digits only, in any case. */
+/** Only for the words of a refusal: what is in neither list is refused as well. */
+const UNSAFE_ENCODINGS: ReadonlySet<string> = new Set(
+  `big5 gb18030 gbk johab mskanji shiftjis shiftjis2004 sjis uhc win932 win936 win949 win950
+  windows932 windows936 windows949 windows950`.split(/\s+/),
+);
+
 export function isSafeEncoding(name: string): boolean {
-  return SAFE_ENCODINGS.has(name.replace(/[^A-Za-z0-9]/g, '').toLowerCase());
+  return SAFE_ENCODINGS.has(encodingName(name));
+}
+
+/** As PostgreSQL compares encoding names: letters and digits only, in any case. */
+function encodingName(name: string): string {
+  return name.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
 }

@@ -61,10 +61,16 @@ export interface StartupMessage {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
+/** All other parameters of a StartupMessage are. `_pq_.…` are protocol extensions. */
+function isSetting(parameter: string): boolean {
+  return !/^(?:user|database|options|replication|_pq_\..*)$/s.test(parameter);
+}
+
 /**
  * @param body the packet without its length field.
- * @throws ProtocolError also if a parameter is given twice: PostgreSQL takes the last, others the
- *   first, and what was checked must be what is used.
+ * A setting may come twice: the last counts, as at the server, and goes on alone.
+ * @throws ProtocolError also if any other parameter does: PostgreSQL takes the last, others the first,
+ *   and what was checked must be what is used.
  */
 export function decodeStartupMessage(body: Uint8Array, text: TextCodec = UTF8): StartupMessage {
   const reader = new MessageReader('StartupMessage', body, text);
@@ -75,7 +81,7 @@ export function decodeStartupMessage(body: Uint8Array, text: TextCodec = UTF8): 
   }
   const parameters = new Map<string, string>();
   for (let name = reader.cstring(); name !== ''; name = reader.cstring()) {
-    if (parameters.has(name)) {
+    if (parameters.has(name) && !isSetting(name)) {
       throw new ProtocolError('StartupMessage gives a parameter twice');
     }
     parameters.set(name, reader.cstring());

@@ -12,6 +12,7 @@ import { HoopError } from '../../../../src/errors.ts';
 import { errorFields } from '../../../../src/gateway/base/log.ts';
 import { encodeCancelPosition } from '../../../../src/protocol/carrier/cancel-position.ts';
 import { Secret } from '../../../../src/secret.ts';
+import { grantOf } from '../policy/grant-fixture.ts';
 import {
   type Bench,
   type Script,
@@ -29,6 +30,7 @@ import {
   query,
   RawClient,
   type Received,
+  report,
   rows,
   sync,
   terminate,
@@ -60,6 +62,10 @@ async function holdStatements(): Promise<{ held: string; release: () => Promise<
     held: "SELECT pg_advisory_lock(4711), 'done'",
     release: () => holder[Symbol.asyncDispose](),
   };
+}
+
+function notices(received: readonly Received[]): Record<string, string>[] {
+  return received.filter(({ type }) => type === 'N').map(({ body }) => report(body));
 }
 
 function keyOf(client: RawClient): { processId: number; secretKey: Uint8Array } {
@@ -120,6 +126,7 @@ describe('startup', () => {
     await using bench = await startBench({ target: target() });
     await using client = await RawClient.open(bench.port, parameters);
     expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', C: sqlState });
+    expect(letters(client.received)).toBe('R E');
     await client.closed();
   });
 
@@ -174,6 +181,35 @@ describe('startup', () => {
     });
     await using client = await RawClient.open(bench.port, parameters);
     expect(errors(client.received)[0]).toMatchObject({ S: 'FATAL', ...said });
+    // As the server has it. Before AuthenticationOk, libpq would try again without TLS.
+    expect(letters(client.received)).toBe('R E');
+  });
+
+  test('gives what the server notes about it', async () => {
+    await using bench = await startBench({ target: target() });
+    await using client = await RawClient.open(bench.port, { application_name: 'x'.repeat(200) });
+    expect(notices(client.received)[0]).toMatchObject({ S: 'NOTICE', C: '42622' });
+  });
+
+  test('gives what a login trigger says only where it cannot tell of a masked column', async () => {
+    await sql(`CREATE FUNCTION tells() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE NOTICE 'noted %', current_setting('application_name');
+        IF current_setting('application_name') = 'out' THEN RAISE EXCEPTION 'closed at night'; END IF;
+      END $$`);
+    await sql('CREATE EVENT TRIGGER tells ON login EXECUTE FUNCTION tells()');
+    const said = async (masks: readonly string[], application_name: string) => {
+      const grant = grantOf({ rules: ['allow *'], masks });
+      await using bench = await startBench({ target: target(), grant: () => grant });
+      await using client = await RawClient.open(bench.port, { application_name });
+      return [...notices(client.received), ...errors(client.received)].map(({ M }) => M);
+    };
+    const masked = ['public.t.id full'];
+    expect(await said([], 'in')).toEqual(['noted in']);
+    expect(await said([], 'out')).toEqual(['closed at night']);
+    expect(await said(masked, 'in')).toEqual([expect.stringMatching(/^notice text withheld/)]);
+    expect((await said(masked, 'out')).join()).not.toContain('night');
+    await sql('DROP EVENT TRIGGER tells');
+    await sql('DROP FUNCTION tells');
   });
 
   test('to a database that is not there ends in the words of the server', async () => {

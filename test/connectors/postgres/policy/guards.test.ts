@@ -62,6 +62,14 @@ test('a rule that names a setting allows it, unless it changes how SQL is read',
   expect(guardSetting('debug_print_plan', 'on', masked)).toBeDefined();
 });
 
+test.each([
+  ['Shift-JIS', 'Bytes of its multibyte characters can be ASCII'],
+  ['nonsense', 'hoop does not know it'],
+  ['MULE_INTERNAL', 'hoop does not know it'],
+])('the client encoding %s is refused for what it is', (name, detail) => {
+  expect(guardSetting('client_encoding', name, plain)?.detail).toContain(detail);
+});
+
 test('encodings are compared as PostgreSQL compares them', () => {
   for (const name of ['utf8', 'UTF-8', 'unicode', 'SQL_ASCII', 'ISO-8859-1', 'win1252', 'EUC_JP']) {
     expect(isSafeEncoding(name), name).toBe(true);

@@ -4,7 +4,10 @@ import {
   encodeParse,
   encodeQuery,
 } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
-import { encodeStartupMessage } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
+import {
+  decodeStartupMessage,
+  encodeStartupMessage,
+} from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { BYTES, UTF8 } from '../../../../src/connectors/postgres/protocol/text-codec.ts';
 
 describe('text of messages', () => {
@@ -15,6 +18,16 @@ describe('text of messages', () => {
     );
     expect(() => encodeQuery({ sql: 'SELECT 1\0' })).toThrow('NUL');
     expect(() => encodeQuery({ sql: 'SELECT 1\0' }, BYTES)).toThrow('NUL');
+  });
+
+  test('of a setting that a startup packet has twice the last counts, and nothing else comes twice', () => {
+    const startup = (name: string) =>
+      decodeStartupMessage(Buffer.from(`\0\x03\0\0${name}\0a\0${name}\0b\0\0`, 'latin1'));
+    // asyncpg has client_encoding twice if its server_settings name one.
+    expect([...startup('client_encoding').parameters]).toEqual([['client_encoding', 'b']]);
+    for (const name of ['user', 'database', 'options', 'replication', '_pq_.x']) {
+      expect(() => startup(name), name).toThrow('gives a parameter twice');
+    }
   });
 
   test('an unpaired surrogate is refused, because UTF-8 has no form of it', () => {
