@@ -79,6 +79,9 @@ export class PolicyClone {
    */
   #incoming: { readonly object: string; readonly commit: string } | undefined;
 
+  /** What is left when the clone was made anew: to do so again gives nothing back until it has grown. */
+  #renewedBytes = 0;
+
   private constructor(options: CloneOptions) {
     this.#options = options;
     this.#ref = branchRef(options.branch);
@@ -330,8 +333,9 @@ export class PolicyClone {
     } catch (error) {
       signal.throwIfAborted();
       this.#removeLeftovers();
-      if ((await directoryBytes(this.#gitDir)) > maxBytes / 2) {
+      if ((await directoryBytes(this.#gitDir)) > Math.max(maxBytes / 2, this.#renewedBytes)) {
         await this.#renew(signal);
+        this.#renewedBytes = await directoryBytes(this.#gitDir);
       }
       throw error;
     }

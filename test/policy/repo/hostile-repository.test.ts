@@ -1,7 +1,15 @@
 /** What whoever may push to the policy's repository, or serves it, tries on who fetches it. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -252,6 +260,26 @@ test('unsigned commits that grow the history cost no more disk than a fetch may'
   const next = fixture.commit({ 'README.md': 'two' }, { key });
   expect((await again.sync(NEVER)).problem).toBeUndefined();
   expect(again.current()?.commit).toBe(next);
+});
+
+test('a large clone is made anew once, and not each time that the repository cannot be reached', async () => {
+  using fixture = new GitFixture();
+  const key = fixture.key('alice');
+  const large = { ...MINIMAL, large: randomBytes(MIB).toString('latin1') };
+  fixture.commit(large, { key });
+  const repo = await open(fixture, key, { maxBytes: 2 * MIB });
+  expect((await repo.sync(NEVER)).problem).toBeUndefined();
+  renameSync(fixture.tree, fixture.path('away'));
+  const clones = [];
+  for (let round = 0; round < 3; round += 1) {
+    expect((await repo.sync(NEVER)).problem?.code).toBe('HOOP_POLICY_FETCH');
+    clones.push(statSync(fixture.path('state/policy.git')).ino);
+  }
+  expect(new Set(clones).size).toBe(1);
+  renameSync(fixture.path('away'), fixture.tree);
+  const next = fixture.commit({ 'README.md': 'two' }, { key });
+  expect((await repo.sync(NEVER)).problem).toBeUndefined();
+  expect(repo.current()?.commit).toBe(next);
 });
 
 test('a git that writes many small files is stopped when they are too much together', async () => {
