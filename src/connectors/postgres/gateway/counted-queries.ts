@@ -8,7 +8,7 @@ import { SQL_STATE } from '../sql-state.ts';
 import type { CountedRequest } from './approval-ask.ts';
 import { runEnded } from './confirmations.ts';
 import { CountedQuery } from './counted-query.ts';
-import { type Allowed, type Decided, type Decider, refusedVerdict } from './decide.ts';
+import { type Allowed, type Decided, type Decider, moves, refusedVerdict } from './decide.ts';
 import { deniedExecute, deniedQuery } from './denial.ts';
 import { HeldText } from './held-text.ts';
 import type { Holds } from './holds.ts';
@@ -25,6 +25,7 @@ import type { StreamState } from './stream-state.ts';
 
 /** Statements that are sent in one turn. */
 const SENT_AT_ONCE = 100;
+const WHAT_IT_MAY = 'what this session may do';
 
 export interface QueryRequest {
   /** Byte offset of the message in the up stream. */
@@ -58,12 +59,18 @@ export class CountedQueries {
     // After an error in a pipeline the server skips a Query, which a Sync of ours would not be.
     await this.#state.waitForTarget(() => queue.length === 0);
     if (this.#state.skipping) return;
+    if (this.#isRevoked(request)) return this.#refuse(request, moves(WHAT_IT_MAY));
     // It was not so when it was approved as a whole.
     if (mustStandApart(decided.statements)) return this.#refuse(request, changedBeside());
     const known = knownStatements({ state: this.#state, decided, text, at, parameterTypes: [] });
     const [only] = known;
     if (known.length === 1 && only !== undefined) await this.#one(request, only);
     else await this.#several(request, known);
+  }
+
+  /** What was just revoked must not be let through because it was asked before. */
+  #isRevoked({ decided }: QueryRequest): boolean {
+    return this.#state.options.grant().generation !== decided.grantGeneration;
   }
 
   /** All of it or nothing, so what needs a decision of somebody else is asked for by itself only. */
@@ -98,6 +105,7 @@ export class CountedQueries {
       }
       // One of them has failed, and the Sync that ends all of it has been sent.
       if (!query.isOpen) break;
+      if (this.#isRevoked(request)) return this.#refuse(request, moves(WHAT_IT_MAY));
       const start = statement.allowed?.analysis.start ?? counted;
       before += [...bytes.slice({ start: counted, end: start })].length;
       counted = start;

@@ -249,6 +249,33 @@ describe('several statements of one text', () => {
     expect(await changed()).toBe(1);
   });
 
+  test('are not sent any more when the grant has changed, and what ran is rolled back', async () => {
+    let isSending = false;
+    let generation = 'g1';
+    await using revoked = await startBench({
+      ...{ target: target(), script, grant: () => testGrant({ generation }) },
+      onRecorded: () => {
+        if (isSending) generation = 'g2';
+      },
+      onEvent: ({ type }) => {
+        if (type === 'result') generation = 'g2';
+      },
+    });
+    await using other = await RawClient.open(revoked.port);
+    await other.ask([query('SELECT 1')]);
+    generation = 'g1';
+    isSending = true;
+    const answers = await other.ask([query('UPDATE t SET v = 1 WHERE id = 1;'.repeat(150))]);
+    expect(letters(answers)).toBe(`${'C '.repeat(100)}E Z`);
+    expect(errors(answers)[0]).toMatchObject({ R: 'HOOP_DENIED' });
+    // One alone waits for the answers to what was sent before it.
+    isSending = false;
+    generation = 'g1';
+    const behind = await other.ask([run('SELECT 1'), query('UPDATE t SET v = 1 WHERE id = 1')]);
+    expect(letters(behind)).toBe('1 2 D C E Z');
+    expect(await changed()).toBe(0);
+  });
+
   test.each([
     ['UPDATE t SET v = 1; COMMIT', 'E Z', 'I'],
     ['BEGIN; UPDATE t SET v = 1; COMMIT', 'C E Z', 'E'],
