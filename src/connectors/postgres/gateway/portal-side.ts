@@ -176,11 +176,13 @@ export class PortalSide {
         this.deny(this.#refusals.native(noPortal(name)));
         return undefined;
       }
-      return after(this.#current(portal.statement, at, portal), (statement) => {
-        if (statement === undefined) return undefined;
-        const settled = this.#mustWait(statement) ? state.trials.settled() : undefined;
-        return after(settled, () => this.#run(bytes, { at, name, portal, statement }, maxRows));
-      });
+      const settled = this.#mustWait(portal.statement) ? state.trials.settled() : undefined;
+      return after(settled, () =>
+        after(
+          this.#current(portal.statement, at, portal),
+          (statement) => statement && this.#run(bytes, { at, name, portal, statement }, maxRows),
+        ),
+      );
     });
   }
 

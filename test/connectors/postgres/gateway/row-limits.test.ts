@@ -276,6 +276,25 @@ describe('several statements of one text', () => {
     expect(await changed()).toBe(0);
   });
 
+  test('and what waits for a count before it may run is decided by the grant of then', async () => {
+    let generation = 'g1';
+    const isCommit = (text: string) => generation === 'g2' && text === 'COMMIT';
+    await using revoked = await startBench({
+      ...{ target: target(), grant: () => testGrant({ generation }) },
+      script: (text) => (isCommit(text) ? { deny: {} } : script(text)),
+      onEvent: (event) => {
+        if (event.type === 'result' && event.tag === 'UPDATE 1') generation = 'g2';
+      },
+    });
+    await using other = await RawClient.open(revoked.port);
+    await other.ask([run('BEGIN'), sync]);
+    const answers = await other.ask([
+      ...[run('UPDATE t SET v = 1 WHERE id = 1'), run('COMMIT'), sync],
+    ]);
+    expect(letters(answers)).toBe('1 2 C 1 2 E Z');
+    expect(status(answers)).toBe('E');
+  });
+
   test.each([
     ['UPDATE t SET v = 1; COMMIT', 'E Z', 'I'],
     ['BEGIN; UPDATE t SET v = 1; COMMIT', 'C E Z', 'E'],
