@@ -98,6 +98,9 @@ async function problemOf(client: SshClient): Promise<string | undefined> {
     printed.push(ran.stdout);
   }
   const [direct, hoop] = printed;
+  // What a client could not do on either side is no agreement.
+  const silent = direct?.split('\n').find((line) => /^\S+:\s*$|\bFalse\b/.test(line));
+  if (direct === '' || silent !== undefined) return `straight: no result: ${silent ?? 'nothing'}`;
   return direct === hoop ? undefined : `DIFFERS:\n${direct}\n---\n${hoop}`;
 }
 

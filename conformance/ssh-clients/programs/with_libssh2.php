@@ -1,5 +1,5 @@
 <?php
-// PHP's ssh2, which has libssh2.
+// PHP's ssh2, which has libssh2. It tells nobody the exit status.
 $env = getenv();
 $session = ssh2_connect($env['HOST'], (int) $env['PORT']);
 shell_exec('ssh-keygen -y -f ' . escapeshellarg($env['KEY']) . ' >' . escapeshellarg("{$env['PLACE']}/.key.pub"));
@@ -26,4 +26,8 @@ echo 'sftp: ' . hash_file('sha256', "$wrapped$path") . ' ' . ssh2_sftp_stat($sft
 ssh2_sftp_unlink($sftp, $path);
 $forward = ssh2_tunnel($session, '127.0.0.1', (int) $env['ECHO']);
 fwrite($forward, 'through');
-echo 'forward: ' . fread($forward, 100) . "\n";
+// It returns nothing while nothing has come.
+for ($answer = '', $until = time() + 30; strlen($answer) < 7 && time() < $until; usleep(10000)) {
+    $answer .= fread($forward, 100);
+}
+echo "forward: $answer\n";

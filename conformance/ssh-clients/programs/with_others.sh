@@ -27,6 +27,9 @@ rclone --config /dev/null -q copyto "$INPUT" "$remote/there"
 rclone --config /dev/null -q check --download "$PLACE" "$remote" && echo "rclone: same"
 rm "$PLACE"/*
 
-perl -MNet::OpenSSH -e 'my $ssh = Net::OpenSSH->new("web-1", master_opts => ["-F", $ENV{CONFIG}], ctl_dir => "$ENV{PLACE}/.ctl");
+# Not in $PLACE: the path of a socket has room for about 90 bytes.
+ctl=$(mktemp -d /tmp/ctl-XXXXXX)
+trap 'rm -r "$ctl"' EXIT
+CTL=$ctl perl -MNet::OpenSSH -e 'my $ssh = Net::OpenSSH->new("web-1", master_opts => ["-F", $ENV{CONFIG}], ctl_dir => $ENV{CTL});
   $ssh->die_on_error; $ssh->scp_put($ENV{INPUT}, "$ENV{PLACE}/there") or die; my ($out, $err) = $ssh->capture2($ENV{COMMAND}); print "Net::OpenSSH: ", $? >> 8, " $out$err"'
 cmp "$INPUT" "$PLACE/there"
