@@ -123,3 +123,13 @@ export function samePlace(left: Place, right: Place): boolean {
     left.searchPath.every((schema, index) => schema === right.searchPath[index])
   );
 }
+
+/** Parts of a result that no name pays for: some sixty columns, with their sources. */
+const FREE_PARTS = 256;
+const CHARACTERS_PER_PART = 32;
+
+/** What a name of it counts, in characters: its text, and what is known of a wide result. */
+export function weightOf({ source, allowed }: Pick<KnownStatement, 'source' | 'allowed'>): number {
+  const parts = Math.max((allowed?.analysis.outputParts ?? 0) - FREE_PARTS, 0);
+  return source.length + parts * CHARACTERS_PER_PART;
+}

@@ -24,15 +24,15 @@ interface Change<T> {
 
 /** A client that makes more names than this loses the oldest: they become unknown, and refused. */
 const MAX_NAMES = 10_000;
-/** So much SQL and parameters may stand behind the names of one kind; the oldest go first. */
-const MAX_TEXT = 16 * 1024 * 1024;
+/** So much SQL, parameters and results may stand behind the names of one kind; the oldest go first. */
+const MAX_WEIGHT = 16 * 1024 * 1024;
 const ABSENT = { type: 'absent' } as const;
 const UNSETTLED = { type: 'unsettled' } as const;
 
 export class NameTable<T> {
   readonly #keyOf: (name: string) => string | undefined;
   readonly #sizeOf: (value: T) => number;
-  #textLength = 0;
+  #weight = 0;
   /** A name came that we cannot read: it may be any of those beyond ASCII. */
   #isUncertain = false;
   readonly #confirmed = new Map<string, T>();
@@ -41,7 +41,7 @@ export class NameTable<T> {
 
   /**
    * @param keyOf the server's form of a name; undefined: not certain, so it is never found.
-   * @param sizeOf characters of SQL, and bytes of parameters, that a value keeps in memory.
+   * @param sizeOf what a value keeps in memory, in characters of SQL; always the same for it.
    */
   constructor(keyOf: (name: string) => string | undefined, sizeOf: (value: T) => number) {
     this.#keyOf = keyOf;
@@ -81,9 +81,9 @@ export class NameTable<T> {
     if (key === undefined) return;
     this.#drop(key);
     this.#confirmed.set(key, value);
-    this.#textLength += this.#sizeOf(value);
+    this.#weight += this.#sizeOf(value);
     for (const oldest of this.#confirmed.keys()) {
-      if (this.#confirmed.size <= MAX_NAMES && this.#textLength <= MAX_TEXT) break;
+      if (this.#confirmed.size <= MAX_NAMES && this.#weight <= MAX_WEIGHT) break;
       this.#drop(oldest);
     }
   }
@@ -93,7 +93,7 @@ export class NameTable<T> {
     const key = this.#key(name);
     if (key !== undefined && !this.#changes.has(key) && this.#confirmed.get(key) === old) {
       this.#confirmed.set(key, value);
-      this.#textLength += this.#sizeOf(value) - this.#sizeOf(old);
+      this.#weight += this.#sizeOf(value) - this.#sizeOf(old);
     }
   }
 
@@ -113,7 +113,7 @@ export class NameTable<T> {
     const value = this.#confirmed.get(key);
     if (value === undefined) return;
     this.#confirmed.delete(key);
-    this.#textLength -= this.#sizeOf(value);
+    this.#weight -= this.#sizeOf(value);
   }
 
   #key(name: string): string | undefined {

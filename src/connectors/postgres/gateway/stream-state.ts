@@ -11,7 +11,13 @@ import { Cancels } from './cancels.ts';
 import { verdictsOf } from './confirmations.ts';
 import { CopyGuard } from './copy-guard.ts';
 import type { CountedQuery } from './counted-query.ts';
-import { demandsOf, effectsOf, type KnownPortal, type KnownStatement } from './known-statement.ts';
+import {
+  demandsOf,
+  effectsOf,
+  type KnownPortal,
+  type KnownStatement,
+  weightOf,
+} from './known-statement.ts';
 import { lookupsOf } from './lookup-count.ts';
 import { MaskNotices } from './mask-notices.ts';
 import { NameTable } from './name-table.ts';
@@ -33,13 +39,10 @@ export class StreamState {
   readonly target: TargetConnection;
   readonly audit: StreamAudit;
   readonly queue: PendingQueue;
-  readonly statements = new NameTable<KnownStatement>(
-    (name) => this.#serverName(name),
-    ({ source }) => source.length,
-  );
+  readonly statements = new NameTable<KnownStatement>((name) => this.#serverName(name), weightOf);
   readonly portals = new NameTable<KnownPortal>(
     (name) => this.#serverName(name),
-    ({ statement, bound }) => statement.source.length + (bound?.bytes.length ?? 0),
+    ({ statement, bound }) => weightOf(statement) + (bound?.bytes.length ?? 0),
   );
   /** Nobody else's, ever. */
   readonly id = randomUUID();

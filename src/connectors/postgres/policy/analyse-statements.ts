@@ -84,7 +84,8 @@ const NOT_KNOWN: StatementResult = { verb: 'unknown', columns: undefined, protoc
  */
 const MAX_OUTPUT_PARTS = 32_768;
 
-function hasMoreThan(value: unknown, limit: number): boolean {
+/** @returns how many objects it consists of; of more than `limit`, `limit + 1` */
+function partsOf(value: unknown, limit: number): number {
   const open = [value];
   let count = 0;
   for (let one = open.pop(); one !== undefined && count <= limit; one = open.pop()) {
@@ -95,7 +96,7 @@ function hasMoreThan(value: unknown, limit: number): boolean {
       }
     }
   }
-  return count > limit;
+  return count;
 }
 
 function analyseOne(
@@ -108,6 +109,7 @@ function analyseOne(
   facts.root = node;
   let done = NOT_KNOWN;
   let outputs: readonly OutputColumn[] | undefined;
+  let outputParts = 0;
   try {
     done = statement(facts, node, known);
     if (writesValues([done.verb, ...facts.verbs])) {
@@ -115,7 +117,8 @@ function analyseOne(
     }
     noteConsequences(facts);
     outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
-    if (hasMoreThan(outputs, MAX_OUTPUT_PARTS) || facts.namesTooMuch) {
+    outputParts = partsOf(outputs, MAX_OUTPUT_PARTS);
+    if (outputParts > MAX_OUTPUT_PARTS || facts.namesTooMuch) {
       throw new TooComplex();
     }
   } catch (error) {
@@ -137,7 +140,9 @@ function analyseOne(
     ? { ...done.protocol, changes: 'relations' as const }
     : done.protocol;
   const analysis = facts.result(done.verb, outputs, protocol, range);
-  return isTooLarge ? { ...analysis, isTooLarge } : { ...analysis, form: normalForm(node) };
+  return isTooLarge
+    ? { ...analysis, isTooLarge }
+    : { ...analysis, outputParts, form: normalForm(node) };
 }
 
 function withQuery(analysis: StatementAnalysis, range: TextRange | undefined): StatementAnalysis {

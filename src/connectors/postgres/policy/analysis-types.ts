@@ -305,6 +305,8 @@ export interface StatementAnalysis {
   readonly serverAccess: readonly string[];
   /** undefined: returns no rows. */
   readonly outputs: readonly OutputColumn[] | undefined;
+  /** Objects that `outputs` consists of; absent: none. */
+  readonly outputParts?: number;
   readonly opaque: readonly Opaque[];
   /** It was not looked at to its end. */
   readonly isTooLarge?: boolean;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { weightOf } from '../../../../src/connectors/postgres/gateway/known-statement.ts';
 import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import {
@@ -48,6 +49,19 @@ test('no text costs more steps where others wait than the budget has', async () 
     await policy.decide(nasty.text, bench.context, LIMITED);
   }
   expect(most.steps, most.name).toBeLessThan(MAX_STEPS_HERE + OVERSHOOT);
+});
+
+test('a name of a prepared statement counts what is known of a wide result, and of others their text', async () => {
+  const policy = createStatementPolicy(parser, undefined, () => undefined);
+  const weigh = async (text: string): Promise<number> => {
+    const verdict = await policy.decide(text, bench.context, GRANT);
+    if (verdict.effect !== 'allow') throw new Error(verdict.refusal.message);
+    return weightOf({ source: text, allowed: verdict.statements[0] });
+  };
+  const everyday = 'select * from people';
+  expect(await weigh(everyday)).toBe(everyday.length);
+  const wide = 'select row(w.*), row(w.*), row(w.*) from wide w';
+  expect(await weigh(wide)).toBeGreaterThan(100_000);
 });
 
 test.each(['select 1 from wide natural join wide t', 'select row(w.*) from wide w'])(
