@@ -11,7 +11,7 @@ const CERTIFICATES: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT: 'The certificate of the server is signed by an untrusted CA.',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'The certificate of the server is signed by an untrusted CA.',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'The certificate of the server is signed by an untrusted CA.',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'The server does not trust the certificate of the gateway.',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'The server does not trust the gateway’s certificate.',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
     'The server asks for a client certificate, and the credential has none.',
 };

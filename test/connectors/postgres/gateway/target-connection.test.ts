@@ -278,7 +278,7 @@ describe('a client certificate', () => {
     ).rejects.toMatchObject({
       // By the alert, or, where that is lost, by the end of the connection.
       code: expect.stringMatching(/^HOOP_TARGET_(TLS|UNREACHABLE)$/),
-      detail: expect.stringMatching(/trust the certificate of the gateway/),
+      detail: expect.stringMatching(/trust the gateway’s certificate/),
     });
     await expect(whoAmI({ user: 'by_certificate', mode: 'require' })).rejects.toMatchObject({
       code: 'HOOP_TARGET_LOGIN',
