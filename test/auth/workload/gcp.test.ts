@@ -100,7 +100,7 @@ describe('Google Cloud', () => {
   });
 
   test.each([
-    ['without its mark', { body: 'eyJsecret' }, 'something else'],
+    ['without its mark', { body: 'eyJsecret' }, 'something other than'],
     ['a refusal', { status: 503, headers: FLAVOR, body: 'eyJsecret' }, 'with status 503'],
     ['a page', { headers: FLAVOR, body: '<html>eyJsecret' }, 'not a token'],
   ])('an answer %s gives no token, and is not quoted', async (_title, answer, said) => {
