@@ -71,7 +71,7 @@ function signingKeyFor(
 /** @throws HOOP_RECORDING_LOST */
 async function requireFiles(directory: string): Promise<void> {
   const names = await readdir(directory).catch((error: unknown) => {
-    if (isMissing(error)) throw lost('the directory of it');
+    if (isMissing(error)) throw lost('its directory');
     throw error;
   });
   if (!names.some((name) => name.endsWith('.hrs'))) {
@@ -81,7 +81,7 @@ async function requireFiles(directory: string): Promise<void> {
 
 function lost(what: string): HoopError {
   return new HoopError('HOOP_RECORDING_LOST', 'the files of this recording are gone', {
-    detail: `The gateway no longer has ${what}: it was deleted, or not restored with the rest.`,
+    detail: `The gateway no longer has ${what}: deleted, or not restored with the rest.`,
     hint: 'Whoever runs the gateway may have a backup of its data directory.',
   });
 }

@@ -26,7 +26,7 @@ async function endedSession(): Promise<{ readonly id: string; readonly directory
 
 describe('a recording whose files are gone', () => {
   test.each([
-    ['all of them', () => true, 'the directory of it'],
+    ['all of them', () => true, 'its directory'],
     ['its segments', (name: string) => name.endsWith('.hrs'), 'its segments'],
     ['its certificate', (name: string) => name === 'cert.dsse', 'its certificate'],
   ] as const)('is said to be that when %s are', async (_which, isGone, what) => {
@@ -39,7 +39,7 @@ describe('a recording whose files are gone', () => {
     const reply = await rawRequest(bench, { path: PATHS.bundle(id), as: 'auditor' });
     expect([reply.status, JSON.parse(reply.text).error]).toMatchObject([
       404,
-      { code: 'HOOP_RECORDING_LOST', detail: expect.stringContaining(`does not have ${what}`) },
+      { code: 'HOOP_RECORDING_LOST', detail: expect.stringContaining(`no longer has ${what}`) },
     ]);
     const own = await rawRequest(bench, { path: PATHS.cuts(id), as: 'engineer' });
     expect(own.code).toBe('HOOP_RECORDING_LOST');
