@@ -153,11 +153,17 @@ function value(): Uint8Array | null {
   return maker.value().value;
 }
 
+/**
+ * Every other piece of much data is up to a hundredth of it, however short the others are: a row that
+ * has begun is read again with each piece, and 100,000 pieces of it would prove no more.
+ */
 function split(bytes: Uint8Array): Uint8Array[] {
   const most = pick([3, 50, 700, 5000, bytes.length + 1]);
+  const longest = bytes.length < 20_000 ? most : Math.max(most, Math.floor(bytes.length / 100));
   const chunks: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
-    const end = Math.min(bytes.length, at + 1 + below(most));
+    const length = 1 + below(chunks.length % 2 === 0 ? most : longest);
+    const end = Math.min(bytes.length, at + length);
     chunks.push(Buffer.from(bytes.subarray(at, end)));
     at = end;
   }
