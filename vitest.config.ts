@@ -20,6 +20,9 @@ export default defineConfig({
       3,
       Math.min(Math.ceil(2.5 * availableParallelism()), Math.floor(totalmem() / (1.5 * 1024 ** 3))),
     ),
+    // A tenth of their processor time is saved by garbage that one thread clears away, and less often
+    // while a file's modules load. See also src/tune-collector.ts.
+    execArgv: ['--single-threaded-gc', '--min-semi-space-size=16'],
     sequence: { sequencer: LongestFirst },
   },
 });
