@@ -1,8 +1,9 @@
 /** A gateway with a real server as its target, and sessions on it. */
-import { type OpensshServer, startOpensshServer } from '../../../../src/demo/openssh-server.ts';
+import type { OpensshServer } from '../../../../src/demo/openssh-server.ts';
 import { type GatewayBench, startGatewayBench } from '../../../gateway/gateway-bench.ts';
 import { TestSession, type TestStream } from '../../../gateway/test-session.ts';
 import { FramesClient } from './frames-client.ts';
+import { startTestSshd } from './test-sshd.ts';
 
 export interface SshClientStream {
   readonly stream: TestStream;
@@ -25,7 +26,7 @@ export class SshGatewayBench implements AsyncDisposable {
   }
 
   static async start(): Promise<SshGatewayBench> {
-    const server = await startOpensshServer();
+    const server = await startTestSshd();
     try {
       return new SshGatewayBench(server, await startGatewayBench({ server }));
     } catch (error) {

@@ -20,7 +20,7 @@ import {
   type UpFrame,
 } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import { FrameDecoder } from '../../../../src/connectors/ssh/protocol/frame-decoder.ts';
-import { type OpensshServer, startOpensshServer } from '../../../../src/demo/openssh-server.ts';
+import type { OpensshServer, OpensshServerOptions } from '../../../../src/demo/openssh-server.ts';
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
 import { type AuditSink, StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
@@ -29,6 +29,7 @@ import type { RecordingEvent } from '../../../../src/recording/types.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { auditSink } from '../../../gateway/audit-sink.ts';
 import { grantOf } from '../policy/ssh-fixture.ts';
+import { startTestSshd } from './test-sshd.ts';
 
 export const EVERYTHING = grantOf('{ name: all, allow: { ssh: [shell, exec, sftp, forward] } }');
 
@@ -41,10 +42,8 @@ export class SshStreamBench implements AsyncDisposable {
     this.server = server;
   }
 
-  static async start(
-    options: Parameters<typeof startOpensshServer>[0] = {},
-  ): Promise<SshStreamBench> {
-    return new SshStreamBench(await startOpensshServer(options));
+  static async start(options: OpensshServerOptions = {}): Promise<SshStreamBench> {
+    return new SshStreamBench(await startTestSshd(options));
   }
 
   target(changes: Partial<SshTarget> = {}): SshTarget {
