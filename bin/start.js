@@ -6,6 +6,7 @@ var path = require('path');
 
 useFewArenas();
 keepCompiledCode();
+findModulesBeside();
 
 if (fs.existsSync(path.join(__dirname, '..', 'dist', 'main.js'))) {
   void import('../dist/main.js').then((program) => program.main());
@@ -55,6 +56,27 @@ function keepCompiledCode() {
     // No home, or a full disk: it starts as fast as it can.
     void error;
   }
+}
+
+/**
+ * Modules of the bundle ask for each other by name, and all are in one directory: where each is needs no
+ * search. Node.js would look at each file and for the package.json that says of which kind it is: with
+ * 60 to 140 modules a tenth of a short command.
+ */
+function findModulesBeside() {
+  var directory = require('url').pathToFileURL(path.join(__dirname, '..', 'dist')).href + '/';
+  require('module').registerHooks({
+    resolve: function (specifier, context, next) {
+      var parent = context.parentURL || '';
+      var isBeside =
+        parent.lastIndexOf('/') + 1 === directory.length &&
+        parent.startsWith(directory) &&
+        /^\.\/[\w-]+\.js$/.test(specifier);
+      return isBeside
+        ? { url: directory + specifier.slice(2), format: 'module', shortCircuit: true }
+        : next(specifier, context);
+    },
+  });
 }
 
 /** What is in there runs as this user: nobody else may have put it there. */

@@ -11,6 +11,18 @@ async function printed(...args: string[]): Promise<unknown[]> {
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
 }
 
+/** What Node.js is asked for while `hoop --version` runs, and which modules it loads. */
+async function lookedUp(): Promise<{ asked: string[]; loaded: string[] }> {
+  const preload = [
+    `data:text/javascript,import { registerHooks } from 'node:module'; const asked = []; const loaded = [];`,
+    'registerHooks({ resolve(name, context, next) { asked.push(name); return next(name, context); },',
+    'load(url, context, next) { loaded.push(url); return next(url, context); } });',
+    `process.once('exit', () => console.log(JSON.stringify([{ asked, loaded }])));`,
+  ].join(' ');
+  const [seen] = await printed('--import', preload, LAUNCHER, '--version');
+  return seen as { asked: string[]; loaded: string[] };
+}
+
 /** @returns the tag before each step and after the last, each step a turn of the event loop */
 async function tagsOf(file: string, ...steps: string[]): Promise<unknown[]> {
   const program = [
@@ -56,4 +68,10 @@ describe.runIf(process.versions.v8.startsWith('13.'))('kept compiled code', () =
     expect(tuned).not.toBe(before);
     expect(after).toBe(tuned);
   });
+});
+
+test('Node.js searches for no module of the bundle: the launcher says where each is', async () => {
+  const { asked, loaded } = await lookedUp();
+  expect(loaded.filter((url) => url.includes('/dist/')).length).toBeGreaterThan(10);
+  expect(asked.filter((name) => name.startsWith('.'))).toEqual(['./start.js', '../dist/main.js']);
 });
