@@ -72,9 +72,7 @@ describe('a token that several processes find expired at once', () => {
     using home = await loggedIn();
     expire(home);
     gateway.grants.length = 0;
-    const results = await Promise.all(
-      Array.from({ length: 20 }, () => runChild(home)),
-    );
+    const results = await Promise.all(Array.from({ length: 20 }, () => runChild(home)));
     expect(results.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 20 }, () => 'dba'));
     expect(gateway.grants.filter((grant) => grant === 'refresh_token')).toHaveLength(REQUESTS);
     // One rotation: the handle went from generation 0 to 1.

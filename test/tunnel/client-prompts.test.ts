@@ -92,6 +92,11 @@ test('a session has room for the text of some, for the digests of many, and then
   expect(sent() + 256 * lines.length).toBeLessThanOrEqual(4 << 20);
 });
 
+/** Long until there is no room for the text of any; then the digest of a short one takes as much. */
+function textAfter(count: number): string {
+  return count < 80 ? 'x'.repeat(30_000) : 'a short one';
+}
+
 test('a prompt that has no room leaves none in force, not the one before it', async () => {
   const { prompts, lines, record, set, sent } = opened();
   const gateway = new SessionPrompts();
@@ -116,7 +121,7 @@ test('a prompt that has no room leaves none in force, not the one before it', as
   let error: unknown;
   while (error === undefined) {
     expect(inForce()?.id).toBe(last.id);
-    last = words('x'.repeat(30_000));
+    last = words(textAfter(lines.length));
     error = await refused(last.text);
     last = { ...last, id: lines.at(-1)?.id ?? '' };
   }
@@ -133,7 +138,7 @@ test('a prompt that has no room is refused only when the gateway knows that none
   const { prompts, lines, record, set } = opened();
   const fill = async (): Promise<void> => {
     for (;;) {
-      const done = prompts.set(words('x'.repeat(30_000)), signal);
+      const done = prompts.set(words(textAfter(lines.length)), signal);
       if (lines.at(-1)?.id === 'limit') {
         let isRefused = false;
         const refused = done.catch(() => {
