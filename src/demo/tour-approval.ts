@@ -44,11 +44,11 @@ async function decideAbout(tour: Tour, run: Promise<HoopRun>, client: Client): P
     () => true,
     () => true,
   );
-  const id = await Promise.race([waitingRequest(tour), ended.then(() => undefined)]);
-  if (id === undefined) {
+  const told = until(tour, async () => client.waiting(), 'the client was not told that it waits');
+  if (await Promise.race([told.then(() => false), ended])) {
     throw new TourFailure(`the DELETE was not held: ${(await run).stderr.trim()}`);
   }
-  await until(tour, async () => client.waiting(), 'the client was not told that it waits');
+  const id = await waitingRequest(tour);
   client.show();
   tour.finding(`it is waiting, as request ${id}; meanwhile:`);
   const own = await hoop(tour, ['approvals', 'approve', id], { mayFail: true });

@@ -88,13 +88,14 @@ export async function until(
   tour: Tour,
   test: () => Promise<boolean>,
   failure: string,
+  everyMs = 250,
 ): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   while (!(await test())) {
     if (performance.now() > deadline) {
       throw new TourFailure(failure);
     }
-    await sleep(250, undefined, { signal: tour.signal });
+    await sleep(everyMs, undefined, { signal: tour.signal });
   }
 }
 

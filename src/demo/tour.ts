@@ -25,6 +25,8 @@ import {
 import { commandOnServer } from './tour-server.ts';
 
 const SAMPLE = SAMPLE_CUSTOMERS.slice(0, 3);
+/** As often as the gateway of the demo looks itself; each look here takes a process. */
+const POLICY_POLL_MS = 1000;
 
 export interface TourStep {
   readonly title: string;
@@ -253,6 +255,7 @@ rules: []
     tour,
     async () => (await commitInForce(tour)) === good,
     'the signed commit did not take effect',
+    POLICY_POLL_MS,
   );
   tour.finding(`commit ${good.slice(0, 8)} is in force`);
   const run = await query(tour, ['SELECT id, full_name FROM customers ORDER BY id LIMIT 2']);
@@ -269,6 +272,7 @@ rules: []
     async () =>
       (await hoop(tour, ['policy', 'show', '--json'], { show: false })).stdout.includes('problem'),
     'the unsigned commit was not reported',
+    POLICY_POLL_MS,
   );
   if ((await commitInForce(tour)) !== good) {
     throw new TourFailure('an unsigned commit took effect');

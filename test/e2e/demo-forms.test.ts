@@ -24,7 +24,7 @@ import { processesOf } from './processes-of.ts';
 const LAUNCHER = resolve('bin/hoop.js');
 const IS_ROOT = process.getuid?.() === 0;
 /** nobody: any user but root. */
-const ORDINARY = 65_534;
+const ORDINARY = IS_ROOT ? { uid: 65_534, gid: 65_534 } : undefined;
 
 let directory: string;
 /** What the demo leaves behind would be here. */
@@ -50,6 +50,19 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+const environment = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  ...{ TMPDIR: temporary, HOME: join(directory, 'home'), XDG_CACHE_HOME: '' },
+});
+
+/** For a demo that is not started as root. */
+function giveAway(): void {
+  if (ORDINARY === undefined) return;
+  for (const own of [directory, temporary, join(directory, 'home')]) {
+    chownSync(own, ORDINARY.uid, ORDINARY.gid);
+  }
+}
+
 interface Started {
   readonly child: ChildProcess;
   /** stdout and stderr. */
@@ -57,10 +70,10 @@ interface Started {
   readonly closed: Promise<unknown[]>;
 }
 
-function startDemo(args: readonly string[], as?: { uid: number; gid: number }): Started {
+function startDemo(args: readonly string[], as?: typeof ORDINARY): Started {
   const child = spawn(process.execPath, [LAUNCHER, 'demo', ...args], {
     cwd: directory,
-    env: { ...process.env, TMPDIR: temporary, HOME: join(directory, 'home'), XDG_CACHE_HOME: '' },
+    env: environment(),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...as,
   });
@@ -79,7 +92,7 @@ function follow(child: ChildProcess): Started {
   return demo;
 }
 
-async function wholeTour(args: readonly string[], as?: { uid: number; gid: number }) {
+async function wholeTour(args: readonly string[], as?: typeof ORDINARY) {
   const demo = startDemo(['--check', ...args], as);
   const [code] = await demo.closed;
   expect(demo.output()).toContain('Every step succeeded.');
@@ -91,27 +104,29 @@ async function wholeTour(args: readonly string[], as?: { uid: number; gid: numbe
 describe('on a terminal', () => {
   /** A pseudo-terminal of util-linux: what is written to its stdin is typed. */
   function startOnTerminal(
-    ...args: readonly string[]
+    args: readonly string[],
+    as?: typeof ORDINARY,
   ): Started & { readonly type: (text: string) => void } {
     const hoop = [process.execPath, LAUNCHER, 'demo', ...args].join(' ');
     const command = `stty rows 24 cols 80; exec ${hoop}`;
     const child = spawn('script', ['-qec', command, '/dev/null'], {
       cwd: directory,
-      env: { ...process.env, TMPDIR: temporary, TERM: 'xterm-256color', NO_COLOR: '' },
+      env: { ...environment(), TERM: 'xterm-256color', NO_COLOR: '' },
       stdio: ['pipe', 'pipe', 'pipe'],
+      ...as,
     });
     return { ...follow(child), type: (text) => child.stdin?.write(text) };
   }
+  const asked = (screen: string): number =>
+    screen.split(/Enter: (?:continue|more|what to try)/).length - 1;
   const prompts = (screen: string): number => screen.split('Enter: continue').length - 1;
 
-  // A tour is 27 s of processor time, so the first on data that is kept is that of the terminal.
+  // A tour is 17 s of processor time, so the first on data that is kept is that of the terminal.
   test('Enter leads through every step, a screen at a time; Ctrl-C at the end leaves what --data keeps, on which the tour is true a second time', async () => {
-    const demo = startOnTerminal('--data', './kept');
-    const asked = (): number =>
-      demo.output().split(/Enter: (?:continue|more|what to try)/).length - 1;
+    const demo = startOnTerminal(['--data', './kept']);
     const isOver = (): boolean => demo.output().includes('take effect within 5 seconds');
     for (let answered = 0; !isOver(); answered += 1) {
-      await expect.poll(() => isOver() || asked() > answered).toBe(true);
+      await expect.poll(() => isOver() || asked(demo.output()) > answered).toBe(true);
       demo.type(isOver() ? '' : '\r');
     }
     const screen = demo.output();
@@ -136,8 +151,9 @@ describe('on a terminal', () => {
     await wholeTour(['--data', './kept']);
   });
 
-  test('q ends the tour and what was started stays; Ctrl-C in the middle of it ends all', async () => {
-    const demo = startOnTerminal();
+  test('q ends the tour and what was started stays; Ctrl-C in the middle of it ends all; for an ordinary user', async () => {
+    giveAway();
+    const demo = startOnTerminal([], ORDINARY);
     // Typed while nothing is asked: it answers nothing.
     await expect.poll(() => demo.output()).toContain(`1/${TOUR.length}`);
     demo.type('\r');
@@ -147,17 +163,17 @@ describe('on a terminal', () => {
     await expect.poll(() => demo.output()).toContain('Everything keeps running until Ctrl-C');
     demo.type('\x03');
     expect((await demo.closed)[0]).toBe(130);
-    const other = startOnTerminal();
-    await expect.poll(() => prompts(other.output())).toBe(1);
+    const other = startOnTerminal([], ORDINARY);
+    // Past the third step, in which a client reads from the demo's own database.
+    for (let answered = 0; prompts(other.output()) < 3; answered += 1) {
+      other.type(answered === 0 ? '' : '\r');
+      await expect.poll(() => asked(other.output())).toBeGreaterThan(answered);
+    }
     other.type('\x03');
+    expect(other.output().match(/as expected/g)).toHaveLength(3);
     expect((await other.closed)[0]).toBe(130);
     expect(readdirSync(temporary)).toEqual([]);
   });
-});
-
-test('--postgres takes another server, as its superuser', async () => {
-  await using server = await startTestPostgres();
-  await wholeTour(['--postgres', server.url()]);
 });
 
 test('--policy takes another policy, and --json says which targets it has', async () => {
@@ -196,14 +212,12 @@ test('--policy takes another policy, and --json says which targets it has', asyn
   demo.child.kill('SIGTERM');
   await demo.closed;
   expect(readdirSync(temporary)).toEqual([]);
+  expect(processesOf(directory)).toEqual([]);
 });
 
 // Of whoever runs the suite the tour is in tools/check-package.ts, as the package brings it.
-test('--check runs the whole tour for an ordinary user, ends with 0 and leaves nothing behind', async () => {
-  if (IS_ROOT) {
-    for (const own of [directory, temporary, join(directory, 'home')]) {
-      chownSync(own, ORDINARY, ORDINARY);
-    }
-  }
-  await wholeTour([], IS_ROOT ? { uid: ORDINARY, gid: ORDINARY } : undefined);
+test('--check runs the whole tour for an ordinary user, on another server as its superuser, ends with 0 and leaves nothing behind', async () => {
+  await using server = await startTestPostgres();
+  giveAway();
+  await wholeTour(['--postgres', server.url()], ORDINARY);
 });

@@ -27,27 +27,26 @@ function startDemoCommand(...args: string[]) {
 }
 
 describe('hoop demo', () => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    test(`--json prints the contract's line, and ${signal} leaves nothing behind`, async () => {
-      const child = startDemoCommand('--json');
-      const [text] = await once(createInterface({ input: child.stdout }), 'line');
-      const line = JSON.parse(text);
-      expect(line).toMatchObject({
-        event: 'ready',
-        v: 1,
-        targets: { 'prod-db': { kind: 'postgres' } },
-      });
-      for (const identity of ['dba', 'engineer', 'auditor', 'devin']) {
-        expect(existsSync(line.homes[identity])).toBe(true);
-      }
-      expect(existsSync(line.ca)).toBe(true);
-      expect(existsSync(line.signingKey)).toBe(true);
-      child.kill(signal);
-      await once(child, 'close');
-      expect(readdirSync(directory)).toEqual([]);
-      expect(processesOf(directory)).toEqual([]);
+  // SIGTERM: demo-forms.test.ts.
+  test('--json prints the contract’s line, and SIGINT leaves nothing behind', async () => {
+    const child = startDemoCommand('--json');
+    const [text] = await once(createInterface({ input: child.stdout }), 'line');
+    const line = JSON.parse(text);
+    expect(line).toMatchObject({
+      event: 'ready',
+      v: 1,
+      targets: { 'prod-db': { kind: 'postgres' } },
     });
-  }
+    for (const identity of ['dba', 'engineer', 'auditor', 'devin']) {
+      expect(existsSync(line.homes[identity])).toBe(true);
+    }
+    expect(existsSync(line.ca)).toBe(true);
+    expect(existsSync(line.signingKey)).toBe(true);
+    child.kill('SIGINT');
+    await once(child, 'close');
+    expect(readdirSync(directory)).toEqual([]);
+    expect(processesOf(directory)).toEqual([]);
+  });
 
   test('SIGKILL leaves nothing behind for long: what the demo started ends by itself', async () => {
     const child = startDemoCommand('--json');
