@@ -9,10 +9,10 @@ declare module 'vitest' {
   }
 }
 
-/** A fence has a `/dev` of its own, without what is in `/dev/shm`: these keep their files elsewhere. */
-const BEHIND_A_FENCE = /[\\/]test[\\/](e2e|run)[\\/]/;
+/** These are about what a fence shows, and that has a `/dev` of its own, without what is in `/dev/shm`. */
+const ABOUT_FENCES = /[\\/]test[\\/]run[\\/]fence[\\/]/;
 
 const inMemory = inject('inMemory');
-if (inMemory !== undefined && !BEHIND_A_FENCE.test(expect.getState().testPath ?? '')) {
+if (inMemory !== undefined && !ABOUT_FENCES.test(expect.getState().testPath ?? '')) {
   process.env['TMPDIR'] = inMemory;
 }

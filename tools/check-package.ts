@@ -7,13 +7,18 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PEER_PACKAGES } from '../src/demo/peer-packages.ts';
+import { makeDirectoryInMemory } from '../test/in-memory.ts';
 import { runStep } from './prerequisites.ts';
 
 export function checkPackage(): { ok: boolean; output: string } {
-  const directory = mkdtempSync(join(tmpdir(), 'hoop-package-'));
+  const inMemory = makeDirectoryInMemory();
+  const directory = mkdtempSync(join(inMemory ?? tmpdir(), 'hoop-package-'));
   const app = join(directory, 'app');
   const hoop = (...args: string[]) =>
-    runStep(process.execPath, [join(app, 'node_modules', 'hoop', 'bin', 'hoop.js'), ...args]);
+    runStep(process.execPath, [join(app, 'node_modules', 'hoop', 'bin', 'hoop.js'), ...args], {
+      ...process.env,
+      ...(inMemory === undefined ? {} : { TMPDIR: inMemory }),
+    });
   try {
     const steps: (() => { ok: boolean; output: string })[] = [
       () => runStep(join('node_modules', '.bin', 'publint'), ['--strict']),
@@ -35,7 +40,7 @@ export function checkPackage(): { ok: boolean; output: string } {
     }
     return { ok: true, output };
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(inMemory ?? directory, { recursive: true, force: true });
   }
 }
 

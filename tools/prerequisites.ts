@@ -86,7 +86,11 @@ export function isOnPath(program: string): boolean {
 }
 
 /** Exit status and output of a program, for a step that reports by itself. */
-export function runStep(command: string, args: readonly string[]): { ok: boolean; output: string } {
-  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+export function runStep(
+  command: string,
+  args: readonly string[],
+  env = process.env,
+): { ok: boolean; output: string } {
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28, env });
   return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}` };
 }
