@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { inject } from 'vitest';
@@ -7,6 +7,7 @@ import {
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
 } from '../src/demo/embedded-postgres.ts';
+import { openTarget } from '../src/demo/sample-target.ts';
 
 /** A server of a test's own, as `startEmbeddedPostgres`, without the second that initdb takes. */
 export async function startTestPostgres(
@@ -17,13 +18,30 @@ export async function startTestPostgres(
   return startEmbeddedPostgres({ template: await postgresTemplate(), ...options });
 }
 
-/** Made by the first that needs it; what two make at the same time is the same. */
 export async function postgresTemplate(): Promise<string> {
+  return madeOnce('postgres', (dataDirectory) => startEmbeddedPostgres({ dataDirectory }));
+}
+
+/** With the sample data of a demo. */
+export async function demoTemplate(): Promise<string> {
+  const { signal } = new AbortController();
+  const made = await madeOnce('demo', async (directory) =>
+    openTarget({ directory, template: await postgresTemplate(), signal }),
+  );
+  return join(made, 'postgres');
+}
+
+/** Made by the first that needs it; what two make at the same time is the same. */
+async function madeOnce(
+  name: string,
+  start: (directory: string) => Promise<AsyncDisposable>,
+): Promise<string> {
   const shared = inject('sharedDirectory');
-  const template = join(shared, 'postgres');
+  const template = join(shared, name);
   if (!existsSync(template)) {
-    const made = mkdtempSync(join(shared, 'postgres-'));
-    await (await startEmbeddedPostgres({ dataDirectory: made }))[Symbol.asyncDispose]();
+    const made = mkdtempSync(join(shared, `${name}-`));
+    chmodSync(made, 0o711);
+    await (await start(made))[Symbol.asyncDispose]();
     try {
       renameSync(made, template);
     } catch (error) {

@@ -45,7 +45,9 @@ export async function openLanes(options: {
   const policy = writePolicy();
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rmSync(policy, { recursive: true, force: true }));
-  const demo = stack.use(await startDemo({ ...options, policy, note: () => undefined }));
+  const demo = stack.use(
+    await startDemo({ ...options, policy, pollSeconds: 5, note: () => undefined }),
+  );
   let admin: Awaited<ReturnType<typeof connectAdmin>> | undefined;
   stack.defer(() => admin?.end());
   const run = async (sql: string): Promise<readonly Readonly<Record<string, unknown>>[]> => {

@@ -41,13 +41,6 @@ function json(text: string): Record<string, unknown> {
   return JSON.parse(text);
 }
 
-async function commit(files: Record<string, string | undefined>): Promise<void> {
-  const commit = await bench.demo.policy.commit({ files, message: 'policy: test' });
-  await expect
-    .poll(async () => json((await bench.hoop('engineer', 'targets', '--json')).stdout)['commit'])
-    .toBe(commit);
-}
-
 describe('temporary access', () => {
   test('is asked for, approved by somebody else, used in an open session, and revoked with live effect', async () => {
     await using connection = await bench.connect('engineer');
@@ -141,7 +134,7 @@ describe('temporary access', () => {
   });
 
   test('a session that has nothing else ends with its grant', async () => {
-    await commit({
+    await bench.commitPolicy({
       'policies/audit-orders.yaml': `name: audit-orders
 who: { groups: [outsiders, auditors] }
 targets: { names: [prod-db] }
@@ -241,7 +234,7 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     await using connection = await bench.connect('engineer');
     const client = await connected(connection.url);
     await client.query(UPDATE);
-    await commit({ 'policies/ticket-cleanup.yaml': undefined });
+    await bench.commitPolicy({ 'policies/ticket-cleanup.yaml': undefined });
     await expect(client.query(UPDATE)).rejects.toMatchObject({ code: '42501' });
     await client.end();
     const list = await bench.hoop('engineer', 'access', 'list', '--all', '--json');

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment } from '../../src/demo/hoop-process.ts';
-import { waitFor } from '../wait-for.ts';
 import { type Bench, type Connection, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -23,21 +22,13 @@ rules:
 beforeAll(async () => {
   bench = await openBench();
   admin = await connected(bench.demo.target.adminUrl);
-  await commitPolicy({ 'policies/orders-need-approval.yaml': POLICY });
+  await bench.commitPolicy({ 'policies/orders-need-approval.yaml': POLICY });
 });
 
 afterAll(async () => {
   await admin.end();
   await bench[Symbol.asyncDispose]();
 });
-
-async function commitPolicy(files: Readonly<Record<string, string>>): Promise<void> {
-  const commit = await bench.demo.policy.commit({ files, message: 'policy: approvals' });
-  await waitFor(async () => {
-    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-    expect(JSON.parse(stdout).commit).toBe(commit);
-  });
-}
 
 async function connected(connectionString: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString });
@@ -243,11 +234,11 @@ describe('a commit while a statement waits', () => {
     const approved = client.query('DELETE FROM orders WHERE id = 6');
     const first = (await event(connection, 'held'))['request'];
     // Of other people, and rules of their own beside.
-    await commitPolicy({
+    await bench.commitPolicy({
       'policies/sales.yaml':
         'name: sales\nwho: { groups: [sales] }\ntargets: { names: [prod-db] }\nrules: [{ name: read, allow: { verbs: [select] } }]\n',
     });
-    await commitPolicy({ [file]: `${POLICY}  - { name: look, allow: { verbs: [show] } }\n` });
+    await bench.commitPolicy({ [file]: `${POLICY}  - { name: look, allow: { verbs: [show] } }\n` });
     expect((await decide('dba', 'approve', first)).exitCode).toBe(0);
     expect((await approved).rowCount).toBe(1);
 
@@ -257,7 +248,7 @@ describe('a commit while a statement waits', () => {
       (error: pg.DatabaseError) => error.routine,
     );
     const second = (await event(connection, 'held', seen))['request'];
-    await commitPolicy({ [file]: POLICY + denial });
+    await bench.commitPolicy({ [file]: POLICY + denial });
     expect(await refused).toBe('HOOP_DENIED');
     const { stdout } = await bench.hoop('dba', 'approvals', 'show', String(second), '--json');
     expect(JSON.parse(stdout).approval.state).toBe('void');

@@ -1,18 +1,31 @@
 import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import pg from 'pg';
+import { expect } from 'vitest';
+import { openGateway } from '../../src/auth/open-gateway.ts';
+import type { GatewayClient } from '../../src/client/gateway-client.ts';
 import { type Demo, type DemoOptions, startDemo } from '../../src/demo/demo.ts';
-import { type HoopRun, type HoopService, runHoop, startHoop } from '../../src/demo/hoop-process.ts';
+import {
+  childEnvironment,
+  type HoopRun,
+  type HoopService,
+  runHoop,
+  startHoop,
+} from '../../src/demo/hoop-process.ts';
 import { logInDemo } from '../log-in-demo.ts';
-import { postgresTemplate } from '../postgres-template.ts';
+import { demoTemplate } from '../postgres-template.ts';
+import { waitFor } from '../wait-for.ts';
 
 /** One demo for a test file: `const bench = await openBench()` in beforeAll, dispose in afterAll. */
 export async function openBench(options: Pick<DemoOptions, 'gatewayConfig'> = {}): Promise<Bench> {
   // The soak programs run without Vitest, and have no directory to share.
   const isTest = process.env['VITEST'] !== undefined;
   const demo = await startDemo({
-    ...(isTest ? { template: await postgresTemplate() } : {}),
+    ...(isTest ? { template: await demoTemplate() } : {}),
     logIn: logInDemo,
+    // As by default. Each look starts git, and 40 files look for as long as they take.
+    pollSeconds: 5,
     ...options,
     note: () => undefined,
     signal: new AbortController().signal,
@@ -80,19 +93,38 @@ export class Bench implements AsyncDisposable {
     }
   }
 
-  /** Sessions as `identity` sees them, newest first. */
+  /** What a short command asks the gateway for `identity`, without the process, which is 0.3 s. */
+  async ask<T>(
+    identity: string,
+    request: (client: GatewayClient, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const env = childEnvironment({ home: this.home(identity) });
+    await using gateway = await openGateway({ env });
+    return await request(gateway.client, new AbortController().signal);
+  }
+
+  /** Sessions as `identity` sees them, newest first: those of `hoop sessions list --json`. */
   async sessions(identity: string): Promise<Record<string, unknown>[]> {
-    const { stdout } = await this.hoop(identity, 'sessions', 'list', '--json');
-    const reply: unknown = JSON.parse(stdout);
-    if (
-      typeof reply !== 'object' ||
-      reply === null ||
-      !('sessions' in reply) ||
-      !Array.isArray(reply.sessions)
-    ) {
-      throw new Error(`not a list of sessions: ${stdout}`);
-    }
-    return reply.sessions;
+    const { sessions } = await this.ask(identity, (client, signal) =>
+      client.sessions({ limit: '50' }, signal),
+    );
+    return sessions.map((session) => ({ ...session }));
+  }
+
+  /** The recording of a session that has been uploaded, as `hoop sessions download` saves it. */
+  async bundle(identity: string, session: string): Promise<Buffer> {
+    return await this.ask(identity, async (client, signal) =>
+      buffer(await client.bundle(session, signal)),
+    );
+  }
+
+  /** A signed commit that is in force when it returns. */
+  async commitPolicy(files: Readonly<Record<string, string | undefined>>): Promise<void> {
+    const commit = await this.demo.policy.commit({ files, message: 'policy: of a test' });
+    await waitFor(async () => {
+      const targets = await this.ask('engineer', (client, signal) => client.targets(signal));
+      expect(targets.commit).toBe(commit);
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -119,6 +119,10 @@ test('recordings that were left behind, and commits that are not in force, are w
   await connection.service.exited;
   await bench.demo.policy.commit({ files: {}, message: 'policy: not signed', unsigned: true });
   await waitFor(async () => {
+    const { problem } = await bench.ask('engineer', (client, signal) => client.policy(signal));
+    expect(problem).toBeDefined();
+  });
+  await waitFor(async () => {
     const found = await doctor(bench.home('engineer'));
     expect(found.exitCode).toBe(0);
     expect(found.checks).toMatchObject({

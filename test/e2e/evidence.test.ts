@@ -8,8 +8,13 @@ import { runSessions } from '../cli/run-command.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
+/** A session that most of these are about, and its recording. */
+let id: string;
+let file: string;
 beforeAll(async () => {
   bench = await openBench();
+  id = await recordedSession();
+  file = await download(id, 'session.hoop');
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
@@ -25,17 +30,17 @@ async function recordedSession(): Promise<string> {
   return String(newest?.['id']);
 }
 
-async function download(id: string, name: string): Promise<string> {
-  const file = join(bench.demo.directory, name);
-  const run = await bench.hoop('engineer', 'sessions', 'download', id, '--out', file);
+async function download(session: string, name: string): Promise<string> {
+  const path = join(bench.demo.directory, name);
+  const run = await bench.hoop('engineer', 'sessions', 'download', session, '--out', path);
   expect(run.stderr + run.stdout).not.toContain('error');
   expect(run.exitCode).toBe(0);
-  return file;
+  return path;
 }
 
 /** `sessions verify` with an unreachable gateway: only the file and the pinned keys count. */
-function verifyOffline(file: string): ReturnType<typeof runHoop> {
-  return runHoop(['sessions', 'verify', file], {
+function verifyOffline(path: string): ReturnType<typeof runHoop> {
+  return runHoop(['sessions', 'verify', path], {
     home: bench.home('engineer'),
     variables: { HOOP_GATEWAY: 'https://127.0.0.1:9' },
   });
@@ -43,16 +48,14 @@ function verifyOffline(file: string): ReturnType<typeof runHoop> {
 
 describe('evidence', () => {
   test('a session is recorded, signed by both sides, uploaded, countersigned and verified offline', async () => {
-    const id = await recordedSession();
     const [session] = await bench.sessions('engineer');
     expect(session).toMatchObject({ id, state: 'uploaded', target: 'prod-db', denied: 1 });
-    const run = await verifyOffline(await download(id, 'good.hoop'));
+    const run = await verifyOffline(file);
     expect(run.stdout).toContain('verified (two-sided, not logged)');
     expect(run.exitCode).toBe(0);
   });
 
   test('the replay shows statements, decisions and results', async () => {
-    const id = await recordedSession();
     const run = await bench.hoop('engineer', 'sessions', 'replay', id);
     expect(run.stdout).toContain('marker-17');
     expect(run.stdout).toContain('TRUNCATE orders');
@@ -70,10 +73,11 @@ describe('evidence', () => {
     ]);
     const [session] = await bench.sessions('engineer');
     expect(session).toMatchObject({ statements: 5, denied: 1 });
-    const id = String(session?.['id']);
-    const shown = await bench.hoop('engineer', 'sessions', 'show', id);
+    const other = String(session?.['id']);
+    const env = { HOOP_HOME: bench.home('engineer') };
+    const shown = await runSessions(['show', other], { env });
     expect(shown.stdout).toContain('5, 1 denied');
-    const replay = await bench.hoop('engineer', 'sessions', 'replay', id, '--json');
+    const replay = await runSessions(['replay', other, '--json'], { env });
     const entries: Record<string, unknown>[] = replay.stdout
       .trim()
       .split('\n')
@@ -87,7 +91,7 @@ describe('evidence', () => {
     ]);
     // What both sides signed on stream 0 says the same.
     expect(entries.filter(({ kind }) => kind === 'denied')).toHaveLength(1);
-    const transcript = await bench.hoop('engineer', 'sessions', 'replay', id);
+    const transcript = await runSessions(['replay', other], { env });
     expect(transcript.stdout.match(/^\s*denied: /gm)).toHaveLength(1);
     expect(transcript.stdout).toMatch(/^\s*failed: HOOP_UNPARSED/m);
   });
@@ -99,14 +103,12 @@ describe('evidence', () => {
   });
 
   test('an auditor may read the session, a colleague may not', async () => {
-    const id = await recordedSession();
     expect((await bench.hoop('auditor', 'sessions', 'show', id)).exitCode).toBe(0);
     const other = await bench.hoop('devin', 'sessions', 'show', id);
     expect(other.exitCode).not.toBe(0);
   });
 
   test('a flipped byte anywhere in the file is found', async () => {
-    const file = await download(await recordedSession(), 'flip.hoop');
     const original = readFileSync(file);
     // In this process: to start another for each place would be nearly all of the work.
     const env = { HOOP_HOME: bench.home('engineer'), HOOP_GATEWAY: 'https://127.0.0.1:9' };
@@ -124,10 +126,10 @@ describe('evidence', () => {
   });
 
   test('a cut tail is found', async () => {
-    const file = await download(await recordedSession(), 'tail.hoop');
     const bytes = readFileSync(file);
-    writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length / 2)));
-    const run = await verifyOffline(file);
+    const cut = join(bench.demo.directory, 'tail.hoop');
+    writeFileSync(cut, bytes.subarray(0, Math.floor(bytes.length / 2)));
+    const run = await verifyOffline(cut);
     expect(run.exitCode).not.toBe(0);
   });
 
@@ -177,9 +179,9 @@ describe('evidence', () => {
     // The client's half was not uploaded: the gateway was gone. The next session sends it.
     const next = await bench.psql('engineer', 'SELECT 1');
     expect(next.stderr).toContain('is now signed by both sides');
-    const file = await download(String(session?.['id']), 'crash.hoop');
-    expect((await verifyOffline(file)).stdout).toContain('two-sided');
-    const recording = readFileSync(file, 'latin1');
+    const crashed = await download(String(session?.['id']), 'crash.hoop');
+    expect((await verifyOffline(crashed)).stdout).toContain('two-sided');
+    const recording = readFileSync(crashed, 'latin1');
     const last = printed
       .split('\n')
       .filter((line) => /^row-\d+-x{200}$/.test(line))
@@ -201,8 +203,7 @@ describe('evidence', () => {
     await expect
       .poll(async () => (await bench.sessions('engineer'))[0]?.['endReason'])
       .toBe('client_lost');
-    const file = await download(connection.session, 'lost.hoop');
-    const run = await verifyOffline(file);
+    const run = await verifyOffline(await download(connection.session, 'lost.hoop'));
     expect(run.exitCode).toBe(2);
     expect(run.stdout).toMatch(/two-sided up to cut \d+, then gateway only|one-sided/);
     // Its password file and socket went with the next command, which was none of its own.

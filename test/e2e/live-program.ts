@@ -1,10 +1,11 @@
 /** Programs that a test starts, types to, and waits for. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { childEnvironment, type HoopRun, LAUNCHER, runHoop } from '../../src/demo/hoop-process.ts';
+import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { type CommandResult, runSessions } from '../cli/run-command.ts';
 import type { Bench } from './demo-bench.ts';
 
 export interface LiveProgram {
@@ -92,12 +93,9 @@ export async function verifyOffline(
   bench: Bench,
   directory: string,
   session: string,
-): Promise<HoopRun> {
+): Promise<CommandResult> {
   const file = join(directory, `${session}.hoop`);
-  rmSync(file, { force: true });
-  await bench.hoop('engineer', 'sessions', 'download', session, '--out', file);
-  return runHoop(['sessions', 'verify', file], {
-    home: bench.home('engineer'),
-    variables: { HOOP_GATEWAY: 'https://127.0.0.1:9' },
-  });
+  writeFileSync(file, await bench.bundle('engineer', session));
+  const env = { HOOP_HOME: bench.home('engineer'), HOOP_GATEWAY: 'https://127.0.0.1:9' };
+  return runSessions(['verify', file], { env });
 }

@@ -33,17 +33,14 @@ beforeAll(async () => {
       '  tls: { mode: disable }',
     ],
   });
-  await bench.demo.policy.commit({
-    files: {
-      'policies/orders-need-approval.yaml': `name: orders-need-approval
+  await bench.commitPolicy({
+    'policies/orders-need-approval.yaml': `name: orders-need-approval
 who: { groups: [engineering] }
 targets: { names: [prod-db] }
 rules:
   - name: deletes
     approve: { verbs: [delete], relations: [public.orders] }
 `,
-    },
-    message: 'policy: approvals',
   });
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { runSessions } from '../cli/run-command.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -22,8 +23,9 @@ const HOOP = `"${process.execPath}" "${LAUNCHER}"`;
 const PSQL = 'psql -X -q -t -A';
 
 async function why(...args: string[]) {
-  const run = await bench.hoop('engineer', 'sessions', 'why', ...args, '--json');
-  expect(run.stderr).not.toContain('error');
+  const env = { HOOP_HOME: bench.home('engineer') };
+  const run = await runSessions(['why', ...args, '--json'], { env });
+  expect(run).toMatchObject({ status: 0, stderr: expect.not.stringContaining('error') });
   return JSON.parse(run.stdout);
 }
 

@@ -30,12 +30,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-screen-'));
   writeFileSync(join(directory, 'full-screen'), FULL_SCREEN);
   chmodSync(join(directory, 'full-screen'), 0o755);
-  const files = { 'policies/orders-need-approval.yaml': POLICY };
-  const commit = await bench.demo.policy.commit({ files, message: 'policy: approvals' });
-  await waitFor(async () => {
-    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-    expect(JSON.parse(stdout).commit).toBe(commit);
-  });
+  await bench.commitPolicy({ 'policies/orders-need-approval.yaml': POLICY });
 });
 afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });

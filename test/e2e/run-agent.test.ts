@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
-import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 /** Narrower than what its person may do in each way that a bundle knows. */
@@ -31,13 +30,7 @@ let directory: string;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-run-agent-'));
   bench = await openBench();
-  const files = { 'agents/devin.yaml': DEVIN };
-  const commit = await bench.demo.policy.commit({ files, message: 'policy: a narrow devin' });
-  // Not `expect.poll`, which is for tests only.
-  await waitFor(async () => {
-    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-    expect(JSON.parse(stdout).commit).toBe(commit);
-  });
+  await bench.commitPolicy({ 'agents/devin.yaml': DEVIN });
 });
 afterAll(async () => {
   await bench?.[Symbol.asyncDispose]();

@@ -21,6 +21,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { runSessions } from '../cli/run-command.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 const STUB = fileURLToPath(new URL('programs/stub-agent.mjs', import.meta.url));
@@ -95,7 +96,8 @@ describe.each(AGENTS)('%s', (agent) => {
     expect(stdout).toContain('context: briefed\n42\n');
     expect(stderr).toContain('set up for ');
     expect(stderr).not.toContain('no prompt was recorded');
-    const why = await bench.hoop('engineer', 'sessions', 'why', 'last', '1', '--json');
+    const env = { HOOP_HOME: bench.home('engineer') };
+    const why = await runSessions(['why', 'last', '1', '--json'], { env });
     expect(JSON.parse(why.stdout).statements[0].prompts[0].text).toBe(`first for ${agent}`);
   });
 });

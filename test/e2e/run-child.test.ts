@@ -73,7 +73,7 @@ describe('signals', () => {
     const run = start('sh', '-c', 'psql -XAtc "SELECT 1"; kill -9 $$');
     expect(await run.ended, run.errors()).toEqual([null, 'SIGKILL']);
     const result = await verifyOffline(bench, directory, await newestSession(bench));
-    expect(result.output).toContain('verified (two-sided');
+    expect(result.stdout).toContain('verified (two-sided');
   });
 
   test('a signal that would write a core of hoop is told by the exit status', async () => {

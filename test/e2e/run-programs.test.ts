@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type HoopRun, runHoop } from '../../src/demo/hoop-process.ts';
+import { runHoop } from '../../src/demo/hoop-process.ts';
+import type { CommandResult } from '../cli/run-command.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 import { type LiveProgram, newestSession, startRun, verifyOffline } from './live-program.ts';
 
@@ -28,7 +29,8 @@ afterAll(async () => {
 });
 
 const start = (...command: string[]): LiveProgram => startRun(bench, ...command);
-const verify = (session: string): Promise<HoopRun> => verifyOffline(bench, directory, session);
+const verify = (session: string): Promise<CommandResult> =>
+  verifyOffline(bench, directory, session);
 
 /** What the gateway has noted of the cuts that both sides have signed. */
 function signedCuts(session: string): string {
@@ -63,7 +65,7 @@ test('twenty runs at once each have their session, their answer and their record
   expect(new Set(sessions.map(({ state }) => state))).toEqual(new Set(['uploaded']));
   const seventh = await verify(String(sessions[7]?.['id']));
   expect(seventh.stdout).toContain('verified (two-sided');
-  expect(seventh.exitCode).toBe(0);
+  expect(seventh.status).toBe(0);
 });
 
 describe('kill -9', () => {
@@ -78,7 +80,7 @@ describe('kill -9', () => {
     await expect.poll(() => bench.running('killed-in-run')).toBe(0);
     const result = await verify(await newestSession(bench));
     expect(result.stdout).toContain('verified (two-sided');
-    expect(result.exitCode).toBe(0);
+    expect(result.status).toBe(0);
   });
 
   test('of hoop leaves one that verifies to the last cut and says so, and a login that the next run ends', async () => {
@@ -98,7 +100,7 @@ describe('kill -9', () => {
 
     const result = await verify(session);
     expect(result.stdout).toMatch(/two-sided up to cut \d+, then gateway only/);
-    expect(result.exitCode).toBe(2);
+    expect(result.status).toBe(2);
     const replay = await bench.hoop('engineer', 'sessions', 'replay', session, '--no-tui');
     expect(replay.stdout).toContain('before-the-cut');
     expect(replay.stdout).toContain('after-the-cut');
@@ -124,7 +126,7 @@ describe('kill -9', () => {
     // The key went with the process: nobody can sign the rest any more.
     const delivered = await verify(session);
     expect(delivered.stdout).toMatch(/incomplete: two-sided up to cut \d+, then gateway only$/m);
-    expect(delivered.exitCode).toBe(2);
+    expect(delivered.status).toBe(2);
   });
 });
 

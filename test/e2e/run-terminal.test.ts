@@ -161,7 +161,7 @@ describe('what is recorded', () => {
       expect(JSON.parse(cast[0] ?? '')).toMatchObject({ version: 2, width: 80, height: 24 });
       expect(cast.slice(1).map((line) => JSON.parse(line)[1])).toContain('o');
       const verified = await verifyOffline(bench, directory, await newestSession(bench));
-      expect(verified.exitCode).toBe(0);
+      expect(verified.status).toBe(0);
       expect(verified.stdout).toContain('3 streams');
       const newest = await newestSession(bench);
       const shown = await bench.hoop('engineer', 'sessions', 'show', newest);

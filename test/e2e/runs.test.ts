@@ -17,7 +17,7 @@ afterAll(async () => {
 
 interface Shown {
   readonly id: string;
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   readonly sessions: readonly unknown[];
   readonly held: readonly { readonly id: string }[];
 }
@@ -27,12 +27,17 @@ async function runsOf(identity: string): Promise<readonly Shown[]> {
   return JSON.parse(stdout).runs;
 }
 
+/** The same, while it is waited for. */
+async function askedFor(identity: string): Promise<readonly Shown[]> {
+  return (await bench.ask(identity, (client, signal) => client.runs(signal))).runs;
+}
+
 test('an approver sees who does what in a run and ends it; its program is gone and opens nothing more', async () => {
   const script = 'psql -Xc "DELETE FROM orders WHERE id = 2"; psql -Xc "SELECT 1"; sleep 3600';
   const flags = ['--reason', 'INC-12', '--prompt', 'tidy the orders'];
   const running = bench.hoop('engineer', 'run', ...flags, '--', 'sh', '-c', script);
   const run = await waitFor(async () => {
-    const found = (await runsOf('dba')).find(({ reason }) => reason === 'INC-12');
+    const found = (await askedFor('dba')).find(({ reason }) => reason === 'INC-12');
     expect(found?.held).toHaveLength(1);
     return found as Shown;
   });
@@ -63,7 +68,7 @@ test.each([
 ])('a run that has opened nothing hears who has ended it: $what', async ({ by, why, said }) => {
   const running = bench.hoop('engineer', 'run', '--reason', by, '--', 'sleep', '3600');
   const run = await waitFor(async () => {
-    const found = (await runsOf('engineer')).find(({ reason }) => reason === by);
+    const found = (await askedFor('engineer')).find(({ reason }) => reason === by);
     expect(found).toBeDefined();
     return found as Shown;
   });
@@ -80,7 +85,7 @@ test('a run sees and ends none, its person does', async () => {
   const inner = `'${process.execPath}' '${LAUNCHER}' runs list --json; >'${refused}'; exec sleep 3600`;
   const running = bench.hoop('engineer', 'run', '--reason', 'own', '--', 'sh', '-c', inner);
   const run = await waitFor(async () => {
-    const found = (await runsOf('engineer')).find(({ reason }) => reason === 'own');
+    const found = (await askedFor('engineer')).find(({ reason }) => reason === 'own');
     expect(found).toBeDefined();
     return found as Shown;
   });

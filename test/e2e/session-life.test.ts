@@ -85,13 +85,7 @@ describe('the life of a session', () => {
   });
 
   test('a session ends when its time is up, and says why on every open connection', async () => {
-    await bench.demo.policy.commit({
-      files: { 'policies/auditors.yaml': LIMITED },
-      message: 'policy: short sessions',
-    });
-    await expect
-      .poll(async () => (await bench.hoop('auditor', 'targets', '--json')).stdout)
-      .toContain('limited');
+    await bench.commitPolicy({ 'policies/auditors.yaml': LIMITED });
     await using connection = await bench.connect('auditor');
     const client = new pg.Client({ connectionString: connection.url });
     const failure = once(client, 'error');

@@ -1,7 +1,7 @@
 /** What the acceptance cases of servers share: one demo, open sessions, and what was recorded of them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,12 +125,7 @@ export class AcceptanceBench implements AsyncDisposable {
 
   /** What the gateway has of a session that has been uploaded. */
   async reading(session: string): Promise<Recorded> {
-    const file = join(this.place, `${session}.hoop`);
-    const run = await this.bench.hoop('engineer', 'sessions', 'download', session, '--out', file);
-    if (run.exitCode !== 0) {
-      throw new Error(run.stderr);
-    }
-    return new Recorded(readSession(bytesSource(readFileSync(file))));
+    return new Recorded(readSession(bytesSource(await this.bench.bundle('engineer', session))));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

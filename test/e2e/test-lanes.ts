@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import { type Lanes, openLanes } from '../../conformance/protocol/lanes.ts';
 import { logInDemo } from '../log-in-demo.ts';
-import { postgresTemplate } from '../postgres-template.ts';
+import { demoTemplate } from '../postgres-template.ts';
 
 /** What a backend waits for: asleep within a statement, for what the client sends. */
 type WaitEvent = 'PgSleep' | 'ClientRead';
@@ -20,7 +20,7 @@ export function testLanes(): TestLanes {
   let opened: Lanes | undefined;
   beforeAll(async () => {
     opened = await openLanes({
-      template: await postgresTemplate(),
+      template: await demoTemplate(),
       logIn: logInDemo,
       signal: new AbortController().signal,
     });

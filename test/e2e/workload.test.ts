@@ -7,7 +7,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type HoopRun, runHoop } from '../../src/demo/hoop-process.ts';
 import { samplePolicy } from '../../src/demo/sample-policy.ts';
 import { TestPlatform } from '../auth/workload/test-platform.ts';
-import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;
@@ -53,13 +52,8 @@ beforeAll(async () => {
     requester: 'user_email',
     groups: ['agents'],
   });
-  const commit = await bench.demo.policy.commit({
-    files: { 'hoop.yaml': `${hoop}workloads: [${github}, ${other}, ${devin}]\n` },
-    message: 'policy: CI',
-  });
-  await waitFor(async () => {
-    const { stdout } = await bench.hoop('engineer', 'targets', '--json');
-    expect(stdout).toContain(commit);
+  await bench.commitPolicy({
+    'hoop.yaml': `${hoop}workloads: [${github}, ${other}, ${devin}]\n`,
   });
 });
 afterAll(async () => {
