@@ -29,6 +29,8 @@ export interface GatewayBenchOptions {
   readonly target?: { readonly host: string; readonly port: number; readonly password: string };
   /** An OpenSSH server: target `web-1`, on which engineers may run commands. */
   readonly server?: OpensshServer;
+  /** No test commits to the policy: that the gateway looks for commits each second costs a few processes. */
+  readonly isPolicyFixed?: boolean;
   /** Lines added to the configuration. */
   readonly config?: string;
   readonly headersTimeoutMs?: number;
@@ -158,7 +160,7 @@ dataDir: data
 policy:
   repository: ${repository}
   allowedSigners: ${policy.allowedSigners}
-  pollSeconds: 1
+  pollSeconds: ${options.isPolicyFixed ? 3600 : 1}
 addresses: { prod-db: "${host}:${port}"${address} }
 credentials: { prod-db: { user: postgres, password: { env: PROD_DB } }${credential} }
 ${options.config ?? ''}`;

@@ -10,7 +10,7 @@ import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { startGatewayBench } from '../gateway/gateway-bench.ts';
 
 test('what the gateway says is journalled before anybody is shown it', async () => {
-  await using bench = await startGatewayBench();
+  await using bench = await startGatewayBench({ isPolicyFixed: true });
   await bench.client('engineer');
   const env = bench.environment('engineer');
   await using open = await openGateway({ env });

@@ -22,7 +22,7 @@ import { TestSession } from '../gateway/test-session.ts';
 
 let bench: GatewayBench;
 beforeAll(async () => {
-  bench = await startGatewayBench();
+  bench = await startGatewayBench({ isPolicyFixed: true });
   await bench.client('engineer');
 });
 afterAll(async () => {

@@ -18,7 +18,7 @@ import { type GatewayBench, startGatewayBench } from '../gateway/gateway-bench.t
 
 let bench: GatewayBench;
 beforeAll(async () => {
-  bench = await startGatewayBench();
+  bench = await startGatewayBench({ isPolicyFixed: true });
   await bench.client('engineer');
 });
 afterAll(async () => {

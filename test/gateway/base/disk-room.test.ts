@@ -9,7 +9,7 @@ import { requestSession, TestSession } from '../test-session.ts';
 
 let bench: GatewayBench;
 beforeEach(async () => {
-  bench = await startGatewayBench();
+  bench = await startGatewayBench({ isPolicyFixed: true });
 });
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();

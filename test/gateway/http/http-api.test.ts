@@ -11,7 +11,7 @@ const NO_SESSION = '01890a5d-ac96-774b-bcce-b302099a8057';
 
 let bench: GatewayBench;
 beforeAll(async () => {
-  bench = await startGatewayBench();
+  bench = await startGatewayBench({ isPolicyFixed: true });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();

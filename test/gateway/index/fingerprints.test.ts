@@ -38,7 +38,7 @@ describe.each(DRIVERS)('fingerprints in %s', (driver) => {
   beforeAll(async () => {
     stores = await storesOf(driver);
     store = await stores.open();
-    bench = await startGatewayBench({ target, store });
+    bench = await startGatewayBench({ isPolicyFixed: true, target, store });
   });
   afterAll(async () => {
     await bench[Symbol.asyncDispose]();
@@ -97,7 +97,7 @@ describe.each(DRIVERS)('fingerprints in %s', (driver) => {
     expect(await fingerprints(bench, store, asks(ASKED))).toEqual(before);
     await using otherStores = await storesOf(driver);
     const otherStore = await otherStores.open();
-    await using other = await startGatewayBench({ target, store: otherStore });
+    await using other = await startGatewayBench({ isPolicyFixed: true, target, store: otherStore });
     const elsewhere = await fingerprints(other, otherStore, asks(ASKED));
     expect(elsewhere).not.toEqual(before);
   });

@@ -26,7 +26,7 @@ let live: TestSession;
 
 beforeAll(async () => {
   postgres = await startTestPostgres();
-  bench = await startGatewayBench({ target: postgres });
+  bench = await startGatewayBench({ isPolicyFixed: true, target: postgres });
   engineer = await bench.client('engineer');
   dba = await bench.client('dba');
   auditor = await bench.client('auditor');

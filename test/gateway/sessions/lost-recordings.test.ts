@@ -9,7 +9,7 @@ import { TestSession } from '../test-session.ts';
 
 let bench: GatewayBench;
 beforeAll(async () => {
-  bench = await startGatewayBench();
+  bench = await startGatewayBench({ isPolicyFixed: true });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();

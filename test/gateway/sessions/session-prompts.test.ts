@@ -15,7 +15,7 @@ let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
   postgres = await startTestPostgres();
-  bench = await startGatewayBench({ target: postgres });
+  bench = await startGatewayBench({ isPolicyFixed: true, target: postgres });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();

@@ -19,7 +19,7 @@ let postgres: EmbeddedPostgres;
 let bench: GatewayBench;
 beforeAll(async () => {
   postgres = await startTestPostgres();
-  bench = await startGatewayBench();
+  bench = await startGatewayBench({ isPolicyFixed: true });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();

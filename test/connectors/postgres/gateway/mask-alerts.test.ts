@@ -10,7 +10,7 @@ import { testTarget } from './test-target.ts';
 const { server, sql } = testTarget('CREATE TABLE customers (id int, email text)');
 let bench: GatewayBench;
 beforeEach(async () => {
-  bench = await startGatewayBench({ target: server() });
+  bench = await startGatewayBench({ isPolicyFixed: true, target: server() });
 });
 afterEach(async () => {
   await bench[Symbol.asyncDispose]();
