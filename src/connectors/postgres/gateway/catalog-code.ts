@@ -2,9 +2,10 @@
 
 import type { CatalogFunction, CatalogRelation, RowChange } from '../policy/catalog-types.ts';
 import { isHarmlessExtension } from '../policy/functions-table.ts';
+import type { TriggerEffect } from '../policy/trigger-body.ts';
 import { catalogForeignKey, RULE_EVENTS } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
-import { flag, number, text } from './catalog-rows.ts';
+import { flag, number, type Row, text } from './catalog-rows.ts';
 import type { CatalogState } from './catalog-state.ts';
 
 type CodeOn = NonNullable<CatalogRelation['codeOn']>;
@@ -20,21 +21,19 @@ const TRIGGER_EVENTS: readonly (readonly [number, RowChange])[] = [
 const CHANGES: readonly RowChange[] = ['insert', 'update', 'delete', 'truncate'];
 const NO_CODE: CodeOn = { runs: new Set(), altersRow: new Set() };
 
+interface Lookup {
+  readonly function: (oid: number) => CatalogFunction | undefined;
+  readonly typeRunsCode: (oid: number) => boolean;
+  /** @param row of the relation's triggers */
+  readonly triggerEffect: (relation: number, row: Row) => TriggerEffect | undefined;
+}
+
 export class CatalogCode {
   readonly #state: CatalogState;
-  readonly #lookup: {
-    readonly function: (oid: number) => CatalogFunction | undefined;
-    readonly typeRunsCode: (oid: number) => boolean;
-  };
+  readonly #lookup: Lookup;
   readonly #direct = new Map<number, CodeOn>();
 
-  constructor(
-    state: CatalogState,
-    lookup: {
-      readonly function: (oid: number) => CatalogFunction | undefined;
-      readonly typeRunsCode: (oid: number) => boolean;
-    },
-  ) {
+  constructor(state: CatalogState, lookup: Lookup) {
     this.#state = state;
     this.#lookup = lookup;
   }
@@ -147,7 +146,9 @@ export class CatalogCode {
     }
     for (const row of triggers.get(relation) ?? []) {
       const bits = number(row[1]);
-      const before = (bits & ROW_BEFORE) === ROW_BEFORE || (bits & INSTEAD) !== 0;
+      const isInstead = (bits & INSTEAD) !== 0;
+      const before = (bits & ROW_BEFORE) === ROW_BEFORE || isInstead;
+      const effect = before && !isInstead ? this.#lookup.triggerEffect(relation, row) : undefined;
       for (const [bit, change] of TRIGGER_EVENTS) {
         if ((bits & bit) !== 0) {
           runs.add(change);
@@ -155,7 +156,7 @@ export class CatalogCode {
             const called = this.#lookup.function(number(row[4]));
             altersRow.add(change);
             if (called === undefined) alteredOtherwise.add(change);
-            else alteredBy.push({ change, called });
+            else alteredBy.push({ change, called, ...(effect ? { effect } : {}) });
           }
           if (flag(row[3])) deferrable.add(change);
         }

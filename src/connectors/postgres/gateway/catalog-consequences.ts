@@ -40,7 +40,7 @@ export function catalogRules(
   return rows.flatMap((row) => {
     const event = RULE_EVENTS.get(text(row[1]));
     if (event === undefined) return [];
-    return [{ name: text(row[3]), event, tree: texts?.rules.get(text(row[4])) }];
+    return [{ name: text(row[3]), event, tree: texts?.definitions.get(text(row[4])) }];
   });
 }
 

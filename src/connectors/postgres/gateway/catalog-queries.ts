@@ -15,6 +15,9 @@ export const GE = 'OPERATOR(pg_catalog.>=)';
 const PG_CLASS = `'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid`;
 const RELATION_KINDS = `ANY ('{r,p,v,m,f,c,S,t}'::pg_catalog."char"[])`;
 
+/** Of the body of a trigger function that is looked into. */
+const MAX_TRIGGER_BYTES = 16 * 1024;
+
 export interface SectionQuery {
   /** Expressions; the first one is the object that the row belongs to. */
   readonly columns: readonly string[];
@@ -71,7 +74,8 @@ export const OWNED = {
   },
   /**
    * relation, bits of pg_trigger.tgtype (src/include/catalog/pg_trigger.h), digest, deferrable,
-   * function; only users' triggers
+   * function, and of one that runs before each row its definition where it has a WHEN or arguments;
+   * only users' triggers
    */
   triggers: {
     columns: [
@@ -80,10 +84,13 @@ export const OWNED = {
       'pg_catalog.md5(pg_catalog.to_jsonb(t)::pg_catalog.text)',
       't.tgdeferrable',
       't.tgfoid',
+      `CASE WHEN t.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 3 ${EQ} 3 AND (t.tgqual IS NOT NULL OR t.tgnargs OPERATOR(pg_catalog.>) 0::pg_catalog.int2)
+       THEN pg_catalog.pg_get_triggerdef(t.oid) END`,
     ],
     from: 'pg_catalog.pg_trigger t',
     where: 'NOT t.tgisinternal',
     order: ['t.oid'],
+    sqlText: 5,
   },
   /**
    * relation, event: 2 UPDATE, 3 INSERT, 4 DELETE, digest, name, definition; but for the rule that
@@ -143,8 +150,9 @@ export const OWNED = {
   },
   /**
    * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
-   * definer, extension, variadic, defaults, all argument types, their modes, their names, and of what
-   * is not built in a digest of everything, its body above all
+   * definer, extension, variadic, defaults, all argument types, their modes, their names, of what is
+   * not built in a digest of everything, its body above all, and of trigger functions body, library
+   * and settings
    */
   functions: {
     columns: [
@@ -165,7 +173,11 @@ export const OWNED = {
       `pg_catalog.array_to_string(p.proargmodes, '')`,
       'pg_catalog.array_to_json(p.proargnames)',
       `CASE WHEN p.oid ${GE} ${USER}::pg_catalog.oid THEN pg_catalog.md5(pg_catalog.to_jsonb(p)::pg_catalog.text) END`,
+      `CASE WHEN p.prorettype ${EQ} 'pg_catalog.trigger'::pg_catalog.regtype::pg_catalog.oid AND p.oid ${GE} ${USER}::pg_catalog.oid
+        AND pg_catalog.octet_length(p.prosrc) OPERATOR(pg_catalog.<=) ${MAX_TRIGGER_BYTES}
+       THEN pg_catalog.json_build_array(p.prosrc, p.probin, p.proconfig) END`,
     ],
+    sqlText: 17,
     from: `pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} p.pronamespace
       JOIN pg_catalog.pg_language l ON l.oid ${EQ} p.prolang

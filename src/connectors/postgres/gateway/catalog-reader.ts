@@ -11,8 +11,8 @@ import { OWNED_SECTIONS, WHOLE_SECTIONS } from './catalog-queries.ts';
 import { flag, number, type Row } from './catalog-rows.ts';
 import { sectionSql } from './catalog-sql.ts';
 import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
-import { CatalogTexts } from './catalog-texts.ts';
-import { CatalogView, type RelationTexts, type TextsByRelation } from './catalog-view.ts';
+import { type CatalogTextParser, CatalogTexts } from './catalog-texts.ts';
+import { CatalogView, type ParsedTexts } from './catalog-view.ts';
 import { everyMaskText, readMaskTexts } from './mask-texts.ts';
 import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
 
@@ -30,17 +30,14 @@ const AHEAD = 2;
 const EMPTY_PATH = "SET LOCAL search_path = ''";
 const READ_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
 
-export interface CatalogSourceOptions {
+const NO_TEXTS: ParsedTexts = { relations: BucketMap.empty(), bodies: BucketMap.empty() };
+
+export interface CatalogSourceOptions extends CatalogTextParser {
   /**
    * Runs one simple query on the gateway's own connection and returns the rows of its last
    * statement as text. Calls come one after another.
    */
   readonly query: (sql: string) => Promise<readonly Row[]>;
-  /**
-   * The SQL parser's tree of a text; undefined when it does not parse (a newer server's syntax).
-   * Throws when that could not be found out, e.g. because the parser is being replaced.
-   */
-  readonly parse: (sql: string) => Promise<unknown>;
   /** A session has changed the catalog. */
   readonly onChange?: (scope: ChangeScope) => void;
   /** Absent: masks hold for the names in the policy alone. */
@@ -56,7 +53,7 @@ export function openCatalogSource(options: CatalogSourceOptions): CatalogSource 
 
 interface Known {
   readonly state: CatalogState;
-  readonly texts: TextsByRelation;
+  readonly texts: ParsedTexts;
   readonly catalog: Catalog;
   /** Of the policy whose masks it is bound to. */
   readonly masksRevision: number;
@@ -92,7 +89,7 @@ class CatalogReader implements CatalogSource {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#interval = options.pollMilliseconds ?? POLL_MILLISECONDS;
-    this.#texts = new CatalogTexts(options.parse);
+    this.#texts = new CatalogTexts(options);
   }
 
   fresh(): Catalog | undefined {
@@ -240,7 +237,7 @@ class CatalogReader implements CatalogSource {
     const known = {
       ...(this.#known ?? {
         state: emptyState(marks),
-        texts: BucketMap.empty<number, RelationTexts>(),
+        texts: NO_TEXTS,
         catalog: undefined,
         masksRevision: 0,
       }),

@@ -1,19 +1,33 @@
-/** Parses the texts of the catalog: definitions of views and rules, expressions of generated columns and indexes. */
+/**
+ * Parses the texts of the catalog: definitions of views, rules and triggers, bodies of trigger
+ * functions, expressions of generated columns and indexes.
+ */
 import { isTotalExpression } from '../policy/total-expressions.ts';
+import type { TriggerBody } from '../policy/trigger-body.ts';
 import type { CatalogState, Changed } from './catalog-state.ts';
-import type { ExpressionText, RelationTexts, TextsByRelation } from './catalog-view.ts';
+import type { ExpressionText, ParsedTexts, RelationTexts } from './catalog-view.ts';
+import { triggerSource } from './trigger-source.ts';
 
 /** Then a text that the parser cannot be asked about is taken for one without a tree. */
 const MAX_PARSE_ATTEMPTS = 3;
 
+/** Both throw when that could not be found out, e.g. because the parser is being replaced. */
+export interface CatalogTextParser {
+  /** The SQL parser's tree of a text; undefined when it does not parse (a newer server's syntax). */
+  readonly parse: (sql: string) => Promise<unknown>;
+  /** What a trigger function does; undefined: it is not understood. Absent: none is. */
+  readonly parseTrigger?: (source: string) => Promise<TriggerBody | undefined>;
+}
+
 export class CatalogTexts {
-  readonly #parse: (sql: string) => Promise<unknown>;
+  readonly #parser: CatalogTextParser;
   /** Relations with a text that the parser could not be asked about, and how often it was tried. */
   readonly #owed = new Map<number, number>();
+  /** The same, of trigger functions. */
+  readonly #owedBodies = new Map<number, number>();
 
-  /** @param parse throws when the parser cannot be asked. */
-  constructor(parse: (sql: string) => Promise<unknown>) {
-    this.#parse = parse;
+  constructor(parser: CatalogTextParser) {
+    this.#parser = parser;
   }
 
   /**
@@ -22,15 +36,58 @@ export class CatalogTexts {
    * @returns `before` itself when nothing is different.
    */
   async after(
-    before: TextsByRelation,
-    { state, owners }: Pick<Changed, 'state' | 'owners'>,
+    before: ParsedTexts,
+    changed: Pick<Changed, 'state' | 'owners'>,
     path: readonly string[] | undefined,
     owed?: 'again',
-  ): Promise<TextsByRelation> {
+  ): Promise<ParsedTexts> {
+    const relations = await this.#relationsAfter(before.relations, changed, path, owed);
+    const bodies = await this.#bodiesAfter(before.bodies, changed, owed);
+    return relations === before.relations && bodies === before.bodies
+      ? before
+      : { relations, bodies };
+  }
+
+  async #bodiesAfter(
+    before: ParsedTexts['bodies'],
+    { state, owners }: Pick<Changed, 'state' | 'owners'>,
+    owed: 'again' | undefined,
+  ): Promise<ParsedTexts['bodies']> {
+    const { parseTrigger } = this.#parser;
+    const functions = new Set([
+      ...(owners.get('functions') ?? []),
+      ...(owed === undefined ? [] : this.#owedBodies.keys()),
+    ]);
+    const changes: (readonly [number, TriggerBody | undefined])[] = [];
+    for (const oid of functions) {
+      const [row] = state.owned.functions.hasSql(oid) ? (state.owned.functions.get(oid) ?? []) : [];
+      const source = row && triggerSource(row);
+      let body: TriggerBody | undefined;
+      let isComplete = true;
+      if (source?.isPlain && parseTrigger) {
+        try {
+          body = await parseTrigger(source.text);
+        } catch {
+          isComplete = false;
+        }
+      }
+      if (owed !== undefined) note(this.#owedBodies, oid, isComplete);
+      if (body !== undefined || before.has(oid)) changes.push([oid, body]);
+    }
+    return changes.length === 0 ? before : before.with(changes);
+  }
+
+  async #relationsAfter(
+    before: ParsedTexts['relations'],
+    { state, owners }: Pick<Changed, 'state' | 'owners'>,
+    path: readonly string[] | undefined,
+    owed: 'again' | undefined,
+  ): Promise<ParsedTexts['relations']> {
     const relations = new Set([
       ...(owners.get('relations') ?? []),
       ...(owners.get('columns') ?? []),
       ...(owners.get('rules') ?? []),
+      ...(owners.get('triggers') ?? []),
       ...(owners.get('comparisons') ?? []),
       ...(owed === undefined ? [] : this.#owed.keys()),
     ]);
@@ -43,17 +100,10 @@ export class CatalogTexts {
         continue;
       }
       const parsed = await this.#parseTexts(state, oid, path);
-      if (owed !== undefined) this.#note(oid, parsed.isComplete);
+      if (owed !== undefined) note(this.#owed, oid, parsed.isComplete);
       changes.push([oid, parsed.texts]);
     }
     return changes.length === 0 ? before : before.with(changes);
-  }
-
-  #note(oid: number, isComplete: boolean): void {
-    const attempts = (this.#owed.get(oid) ?? 0) + 1;
-    // It may be this very text that breaks the parser.
-    if (isComplete || attempts >= MAX_PARSE_ATTEMPTS) this.#owed.delete(oid);
-    else this.#owed.set(oid, attempts);
   }
 
   async #parseTexts(
@@ -64,7 +114,7 @@ export class CatalogTexts {
     let isComplete = true;
     const parse = async (sql: string): Promise<unknown> => {
       try {
-        return await this.#parse(sql);
+        return await this.#parser.parse(sql);
       } catch {
         // Without a tree the view is opaque.
         isComplete = false;
@@ -73,17 +123,24 @@ export class CatalogTexts {
     };
     let tree: unknown;
     const expressions = new Map<string, ExpressionText>();
-    const rules = new Map<string, unknown>();
+    const definitions = new Map<string, unknown>();
     for (const { kind, sql } of textsOf(state, oid)) {
       if (kind === 'view') tree = await parse(sql);
-      else if (kind === 'rule') rules.set(sql, await parse(sql));
+      else if (kind === 'definition') definitions.set(sql, await parse(sql));
       else expressions.set(sql, expressionText(await parse(`SELECT ${sql}`)));
     }
-    return { texts: { tree, path, expressions, rules }, isComplete };
+    return { texts: { tree, path, expressions, definitions }, isComplete };
   }
 }
 
-const WITH_SQL = ['relations', 'rules', 'columns', 'comparisons'] as const;
+function note(owed: Map<number, number>, oid: number, isComplete: boolean): void {
+  const attempts = (owed.get(oid) ?? 0) + 1;
+  // It may be this very text that breaks the parser.
+  if (isComplete || attempts >= MAX_PARSE_ATTEMPTS) owed.delete(oid);
+  else owed.set(oid, attempts);
+}
+
+const WITH_SQL = ['relations', 'rules', 'triggers', 'columns', 'comparisons'] as const;
 
 function hasTexts({ owned }: CatalogState, oid: number): boolean {
   return WITH_SQL.some((section) => owned[section].hasSql(oid));
@@ -92,16 +149,19 @@ function hasTexts({ owned }: CatalogState, oid: number): boolean {
 function textsOf(
   state: CatalogState,
   oid: number,
-): readonly { readonly kind: 'view' | 'rule' | 'expression'; readonly sql: string }[] {
+): readonly { readonly kind: 'view' | 'definition' | 'expression'; readonly sql: string }[] {
   const definition = state.owned.relations.get(oid)?.[0]?.[6];
-  const rules = (state.owned.rules.get(oid) ?? []).flatMap((row) => row[4] ?? []);
+  const definitions = [
+    ...(state.owned.rules.get(oid) ?? []).flatMap((row) => row[4] ?? []),
+    ...(state.owned.triggers.get(oid) ?? []).flatMap((row) => row[5] ?? []),
+  ];
   const expressions = [
     ...(state.owned.columns.get(oid) ?? []).flatMap((row) => row[5] ?? []),
     ...(state.owned.comparisons.get(oid) ?? []).flatMap((row) => row[4] ?? []),
   ];
   return [
     ...(definition ? [{ kind: 'view' as const, sql: definition }] : []),
-    ...rules.map((sql) => ({ kind: 'rule' as const, sql })),
+    ...definitions.map((sql) => ({ kind: 'definition' as const, sql })),
     ...expressions.map((sql) => ({ kind: 'expression' as const, sql })),
   ];
 }

@@ -37,7 +37,8 @@ export const TRACKED: readonly Tracked[] = [
     key: 'x.attnum',
     owner: 'x.attrelid',
     where: `${users('attrelid')} AND x.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2`,
-    owned: ['columns'],
+    // The WHEN of a trigger names columns.
+    owned: ['columns', 'triggers'],
   },
   {
     name: 'pg_type',

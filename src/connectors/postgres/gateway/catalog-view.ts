@@ -13,6 +13,7 @@ import type {
   MaskText,
 } from '../policy/catalog-types.ts';
 import { isHarmlessExtension } from '../policy/functions-table.ts';
+import type { TriggerBody, TriggerEffect } from '../policy/trigger-body.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
 import { catalogComparisons, catalogForeignKey, catalogRules } from './catalog-consequences.ts';
@@ -20,6 +21,8 @@ import { USER } from './catalog-queries.ts';
 import { flag, number, oids, type Row, text } from './catalog-rows.ts';
 import { type CatalogState, nameKey } from './catalog-state.ts';
 import type { OwnedRows } from './owned-rows.ts';
+import { triggerEffect } from './trigger-effect.ts';
+import { triggerSource } from './trigger-source.ts';
 
 /** Texts of one relation in the catalog, parsed. */
 export interface RelationTexts {
@@ -27,8 +30,8 @@ export interface RelationTexts {
   readonly tree: unknown;
   /** Schemas that names without one in the definition are looked up in; undefined: there are none. */
   readonly path: readonly string[] | undefined;
-  /** The parser's tree of each definition of a rule; undefined: not parsed. */
-  readonly rules: ReadonlyMap<string, unknown>;
+  /** The parser's tree of each definition of a rule or trigger; undefined: not parsed. */
+  readonly definitions: ReadonlyMap<string, unknown>;
   readonly expressions: ReadonlyMap<string, ExpressionText>;
 }
 
@@ -39,7 +42,11 @@ export interface ExpressionText {
   readonly isTotal: boolean;
 }
 
-export type TextsByRelation = BucketMap<number, RelationTexts>;
+export interface ParsedTexts {
+  readonly relations: BucketMap<number, RelationTexts>;
+  /** Of the trigger functions that are understood. */
+  readonly bodies: BucketMap<number, TriggerBody>;
+}
 
 const SCHEMA_NAMES = new WeakMap<readonly Row[], readonly string[]>();
 
@@ -53,7 +60,7 @@ export class CatalogView implements Catalog {
   readonly maskBindings: readonly MaskBinding[];
   readonly maskTexts: readonly MaskText[];
   readonly #state: CatalogState;
-  readonly #texts: TextsByRelation;
+  readonly #texts: ParsedTexts;
   readonly #code: CatalogCode;
   readonly #relations = new Map<number, CatalogRelation>();
   readonly #functions = new Map<number, CatalogFunction>();
@@ -64,7 +71,7 @@ export class CatalogView implements Catalog {
 
   constructor(
     state: CatalogState,
-    texts: TextsByRelation,
+    texts: ParsedTexts,
     generation: number,
     masks: {
       readonly bindings: readonly MaskBinding[];
@@ -79,6 +86,7 @@ export class CatalogView implements Catalog {
     this.#code = new CatalogCode(state, {
       function: (oid) => this.#function(oid),
       typeRunsCode: (oid) => this.typeByOid(oid)?.runsUserCode ?? false,
+      triggerEffect: (relation, row) => this.#triggerEffect(relation, row),
     });
   }
 
@@ -188,9 +196,13 @@ export class CatalogView implements Catalog {
     const own = inOrder(functions).flatMap((row) => (row[16] ? [[row[0], row[16]]] : []));
     return (
       createHash('sha256')
-        // How the definition of a rule is written depends on who asked for it.
+        // How the definition of a rule or trigger is written depends on who asked for it.
         .update(
-          JSON.stringify([own, inOrder(triggers), inOrder(rules).map((row) => row.slice(0, 3))]),
+          JSON.stringify([
+            own,
+            inOrder(triggers).map((row) => row.slice(0, 5)),
+            inOrder(rules).map((row) => row.slice(0, 3)),
+          ]),
         )
         .digest('hex')
     );
@@ -206,12 +218,29 @@ export class CatalogView implements Catalog {
     return made;
   }
 
+  #triggerEffect(relation: number, trigger: Row): TriggerEffect | undefined {
+    const oid = number(trigger[4]);
+    const called = this.#function(oid);
+    const [row = []] = this.#state.owned.functions.get(oid) ?? [];
+    const definition = trigger[5] ?? undefined;
+    return (
+      called &&
+      triggerEffect({
+        called,
+        source: triggerSource(row),
+        body: this.#texts.bodies.get(oid),
+        hasDefinition: definition !== undefined,
+        definition: definition && this.#texts.relations.get(relation)?.definitions.get(definition),
+      })
+    );
+  }
+
   #makeRelation(oid: number, row: Row): CatalogRelation {
     const { owned, indexes } = this.#state;
     const rowSecurity = flag(row[5]);
     const codeOn = this.#code.codeOn(oid);
     const definition = row[6] ?? undefined;
-    const texts = this.#texts.get(oid);
+    const texts = this.#texts.relations.get(oid);
     return {
       oid,
       schema: text(row[1]),

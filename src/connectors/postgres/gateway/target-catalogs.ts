@@ -7,7 +7,9 @@ import { HoopError } from '../../../errors.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import { onAbort } from '../../../until.ts';
 import type { ChangeScope } from '../policy/analysis-types.ts';
+import type { BoundedOutcome } from '../policy/parse-outcome.ts';
 import type { SqlParser } from '../policy/parser.ts';
+import type { TriggerBody } from '../policy/trigger-body.ts';
 import { openCatalogSource } from './catalog-reader.ts';
 import { connectTarget, type TargetConnection } from './target-connection.ts';
 import type { CatalogMasks, CatalogSource, PostgresTarget } from './types.ts';
@@ -68,6 +70,7 @@ export class TargetCatalogs implements AsyncDisposable {
     const source = openCatalogSource({
       query: (sql) => connection.query(sql),
       parse: (text) => this.#parse(text),
+      parseTrigger: (text) => this.#parseTrigger(text),
       now: () => performance.now(),
       onChange: (scope) => this.#changed(target, scope),
       ...(this.#masksOf === undefined ? {} : { masks: this.#masksOf(name) }),
@@ -98,14 +101,23 @@ export class TargetCatalogs implements AsyncDisposable {
   }
 
   async #parse(text: string): Promise<unknown> {
-    const outcome = await this.#parser.parse(text);
-    // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced, and
-    // one that could not be started comes later.
-    if (outcome.type === 'refused' && /^(parser|thread)$/.test(outcome.reason)) {
-      throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog could not be parsed');
-    }
-    return outcome.type === 'tree' ? outcome.tree : undefined;
+    return treeOf(await this.#parser.parse(text));
   }
+
+  async #parseTrigger(text: string): Promise<TriggerBody | undefined> {
+    const found = treeOf(await this.#parser.parseTrigger(text));
+    // As the thread has sent it.
+    return (found as { readonly body?: TriggerBody } | undefined)?.body;
+  }
+}
+
+function treeOf(outcome: BoundedOutcome): unknown {
+  // Too large or too deep is so for good, as is what is no SQL; a parser that broke is replaced, and
+  // one that could not be started comes later.
+  if (outcome.type === 'refused' && /^(parser|thread)$/.test(outcome.reason)) {
+    throw new HoopError('HOOP_UNPARSED', 'a definition in the catalog could not be parsed');
+  }
+  return outcome.type === 'tree' ? outcome.tree : undefined;
 }
 
 /** As far as addresses tell. */

@@ -1,5 +1,7 @@
 /** A snapshot of what the target's catalog says, as connectors/postgres/gateway/catalog-reader reads it: plain, immutable data. */
 
+import type { TriggerEffect } from './trigger-body.ts';
+
 export interface CatalogColumn {
   readonly attnum: number;
   readonly name: string;
@@ -48,6 +50,8 @@ export interface CatalogRelation {
     readonly alteredBy?: readonly {
       readonly change: RowChange;
       readonly called: CatalogFunction;
+      /** What it does with the row; undefined: it could do anything. */
+      readonly effect?: TriggerEffect;
     }[];
     readonly alteredOtherwise?: ReadonlySet<RowChange>;
     /** It can be put off until the transaction ends. */

@@ -15,6 +15,7 @@ export interface Job {
   readonly large: boolean;
   readonly maxTreeBytes: number;
   readonly judge?: { readonly context: StatementContext; readonly grant: Grant };
+  readonly isTrigger?: true;
   readonly done: (outcome: BoundedOutcome | JudgedOutcome, bytes: number) => void;
 }
 

@@ -12,7 +12,7 @@ import {
   receiveMessageOnPort,
   workerData,
 } from 'node:worker_threads';
-import { hasSqlDetails, loadModule, parseSync } from 'libpg-query';
+import { hasSqlDetails, loadModule, parseSync, type ScanToken, scanSync } from 'libpg-query';
 import type { Grant } from '../../../policy/types.ts';
 import {
   AskedCatalog,
@@ -25,6 +25,7 @@ import type { TextRange } from './copy-query.ts';
 import { maskIndexOf } from './evaluate.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
+import { readTriggerBody } from './trigger-body.ts';
 import type { SqlRefusal, StatementContext } from './types.ts';
 import { WorkBudget } from './work-budget.ts';
 
@@ -46,6 +47,8 @@ export interface ParseRequest {
   /** Of its JSON; a larger one is not sent. */
   readonly maxTreeBytes: number;
   readonly judge?: JudgeTask;
+  /** It is the body of a trigger function. */
+  readonly isTrigger?: true;
 }
 
 /** What is not in it is as it was the last time. */
@@ -89,6 +92,8 @@ interface Known {
   masks: MaskIndex | undefined;
 }
 
+const TRIGGER_PARSER = { scan: scannedOr, parse: parsedOr };
+
 if (!isMainThread && parentPort) {
   const parent = parentPort;
   // What parser.ts gives it.
@@ -114,12 +119,12 @@ function answer(
   known: Known,
   ask: (question: ParseAnswer) => unknown,
 ): ParseAnswer {
-  const { id, text, maxDepth, maxTreeBytes, judge: task } = request;
+  const { id, text, maxDepth, maxTreeBytes, judge: task, isTrigger } = request;
   // Before the text is looked at: whoever has told it does not tell it again, whatever the text is.
   if (task !== undefined) learn(known, task);
   let tree: object;
   try {
-    tree = treeOf(text);
+    tree = isTrigger ? { body: readTriggerBody(text, TRIGGER_PARSER) } : treeOf(text);
   } catch (error) {
     if (hasSqlDetails(error)) {
       const cursor = error.sqlDetails?.cursorPosition ?? 0;
@@ -207,6 +212,16 @@ function parsedOr(text: string): unknown {
     return treeOf(text);
   } catch (error) {
     if (hasSqlDetails(error)) return undefined;
+    throw error;
+  }
+}
+
+function scannedOr(text: string): readonly ScanToken[] | undefined {
+  try {
+    return scanSync(text).tokens;
+  } catch (error) {
+    // The binding takes the scanner's complaint for its answer, which it reads as JSON.
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -39,6 +39,8 @@ const WORKER_STACK_MB = 64;
  * fifth of a second at this size. Bytes.
  */
 const LARGE_SQL_BYTES = 16 * 1024;
+/** A body is parsed in pieces. */
+const LARGE_TRIGGER_BYTES = 4 * 1024;
 /** The process's resident memory may grow by this much after a large text before the worker goes. */
 const MAX_RSS_GROWTH = 192 * 1024 * 1024;
 /** The scanner takes quadratic time for nested comments: 100 KB of them are 6 s. */
@@ -152,6 +154,20 @@ export class SqlParser implements AsyncDisposable {
   }
 
   /**
+   * The body of a trigger function. Never rejects.
+   * @returns an outcome whose tree is `{ body?: TriggerBody }`
+   */
+  parseTrigger(text: string): Promise<BoundedOutcome> {
+    const large = text.length > LARGE_TRIGGER_BYTES;
+    const refused = this.#refuse(text, this, large);
+    if (refused) return Promise.resolve(refused);
+    return this.#enqueue(
+      { owner: this, text, large, maxTreeBytes: Number.POSITIVE_INFINITY, isTrigger: true },
+      undefined,
+    );
+  }
+
+  /**
    * Parses and judges in the thread, whose tree is seen by nobody else. It asks for what it needs of
    * the catalog. Never rejects.
    */
@@ -210,14 +226,14 @@ export class SqlParser implements AsyncDisposable {
     asked: Omit<Job, 'judge' | 'done'>,
     shape: ConstantShape | undefined,
   ): Promise<BoundedOutcome> {
-    const { owner, text, large } = asked;
+    const { owner, text, large, isTrigger } = asked;
     return new Promise((resolve) => {
       this.#waiting(large).add(owner, {
         ...asked,
         done: (outcome, bytes) => {
           // Nobody has asked for a verdict.
           if (outcome.type === 'judged') throw new TypeError('a verdict in place of a tree');
-          if (outcome.type !== 'large') this.#cache.remember(text, outcome, bytes);
+          if (outcome.type !== 'large' && !isTrigger) this.#cache.remember(text, outcome, bytes);
           if (shape !== undefined && outcome.type === 'tree') {
             this.#shapes.learn(shape, outcome.tree, bytes);
           }
@@ -305,12 +321,14 @@ export class SqlParser implements AsyncDisposable {
     const { text, maxTreeBytes } = job;
     const { id } = thread;
     const judge = job.judge && this.#taskOf(thread, job.judge);
+    const { isTrigger } = job;
     const request: ParseRequest = {
       id,
       text,
       maxDepth: MAX_TREE_DEPTH,
       maxTreeBytes,
       ...(judge ? { judge } : {}),
+      ...(isTrigger ? { isTrigger } : {}),
     };
     thread.worker.postMessage(request);
   }

@@ -299,7 +299,7 @@ export class StatementFacts {
   /** Of a statement that was judged before. */
   noteComputedColumns(columns: readonly ColumnFact[], by: string): void {
     this.uses.computed(
-      columns.map((fact) => this.#known(fact)),
+      columns.map((fact) => this.known(fact)),
       by,
     );
   }
@@ -439,7 +439,7 @@ export class StatementFacts {
       if (candidates === undefined) {
         this.noteComputedColumns(lookup.columns, 'operator =');
       } else {
-        const columns = lookup.columns.map((fact) => this.#known(fact));
+        const columns = lookup.columns.map((fact) => this.known(fact));
         this.noteLookup(lookup, columns, candidates);
       }
     }
@@ -463,7 +463,7 @@ export class StatementFacts {
     this.opaque.push(...other.opaque.filter((reason) => !this.opaque.includes(reason)));
     this.settings.push(...(other.protocol.settings ?? []));
     this.#import(this.read, other.columnsRead);
-    this.uses.include(other, (fact) => this.#known(fact));
+    this.uses.include(other, (fact) => this.known(fact));
     this.#import(this.stored, other.columnsStored ?? other.columnsRead);
     this.#import(this.shaping, other.columnsShaping ?? []);
     this.#import(this.evaluated, other.columnsEvaluated ?? other.columnsRead);
@@ -478,10 +478,11 @@ export class StatementFacts {
 
   /** Columns of a statement that was judged before, by the facts of then. */
   #import(target: Set<Origin>, facts: readonly ColumnFact[]): void {
-    for (const fact of facts) target.add(this.#known(fact));
+    for (const fact of facts) target.add(this.known(fact));
   }
 
-  #known(fact: ColumnFact): ColumnOrigin {
+  /** As it is called in this statement. */
+  known(fact: ColumnFact): ColumnOrigin {
     const key = `${fact.oid}.${fact.attnum}`;
     const origin = this.#columns.get(key) ?? { kind: 'column' as const, fact };
     this.#columns.set(key, origin);

@@ -1,6 +1,7 @@
 /** The relation that a statement writes: what is behind it, what flows in, what RETURNING shows. */
 
 import { SQL_STATE } from '../sql-state.ts';
+import { afterTriggers } from './after-triggers.ts';
 import { noteAssigned } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
@@ -12,6 +13,7 @@ import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf } from './tree.ts';
+import type { RowTrigger } from './trigger-effects.ts';
 
 /** What flows into each column of the target, by name. */
 export type Flows = Map<string, Lineage>;
@@ -34,11 +36,12 @@ export function mergeChanges(fields: FieldsOf<'MergeStmt'>): readonly RowChange[
 }
 
 export interface WriteTarget extends Table {
-  /**
-   * Code that is not built in can change rows before RETURNING shows them: trigger functions, or
-   * something without a name; undefined: there is none.
-   */
-  readonly alteredBy: readonly CatalogFunction[] | 'code' | undefined;
+  /** Code that is not built in, other than triggers, can change rows before RETURNING shows them. */
+  readonly isAltered: boolean;
+  /** Triggers that can. */
+  readonly triggers: readonly RowTrigger[];
+  /** Those of partitions to which a row can be moved: there it is inserted. */
+  readonly movedTo: readonly RowTrigger[];
 }
 
 /** The relation that is written, with the tables behind it when it is a view. */
@@ -80,11 +83,15 @@ export function writeTarget(
   // Triggers, rules and constraints of the target, of what is behind it, and of its partitions.
   const members = targets.flatMap((one) => [one, ...descendants(facts.context.catalog, one)]);
   const code = members.map((member) => codeOn(member, changes));
-  facts.runsUserCode ||= code.some((one) => one.runs);
-  const alters = code.filter((one) => one.altersRow);
-  const isNamed = alters.every((one) => one.triggers !== undefined);
-  const alteredBy = isNamed ? [...new Set(alters.flatMap((one) => one.triggers ?? []))] : 'code';
-  return { ...table, alteredBy: alters.length === 0 ? undefined : alteredBy };
+  const canMove = changes.includes('update') && members.some(({ kind }) => kind === 'p');
+  const moved = canMove ? members.map((member) => codeOn(member, MOVES)) : [];
+  facts.runsUserCode ||= [...code, ...moved].some((one) => one.runs);
+  return {
+    ...table,
+    isAltered: code.some((one) => one.isAltered),
+    triggers: code.flatMap((one) => one.triggers),
+    movedTo: moved.flatMap((one) => one.triggers),
+  };
 }
 
 /** Tables behind a view, also those that the statement reads besides. */
@@ -98,26 +105,30 @@ function behindView(facts: StatementFacts, { relation, columns }: Table): Catalo
   });
 }
 
+/** What an UPDATE does with a row that belongs into another partition then. */
+const MOVES: readonly RowChange[] = ['insert', 'delete'];
+
 interface CodeOnChange {
   readonly runs: boolean;
-  readonly altersRow: boolean;
-  /** Undefined: other code than triggers alters the row, too. */
-  readonly triggers: readonly CatalogFunction[] | undefined;
+  /** By other code than triggers. */
+  readonly isAltered: boolean;
+  readonly triggers: readonly RowTrigger[];
 }
 
 function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeOnChange {
   const known = relation.codeOn;
   if (!known) {
     const has = relation.hasTriggersOrRules;
-    return { runs: has, altersRow: has, triggers: undefined };
+    return { runs: has, isAltered: has, triggers: [] };
   }
   const triggers = (known.alteredBy ?? []).filter(({ change }) => changes.includes(change));
-  const isOnlyThey =
-    triggers.length > 0 && !changes.some((change) => known.alteredOtherwise?.has(change));
+  const isAltered =
+    changes.some((change) => known.alteredOtherwise?.has(change)) ||
+    (triggers.length === 0 && changes.some((change) => known.altersRow.has(change)));
   return {
     runs: changes.some((change) => known.runs.has(change)),
-    altersRow: changes.some((change) => known.altersRow.has(change)),
-    triggers: isOnlyThey ? triggers.map(({ called }) => called) : undefined,
+    isAltered,
+    triggers: triggers.map(({ called, effect }) => ({ relation, called, effect })),
   };
 }
 
@@ -216,7 +227,12 @@ export function returning(
     return NO_RESULT;
   }
   checkFields(facts, 'ReturningClause', clause);
-  const after = withFlows(target, flows);
+  const { after, leavesOut, unclear } = afterTriggers(
+    facts,
+    target,
+    flows,
+    withFlows(target, flows),
+  );
   const names = new Map([
     ['RETURNING_OPTION_OLD', 'old'],
     ['RETURNING_OPTION_NEW', 'new'],
@@ -237,8 +253,12 @@ export function returning(
   for (const column of columns) {
     facts.noteRead(column.lineage);
   }
-  if (target.alteredBy !== undefined && !showKeysOnly(target, columns)) {
-    refuseAltered(facts, target.alteredBy);
+  if (!showKeysOnly(target, columns)) {
+    if (target.isAltered) refuseAltered(facts);
+    else for (const called of unclear) refuseTriggered(facts, called);
+    for (const [{ schema, name }, tested] of leavesOut) {
+      facts.noteComputed(withOrigins(derive([]), tested), `trigger function ${schema}.${name}()`);
+    }
   }
   return { columns, conditions: new Set() };
 }
@@ -257,20 +277,21 @@ function showKeysOnly(target: WriteTarget, shown: readonly NamedLineage[]): bool
   return shown.every(({ lineage }) => ![...lineage.origins].some((origin) => altered.has(origin)));
 }
 
-function refuseAltered(facts: StatementFacts, by: readonly CatalogFunction[] | 'code'): void {
-  const hint =
-    "Return only key columns (RETURNING id) and select the row afterwards; in an ORM, have it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
-  if (by === 'code') {
-    facts.refuse(
-      'RETURNING shows what triggers, rules or functions of the target made of the row',
-      { hint },
-    );
-    return;
-  }
-  for (const { schema, name } of by) {
-    facts.refuse(`RETURNING shows what the trigger function ${schema}.${name} made of the row`, {
-      hint,
-      because: { schema, function: name },
-    });
-  }
+const SHOW_KEYS =
+  "Return only key columns (RETURNING id) and select the row afterwards; in an ORM, have it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
+
+const FOLLOWED =
+  'Triggers are followed if their function consists of assignments to NEW, IF, RAISE and RETURN, with built-in functions only.';
+
+function refuseAltered(facts: StatementFacts): void {
+  facts.refuse('RETURNING shows what triggers, rules or functions of the target made of the row', {
+    hint: SHOW_KEYS,
+  });
+}
+
+function refuseTriggered(facts: StatementFacts, { schema, name }: CatalogFunction): void {
+  facts.refuse(`RETURNING shows what the trigger function ${schema}.${name} made of the row`, {
+    hint: `${SHOW_KEYS} ${FOLLOWED}`,
+    because: { schema, function: name },
+  });
 }

@@ -11,6 +11,7 @@ import type {
 } from '../../../../src/connectors/postgres/gateway/types.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+import type { TriggerBody } from '../../../../src/connectors/postgres/policy/trigger-body.ts';
 
 export interface RealEngine {
   /** For `startBench`; a policy of its own each time, the catalog shared. */
@@ -32,6 +33,11 @@ export function catalogOf(
       const outcome = await parser.parse(text);
       if (outcome.type !== 'tree') throw new TypeError('a definition does not parse');
       return outcome.tree;
+    },
+    parseTrigger: async (text) => {
+      const outcome = await parser.parseTrigger(text);
+      if (outcome.type !== 'tree') throw new TypeError('a trigger function was not read');
+      return (outcome.tree as { readonly body?: TriggerBody }).body;
     },
   });
 }

@@ -73,6 +73,37 @@ test('an INSERT of nearly 1 MB is parsed and its memory given back', async () =>
   expect((await parser.parse('select 42')).type).toBe('tree');
 });
 
+test('the body of a trigger function is read in the thread, and is no SQL', async () => {
+  const text = 'BEGIN NEW.a := lower(NEW.b); RETURN NEW; END';
+  const found = await parser.parseTrigger(text);
+  expect(found).toMatchObject({
+    type: 'tree',
+    tree: {
+      body: {
+        records: [],
+        steps: [
+          { kind: 'assign', record: 'new', column: 'a', value: { FuncCall: {} } },
+          { kind: 'return', records: ['new'] },
+        ],
+      },
+    },
+  });
+  // Whoever sends the same as a statement is told that it is none.
+  expect(await parser.parse(text)).toMatchObject({ type: 'syntax' });
+  for (const other of [
+    '',
+    "BEGIN NEW.a := 'x; END",
+    'BEGIN NEW.a := ; RETURN NEW; END',
+    'SELECT 1',
+  ]) {
+    expect(await parser.parseTrigger(other), other).toEqual({ type: 'tree', tree: {} });
+  }
+  expect(await parser.parseTrigger(`BEGIN ${'IF true THEN '.repeat(300)}`)).toMatchObject({
+    tree: {},
+  });
+  expect(parser.replacedWorkers).toBe(0);
+});
+
 test('a larger text is refused without being parsed, counted in bytes', async () => {
   expect(await parser.parse(`select '${'x'.repeat(MAX_SQL_BYTES)}'`)).toMatchObject({
     type: 'refused',

@@ -1,0 +1,66 @@
+/** What RETURNING shows of a row that triggers have changed. */
+import type { CatalogFunction } from './catalog-types.ts';
+import { constant, type Origin, unite } from './lineage.ts';
+import { descendants } from './relation-family.ts';
+import type { Table } from './scope.ts';
+import type { StatementFacts } from './statement-facts.ts';
+import { type TriggeredRow, triggeredRow } from './trigger-effects.ts';
+import type { Flows, WriteTarget } from './write-targets.ts';
+
+interface AfterTriggers extends Pick<TriggeredRow, 'leavesOut' | 'unclear'> {
+  readonly after: Table;
+}
+
+/** @param after the target after what the statement writes */
+export function afterTriggers(
+  facts: StatementFacts,
+  target: WriteTarget,
+  flows: Flows,
+  after: Table,
+): AfterTriggers {
+  const triggers = [...target.triggers, ...(canMove(facts, target, flows) ? target.movedTo : [])];
+  const written = unite(flows.values());
+  const unclear = new Set<CatalogFunction>();
+  const leavesOut = new Map<CatalogFunction, ReadonlySet<Origin>>();
+  const added = new Map<string, ReadonlySet<Origin>>();
+  for (const [relation, own] of Map.groupBy(triggers, ({ relation: one }) => one)) {
+    const row = triggeredRow(facts, relation, own, written);
+    for (const called of row.unclear) unclear.add(called);
+    for (const [called, tested] of row.leavesOut) {
+      leavesOut.set(called, new Set([...(leavesOut.get(called) ?? []), ...tested]));
+    }
+    for (const { attnum, name } of relation.columns) {
+      const more = row.added.get(name);
+      if (more) added.set(`${relation.oid}.${attnum}`, more);
+    }
+  }
+  if (added.size === 0) return { after, leavesOut, unclear };
+  const columns = after.columns.map(({ name, lineage }) => {
+    const more = new Set<Origin>();
+    for (const origin of lineage.origins) {
+      if (origin.kind !== 'column') continue;
+      for (const one of added.get(`${origin.fact.oid}.${origin.fact.attnum}`) ?? []) more.add(one);
+    }
+    if (more.size === 0) return { name, lineage };
+    // Nothing is known of its fields any more, or of JSON in it.
+    return {
+      name,
+      lineage: { ...constant(lineage.type), origins: new Set([...lineage.origins, ...more]) },
+    };
+  });
+  return { after: { ...after, columns }, leavesOut, unclear };
+}
+
+/** A row can get to another partition: a column that partitions are told by is written. */
+function canMove(facts: StatementFacts, target: WriteTarget, flows: Flows): boolean {
+  const { relation, triggers } = target;
+  if (relation?.kind !== 'p' || triggers.length > 0) return true;
+  const members = [relation, ...descendants(facts.context.catalog, relation)];
+  const keys = members.flatMap(({ columns, comparisons }) =>
+    (comparisons ?? [])
+      .filter(({ kind }) => kind === 'partition')
+      .flatMap((key) => key.columns)
+      .map((attnum) => columns.find((column) => column.attnum === attnum)?.name),
+  );
+  return keys.some((name) => name === undefined || flows.has(name));
+}

@@ -1,0 +1,241 @@
+/**
+ * What a PL/pgSQL trigger function does with its row: assignments to fields of NEW and of records
+ * that are copies of it, IF, RETURN and RAISE. A text with anything else in it is not understood.
+ *
+ * The parser's own reading of PL/pgSQL (parsePlPgSQL) leaves out what records are declared with, so
+ * the few statements are read here, from the tokens of the scanner that both languages share.
+ */
+import type { ScanToken } from 'libpg-query';
+import { as, type Node } from './tree.ts';
+
+export type TriggerStep =
+  | {
+      readonly kind: 'assign';
+      readonly record: string;
+      readonly column: string;
+      readonly value: Node;
+    }
+  | { readonly kind: 'copy'; readonly to: string; readonly from: string }
+  | { readonly kind: 'if'; readonly branches: readonly TriggerBranch[] }
+  /** One of these records; none: NULL, and the row stays as it was. */
+  | { readonly kind: 'return'; readonly records: readonly string[] };
+
+export interface TriggerBranch {
+  /** undefined: ELSE. */
+  readonly condition: Node | undefined;
+  readonly steps: readonly TriggerStep[];
+}
+
+export interface TriggerBody {
+  /** Records that it declares. */
+  readonly records: readonly string[];
+  readonly steps: readonly TriggerStep[];
+}
+
+/** What a trigger does with its row. */
+export interface TriggerEffect {
+  readonly body: TriggerBody;
+  /** Its WHEN, with names as the catalog's reader has them. */
+  readonly when?: Node;
+}
+
+/** Both give undefined for what is no SQL. */
+export interface TriggerParser {
+  readonly scan: (text: string) => readonly ScanToken[] | undefined;
+  readonly parse: (sql: string) => unknown;
+}
+
+/** IF in IF; the analysis recurses. */
+const MAX_LEVELS = 32;
+/** Words with which statements begin or end: no record is called so. */
+const WORDS: ReadonlySet<string> = new Set([
+  ...['begin', 'declare', 'else', 'elseif', 'elsif', 'end', 'found', 'if', 'new', 'null', 'old'],
+  ...['raise', 'record', 'return', 'then'],
+]);
+const WORD = /^[a-z_][a-z0-9_$]*$/i;
+const QUOTED = /^"(?:[^"]|"")+"$/;
+
+class NotUnderstood extends Error {}
+
+/** @returns undefined: not understood */
+export function readTriggerBody(source: string, parser: TriggerParser): TriggerBody | undefined {
+  // With standard_conforming_strings off a backslash is read in another way.
+  if (source.includes('\\')) return undefined;
+  try {
+    return new BodyReader(source, parser).body();
+  } catch (error) {
+    if (error instanceof NotUnderstood) return undefined;
+    throw error;
+  }
+}
+
+class BodyReader {
+  readonly #bytes: Buffer;
+  readonly #parse: TriggerParser['parse'];
+  readonly #tokens: readonly ScanToken[];
+  readonly #records = new Set(['new', 'old']);
+  #at = 0;
+  #level = 0;
+
+  constructor(source: string, { scan, parse }: TriggerParser) {
+    this.#bytes = Buffer.from(source);
+    this.#parse = parse;
+    this.#tokens = (scan(source) ?? []).filter(({ text }) => !/^(?:--|\/\*)/.test(text));
+  }
+
+  body(): TriggerBody {
+    const declared: string[] = [];
+    if (this.#takes('declare')) {
+      while (!this.#takes('begin')) declared.push(this.#declared());
+    } else {
+      this.#expect('begin');
+    }
+    const steps = this.#steps();
+    this.#expect('end');
+    this.#takes(';');
+    if (this.#at < this.#tokens.length) throw new NotUnderstood();
+    return { records: declared, steps };
+  }
+
+  /** `name record;`: with a default, or a type, it would hold more than is copied to it. */
+  #declared(): string {
+    const name = this.#word;
+    const isTaken = WORDS.has(name) || this.#records.has(name) || name.startsWith('tg_');
+    if (name === '' || isTaken) throw new NotUnderstood();
+    this.#at += 1;
+    this.#expect('record');
+    this.#expect(';');
+    this.#records.add(name);
+    return name;
+  }
+
+  #steps(): TriggerStep[] {
+    const steps: TriggerStep[] = [];
+    for (;;) {
+      if (['else', 'elseif', 'elsif', 'end', ''].includes(this.#word)) return steps;
+      if (this.#takes('if')) steps.push(this.#branches());
+      else if (this.#takes('return')) steps.push(this.#returned());
+      else if (this.#takes('raise')) this.#until(';');
+      else if (this.#takes('null')) this.#expect(';');
+      else steps.push(this.#assigned());
+    }
+  }
+
+  #branches(): TriggerStep {
+    this.#level += 1;
+    if (this.#level > MAX_LEVELS) throw new NotUnderstood();
+    const branches: TriggerBranch[] = [];
+    do {
+      const condition = this.#expression('then');
+      branches.push({ condition, steps: this.#steps() });
+    } while (this.#takes('elsif') || this.#takes('elseif'));
+    if (this.#takes('else')) branches.push({ condition: undefined, steps: this.#steps() });
+    this.#expect('end');
+    this.#expect('if');
+    this.#expect(';');
+    this.#level -= 1;
+    return { kind: 'if', branches };
+  }
+
+  #returned(): TriggerStep {
+    const records: string[] = [];
+    if (this.#takes('coalesce')) {
+      this.#expect('(');
+      do records.push(this.#record());
+      while (this.#takes(','));
+      this.#expect(')');
+    } else if (!this.#takes('null')) {
+      records.push(this.#record());
+    }
+    this.#expect(';');
+    return { kind: 'return', records };
+  }
+
+  #assigned(): TriggerStep {
+    const record = this.#record();
+    if (!this.#takes('.')) {
+      this.#assignment();
+      const from = this.#record();
+      this.#expect(';');
+      return { kind: 'copy', to: record, from };
+    }
+    const column = this.#column();
+    this.#assignment();
+    return { kind: 'assign', record, column, value: this.#expression(';') };
+  }
+
+  #assignment(): void {
+    if (!this.#takes(':=')) this.#expect('=');
+  }
+
+  #record(): string {
+    const name = this.#word;
+    if (!this.#records.has(name)) throw new NotUnderstood();
+    this.#at += 1;
+    return name;
+  }
+
+  #column(): string {
+    const text = this.#tokens[this.#at]?.text ?? '';
+    this.#at += 1;
+    if (WORD.test(text)) return text.toLowerCase();
+    if (!QUOTED.test(text)) throw new NotUnderstood();
+    return text.slice(1, -1).replaceAll('""', '"');
+  }
+
+  /** As PL/pgSQL does it: what stands before the first such word outside of brackets. */
+  #expression(end: string): Node {
+    const from = this.#tokens[this.#at]?.start ?? 0;
+    const to = this.#until(end);
+    return this.#parsed(this.#bytes.toString('utf8', from, to));
+  }
+
+  /** @returns where the word begins. */
+  #until(end: string): number {
+    for (let depth = 0; this.#at < this.#tokens.length; this.#at += 1) {
+      const token = this.#tokens[this.#at];
+      const text = token?.text.toLowerCase() ?? '';
+      if (depth === 0 && text === end) {
+        this.#at += 1;
+        return token?.start ?? 0;
+      }
+      if (depth === 0 && text === ';') break;
+      if (text === '(' || text === '[') depth += 1;
+      if (text === ')' || text === ']') depth -= 1;
+    }
+    throw new NotUnderstood();
+  }
+
+  /** In PL/pgSQL an expression is a SELECT without that word: it may have a FROM. */
+  #parsed(text: string): Node {
+    const tree = this.#parse(`SELECT ${text}`);
+    const stmts: unknown =
+      typeof tree === 'object' && tree !== null && 'stmts' in tree ? tree.stmts : undefined;
+    const [first, ...more] = Array.isArray(stmts) ? stmts : [];
+    const { targetList = [], limitOption, op, ...others } = as(first?.stmt, 'SelectStmt') ?? {};
+    const [target, ...further] = targetList;
+    const { val, location, ...named } = as(target, 'ResTarget') ?? {};
+    const isMore = [...more, ...further, ...Object.keys({ ...others, ...named })].length > 0;
+    const isPlain = limitOption === 'LIMIT_OPTION_DEFAULT' && op === 'SETOP_NONE';
+    if (val === undefined || location === undefined || isMore || !isPlain) {
+      throw new NotUnderstood();
+    }
+    return val;
+  }
+
+  /** The next token where it is a word that is not quoted; '' otherwise. */
+  get #word(): string {
+    const text = this.#tokens[this.#at]?.text ?? '';
+    return WORD.test(text) ? text.toLowerCase() : '';
+  }
+
+  #takes(text: string): boolean {
+    if (this.#tokens[this.#at]?.text.toLowerCase() !== text) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #expect(text: string): void {
+    if (!this.#takes(text)) throw new NotUnderstood();
+  }
+}

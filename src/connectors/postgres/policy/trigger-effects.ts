@@ -1,0 +1,310 @@
+/**
+ * What BEFORE triggers make of a row: which values can reach which of its columns, and which decide
+ * whether it comes back at all.
+ *
+ * Nothing is ever taken away from what can be in a column, and the steps of all triggers are gone
+ * through until nothing new is found. So their order, how often they run (ON CONFLICT, MERGE, a row
+ * that moves to another partition) and whether they are enabled are all the same.
+ */
+import { noteAssigned } from './applied-casts.ts';
+import type { Catalog, CatalogFunction, CatalogRelation } from './catalog-types.ts';
+import { expression } from './expressions.ts';
+import { TYPE } from './function-types.ts';
+import { constant, type Lineage, lazily, type Origin, withOrigins } from './lineage.ts';
+import { storedColumns } from './relation-columns.ts';
+import { visibleColumns } from './row-types.ts';
+import type { Scope } from './scope.ts';
+import { BUILT_IN_PATH, StatementFacts } from './statement-facts.ts';
+import { type Node, namesOf } from './tree.ts';
+import type { TriggerEffect, TriggerStep } from './trigger-body.ts';
+
+export interface RowTrigger {
+  readonly relation: CatalogRelation;
+  readonly called: CatalogFunction;
+  /** undefined: it could do anything. */
+  readonly effect: TriggerEffect | undefined;
+}
+
+export interface TriggeredRow {
+  /** What else can be in a column, by its name. */
+  readonly added: ReadonlyMap<string, ReadonlySet<Origin>>;
+  /** What decides whether a trigger function leaves the row out, by function. */
+  readonly leavesOut: ReadonlyMap<CatalogFunction, ReadonlySet<Origin>>;
+  /** Functions that could do anything. */
+  readonly unclear: ReadonlySet<CatalogFunction>;
+}
+
+type Origins = ReadonlySet<Origin>;
+const NONE: Origins = new Set();
+/** Of PL/pgSQL, in a trigger function. */
+const VARIABLES: readonly (readonly [string, number | undefined])[] = [
+  ...['tg_name', 'tg_when', 'tg_level', 'tg_op', 'tg_relname', 'tg_table_name'].map(
+    (name) => [name, TYPE.text] as const,
+  ),
+  ['tg_table_schema', TYPE.text],
+  ['found', TYPE.bool],
+  ...['tg_relid', 'tg_nargs', 'tg_argv'].map((name) => [name, undefined] as const),
+];
+
+/**
+ * @param triggers of this relation
+ * @param written what the statement puts into its columns
+ */
+export function triggeredRow(
+  facts: StatementFacts,
+  relation: CatalogRelation,
+  triggers: readonly RowTrigger[],
+  written: Origins,
+): TriggeredRow {
+  const row = new TriggerWalk(facts, relation, written);
+  const unclear = new Set<CatalogFunction>();
+  const followed = triggers.flatMap(({ called, effect }) => {
+    if (effect && !facts.context.unsettled) return [{ called, effect }];
+    unclear.add(called);
+    return [];
+  });
+  do {
+    row.hasGrown = false;
+    for (const { called, effect } of followed) row.run(called, effect);
+  } while (row.hasGrown);
+  return {
+    added: row.added(),
+    leavesOut: row.leavesOut,
+    unclear: new Set([...unclear, ...row.unclear]),
+  };
+}
+
+class TriggerWalk {
+  readonly leavesOut = new Map<CatalogFunction, Set<Origin>>();
+  readonly unclear = new Set<CatalogFunction>();
+  hasGrown = false;
+  readonly #facts: StatementFacts;
+  readonly #relation: CatalogRelation;
+  readonly #stored: ReadonlyMap<string, Lineage>;
+  /** By record and column: what can be in it besides what was there, in NEW and in OLD. */
+  readonly #records = new Map<string, Map<string, Set<Origin>>>();
+  readonly #written: Origins;
+  /** Every schema, those of users first: whatever the search_path is when the function runs. */
+  readonly #anyPath: readonly string[];
+  #called: CatalogFunction | undefined;
+
+  constructor(facts: StatementFacts, relation: CatalogRelation, written: Origins) {
+    this.#facts = facts;
+    this.#relation = relation;
+    this.#written = written;
+    this.#stored = new Map(
+      storedColumns(facts, relation, false).map((column) => [column.name, column.lineage]),
+    );
+    const { schemas } = facts.context.catalog;
+    this.#anyPath = [...schemas.filter((one) => one !== 'pg_catalog'), 'pg_catalog'];
+  }
+
+  added(): ReadonlyMap<string, Origins> {
+    return new Map([...(this.#records.get('new') ?? [])].filter(([, added]) => added.size > 0));
+  }
+
+  run(called: CatalogFunction, { body, when }: TriggerEffect): void {
+    if (this.unclear.has(called)) return;
+    this.#called = called;
+    for (const record of body.records) this.#records.delete(record);
+    const path = this.#relation.viewPath ?? BUILT_IN_PATH;
+    const fires = when ? this.#asked(when, body.records, path) : NONE;
+    const isOne = returnedIn(body.steps).size < 2;
+    this.#walk(body.steps, { conditions: fires, records: body.records, isOne });
+  }
+
+  /** @returns what decides whether the function has returned; undefined: it has not. */
+  #walk(steps: readonly TriggerStep[], around: Around): Origins | undefined {
+    let conditions = around.conditions;
+    let returned: Origins | undefined;
+    for (const step of steps) {
+      switch (step.kind) {
+        case 'assign':
+          this.#assigned(step, around.records, conditions);
+          break;
+        case 'copy':
+          this.#copied(step.to, step.from, conditions);
+          break;
+        case 'return':
+          if (step.records.length === 0) this.#leaveOut(conditions);
+          for (const record of step.records) {
+            // Whether it is this one depends on the conditions, unless it is NEW anyway.
+            if (!around.isOne || record !== 'new') this.#copied('new', record, conditions);
+          }
+          returned = union(returned ?? NONE, conditions);
+          break;
+        case 'if': {
+          let tested = conditions;
+          let left: Origins | undefined;
+          for (const branch of step.branches) {
+            if (branch.condition) {
+              tested = union(tested, this.#asked(branch.condition, around.records, this.#anyPath));
+            }
+            const inside = this.#walk(branch.steps, { ...around, conditions: tested });
+            if (inside) left = union(left ?? NONE, inside);
+          }
+          if (left) {
+            // Whether it gets further depends on all that has been asked.
+            conditions = union(conditions, union(left, tested));
+            returned = union(returned ?? NONE, conditions);
+          }
+        }
+      }
+    }
+    return returned;
+  }
+
+  #assigned(
+    { record, column: name, value }: TriggerStep & { kind: 'assign' },
+    records: readonly string[],
+    conditions: Origins,
+  ): void {
+    const column = visibleColumns(this.#relation).find((one) => one.name === name);
+    if (!column) {
+      this.#isUnclear();
+      return;
+    }
+    const origins = this.#origins(value, { records, path: this.#anyPath, type: column.typeOid });
+    this.#grow(record, name, union(origins, conditions));
+  }
+
+  #copied(to: string, from: string, conditions: Origins): void {
+    for (const name of this.#stored.keys()) {
+      this.#grow(to, name, union(this.#in(from, name).origins, conditions));
+    }
+  }
+
+  #grow(record: string, name: string, origins: Origins): void {
+    const columns = this.#records.get(record) ?? new Map<string, Set<Origin>>();
+    this.#records.set(record, columns);
+    const known = columns.get(name) ?? new Set();
+    columns.set(name, known);
+    const before = this.#base(record, name).origins;
+    for (const origin of origins) {
+      if (known.has(origin) || before.has(origin)) continue;
+      known.add(origin);
+      this.hasGrown ||= record === 'new' || record === 'old';
+    }
+  }
+
+  #leaveOut(conditions: Origins): void {
+    if (this.#called === undefined) return;
+    const known = this.leavesOut.get(this.#called) ?? new Set();
+    this.leavesOut.set(this.#called, known);
+    for (const origin of conditions) known.add(origin);
+  }
+
+  #isUnclear(): void {
+    if (this.#called) this.unclear.add(this.#called);
+  }
+
+  /** As it is when the first trigger runs. */
+  #base(record: string, name: string): Lineage {
+    const stored = this.#stored.get(name) ?? constant();
+    if (record === 'old') return stored;
+    return record === 'new' ? withOrigins(stored, this.#written) : constant(stored.type);
+  }
+
+  #in(record: string, name: string): Lineage {
+    return withOrigins(this.#base(record, name), this.#records.get(record)?.get(name) ?? []);
+  }
+
+  #asked(node: Node, records: readonly string[], path: readonly string[]): Origins {
+    return this.#origins(node, { records, path, type: TYPE.bool });
+  }
+
+  /** @param type to which the value is converted */
+  #origins(
+    node: Node,
+    {
+      records,
+      path,
+      type,
+    }: {
+      readonly records: readonly string[];
+      readonly path: readonly string[];
+      readonly type: number | undefined;
+    },
+  ): Origins {
+    const probe = this.#probe(path);
+    const value = expression(probe, node, this.#scope(records));
+    noteAssigned(probe, value, type);
+    if (!namesOneType(this.#facts.context.catalog, node)) this.#isUnclear();
+    this.#look(probe, value);
+    return new Set([...value.origins].map((one) => this.#known(one)));
+  }
+
+  /** Those of a probe are its own: here they are compared. */
+  #known(origin: Origin): Origin {
+    return origin.kind === 'column' ? this.#facts.known(origin.fact) : origin;
+  }
+
+  #scope(records: readonly string[]): Scope {
+    const tables = ['new', 'old', ...records].map((name) => ({
+      name,
+      schema: undefined,
+      relation: undefined,
+      columns: [...this.#stored.keys()].map((column) =>
+        lazily(column, () => this.#in(name, column)),
+      ),
+    }));
+    const columns = VARIABLES.map(([name, type]) => ({ name, lineage: constant(type) }));
+    return { tables, columns, outer: undefined };
+  }
+
+  /** What a body does is no part of what the statement says: its owner wrote it, as with a view. */
+  #probe(path: readonly string[]): StatementFacts {
+    const { context, walks, budget } = this.#facts;
+    const probe = new StatementFacts(context, walks, budget);
+    probe.view = this.#relation;
+    probe.viewPath = path;
+    return probe;
+  }
+
+  #look(probe: StatementFacts, value: Lineage): void {
+    const { opaque, settings, verbs } = probe;
+    const lists = [opaque, settings, verbs].some(({ length }) => length > 0);
+    const { reads, writes, serverAccess, shaping, stored } = probe;
+    const sets = [reads, writes, serverAccess, shaping, stored].some(({ size }) => size > 0);
+    const makesRows = [...value.origins].some(
+      (origin) => origin.kind === 'rows' && !this.#written.has(origin),
+    );
+    if (lists || sets || makesRows || probe.runsUserCode) this.#isUnclear();
+  }
+}
+
+interface Around {
+  readonly conditions: Origins;
+  readonly records: readonly string[];
+  /** It always returns the same record. */
+  readonly isOne: boolean;
+}
+
+function returnedIn(steps: readonly TriggerStep[], found = new Set<string>()): ReadonlySet<string> {
+  for (const step of steps) {
+    if (step.kind === 'return') for (const record of step.records) found.add(record);
+    if (step.kind === 'if') for (const branch of step.branches) returnedIn(branch.steps, found);
+  }
+  return found;
+}
+
+/** In whatever search_path, also in that of a session whose temporary tables are types. */
+function namesOneType(catalog: Catalog, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  const [name, ...qualified] = namesIn('typeName' in value ? value.typeName : undefined);
+  if (name !== undefined && qualified.length === 0) {
+    const found = catalog.schemas.filter((schema) => catalog.type(schema, name) !== undefined);
+    if (found.length !== 1) return false;
+  }
+  return Object.values(value).every((inner) => namesOneType(catalog, inner));
+}
+
+function namesIn(type: unknown): readonly string[] {
+  if (typeof type !== 'object' || type === null || !('names' in type)) return [];
+  return (Array.isArray(type.names) && namesOf(type.names)) || [];
+}
+
+function union(one: Origins, other: Origins): Origins {
+  if (other.size === 0) return one;
+  return one.size === 0 ? other : new Set([...one, ...other]);
+}
