@@ -9,6 +9,8 @@ import type { Flows, WriteTarget } from './write-targets.ts';
 
 interface AfterTriggers extends Pick<TriggeredRow, 'leavesOut' | 'unclear'> {
   readonly after: Table;
+  /** As OLD: in PostgreSQL 18 `(old).a` gives `new.a` (tried on 18.4), so what is in that can be in this. */
+  readonly before: Table;
 }
 
 /** @param after the target after what the statement writes */
@@ -34,8 +36,17 @@ export function afterTriggers(
       if (more) added.set(`${relation.oid}.${attnum}`, more);
     }
   }
-  if (added.size === 0) return { after, leavesOut, unclear };
-  const columns = after.columns.map(({ name, lineage }) => {
+  return {
+    before: withAdded(target, added),
+    after: withAdded(after, added),
+    leavesOut,
+    unclear,
+  };
+}
+
+function withAdded<T extends Table>(table: T, added: ReadonlyMap<string, ReadonlySet<Origin>>): T {
+  if (added.size === 0) return table;
+  const columns = table.columns.map(({ name, lineage }) => {
     const more = new Set<Origin>();
     for (const origin of lineage.origins) {
       if (origin.kind !== 'column') continue;
@@ -43,12 +54,10 @@ export function afterTriggers(
     }
     if (more.size === 0) return { name, lineage };
     // Nothing is known of its fields any more, or of JSON in it.
-    return {
-      name,
-      lineage: { ...constant(lineage.type), origins: new Set([...lineage.origins, ...more]) },
-    };
+    const origins = new Set([...lineage.origins, ...more]);
+    return { name, lineage: { ...constant(lineage.type), origins } };
   });
-  return { after: { ...after, columns }, leavesOut, unclear };
+  return { ...table, columns };
 }
 
 /** A row can get to another partition: a column that partitions are told by is written. */

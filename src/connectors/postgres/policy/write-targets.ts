@@ -227,7 +227,7 @@ export function returning(
     return NO_RESULT;
   }
   checkFields(facts, 'ReturningClause', clause);
-  const { after, leavesOut, unclear } = afterTriggers(
+  const { after, before, leavesOut, unclear } = afterTriggers(
     facts,
     target,
     flows,
@@ -242,7 +242,7 @@ export function returning(
     checkFields(facts, 'ReturningOption', option ?? { unknown: node });
     names.set(option?.option ?? '', option?.value ?? '');
   }
-  const old = { ...target, name: names.get('RETURNING_OPTION_OLD'), schema: undefined };
+  const old = { ...before, name: names.get('RETURNING_OPTION_OLD'), schema: undefined };
   const fresh = { ...after, name: names.get('RETURNING_OPTION_NEW'), schema: undefined };
   const scope: Scope = {
     tables: [after, old, fresh, ...(from?.tables ?? [])],

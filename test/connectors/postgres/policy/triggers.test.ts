@@ -376,11 +376,42 @@ const UNDERSTOOD: readonly Case[] = [
     '',
     "UPDATE places SET note = 'x' WHERE area = 1 RETURNING area, note",
   ],
+  ['a key', triggers('NEW.id := length(NEW.email);'), 'id'],
   [
-    'of the new row alone',
+    'comments and quotes',
+    triggers(`NEW.note /* := */ := /* ; */ NEW.email -- ;\n || $x$; NEW.flag := true; $x$;`),
+    'note loud',
+  ],
+  [
+    'CASE in IF',
+    triggers("IF (CASE WHEN NEW.email > 'm' THEN true END) THEN NEW.flag := true; END IF;"),
+    'flag',
+  ],
+  [
+    'an early end for other changes',
+    triggers(
+      "BEGIN IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; IF NEW.email <> OLD.email THEN NEW.flag := false; END IF; NEW.at := now(); RETURN NEW; END",
+    ),
+    'flag',
+  ],
+  [
+    'in rows of children',
+    "CREATE TABLE child () INHERITS (plain); CREATE OR REPLACE FUNCTION change_0() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.flag := length(NEW.email) > 5; RETURN NEW; END'; CREATE TRIGGER w BEFORE UPDATE ON child FOR EACH ROW EXECUTE FUNCTION change_0()",
+    'flag',
+    'UPDATE plain SET id = 1 WHERE id = 1 RETURNING flag',
+  ],
+  [
+    'a row and lists',
+    triggers(
+      "NEW.flag := (NEW.name, NEW.email) > ('a', 'b'); NEW.slug := greatest(NEW.name, NEW.email); NEW.version := (NEW.name IN ('a', NEW.email))::int; NEW.author := format('%s', NEW); NEW.note := xmlforest(NEW.email AS a)::text;",
+    ),
+    'flag slug version author note loud',
+  ],
+  [
+    'of the old row, which is not always that',
     triggers('NEW.note := OLD.email;'),
-    'b',
-    "UPDATE staff SET name = 'x' WHERE id = 1 RETURNING old.note AS a, new.note AS b",
+    'a b',
+    "UPDATE staff SET name = 'x' WHERE id = 1 RETURNING (old).note AS a, new.note AS b",
   ],
 ];
 
