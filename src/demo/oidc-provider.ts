@@ -123,6 +123,11 @@ export async function startOidcProvider(options: OidcProviderOptions = {}): Prom
 }
 
 async function importPackage(): Promise<typeof import('oidc-provider')> {
+  const { warn } = console;
+  // It warns of every Node.js that is not an LTS release, and each major version begins as none.
+  console.warn = (...said: unknown[]) => {
+    if (!String(said[0]).includes('Unsupported runtime')) warn(...said);
+  };
   try {
     return await import('oidc-provider');
   } catch (cause) {
@@ -134,6 +139,8 @@ async function importPackage(): Promise<typeof import('oidc-provider')> {
       });
     }
     throw cause;
+  } finally {
+    console.warn = warn;
   }
 }
 
