@@ -44,7 +44,9 @@ async function liveSession(
     const { sessions } = await client.sessions({ limit: '1', mine: '1', live: '1' }, signal);
     const [newest] = sessions;
     if (newest === undefined) {
-      throw new HoopError('HOOP_SESSION_UNKNOWN', 'you have no live session');
+      throw new HoopError('HOOP_SESSION_UNKNOWN', 'you have no live session', {
+        hint: '`hoop sessions list --live` shows the live sessions that you may see.',
+      });
     }
     return newest.id;
   }

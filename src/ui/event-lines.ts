@@ -87,15 +87,20 @@ function whatOf(event: ReadEvent): string {
   const times = typeof count === 'number' ? [plural(count, 'time')] : [];
   const isOther =
     by !== undefined && who !== undefined && (by.issuer !== who.issuer || by.sub !== who.sub);
-  return [...times, ...(isOther ? [`by ${by.name}`] : []), ...parts].join(' ');
+  return [...times, ...(isOther ? [`by ${by.name}`] : []), ...parts].join('; ');
 }
 
 function partOf(name: string, value: unknown): string {
   if (name === 'commit') return `commit ${String(value).slice(0, 12)}`;
   if (name === 'session' || name === 'run') return `${name} ${String(value).slice(0, SHORT_ID)}`;
   if (name === 'sessions' && Array.isArray(value)) return plural(value.length, 'session');
-  if (Array.isArray(value)) return `${name} ${value.join(', ')}`;
+  if (Array.isArray(value)) return `${words(name)} ${value.join(', ')}`;
   if (name === 'code' || name === 'state' || name === 'decision' || name === 'how')
     return String(value);
-  return `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`;
+  return `${words(name)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`;
+}
+
+/** `maskedValues` as a person reads it: `masked values`. */
+function words(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

@@ -19,7 +19,9 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
   const closed = masked.filter(({ inference }) => inference === 'deny');
   const lookups = closed.filter(({ lookup }) => lookup);
   const line = (columns: readonly MaskWords[], of: string, words: string): string[] =>
-    columns.length === 0 ? [] : [`${columns.length === masked.length ? 'They' : of} ${words}`];
+    columns.length === 0
+      ? []
+      : [`${columns.length === masked.length ? 'Masked columns' : of} ${words}`];
   return [
     ...line(
       closed,

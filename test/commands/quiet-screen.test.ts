@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { Io } from '../../src/commands/io.ts';
 import { QuietScreen } from '../../src/commands/quiet-screen.ts';
+import { readAll } from '../read-all.ts';
 
 test.each([
   ['still waits', false],
@@ -23,7 +24,7 @@ test.each([
   }
   screen.release();
   screen.release();
-  const shown = String(terminal.read());
+  const shown = String(readAll(terminal));
   expect(shown.split('\x1b[22;2t')).toHaveLength(2);
   expect(shown.split('\x1b[23;2t')).toHaveLength(2);
 });

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { type ReviewFlags, requireDecided, reviewRun } from '../../src/commands/review-changes.ts';
 import type { AfterRun } from '../../src/run/later/later-changes.ts';
 import { silentIo } from '../cli/silent-io.ts';
+import { readAll } from '../read-all.ts';
 
 const NOT_LOOKED_AT = Array.from({ length: 150_000 }, (_, n) => `/p/${n}`);
 
@@ -21,7 +22,7 @@ async function told(
   };
   const home = { config: '/c', state: '/s', runtime: '/r' };
   await reviewRun(io, owed, { flags, home, run: 'r' });
-  return { notes: notes.join('\n'), json: String(output.read() ?? ''), open };
+  return { notes: notes.join('\n'), json: String(readAll(output)), open };
 }
 
 test('of a crowd of directories that were not looked at the first is named, and who has to look', async () => {

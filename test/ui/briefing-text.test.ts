@@ -35,9 +35,7 @@ test('the same facts make the same text, with each rule where it belongs', () =>
   expect(text).toContain('Waits for a person to approve:\n- engineers/deletes');
   expect(text).toContain('Denied:\n- engineers/no-structure');
   expect(text).toContain('Masked: public.customers.ssn (full).');
-  expect(text).toContain(
-    '2 connections, 1000 rows a statement; a session ends after 60 min, or 90 s',
-  );
+  expect(text).toContain('2 connections, 1000 rows a statement; a session ends after 1 h, or 90 s');
   expect(text).not.toContain('More access');
 });
 
@@ -49,8 +47,10 @@ test('what may be done with masked columns is what the policy in force says', ()
     const masked = [{ ...column, inference: of, ...more }];
     return briefingText(briefing({ ...FACTS, targets: [{ ...target, masked }] }));
   };
-  expect(text('deny')).toContain('They may be selected, but not used to filter, sort, join');
-  expect(text('allow')).toContain('They may be used to filter, sort and join');
+  expect(text('deny')).toContain(
+    'Masked columns may be selected, but not used to filter, sort, join',
+  );
+  expect(text('allow')).toContain('Masked columns may be used to filter, sort and join');
   expect(text('allow')).not.toContain('not used to filter');
   expect(text('deny', { lookup: true, lookupsPerDay: 20 })).toContain(
     'may be looked up by whole values (= and IN with constants), 20 a day',
@@ -228,7 +228,7 @@ test('what may be done with masked columns is said as it is: carried, looked up,
   } as const;
   const city = { column: 'public.t.city', mask: 'full', inference: 'allow' } as const;
   expect(words([city])).toContain(
-    '- They may be used to filter, sort and join: whoever can filter can guess',
+    '- Masked columns may be used to filter, sort and join: whoever can filter can guess',
   );
   expect(words([city])).not.toContain('denied; filtering');
   const both = words([email, city]);

@@ -25,8 +25,30 @@ const line = (by: ReadEvent['by']): string =>
   }).join('\n');
 
 test('somebody else who did it is named beside whose it is, and nobody is named twice', () => {
-  expect(line({ ...ann, sub: 'u2', name: 'bob' })).toMatch(/ann .* by bob session 01890a5d-ac96$/);
+  expect(line({ ...ann, sub: 'u2', name: 'bob' })).toMatch(/ann .* by bob; session 01890a5d-ac96$/);
   expect(line(ann)).toMatch(/recording\.read {4,}ann +session 01890a5d-ac96$/);
   // Another provider may give the same sub to somebody else.
   expect(line({ ...ann, issuer: 'https://other.test' })).toContain('by ann');
+});
+
+test('what it says is set apart, in words', () => {
+  const end: ReadEvent = {
+    ...event,
+    type: 'session.end',
+    target: 'db',
+    reason: 'closed',
+    upBytes: 90,
+    downBytes: 706,
+    statements: 1,
+    denied: 0,
+    maskedValues: 6,
+  };
+  const [shown] = eventLines([end], {
+    style: styleFor(false),
+    width: undefined,
+    withTitles: false,
+  });
+  expect(shown).toMatch(
+    / reason closed; session 01890a5d-ac96; up bytes 90; down bytes 706; statements 1; denied 0; masked values 6$/,
+  );
 });

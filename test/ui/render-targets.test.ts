@@ -19,7 +19,7 @@ test('each target is shown with what one may do there and what is masked', () =>
     `prod-db  postgres  env=production
   staff/read: allow select on public.*
   masked: public.customers.ssn (full)
-  They may be selected, but not used to filter, sort, join or compute
+  Masked columns may be selected, but not used to filter, sort, join or compute
   a reason is required: hoop connect --reason TEXT
 
 policy abcdef012345
@@ -33,7 +33,7 @@ test('limits are told, with rows and changed rows where there are limits of thes
     renderTargets({ v: 1, commit: 'a', targets: [{ ...target, limits }], requestable: [] }, false);
   const always = { maxTimeSeconds: 14_400, idleTimeSeconds: 90, maxConnections: 20 };
   expect(shown(always)).toContain(
-    '\n  limits: 20 connections; a session ends after 240 min, or 90 s idle\n',
+    '\n  limits: 20 connections; a session ends after 4 h, or 90 s idle\n',
   );
   expect(
     shown({ ...always, maxRows: 1000, changedRowsPerTransaction: 10, changedRowsPerDay: 50 }),

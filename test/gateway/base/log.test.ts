@@ -2,11 +2,12 @@ import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
 import { createLog, errorFields } from '../../../src/gateway/base/log.ts';
+import { readAll } from '../../read-all.ts';
 
 function logTo(json: boolean) {
   const stream = new PassThrough({ encoding: 'utf8' });
   const log = createLog({ stream, json, clock: () => Date.UTC(2026, 0, 2, 3, 4, 5) });
-  return { log, written: () => String(stream.read() ?? '') };
+  return { log, written: () => String(readAll(stream)) };
 }
 
 test('a line is one JSON object with the fields of its context', () => {

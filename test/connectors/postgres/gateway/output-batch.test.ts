@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { OutputBatch } from '../../../../src/connectors/postgres/gateway/output-batch.ts';
 import { HeldTurns } from '../../../../src/recording/held-turns.ts';
+import { readAll } from '../../../read-all.ts';
 
 function open() {
   const known = Promise.withResolvers<void>();
@@ -24,7 +25,7 @@ test('two lots of one turn go out together, and nobody waits', async () => {
   batch.push(Buffer.from('second'));
   expect(batch.flushSoon()).toBeUndefined();
   await nextTurn();
-  expect(String(sink.read())).toBe('first second');
+  expect(String(readAll(sink))).toBe('first second');
 });
 
 test('no more is read behind a lot that waits for the lease', async () => {
@@ -42,7 +43,7 @@ test('no more is read behind a lot that waits for the lease', async () => {
   known.resolve();
   await waiting;
   await nextTurn();
-  expect(String(sink.read())).toBe('first second');
+  expect(String(readAll(sink))).toBe('first second');
 });
 
 test('who waits for a lease that is lost is told', async () => {

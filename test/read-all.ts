@@ -1,0 +1,10 @@
+import type { Readable } from 'node:stream';
+
+/** What has come so far, whole: from Node.js 26 on, `read()` gives one piece of it at a time. */
+export function readAll(stream: Readable): Buffer {
+  const pieces: Buffer[] = [];
+  for (let piece = stream.read(); piece !== null; piece = stream.read()) {
+    pieces.push(Buffer.from(piece));
+  }
+  return Buffer.concat(pieces);
+}
