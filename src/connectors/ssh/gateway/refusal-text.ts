@@ -22,7 +22,9 @@ export function refusalText(
   { message, detail, hint, rule }: RefusalWords,
   hasPty: boolean,
 ): Uint8Array {
-  const place = rule === undefined ? '' : ` (rule ${rule.id}, ${rule.file}:${rule.line})`;
+  // Where there is nothing else to explain, the detail names the rule.
+  const isNamed = rule === undefined || detail?.includes(rule.id) === true;
+  const place = isNamed ? '' : ` (rule ${rule.id}, ${rule.file}:${rule.line})`;
   return stderrLines(
     [
       `hoop: ${message}${place}`,
