@@ -98,6 +98,8 @@ const VOLATILE: ReadonlyMap<string, VolatileKind> = new Map([
      pg_xact_commit_timestamp_origin pg_xact_status random random_normal timeofday
      txid_status uuidv4 uuidv7`,
   ),
+  // AT TIME ZONE: of timetz, it is VOLATILE in PostgreSQL 13.
+  ...names('pure', 'timezone'),
   ...names(
     'stores',
     `nextval pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock

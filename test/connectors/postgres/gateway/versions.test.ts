@@ -59,6 +59,10 @@ const SETUP = `
   CREATE TABLE parts (id int, email text) PARTITION BY RANGE (id);
   CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
   INSERT INTO parts VALUES (1, 'eve@secret.example');
+  CREATE TABLE timed (id int PRIMARY KEY, email text, copied text, at timestamp);
+  CREATE FUNCTION time_it() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS
+    $$ BEGIN NEW.at := date_trunc('century', now() AT TIME ZONE 'UTC'); NEW.copied := NEW.email; RETURN NEW; END $$;
+  CREATE TRIGGER time_it BEFORE INSERT ON timed FOR EACH ROW WHEN (NEW.id > 0) EXECUTE FUNCTION time_it('a');
   CREATE TABLE notes (id int, body text);
   CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
   CREATE INDEX by_twice ON notes (twice(id));
@@ -170,6 +174,15 @@ describe.each(servers)('$title', ({ native }) => {
       );
     }
     expect(rows(await client.ask([query('SELECT count(*) FROM customers')]))).toEqual([['2']]);
+  });
+
+  test('shows what a trigger fills in, and masks what it copies', async () => {
+    await using engine = await bench([...MASKED, 'shop.timed.email full writable']);
+    await using client = await RawClient.open(engine.port);
+    const answers = await client.ask([
+      query("INSERT INTO timed VALUES (1, 'ada@secret.example') RETURNING *"),
+    ]);
+    expect(rows(answers)).toEqual([['1', '****', '****', '2001-01-01 00:00:00']]);
   });
 
   test('masks JSON documents inside, whatever made them', async () => {

@@ -108,21 +108,24 @@ async function judged(sql: string, path = ['pg_catalog', 'public']): Promise<str
 async function answers(sql: string, hidden: ReadonlySet<string>): Promise<string[]> {
   const seen: string[] = [];
   await admin.query('BEGIN');
-  for (const email of ['ann@x', 'zoe@yyy']) {
-    await admin.query(`SAVEPOINT one; ALTER SEQUENCE ids RESTART;
-      SET LOCAL session_replication_role = replica;
-      INSERT INTO staff (id, name, email, note, flag, version, author)
-        VALUES (1, 'A', '${email}', 'n', false, 1, 'me');
-      INSERT INTO plain VALUES (1, '${email}');
-      INSERT INTO places VALUES (1, 'n', '${email}');
-      SET LOCAL session_replication_role = origin`);
-    const { rows }: { rows: Record<string, unknown>[] } = await admin.query(sql);
-    const shown = rows.map((row) => Object.entries(row).filter(([name]) => !hidden.has(name)));
-    seen.push(JSON.stringify([rows.length, shown]));
-    await admin.query('ROLLBACK TO one');
+  try {
+    for (const email of ['ann@x', 'zoe@yyy']) {
+      await admin.query(`SAVEPOINT one; ALTER SEQUENCE ids RESTART;
+        SET LOCAL session_replication_role = replica;
+        INSERT INTO staff (id, name, email, note, flag, version, author)
+          VALUES (1, 'A', '${email}', 'n', false, 1, 'me');
+        INSERT INTO plain VALUES (1, '${email}');
+        INSERT INTO places VALUES (1, 'n', '${email}');
+        SET LOCAL session_replication_role = origin`);
+      const { rows }: { rows: Record<string, unknown>[] } = await admin.query(sql);
+      const shown = rows.map((row) => Object.entries(row).filter(([name]) => !hidden.has(name)));
+      seen.push(JSON.stringify([rows.length, shown]));
+      await admin.query('ROLLBACK TO one');
+    }
+    return seen;
+  } finally {
+    await admin.query('ROLLBACK');
   }
-  await admin.query('ROLLBACK');
-  return seen;
 }
 
 async function within(made: string, check: () => Promise<void>): Promise<void> {
