@@ -44,7 +44,10 @@ export function statementsInTurn(decided: Decided): readonly StatementRange[] | 
   const { refusal, analysis, statement } = decided.verdict;
   // What a rule denies is denied whatever the names stand for: then nothing of the text runs.
   const isPlaced = analysis[statement]?.writes.every(({ schema }) => schema !== '') ?? true;
-  if (refusal.code !== 'HOOP_UNTRACEABLE' && isPlaced) return undefined;
+  // Nothing may be allowed of it only because it is not known what it names.
+  const isNamed = !analysis[statement]?.opaque.some(({ unsettled }) => unsettled);
+  const isMissing = refusal.code === 'HOOP_NOT_ALLOWED' && !isNamed;
+  if (refusal.code !== 'HOOP_UNTRACEABLE' && isPlaced && !isMissing) return undefined;
   return analysis.slice(0, statement).some(changesLaterOnes) ? analysis : undefined;
 }
 

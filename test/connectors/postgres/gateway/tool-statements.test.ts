@@ -183,6 +183,22 @@ test.each(REFUSED)('%s is refused', async (_what, sql, message) => {
   expect(errors(await client.ask([query(sql)])).map(({ M }) => M)).toEqual([message]);
 });
 
+test('several changes of a table with a trigger go on in one text', async () => {
+  const change = `UPDATE orders SET state = 'sent' WHERE id = 2 RETURNING changes`;
+  for (const sql of [`${change}; ${change}`, `BEGIN; ${change}; ${change}; COMMIT`]) {
+    const answers = await client.ask([query(sql)]);
+    expect(errors(answers), sql).toEqual([]);
+    expect(rows(answers).length, sql).toBe(2);
+  }
+  // What is not allowed then, is not: nothing of the text stays.
+  const [before] = await past('SELECT changes FROM orders WHERE id = 2');
+  const answers = await client.ask([
+    query(`${change}; UPDATE pg_catalog.pg_class SET relname = ''`),
+  ]);
+  expect(errors(answers).length).toBe(1);
+  expect(await past('SELECT changes FROM orders WHERE id = 2')).toEqual([before]);
+});
+
 test('RETURNING shows what a trigger fills in, and masks what it copies, until its function is another one', async () => {
   const insert = `INSERT INTO contacts (id, email) VALUES (1, 'Ada@shop.example') RETURNING *`;
   const shown = [['1', '****', '****', 'now']];
