@@ -3,9 +3,10 @@
  * a moment later: another run that may write there could have put a link in the way meanwhile, and
  * what is mounted would be what the link names.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { changedMeanwhile } from './explain-failure.ts';
+import { changedMeanwhile, PlaceGone } from './explain-failure.ts';
 import { isBelow } from './is-below.ts';
 import type { Layer } from './layers.ts';
 import { isSameSpot, type Mount, mountOf, readMounts, spotOf } from './mount-table.ts';
@@ -13,14 +14,15 @@ import { isSameSpot, type Mount, mountOf, readMounts, spotOf } from './mount-tab
 /** What bwrap makes besides the view. */
 const MADE_BY_US: readonly string[] = ['/dev', '/proc', '/run'];
 
-/** @param pid of a process inside @throws HoopError HOOP_FENCE */
+/** @param pid of a process inside @throws PlaceGone, and HoopError HOOP_FENCE for anything else */
 export function requireMounts(pid: number | undefined, layers: readonly Layer[]): void {
   if (pid === undefined) {
     throw new HoopError('HOOP_FENCE', 'the fence ended before its mounts could be looked at');
   }
   const wrong = wrongMount(readMounts('self'), readMounts(pid), layers);
   if (wrong !== undefined) {
-    throw changedMeanwhile(wrong);
+    // Temporary directories of others go at any moment. Nothing runs inside yet: all is looked at anew.
+    throw existsSync(wrong) ? changedMeanwhile(wrong) : new PlaceGone(wrong);
   }
 }
 

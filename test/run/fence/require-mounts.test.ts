@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { PlaceGone } from '../../../src/run/fence/explain-failure.ts';
 import type { Layer } from '../../../src/run/fence/layers.ts';
 import { mountOf, otherNames, parseMounts } from '../../../src/run/fence/mount-table.ts';
-import { wrongMount } from '../../../src/run/fence/require-mounts.ts';
+import { requireMounts, wrongMount } from '../../../src/run/fence/require-mounts.ts';
 
 const HOST = `
 27 1 8:1 / / rw,relatime - ext4 /dev/vda rw
@@ -105,4 +107,17 @@ describe('the mounts of a fence', () => {
     // What came later or is gone meanwhile is nobody's attack.
     expect(wrong(instead('66'))).toBeUndefined();
   });
+});
+
+test('a place that is gone can be looked at anew, and one that is another cannot', () => {
+  const failure = (path: string): unknown => {
+    try {
+      return requireMounts(process.pid, [{ path, as: 'readable', isDirectory: true }]);
+    } catch (error) {
+      return error;
+    }
+  };
+  expect(failure(join(import.meta.dirname, 'gone'))).toBeInstanceOf(PlaceGone);
+  expect(failure(import.meta.dirname)).not.toBeInstanceOf(PlaceGone);
+  expect(failure(import.meta.dirname)).toMatchObject({ code: 'HOOP_FENCE' });
 });
