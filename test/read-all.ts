@@ -8,3 +8,8 @@ export function readAll(stream: Readable): Buffer {
   }
   return Buffer.concat(pieces);
 }
+
+/** All that comes until the other side has closed its half; from Node.js 26 on, `buffer` closes ours too. */
+export async function readHalf(stream: Readable): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(stream.iterator({ destroyOnReturn: false })));
+}

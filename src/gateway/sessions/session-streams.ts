@@ -224,12 +224,14 @@ class SessionTerminal {
   async record(client: Duplex, ending: AbortSignal): Promise<string> {
     using _ = onAbort(ending, () => client.destroy());
     try {
-      for await (const bytes of client) {
+      // From Node.js 26 on, a loop over the stream itself would break it off at its orderly end.
+      for await (const bytes of client.iterator({ destroyOnReturn: false })) {
         if (this.#bytes === 0) {
           this.#onFirst();
         }
         this.#bytes += bytes.length;
         if (this.isFull) {
+          client.destroy();
           return 'too much of the terminal';
         }
       }
