@@ -4,6 +4,7 @@
  * parser of HTTP, in commands that read two answers. Measured: docs/design/0040-performance.md.
  */
 import { setFlagsFromString } from 'node:v8';
+import { isKnownV8 } from './known-v8.ts';
 
 /** They hold for all modules of the process that are compiled from then on. */
 const FLAGS = ['wasm-tier-up', 'wasm-dynamic-tiering'];
@@ -22,11 +23,10 @@ export function baselineOnly(): void {
 
 /**
  * For what is compiled before this call of ours returns to the event loop. Not for longer: V8 takes no
- * compiled code, of Node's own modules or of ours, that was kept under other flags. Only in V8 13: another
- * might not know them.
+ * compiled code, of Node's own modules or of ours, that was kept under other flags.
  */
 export function baselineNow(): void {
-  if (isForGood || !process.versions.v8.startsWith('13.')) return;
+  if (isForGood || !isKnownV8) return;
   set('--no-', [...FLAGS, AT_FIRST_CALL]);
   queueMicrotask(() => set('--', isForGood ? [AT_FIRST_CALL] : [...FLAGS, AT_FIRST_CALL]));
 }

@@ -8,6 +8,7 @@
  * for a while, and there is something to be had.
  */
 import { garbageCollector } from './garbage-collector.ts';
+import { isKnownV8 } from './known-v8.ts';
 
 const LOOK_EVERY_MS = 10_000;
 /** So many looks, one after the other, that found it at rest. */
@@ -27,12 +28,12 @@ export interface GiveBackOptions {
   readonly collect?: () => void;
 }
 
-/** From now on, for this thread's heap. Only in V8 13, as the flags of tune-collector.ts. */
+/** From now on, for this thread's heap. */
 export function giveBackAtRest({
   lookEveryMs = LOOK_EVERY_MS,
   collect = garbageCollector({ type: 'major', flavor: 'last-resort' }),
 }: GiveBackOptions = {}): void {
-  if (isWatching || !process.versions.v8.startsWith('13.')) {
+  if (isWatching || !isKnownV8) {
     return;
   }
   isWatching = true;

@@ -7,6 +7,7 @@
 import { flushCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 import { giveBackAtRest } from './give-back.ts';
+import { isKnownV8, isV8Before14 } from './known-v8.ts';
 import { limitYoungGeneration } from './young-generation.ts';
 
 /** Measured in docs/design/0040-performance.md. They have no promise. */
@@ -15,7 +16,7 @@ const FLAGS = [
   // are none just then, and with them all optimized code that has met such an object: after a pause
   // of its clients a gateway needed seconds of load to be fast again. It still collects, and keeps
   // the shapes.
-  '--no-memory-reducer-favors-memory',
+  ...(isV8Before14 ? ['--no-memory-reducer-favors-memory'] : []),
   '--retain-maps-for-n-gc=1000',
   // A stream leaves little behind that lives, hundreds of times a second: one thread has cleared it
   // away sooner than several have agreed on who does what.
@@ -27,9 +28,9 @@ const FLAGS = [
 
 let isTuned = false;
 
-/** From now on. Only in V8 13: another would print that it does not know the flags. */
+/** From now on. */
 export function tuneCollector(): void {
-  if (isTuned || !process.versions.v8.startsWith('13.')) {
+  if (isTuned || !isKnownV8) {
     return;
   }
   isTuned = true;

@@ -9,6 +9,7 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
+import { isV8Before14 } from './known-v8.ts';
 
 /** Both halves. Measured: docs/design/0040-performance.md. */
 const ENOUGH_BYTES = 32 * 1024 * 1024;
@@ -17,9 +18,9 @@ const GROWTH_FACTOR = 2;
 
 let isLimited = false;
 
-/** From now on. Only in V8 13, as the flags of tune-collector.ts: another would not know the flag. */
+/** From now on. V8 14 grows it in small steps, whatever the factor, and to 64 MB at most. */
 export function limitYoungGeneration(): void {
-  if (isLimited || !process.versions.v8.startsWith('13.')) {
+  if (isLimited || !isV8Before14) {
     return;
   }
   isLimited = true;

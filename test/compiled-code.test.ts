@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { LAUNCHER } from '../src/demo/hoop-process.ts';
+import { isKnownV8 } from '../src/known-v8.ts';
 
 /** What V8 compares before it takes compiled code: its version and flags, among others. */
 const TAG = `const { cachedDataVersionTag } = require('node:v8');`;
@@ -36,7 +37,7 @@ async function tagsOf(file: string, ...steps: string[]): Promise<unknown[]> {
   return printed('--input-type=commonjs', '-e', `(async () => { ${program.join('\n')} })()`);
 }
 
-describe.runIf(process.versions.v8.startsWith('13.'))('kept compiled code', () => {
+describe.runIf(isKnownV8)('kept compiled code', () => {
   test('is taken by a command: hoop starts under the flags that Node.js was made with', async () => {
     const atEnd = `${TAG} process.once('exit', () => console.log(JSON.stringify([cachedDataVersionTag()])));`;
     const preload = `data:text/javascript,import { createRequire } from 'node:module'; const require = createRequire('file:///'); ${atEnd}`;
@@ -73,5 +74,7 @@ describe.runIf(process.versions.v8.startsWith('13.'))('kept compiled code', () =
 test('Node.js searches for no module of the bundle: the launcher says where each is', async () => {
   const { asked, loaded } = await lookedUp();
   expect(loaded.filter((url) => url.includes('/dist/')).length).toBeGreaterThan(10);
-  expect(asked.filter((name) => name.startsWith('.'))).toEqual(['./start.js', '../dist/main.js']);
+  // Node.js 24.0 does not tell of the launcher's own `require`.
+  const searched = asked.filter((name) => name.startsWith('.') && name !== './start.js');
+  expect(searched).toEqual(['../dist/main.js']);
 });

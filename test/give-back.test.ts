@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { isKnownV8 } from '../src/known-v8.ts';
 
 const MEGABYTE = 1024 * 1024;
 const GARBAGE_MEGABYTES = 200;
@@ -49,7 +50,7 @@ async function afterGrowing(how: 'rests' | 'works'): Promise<Outcome> {
   return JSON.parse(stdout);
 }
 
-describe.runIf(process.versions.v8.startsWith('13.'))('a process that has grown', () => {
+describe.runIf(isKnownV8)('a process that has grown', () => {
   test('gives back what it does not use, once it rests, and does so once', async () => {
     const { held, holds, collected } = await afterGrowing('rests');
     expect(held - holds).toBeGreaterThan((GARBAGE_MEGABYTES / 2) * MEGABYTE);
