@@ -3,7 +3,7 @@
  * a moment later: another run that may write there could have put a link in the way meanwhile, and
  * what is mounted would be what the link names.
  */
-import { existsSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { changedMeanwhile, PlaceGone } from './explain-failure.ts';
@@ -22,7 +22,8 @@ export function requireMounts(pid: number | undefined, layers: readonly Layer[])
   const wrong = wrongMount(readMounts('self'), readMounts(pid), layers);
   if (wrong !== undefined) {
     // Temporary directories of others go at any moment. Nothing runs inside yet: all is looked at anew.
-    throw existsSync(wrong) ? changedMeanwhile(wrong) : new PlaceGone(wrong);
+    const isGone = lstatSync(wrong, { throwIfNoEntry: false }) === undefined;
+    throw isGone ? new PlaceGone(wrong) : changedMeanwhile(wrong);
   }
 }
 
