@@ -59,9 +59,9 @@ function keepCompiledCode() {
 }
 
 /**
- * Modules of the bundle ask for each other by name, and all are in one directory: where each is needs no
- * search. Node.js would look at each file and for the package.json that says of which kind it is: with
- * 60 to 140 modules a tenth of a short command.
+ * Modules of the bundle ask for each other by name, and all that a command loads are in one directory:
+ * where each is needs no search. Node.js would look at each file and for the package.json that says of
+ * which kind it is: with 60 to 140 modules a tenth of a short command.
  */
 function findModulesBeside() {
   var directory = require('url').pathToFileURL(path.join(__dirname, '..', 'dist')).href + '/';

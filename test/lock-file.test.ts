@@ -51,6 +51,7 @@ test('each locked package has its hash, and none names where it came from', () =
 test('Node.js is of one version on every platform', () => {
   const runtime = Object.keys(packages['tools/runtime']?.optionalDependencies ?? {});
   expect(runtime.length).toBeGreaterThan(3);
-  const versions = runtime.map((name) => packages[`node_modules/${name}`]?.version);
-  expect(new Set(versions).size, versions.join(', ')).toBe(1);
+  const [first, ...others] = runtime.map((name) => packages[`node_modules/${name}`]?.version);
+  expect(first).toMatch(/^\d+\.\d+\.\d+$/);
+  expect(new Set(others)).toEqual(new Set([first]));
 });

@@ -1,7 +1,7 @@
 /**
  * `npm run conformance:node`: what `npm test` runs, on the oldest Node.js that package.json promises.
- * (`npm test` has the one that this checkout brings.) It comes from npm into a temporary directory,
- * which is removed at the end.
+ * (`npm test` has the one that this checkout brings.) It comes from npm, which has it for Linux and
+ * Windows on x64 only, into a temporary directory that is removed at the end.
  *
  *   npm run conformance:node -- test/policy       only these tests
  */

@@ -29,7 +29,7 @@ export interface GatewayBenchOptions {
   readonly target?: { readonly host: string; readonly port: number; readonly password: string };
   /** An OpenSSH server: target `web-1`, on which engineers may run commands. */
   readonly server?: OpensshServer;
-  /** No test commits to the policy: that the gateway looks for commits each second costs a few processes. */
+  /** No test commits to the policy. The gateway need not look for commits, which starts processes each second. */
   readonly isPolicyFixed?: boolean;
   /** Lines added to the configuration. */
   readonly config?: string;

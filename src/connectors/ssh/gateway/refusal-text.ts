@@ -22,8 +22,8 @@ export function refusalText(
   { message, detail, hint, rule }: RefusalWords,
   hasPty: boolean,
 ): Uint8Array {
-  // Where there is nothing else to explain, the detail names the rule.
-  const isNamed = rule === undefined || detail?.includes(rule.id) === true;
+  // As policy/refusal.ts names it, with its place.
+  const isNamed = rule === undefined || detail?.includes(`Rule ${rule.id} (`) === true;
   const place = isNamed ? '' : ` (rule ${rule.id}, ${rule.file}:${rule.line})`;
   return stderrLines(
     [

@@ -15,6 +15,10 @@ test.each([
     'hoop: rm is denied by policy (rule servers/no-deleting, policies/servers.yaml:12)\nhoop: A rule with commands allows it with paths.\n',
   ],
   [
+    'Rule servers/no-deleting-logs allows it for logs.',
+    'hoop: rm is denied by policy (rule servers/no-deleting, policies/servers.yaml:12)\nhoop: Rule servers/no-deleting-logs allows it for logs.\n',
+  ],
+  [
     undefined,
     'hoop: rm is denied by policy (rule servers/no-deleting, policies/servers.yaml:12)\n',
   ],
