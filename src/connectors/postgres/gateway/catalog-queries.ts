@@ -15,6 +15,13 @@ export const GE = 'OPERATOR(pg_catalog.>=)';
 const PG_CLASS = `'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid`;
 const RELATION_KINDS = `ANY ('{r,p,v,m,f,c,S,t}'::pg_catalog."char"[])`;
 
+/**
+ * Triggers that users made. Before 15 those that a partition has from its parent are internal, as
+ * are those of foreign keys, which alone name another relation.
+ */
+export const ownTriggers = (table: string): string =>
+  `(NOT ${table}.tgisinternal OR (${table}.tgparentid ${NE} 0::pg_catalog.oid AND ${table}.tgconstrrelid ${EQ} 0::pg_catalog.oid))`;
+
 /** Of the body of a trigger function that is looked into. */
 const MAX_TRIGGER_BYTES = 16 * 1024;
 
@@ -88,7 +95,7 @@ export const OWNED = {
        THEN pg_catalog.pg_get_triggerdef(t.oid) END`,
     ],
     from: 'pg_catalog.pg_trigger t',
-    where: 'NOT t.tgisinternal',
+    where: ownTriggers('t'),
     order: ['t.oid'],
     sqlText: 5,
   },

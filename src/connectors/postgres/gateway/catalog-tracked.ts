@@ -1,5 +1,5 @@
 /** The system catalogs that are looked at for changes, and what each of their rows is about. */
-import { type OwnedSection, USER, type WholeSection } from './catalog-queries.ts';
+import { type OwnedSection, ownTriggers, USER, type WholeSection } from './catalog-queries.ts';
 
 export interface Tracked {
   readonly name: string;
@@ -86,7 +86,7 @@ export const TRACKED: readonly Tracked[] = [
     name: 'pg_trigger',
     key: 'x.oid',
     owner: 'x.tgrelid',
-    where: 'NOT x.tgisinternal',
+    where: ownTriggers('x'),
     owned: ['triggers'],
     withRelations: true,
   },

@@ -63,6 +63,11 @@ const SETUP = `
   CREATE FUNCTION time_it() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS
     $$ BEGIN NEW.at := date_trunc('century', now() AT TIME ZONE 'UTC'); NEW.copied := NEW.email; RETURN NEW; END $$;
   CREATE TRIGGER time_it BEFORE INSERT ON timed FOR EACH ROW WHEN (NEW.id > 0) EXECUTE FUNCTION time_it('a');
+  CREATE TABLE places (id int, email text, copied text) PARTITION BY RANGE (id);
+  CREATE TABLE places_1 PARTITION OF places FOR VALUES FROM (0) TO (10);
+  CREATE FUNCTION copy_it() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN NEW.copied := NEW.email; RETURN NEW; END $$;
+  CREATE TRIGGER copy_it BEFORE INSERT ON places FOR EACH ROW EXECUTE FUNCTION copy_it();
   CREATE TABLE notes (id int, body text);
   CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * n';
   CREATE INDEX by_twice ON notes (twice(id));
@@ -177,12 +182,17 @@ describe.each(servers)('$title', ({ native }) => {
   });
 
   test('shows what a trigger fills in, and masks what it copies', async () => {
-    await using engine = await bench([...MASKED, 'shop.timed.email full writable']);
+    const masks = ['timed', 'places'].map((name) => `shop.${name}.email full writable`);
+    await using engine = await bench([...MASKED, ...masks]);
     await using client = await RawClient.open(engine.port);
     const answers = await client.ask([
       query("INSERT INTO timed VALUES (1, 'ada@secret.example') RETURNING *"),
     ]);
     expect(rows(answers)).toEqual([['1', '****', '****', '2001-01-01 00:00:00']]);
+    for (const table of ['places', 'places_1']) {
+      const sql = `INSERT INTO ${table} VALUES (1, 'ada@secret.example') RETURNING *`;
+      expect(rows(await client.ask([query(sql)]))).toEqual([['1', '****', '****']]);
+    }
   });
 
   test('masks JSON documents inside, whatever made them', async () => {
