@@ -59,8 +59,8 @@ class NotUnderstood extends Error {}
 
 /** @returns undefined: not understood */
 export function readTriggerBody(source: string, parser: TriggerParser): TriggerBody | undefined {
-  // With standard_conforming_strings off a backslash is read in another way.
-  if (source.includes('\\')) return undefined;
+  // With standard_conforming_strings off a string does not end there.
+  if (source.includes("\\'")) return undefined;
   try {
     return new BodyReader(source, parser).body();
   } catch (error) {

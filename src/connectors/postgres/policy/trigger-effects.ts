@@ -7,7 +7,7 @@
  * that moves to another partition) and whether they are enabled are all the same.
  */
 import { noteAssigned } from './applied-casts.ts';
-import type { Catalog, CatalogFunction, CatalogRelation } from './catalog-types.ts';
+import type { Catalog, CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import { expression } from './expressions.ts';
 import { TYPE } from './function-types.ts';
 import { constant, type Lineage, lazily, type Origin, withOrigins } from './lineage.ts';
@@ -20,6 +20,7 @@ import type { TriggerEffect, TriggerStep } from './trigger-body.ts';
 
 export interface RowTrigger {
   readonly relation: CatalogRelation;
+  readonly change: RowChange;
   readonly called: CatalogFunction;
   /** undefined: it could do anything. */
   readonly effect: TriggerEffect | undefined;
@@ -36,6 +37,13 @@ export interface TriggeredRow {
 
 type Origins = ReadonlySet<Origin>;
 const NONE: Origins = new Set();
+/** Where a column stands: what decides whether there is a row in the record. */
+const PRESENCE = '';
+/** The record without a row. */
+const ABSENT: ReadonlyMap<RowChange | undefined, string> = new Map([
+  ['insert', 'old'],
+  ['delete', 'new'],
+]);
 /** Of PL/pgSQL, in a trigger function. */
 const VARIABLES: readonly (readonly [string, number | undefined])[] = [
   ...['tg_name', 'tg_when', 'tg_level', 'tg_op', 'tg_relname', 'tg_table_name'].map(
@@ -58,14 +66,14 @@ export function triggeredRow(
 ): TriggeredRow {
   const row = new TriggerWalk(facts, relation, written);
   const unclear = new Set<CatalogFunction>();
-  const followed = triggers.flatMap(({ called, effect }) => {
-    if (effect && !facts.context.unsettled) return [{ called, effect }];
+  const followed = triggers.flatMap(({ called, change, effect }) => {
+    if (effect && !facts.context.unsettled) return [{ called, change, effect }];
     unclear.add(called);
     return [];
   });
   do {
     row.hasGrown = false;
-    for (const { called, effect } of followed) row.run(called, effect);
+    for (const { called, change, effect } of followed) row.run(called, change, effect);
   } while (row.hasGrown);
   return {
     added: row.added(),
@@ -87,6 +95,9 @@ class TriggerWalk {
   /** Every schema, those of users first: whatever the search_path is when the function runs. */
   readonly #anyPath: readonly string[];
   #called: CatalogFunction | undefined;
+  #change: RowChange | undefined;
+  /** What decides whether it is called at all. */
+  #fires = NONE;
 
   constructor(facts: StatementFacts, relation: CatalogRelation, written: Origins) {
     this.#facts = facts;
@@ -103,14 +114,15 @@ class TriggerWalk {
     return new Map([...(this.#records.get('new') ?? [])].filter(([, added]) => added.size > 0));
   }
 
-  run(called: CatalogFunction, { body, when }: TriggerEffect): void {
+  run(called: CatalogFunction, change: RowChange, { body, when }: TriggerEffect): void {
     if (this.unclear.has(called)) return;
     this.#called = called;
+    this.#change = change;
     for (const record of body.records) this.#records.delete(record);
     const path = this.#relation.viewPath ?? BUILT_IN_PATH;
-    const fires = when ? this.#asked(when, body.records, path) : NONE;
+    this.#fires = when ? this.#asked(when, body.records, path) : NONE;
     const isOne = returnedIn(body.steps).size < 2;
-    this.#walk(body.steps, { conditions: fires, records: body.records, isOne });
+    this.#walk(body.steps, { conditions: this.#fires, records: body.records, isOne });
   }
 
   /** @returns what decides whether the function has returned; undefined: it has not. */
@@ -124,9 +136,10 @@ class TriggerWalk {
           break;
         case 'copy':
           this.#copied(step.to, step.from, conditions);
+          this.#assignedRow(step.to, step.from, conditions);
           break;
         case 'return':
-          if (step.records.length === 0) this.#leaveOut(conditions);
+          this.#returned(step.records, around.isOne, conditions);
           for (const record of step.records) {
             // Whether it is this one depends on the conditions, unless it is NEW anyway.
             if (!around.isOne || record !== 'new') this.#copied('new', record, conditions);
@@ -172,6 +185,28 @@ class TriggerWalk {
     for (const name of this.#stored.keys()) {
       this.#grow(to, name, union(this.#in(from, name).origins, conditions));
     }
+  }
+
+  /** A record that is set under a condition, or to one without a row, has none otherwise. */
+  #assignedRow(to: string, from: string, conditions: Origins): void {
+    const absent = this.#absent(from);
+    if (!absent && (to === 'new' || to === 'old')) return;
+    this.#grow(to, PRESENCE, union(absent ?? NONE, conditions === this.#fires ? NONE : conditions));
+  }
+
+  /** RETURN NULL leaves the row out, and so does that of a record without a row. */
+  #returned(records: readonly string[], isOne: boolean, conditions: Origins): void {
+    const absent = records.flatMap((record) => this.#absent(record) ?? []);
+    if (absent.length < records.length) return;
+    this.#leaveOut(absent.reduce(union, isOne && records.length > 0 ? NONE : conditions));
+  }
+
+  /** What decides whether there is no row in the record; undefined: there is one. */
+  #absent(record: string): Origins | undefined {
+    const known = this.#records.get(record)?.get(PRESENCE);
+    if (known) return known;
+    const isSet = (record === 'new' || record === 'old') && ABSENT.get(this.#change) !== record;
+    return isSet ? undefined : this.#fires;
   }
 
   #grow(record: string, name: string, origins: Origins): void {

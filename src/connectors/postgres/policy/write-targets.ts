@@ -128,7 +128,7 @@ function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeO
   return {
     runs: changes.some((change) => known.runs.has(change)),
     isAltered,
-    triggers: triggers.map(({ called, effect }) => ({ relation, called, effect })),
+    triggers: triggers.map((trigger) => ({ relation, effect: undefined, ...trigger })),
   };
 }
 

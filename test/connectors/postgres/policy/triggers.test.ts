@@ -193,6 +193,11 @@ const UNDERSTOOD: readonly Case[] = [
     triggers("NEW.slug := lower(regexp_replace(trim(NEW.name), '[^a-z0-9]+', '-', 'g'));"),
     '',
   ],
+  [
+    'a pattern with backslashes',
+    triggers("NEW.slug := regexp_replace(NEW.name, '\\s+', E'\\t', 'g'); -- a\\b\n"),
+    '',
+  ],
   ['an address in lower case', triggers('NEW.email := lower(trim(NEW.email));'), ''],
   ['an id', triggers("IF NEW.id IS NULL THEN NEW.id := nextval('ids'); END IF; "), '', INSERT],
   [
@@ -337,6 +342,11 @@ const UNDERSTOOD: readonly Case[] = [
     "CREATE OR REPLACE FUNCTION change_0() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.flag := true; RETURN NEW; END'; CREATE TRIGGER w BEFORE UPDATE ON plain FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION change_0()",
     'flag',
     'UPDATE plain SET id = 1 WHERE id = 1 RETURNING *',
+  ],
+  [
+    'WHEN before a record that is always set',
+    triggers('DECLARE r record; BEGIN r := NEW; RETURN r; END', "WHEN (NEW.email LIKE 'a%')"),
+    'id name slug note flag version author at search kept state loud',
   ],
   [
     'WHEN before another row',
@@ -567,6 +577,22 @@ test.each(REFUSED)('%s is not understood', async (_what, made) => {
   await admin.query(
     'DROP FUNCTION IF EXISTS evil.now(); DROP OPERATOR IF EXISTS evil.= (text, text); DROP TABLE IF EXISTS evil.int4',
   );
+});
+
+/** Records without a row: what they are set to, and NEW of a DELETE. */
+test.each([
+  "UPDATE staff SET name = 'N' WHERE id = 1 RETURNING name",
+  "INSERT INTO staff (id, email) VALUES (1, 'q') ON CONFLICT (id) DO UPDATE SET name = 'N' RETURNING name",
+  'DELETE FROM staff WHERE id = 1 RETURNING name',
+])('a row that a trigger leaves out is a comparison: %s', async (sql) => {
+  const body = sql.startsWith('DELETE')
+    ? "BEGIN IF OLD.email LIKE 'a%' THEN RETURN OLD; END IF; RETURN NEW; END"
+    : "DECLARE r record; BEGIN IF NEW.email LIKE 'a%' THEN r := NEW; END IF; RETURN r; END";
+  const deletes =
+    'CREATE TRIGGER more BEFORE DELETE ON staff FOR EACH ROW EXECUTE FUNCTION change_0()';
+  await within(`${triggers(body)} ${sql.startsWith('DELETE') ? deletes : ''}`, async () => {
+    expect(await judged(sql)).toMatch('trigger function public.change_0()');
+  });
 });
 
 test('a function, its settings and columns under other names count at once', async () => {
