@@ -3,7 +3,7 @@ import type { ReadEvent } from '../api/events.ts';
 import { plain } from './printable.ts';
 import type { Style } from './style.ts';
 import { padTo, truncate } from './text-width.ts';
-import { localTime, plural, shortLocalTime } from './times.ts';
+import { byteCount, localTime, plural, shortLocalTime } from './times.ts';
 
 export interface EventLineOptions {
   readonly style: Style;
@@ -94,6 +94,8 @@ function partOf(name: string, value: unknown): string {
   if (name === 'commit') return `commit ${String(value).slice(0, 12)}`;
   if (name === 'session' || name === 'run') return `${name} ${String(value).slice(0, SHORT_ID)}`;
   if (name === 'sessions' && Array.isArray(value)) return plural(value.length, 'session');
+  if (name === 'upBytes') return `${byteCount(Number(value))} sent`;
+  if (name === 'downBytes') return `${byteCount(Number(value))} received`;
   if (Array.isArray(value)) return `${words(name)} ${value.join(', ')}`;
   if (name === 'code' || name === 'state' || name === 'decision' || name === 'how')
     return String(value);

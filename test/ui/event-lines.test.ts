@@ -49,6 +49,6 @@ test('what it says is set apart, in words', () => {
     withTitles: false,
   });
   expect(shown).toMatch(
-    / reason closed; session 01890a5d-ac96; up bytes 90; down bytes 706; statements 1; denied 0; masked values 6$/,
+    / reason closed; session 01890a5d-ac96; 90 B sent; 706 B received; statements 1; denied 0; masked values 6$/,
   );
 });

@@ -22,7 +22,8 @@ export function requireMounts(pid: number | undefined, layers: readonly Layer[])
   const wrong = wrongMount(readMounts('self'), readMounts(pid), layers);
   if (wrong !== undefined) {
     // Temporary directories of others go at any moment. Nothing runs inside yet: all is looked at anew.
-    const isGone = lstatSync(wrong, { throwIfNoEntry: false }) === undefined;
+    const { source = wrong } = layers.find(({ path }) => path === wrong) ?? {};
+    const isGone = lstatSync(source, { throwIfNoEntry: false }) === undefined;
     throw isGone ? new PlaceGone(wrong) : changedMeanwhile(wrong);
   }
 }
