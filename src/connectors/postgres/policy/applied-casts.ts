@@ -1,5 +1,5 @@
 /**
- * Casts that are not built in and that the server applies by itself: to a value that is stored, to
+ * Casts that are not built in: those of the statement, and those that the server applies by itself: to a value that is stored, to
  * arguments and operands, and where several values become one. They are calls that nobody wrote.
  */
 
@@ -15,14 +15,29 @@ const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=
 
 /** A value is stored in a column of that type, or taken for a condition. */
 export function noteAssigned(facts: StatementFacts, value: Lineage, to: number | undefined): void {
-  const casts = facts.context.catalog.userCasts.filter(({ context }) => context !== 'explicit');
+  const { userCasts } = facts.context.catalog;
+  const casts = userCasts.filter(({ context }) => context !== 'explicit');
+  noteConverted(facts, casts, value, to);
+}
+
+/** A value is cast to that type. */
+export function noteCast(facts: StatementFacts, value: Lineage, to: number | undefined): void {
+  noteConverted(facts, facts.context.catalog.userCasts, value, to);
+}
+
+function noteConverted(
+  facts: StatementFacts,
+  casts: readonly CatalogCast[],
+  value: Lineage,
+  to: number | undefined,
+): void {
   if (casts.length === 0 || to === undefined) return;
   refuseCasts(facts, casts, value, to);
   // A row is converted field by field.
   const columns = value.fields && visibleRow(facts, to);
   for (const [index, column] of (columns ?? []).entries()) {
     const field = value.fields?.[index]?.lineage;
-    if (field && field.type !== value.type) noteAssigned(facts, field, column);
+    if (field && field.type !== value.type) noteConverted(facts, casts, field, column);
   }
 }
 
@@ -74,17 +89,23 @@ function refuseCasts(
   to: number,
 ): void {
   const targets = [concreteType(facts, to), elementType(facts, concreteType(facts, to))];
+  const element =
+    value.type && (elementType(facts, concreteType(facts, value.type)) ?? TYPE.unknown);
   for (const cast of casts) {
     const isElement = targets[1] === cast.target;
-    const from = isElement ? { ...value, type: elementType(facts, value.type) } : value;
+    const from = isElement ? { ...value, type: element } : value;
     if (targets.includes(cast.target) && isOf(facts, from, cast.source)) refuse(facts, cast);
   }
 }
 
-/** Of what is computed by built-in operators the type is not known: then its columns tell. */
+/**
+ * Of what is computed by built-in operators the type is not known: it can be any that is built in, and
+ * another one only if a column has that.
+ */
 function isOf(facts: StatementFacts, value: Lineage, source: number): boolean {
   if (value.type === TYPE.unknown) return false;
   if (value.type !== undefined) return concreteType(facts, value.type) === source;
+  if (isBuiltIn({ oid: source })) return true;
   const { catalog } = facts.context;
   return [...value.origins].some((origin) => {
     if (origin.kind !== 'column') return false;

@@ -227,7 +227,7 @@ function setColumns(
     for (const step of set.indirection ?? []) {
       const indices = as(step, 'A_Indices');
       for (const index of [indices?.lidx, indices?.uidx]) {
-        flow(facts, target, flows, set.name, expression(facts, index, scope));
+        if (index) flow(facts, target, flows, set.name, expression(facts, index, scope));
       }
     }
     const value = assignedValue(facts, set.val, scope);

@@ -31,6 +31,7 @@ export function condition(
       return origins;
     });
   }
+  if (node === undefined) return new Set();
   const test = expression(facts, node, scope);
   noteAssigned(facts, test, TYPE.bool);
   facts.noteComputed(test, 'a condition');

@@ -1,10 +1,10 @@
 /** Where the value of each kind of expression comes from. */
-import { noteCommonType } from './applied-casts.ts';
+import { noteCast, noteCommonType } from './applied-casts.ts';
 import { columnRef, fieldOf, isIncomplete } from './column-references.ts';
 import { arrayOf, caseOf, rowOf, subLink } from './compound-expressions.ts';
 import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
-import { elementType, hasUserCast, TYPE } from './function-types.ts';
+import { elementType, TYPE } from './function-types.ts';
 import { COMBINED, checkFields, type Part } from './grammar.ts';
 import {
   castDocument,
@@ -89,8 +89,10 @@ function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): 
   }
   if (is(node, 'SQLValueFunction'))
     return ownValue(facts, 'SQLValueFunction', node.SQLValueFunction);
-  if (is(node, 'SetToDefault')) facts.usesDefaults = true;
-  if (is(node, 'SetToDefault')) return ownValue(facts, 'SetToDefault', node.SetToDefault);
+  if (is(node, 'SetToDefault')) {
+    facts.usesDefaults = true;
+    return { ...ownValue(facts, 'SetToDefault', node.SetToDefault), type: TYPE.unknown };
+  }
   if (is(node, 'CurrentOfExpr')) return ownValue(facts, 'CurrentOfExpr', node.CurrentOfExpr);
   if (is(node, 'MergeSupportFunc'))
     return ownValue(facts, 'MergeSupportFunc', node.MergeSupportFunc);
@@ -468,12 +470,7 @@ function cast(
   checkFields(facts, 'TypeCast', fields);
   const value = expression(facts, fields.arg, scope);
   const type = findType(facts, fields.typeName);
-  if (type && value.type !== undefined && hasUserCast(facts, value.type, type.oid)) {
-    facts.runsUserCode = true;
-    facts.refuse(`the cast to ${type.name} runs code that is not built in`, {
-      location: fields.location,
-    });
-  }
+  noteCast(facts, value, type?.oid);
   const row = rowTypeRelation(facts, type?.oid);
   const columns = row ? visibleColumns(row) : undefined;
   if (isString(type?.oid) && (isStringOfColumn(facts.context.catalog, value) || isScalar(value))) {

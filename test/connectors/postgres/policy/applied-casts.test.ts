@@ -29,6 +29,11 @@ describe('a user cast that is applied unasked needs a rule that names its functi
   test.each([
     ['INSERT INTO app.moody (m) SELECT v FROM app.moody', 'app.text_mood'],
     ['UPDATE app.moody SET m = v WHERE id = 1', 'app.text_mood'],
+    ["UPDATE app.moody SET m = 'a' || 'b' WHERE id = 1", 'app.text_mood'],
+    ["INSERT INTO app.moody (m) SELECT id::text || 'x' FROM app.moody", 'app.text_mood'],
+    ["SELECT ('a' || 'b')::app.mood", 'app.text_mood'],
+    ["SELECT ARRAY['a'::text]::app.mood[]", 'app.text_mood'],
+    ['SELECT m::text FROM app.moody', 'app.mood_text'],
     ['INSERT INTO app.moody (v) SELECT m FROM app.moody', 'app.mood_text'],
     ['INSERT INTO app.moody (ms) SELECT array_agg(v) FROM app.moody', 'app.text_mood'],
     ['SELECT lower(m) FROM app.moody', 'app.mood_text'],
@@ -49,6 +54,9 @@ describe('what applies none goes on', () => {
   test.each([
     "INSERT INTO app.moody (m) VALUES ('fine')",
     'INSERT INTO app.moody (m) VALUES ($1)',
+    'INSERT INTO app.moody (m, ms) VALUES (DEFAULT, DEFAULT)',
+    "UPDATE app.moody SET m = ms[1], ms[1] = 'fine'",
+    "UPDATE app.moody SET m = DEFAULT, ms = '{fine}', v = v || id WHERE m = 'fine'::app.mood",
     'INSERT INTO app.moody (m) SELECT m FROM app.moody',
     'INSERT INTO app.moody (v) SELECT v FROM app.moody',
     'INSERT INTO app.moody (id, v) SELECT id + 1, v || v FROM app.moody',
