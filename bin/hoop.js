@@ -4,13 +4,19 @@
 'use strict';
 
 var path = require('path');
-var MINIMUM_MAJOR = 24;
+// The first LTS release of Node.js 24: earlier ones cannot tell how long a thread has worked.
+var MINIMUM = [24, 11];
 var root = path.join(__dirname, '..');
 
-if (parseInt(process.versions.node, 10) >= MINIMUM_MAJOR) {
+if (isNewEnough(process.versions.node)) {
   require('./start.js');
 } else {
   runOn(findRuntime());
+}
+
+function isNewEnough(version) {
+  var parts = version.split('.').map(Number);
+  return parts[0] > MINIMUM[0] || (parts[0] === MINIMUM[0] && parts[1] >= MINIMUM[1]);
 }
 
 /** The Node of this checkout (npm install brings it as a package), or undefined. */
@@ -31,7 +37,7 @@ function findRuntime() {
 function runOn(runtime) {
   if (!runtime) {
     process.stderr.write(
-      'hoop: error: this needs Node.js ' + MINIMUM_MAJOR + ' or newer, but "node" on PATH is ' +
+      'hoop: error: this needs Node.js ' + MINIMUM.join('.') + ' or newer, but "node" on PATH is ' +
       process.versions.node + '; a newer one has to come first: https://nodejs.org/en/download\n'
     );
     process.exitCode = 1;

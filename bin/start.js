@@ -5,6 +5,7 @@ var os = require('os');
 var path = require('path');
 
 useFewArenas();
+letSqliteBe();
 keepCompiledCode();
 findModulesBeside();
 
@@ -35,6 +36,19 @@ function useFewArenas() {
       Object.assign({}, process.env, { MALLOC_ARENA_MAX: '2' })
     );
   }
+}
+
+/**
+ * Early versions of Node.js 24 call SQLite experimental, on the stderr of whatever command keeps something
+ * in it. The ones that we promise to work with are tested.
+ */
+function letSqliteBe() {
+  var emitWarning = process.emitWarning;
+  process.emitWarning = function (warning) {
+    if (!/^SQLite is an experimental feature/.test(String(warning))) {
+      emitWarning.apply(process, arguments);
+    }
+  };
 }
 
 /**

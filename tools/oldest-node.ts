@@ -12,12 +12,12 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 
-const Package = z.object({ engines: z.object({ node: z.templateLiteral(['>=', z.int()]) }) });
+const Package = z.object({ engines: z.object({ node: z.templateLiteral(['>=', z.string()]) }) });
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const { engines } = Package.parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
 const platform = process.platform === 'win32' ? 'win' : process.platform;
-const name = `node-${platform}-${process.arch}@${engines.node.slice('>='.length)}.0.0`;
+const name = `node-${platform}-${process.arch}@${engines.node.slice('>='.length)}`;
 
 const directory = mkdtempSync(join(tmpdir(), 'hoop-oldest-node-'));
 try {

@@ -27,7 +27,6 @@ const CHECK_WITHIN_MS = 20_000;
 const MAX_SKEW_MS = 5 * 60_000;
 /** HTTP dates have whole seconds, and an answer takes time. */
 const NOTABLE_SKEW_MS = 30_000;
-const NODE_MAJOR = 24;
 
 export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
   const checks: DoctorCheck[] = [runtime(), ...(await machineChecks(io))];
@@ -47,10 +46,7 @@ export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
 
 function runtime(): DoctorCheck {
   const text = `hoop ${packageVersion()} on Node.js ${process.versions.node}`;
-  const isOld = Number.parseInt(process.versions.node, 10) < NODE_MAJOR;
-  return isOld
-    ? failed('runtime', text, `Install Node.js ${NODE_MAJOR} or newer.`)
-    : passed('runtime', text);
+  return passed('runtime', text);
 }
 
 function program(io: Io, name: string, why: string, otherwise: 'failed' | 'warning'): DoctorCheck {

@@ -157,7 +157,7 @@ describe('the launcher', () => {
     );
     expect(run.stdout).toBe('');
     expect(run.stderr).toBe(
-      'hoop: error: this needs Node.js 24 or newer, but "node" on PATH is 18.0.0; a newer one has to come first: https://nodejs.org/en/download\n',
+      'hoop: error: this needs Node.js 24.11 or newer, but "node" on PATH is 18.0.0; a newer one has to come first: https://nodejs.org/en/download\n',
     );
     expect(run.status).toBe(1);
   });

@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -581,7 +582,7 @@ describe('links on the way to what is named', () => {
     expect(view({ write: ['data'], known }).layers).toContainEqual(
       expect.objectContaining({ path: join(root, 'elsewhere/data'), as: 'writable' }),
     );
-    rmSync(join(home, 'project/data'));
+    unlinkSync(join(home, 'project/data'));
     symlinkSync(join(home, 'secret'), join(home, 'project/data'));
     expect(() => view({ write: ['data'], known })).toThrow('through a link');
   });

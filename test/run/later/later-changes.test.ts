@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -375,7 +376,7 @@ describe('links', () => {
     symlinkSync('one', join(project, 'now'));
     symlinkSync('now/agent.txt', join(project, 'CLAUDE.md'));
     const found = await told(() => {
-      rmSync(join(project, 'now'));
+      unlinkSync(join(project, 'now'));
       symlinkSync('two', join(project, 'now'));
     });
     expect(found).toContain('project/CLAUDE.md');
