@@ -53,6 +53,8 @@ const WORDS: ReadonlySet<string> = new Set([
   ...['raise', 'record', 'return', 'then'],
 ]);
 const WORD = /^[a-z_][a-z0-9_$]*$/i;
+/** Of RAISE: words, numbers, strings, and what stands between them. */
+const TOLD = /^([\p{L}\d_'"$]|[,.=]$)/u;
 const QUOTED = /^"(?:[^"]|"")+"$/;
 
 class NotUnderstood extends Error {}
@@ -115,9 +117,18 @@ class BodyReader {
       if (['else', 'elseif', 'elsif', 'end', ''].includes(this.#word)) return steps;
       if (this.#takes('if')) steps.push(this.#branches());
       else if (this.#takes('return')) steps.push(this.#returned());
-      else if (this.#takes('raise')) this.#until(';');
+      else if (this.#takes('raise')) this.#raised();
       else if (this.#takes('null')) this.#expect(';');
       else steps.push(this.#assigned());
+    }
+  }
+
+  /** Constants and columns as they are: what is called, or computed, here could be read elsewhere. */
+  #raised(): void {
+    while (!this.#takes(';')) {
+      const { text } = this.#tokens[this.#at] ?? { text: '' };
+      if (!TOLD.test(text)) throw new NotUnderstood();
+      this.#at += 1;
     }
   }
 

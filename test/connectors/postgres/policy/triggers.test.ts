@@ -457,6 +457,12 @@ const DEFINED = (body: string, after = '') => `${triggers(body)} ${after}`;
 
 /** What is not understood is refused, and the reason names the function. */
 const REFUSED: readonly (readonly [what: string, made: string])[] = [
+  [
+    'a call in RAISE, whose effect is read elsewhere',
+    triggers(
+      "RAISE NOTICE '%', set_config('app.x', NEW.email, true); NEW.note := current_setting('app.x');",
+    ),
+  ],
   ['SELECT INTO', DEFINED('SELECT email INTO NEW.note FROM vault;')],
   ['PERFORM', DEFINED("PERFORM set_config('a.b', NEW.email, false);")],
   ['EXECUTE', DEFINED("EXECUTE 'SELECT 1' INTO NEW.version;")],
