@@ -45,8 +45,8 @@ export async function doctorChecks(io: Io): Promise<readonly DoctorCheck[]> {
 }
 
 function runtime(): DoctorCheck {
-  const text = `hoop ${packageVersion()} on Node.js ${process.versions.node}`;
-  return passed('runtime', text);
+  // The launcher has seen to it that this one is new enough.
+  return passed('runtime', `hoop ${packageVersion()} on Node.js ${process.versions.node}`);
 }
 
 function program(io: Io, name: string, why: string, otherwise: 'failed' | 'warning'): DoctorCheck {

@@ -281,7 +281,7 @@ const SHOW_KEYS =
   "Return only key columns (RETURNING id) and select the row afterwards; in an ORM, have it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
 
 const FOLLOWED =
-  'Triggers are followed if their function consists of assignments to NEW, IF, RAISE and RETURN, with built-in functions only.';
+  'hoop can read a trigger function that contains only assignments to NEW, IF, RAISE and RETURN, and calls only built-in functions.';
 
 function refuseAltered(facts: StatementFacts): void {
   facts.refuse('RETURNING shows what triggers, rules or functions of the target made of the row', {
