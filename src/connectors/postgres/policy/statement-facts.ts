@@ -170,9 +170,9 @@ export class StatementFacts {
     }
   }
 
-  /** So many columns are copied, renamed or looked through. */
-  spendOn(columns: readonly unknown[]): void {
-    this.budget.spend(columns.length / COLUMNS_PER_STEP);
+  /** So many columns, or what is in them, are copied, renamed or looked through. */
+  spendOn(columns: { readonly length: number } | { readonly size: number }): void {
+    this.budget.spend(('size' in columns ? columns.size : columns.length) / COLUMNS_PER_STEP);
   }
 
   refuse(

@@ -7,7 +7,7 @@
  * that moves to another partition) and whether they are enabled are all the same.
  */
 import { noteAssigned } from './applied-casts.ts';
-import type { Catalog, CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
+import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import { expression } from './expressions.ts';
 import { TYPE } from './function-types.ts';
 import { constant, type Lineage, lazily, type Origin, withOrigins } from './lineage.ts';
@@ -130,6 +130,7 @@ class TriggerWalk {
     let conditions = around.conditions;
     let returned: Origins | undefined;
     for (const step of steps) {
+      this.#facts.budget.spend(1);
       switch (step.kind) {
         case 'assign':
           this.#assigned(step, around.records, conditions);
@@ -144,22 +145,25 @@ class TriggerWalk {
             // Whether it is this one depends on the conditions, unless it is NEW anyway.
             if (!around.isOne || record !== 'new') this.#copied('new', record, conditions);
           }
-          returned = union(returned ?? NONE, conditions);
+          returned = this.#union(returned ?? NONE, conditions);
           break;
         case 'if': {
           let tested = conditions;
           let left: Origins | undefined;
           for (const branch of step.branches) {
             if (branch.condition) {
-              tested = union(tested, this.#asked(branch.condition, around.records, this.#anyPath));
+              tested = this.#union(
+                tested,
+                this.#asked(branch.condition, around.records, this.#anyPath),
+              );
             }
             const inside = this.#walk(branch.steps, { ...around, conditions: tested });
-            if (inside) left = union(left ?? NONE, inside);
+            if (inside) left = this.#union(left ?? NONE, inside);
           }
           if (left) {
             // Whether it gets further depends on all that has been asked.
-            conditions = union(conditions, union(left, tested));
-            returned = union(returned ?? NONE, conditions);
+            conditions = this.#union(conditions, this.#union(left, tested));
+            returned = this.#union(returned ?? NONE, conditions);
           }
         }
       }
@@ -178,12 +182,13 @@ class TriggerWalk {
       return;
     }
     const origins = this.#origins(value, { records, path: this.#anyPath, type: column.typeOid });
-    this.#grow(record, name, union(origins, conditions));
+    this.#grow(record, name, this.#union(origins, conditions));
   }
 
   #copied(to: string, from: string, conditions: Origins): void {
+    this.#facts.spendOn(this.#stored);
     for (const name of this.#stored.keys()) {
-      this.#grow(to, name, union(this.#in(from, name).origins, conditions));
+      this.#grow(to, name, this.#union(this.#in(from, name).origins, conditions));
     }
   }
 
@@ -191,14 +196,23 @@ class TriggerWalk {
   #assignedRow(to: string, from: string, conditions: Origins): void {
     const absent = this.#absent(from);
     if (!absent && (to === 'new' || to === 'old')) return;
-    this.#grow(to, PRESENCE, union(absent ?? NONE, conditions === this.#fires ? NONE : conditions));
+    this.#grow(
+      to,
+      PRESENCE,
+      this.#union(absent ?? NONE, conditions === this.#fires ? NONE : conditions),
+    );
   }
 
   /** RETURN NULL leaves the row out, and so does that of a record without a row. */
   #returned(records: readonly string[], isOne: boolean, conditions: Origins): void {
     const absent = records.flatMap((record) => this.#absent(record) ?? []);
     if (absent.length < records.length) return;
-    this.#leaveOut(absent.reduce(union, isOne && records.length > 0 ? NONE : conditions));
+    this.#leaveOut(
+      absent.reduce(
+        (one, other) => this.#union(one, other),
+        isOne && records.length > 0 ? NONE : conditions,
+      ),
+    );
   }
 
   /** What decides whether there is no row in the record; undefined: there is one. */
@@ -215,11 +229,20 @@ class TriggerWalk {
     const known = columns.get(name) ?? new Set();
     columns.set(name, known);
     const before = this.#base(record, name).origins;
+    this.#facts.spendOn(origins);
     for (const origin of origins) {
       if (known.has(origin) || before.has(origin)) continue;
       known.add(origin);
       this.hasGrown ||= record === 'new' || record === 'old';
     }
+  }
+
+  #union(one: Origins, other: Origins): Origins {
+    if (other.size === 0) return one;
+    if (one.size === 0) return other;
+    this.#facts.spendOn(one);
+    this.#facts.spendOn(other);
+    return new Set([...one, ...other]);
   }
 
   #leaveOut(conditions: Origins): void {
@@ -241,7 +264,9 @@ class TriggerWalk {
   }
 
   #in(record: string, name: string): Lineage {
-    return withOrigins(this.#base(record, name), this.#records.get(record)?.get(name) ?? []);
+    const added = this.#records.get(record)?.get(name) ?? NONE;
+    this.#facts.spendOn(added);
+    return withOrigins(this.#base(record, name), added);
   }
 
   #asked(node: Node, records: readonly string[], path: readonly string[]): Origins {
@@ -264,7 +289,7 @@ class TriggerWalk {
     const probe = this.#probe(path);
     const value = expression(probe, node, this.#scope(records));
     noteAssigned(probe, value, type);
-    if (!namesOneType(this.#facts.context.catalog, node)) this.#isUnclear();
+    if (!namesOneType(this.#facts, node)) this.#isUnclear();
     this.#look(probe, value);
     return new Set([...value.origins].map((one) => this.#known(one)));
   }
@@ -275,14 +300,13 @@ class TriggerWalk {
   }
 
   #scope(records: readonly string[]): Scope {
-    const tables = ['new', 'old', ...records].map((name) => ({
-      name,
-      schema: undefined,
-      relation: undefined,
-      columns: [...this.#stored.keys()].map((column) =>
+    const tables = ['new', 'old', ...records].map((name) => {
+      this.#facts.spendOn(this.#stored);
+      const columns = [...this.#stored.keys()].map((column) =>
         lazily(column, () => this.#in(name, column)),
-      ),
-    }));
+      );
+      return { name, schema: undefined, relation: undefined, columns };
+    });
     const columns = VARIABLES.map(([name, type]) => ({ name, lineage: constant(type) }));
     return { tables, columns, outer: undefined };
   }
@@ -324,22 +348,19 @@ function returnedIn(steps: readonly TriggerStep[], found = new Set<string>()): R
 }
 
 /** In whatever search_path, also in that of a session whose temporary tables are types. */
-function namesOneType(catalog: Catalog, value: unknown): boolean {
+function namesOneType(facts: StatementFacts, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
   const [name, ...qualified] = namesIn('typeName' in value ? value.typeName : undefined);
   if (name !== undefined && qualified.length === 0) {
+    const { catalog } = facts.context;
+    facts.spendOn(catalog.schemas);
     const found = catalog.schemas.filter((schema) => catalog.type(schema, name) !== undefined);
     if (found.length !== 1) return false;
   }
-  return Object.values(value).every((inner) => namesOneType(catalog, inner));
+  return Object.values(value).every((inner) => namesOneType(facts, inner));
 }
 
 function namesIn(type: unknown): readonly string[] {
   if (typeof type !== 'object' || type === null || !('names' in type)) return [];
   return (Array.isArray(type.names) && namesOf(type.names)) || [];
-}
-
-function union(one: Origins, other: Origins): Origins {
-  if (other.size === 0) return one;
-  return one.size === 0 ? other : new Set([...one, ...other]);
 }

@@ -7,6 +7,8 @@ import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/
 import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
 import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
 import { readTriggerBody } from '../../../../src/connectors/postgres/policy/trigger-body.ts';
+import type { StatementContext } from '../../../../src/connectors/postgres/policy/types.ts';
+import { WorkBudget } from '../../../../src/connectors/postgres/policy/work-budget.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { grantOf } from './grant-fixture.ts';
@@ -81,17 +83,21 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** @returns names of the masked columns of the result, or why it is refused. */
-async function judged(sql: string, path = ['pg_catalog', 'public']): Promise<string[] | string> {
-  const catalog = await source.refresh();
-  const context = {
-    catalog,
-    searchPath: path,
+async function contextOf(searchPath = ['pg_catalog', 'public']): Promise<StatementContext> {
+  return {
+    catalog: await source.refresh(),
+    searchPath,
     role: 'postgres',
     parameterTypes: [],
     cursor: () => undefined,
     prepared: () => undefined,
   };
+}
+
+/** @returns names of the masked columns of the result, or why it is refused. */
+async function judged(sql: string, path?: string[]): Promise<string[] | string> {
+  const context = await contextOf(path);
+  const { catalog } = context;
   const analysis = analyseStatements(await parse(sql), sql, context);
   const verdict = evaluate(analysis, grantOf(GRANT), { catalog });
   if (verdict.effect === 'refuse') {
@@ -628,4 +634,26 @@ test('a function, its settings and columns under other names count at once', asy
     );
     expect(await judged(note)).toMatch('trigger function public.moddatetime');
   });
+});
+
+/** `staff` has 14 columns; in a wide table a few kilobytes of these are minutes. */
+test.each([
+  ['a record that an expression may name', 'DECLARE #r@ record; # BEGIN NEW.flag := true;', 1],
+  ['a row that is copied', 'BEGIN #NEW := OLD; #', 2],
+  ['a column that decides what follows', 'BEGIN #IF NEW.note = @ THEN RETURN OLD; END IF; #', 8],
+  ['a column that gets another one', 'BEGIN #NEW.note := NEW.slug; #', 5],
+  ['a type that any schema could have', 'BEGIN #NEW.flag := 1::boolean; #', 5],
+])('%s counts for all that it can bring', async (_what, shape, steps) => {
+  const [before, repeated = '', after] = shape.split('#');
+  const spent = async (count: number): Promise<number> => {
+    const many = Array.from({ length: count }, (_, at) => repeated.replace('@', String(at)));
+    const body = `${before}${many.join('')}${after} RETURN NEW; END`;
+    const budget = new WorkBudget();
+    await within(triggers(body), async () => {
+      analyseStatements(await parse(UPDATE), UPDATE, await contextOf(), undefined, budget);
+    });
+    return budget.spent;
+  };
+  const few = await spent(10);
+  expect((await spent(110)) - few).toBeGreaterThan(100 * steps);
 });
