@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { SqlParser } from '../src/connectors/postgres/policy/parser.ts';
@@ -43,7 +44,7 @@ test('a process that gets none is given up', async () => {
 
 test('without a free descriptor a recording goes on in its segment, and a statement waits for its thread', async () => {
   await using bench = await RecordingBench.create();
-  const script = new URL('./recording/descriptors-writer.ts', import.meta.url).pathname;
+  const script = fileURLToPath(new URL('./recording/descriptors-writer.ts', import.meta.url));
   const limited = ['-c', 'ulimit -n 100; exec "$0" "$@"', process.execPath, script];
   const { stdout } = await promisify(execFile)('bash', [...limited, bench.directory]);
   const { session, down, ...seen } = JSON.parse(stdout);

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { chooseTokenStore } from '../../src/auth/token-stores.ts';
@@ -8,7 +9,7 @@ import { locateHome } from '../../src/home.ts';
 import { type TemporaryHome, temporaryHome } from './command-run.ts';
 
 const run = promisify(execFile);
-const child = new URL('./keychain-child.ts', import.meta.url).pathname;
+const child = fileURLToPath(new URL('./keychain-child.ts', import.meta.url));
 
 beforeAll(() => {
   for (const [program, packageName] of [

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loginCommand } from '../../src/commands/login.ts';
@@ -139,10 +139,13 @@ describe('hoop login', () => {
       `import { completeLogin } from '${moduleUrl}';
        await completeLogin(process.argv[2], ${JSON.stringify(account)});`,
     );
+    // A blank ends a word of $BROWSER, and there may be one in the way to this Node.js.
+    const browser = join(home.path, 'browser');
+    symlinkSync(process.execPath, browser);
     const { stdout } = await runCommand(
       loginCommand,
       ['--gateway', gateway.url, '--ca', gateway.caFile],
-      { env: { ...home.env, BROWSER: `${process.execPath} ${script} %s` } },
+      { env: { ...home.env, BROWSER: `${browser} ${script} %s` } },
     );
     expect(stdout).toContain('engineer@example.com');
   });

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { login } from '../../src/auth/login.ts';
@@ -13,7 +14,7 @@ import { type TemporaryHome, temporaryHome } from './command-run.ts';
 import { startTestGateway, type TestGateway } from './test-gateway.ts';
 
 const run = promisify(execFile);
-const child = new URL('./refresh-child.ts', import.meta.url).pathname;
+const child = fileURLToPath(new URL('./refresh-child.ts', import.meta.url));
 /** Reading the types out of 200 modules is half of what such a process costs; the first one keeps it. */
 const compiled = join(inject('sharedDirectory'), 'refresh-child');
 function runChild({ env }: TemporaryHome): Promise<{ stdout: string }> {

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { buildProgram } from '../../src/process/program.ts';
@@ -9,7 +10,7 @@ import { textWidth } from '../../src/ui/text-width.ts';
 import { silentIo } from './silent-io.ts';
 
 const WIDTH = 80;
-const MAN_PAGE = new URL('../../dist/man/hoop.1', import.meta.url).pathname;
+const MAN_PAGE = fileURLToPath(new URL('../../dist/man/hoop.1', import.meta.url));
 
 let written = '';
 const stdout = new Writable({

@@ -10,7 +10,10 @@ beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'hoop-completion-'));
   // As on a machine where `hoop` is installed.
   const program = join(directory, 'hoop');
-  writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${process.cwd()}/bin/hoop.js "$@"\n`);
+  writeFileSync(
+    program,
+    `#!/bin/sh\nexec '${process.execPath}' '${process.cwd()}/bin/hoop.js' "$@"\n`,
+  );
   chmodSync(program, 0o755);
   env = { PATH: `${directory}:${process.env['PATH']}`, HOOP_HOME: join(directory, 'home') };
 });

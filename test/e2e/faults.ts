@@ -2,8 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const SOURCE = new URL('./programs/faults.c', import.meta.url).pathname;
+const SOURCE = fileURLToPath(new URL('./programs/faults.c', import.meta.url));
 
 export interface Fault {
   /** Of each fsync and fdatasync. */

@@ -39,6 +39,9 @@ const SECRETS = [
   '.npmrc',
 ];
 
+/** As a shell reads it. */
+const HOOP = `'${process.execPath}' '${LAUNCHER}'`;
+
 let bench: Bench;
 /** Of a person with credentials; not below /tmp, which is private inside. */
 let home: string;
@@ -215,7 +218,7 @@ describe('what a program finds that looks for a way around hoop', () => {
 
   test('the login of the person opens nothing inside, and does outside', async () => {
     const person = `env -u HOOP_RUN_DIR HOOP_HOME=${bench.home('engineer')}`;
-    const hoop = `${person} ${process.execPath} ${LAUNCHER}`;
+    const hoop = `${person} ${HOOP}`;
     const connect = `${hoop} connect prod-db -- true`;
     const outside = await sh(connect, { fence: false });
     expect(outside.exitCode).toBe(0);
@@ -223,7 +226,7 @@ describe('what a program finds that looks for a way around hoop', () => {
     expect(inside.stdout).toBe('status 255\n');
     expect(inside.stderr).toContain('not logged in');
     // With the run's own login there is no way to the gateway, and no right either (see docs/run.md).
-    const approval = await sh(`${process.execPath} ${LAUNCHER} approvals list; echo "status $?"`);
+    const approval = await sh(`${HOOP} approvals list; echo "status $?"`);
     expect(approval.stdout).toBe('status 5\n');
   });
 
@@ -238,7 +241,7 @@ describe('what a program finds that looks for a way around hoop', () => {
     await expect.poll(find).toBeDefined();
     const id = String(find()?.['request']);
     const approver = bench.home('dba');
-    const hoop = `env -u HOOP_RUN_DIR HOOP_HOME=${approver} ${process.execPath} ${LAUNCHER}`;
+    const hoop = `env -u HOOP_RUN_DIR HOOP_HOME=${approver} ${HOOP}`;
     const approve = `${hoop} approvals approve ${id}; echo "status $?"`;
 
     const named = await sh(approve);
@@ -340,8 +343,7 @@ describe('programs work inside', () => {
   });
 
   test('hoop prompt: the statement behind it is told with it', async () => {
-    const hoop = `${process.execPath} ${LAUNCHER}`;
-    const script = `${hoop} prompt "asked in the fence" >&2 && psql -XAtc "SELECT 'fenced'"`;
+    const script = `${HOOP} prompt "asked in the fence" >&2 && psql -XAtc "SELECT 'fenced'"`;
     const result = await sh(script, { flags: ['--prompt', 'asked outside'] });
     expect(result.stdout, result.stderr).toBe('fenced\n');
     const why = await bench.hoop('engineer', 'sessions', 'why', 'last', '1', '--json');
@@ -491,13 +493,12 @@ test('what is hidden is hidden where a variable has moved it, and where links le
 });
 
 test('a run inside of a fence is told that it is the fence', async () => {
-  const hoop = `${process.execPath} ${LAUNCHER}`;
-  const inside = await sh(`${hoop} run --fence -- true; ${hoop} run -- true; true`);
+  const inside = await sh(`${HOOP} run --fence -- true; ${HOOP} run -- true; true`);
   expect(inside.stderr.match(/a fenced run cannot start another run/g)).toHaveLength(2);
 });
 
 test('a command inside of a fence that needs the gateway is told that it is the fence', async () => {
-  const inside = await sh(`${process.execPath} ${LAUNCHER} whoami; true`);
+  const inside = await sh(`${HOOP} whoami; true`);
   expect(inside.stderr).toContain('error: cannot reach gateway');
   expect(inside.stderr).toContain('inside a `hoop run --fence`');
   expect(inside.stderr).not.toContain('the gateway is running');
@@ -676,7 +677,7 @@ describe('the command', () => {
 
   test('kills nobody of the process group that hoop was started in, and opens no debugger', async () => {
     const inside = (signal: string) =>
-      `${process.execPath} ${LAUNCHER} run --target prod-db --fence -- sh -c 'trap "" USR1; kill -${signal} 0; echo after'`;
+      `${HOOP} run --target prod-db --fence -- sh -c 'trap "" USR1; kill -${signal} 0; echo after'`;
     const script = `${inside('KILL')}; echo $?; ${inside('USR1')}; echo end`;
     const child = spawn('setsid', ['-w', 'sh', '-c', script], {
       cwd: project,
@@ -763,7 +764,7 @@ describe('the command', () => {
   );
 
   test('has a terminal, and Ctrl-C is its own', async () => {
-    const inner = `${process.execPath} ${LAUNCHER} -q run --fence -- sh -c 'trap "echo caught; exit 5" INT; stty size; tty >/dev/null; echo up; while :; do sleep 0.1; done'`;
+    const inner = `${HOOP} -q run --fence -- sh -c 'trap "echo caught; exit 5" INT; stty size; tty >/dev/null; echo up; while :; do sleep 0.1; done'`;
     // Without exec a dash would stay in between, die of the Ctrl-C itself and give its own status.
     const shell = `stty rows 33 cols 77; exec ${inner}`;
     const terminal = spawn('script', ['-qec', shell, '/dev/null'], {

@@ -18,13 +18,14 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from '../e2e/demo-bench.ts';
 
-const ROOT = new URL('../../integrations/', import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL('../../integrations/', import.meta.url));
 const ACTION = join(ROOT, 'github-action');
 
 /** https://docs.github.com/en/actions/reference/workflows-and-actions/metadata-syntax */

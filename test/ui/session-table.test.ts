@@ -36,7 +36,7 @@ describe('sessions as a list', () => {
     const [head = '', line = ''] = sessionTable([session], { style, width: 80 });
     expect(head).not.toContain('REASON');
     expect(line).toMatch(
-      /^0199c2f4-7c3a {2}01-01 \d\d:\d\d[+-]\d\d(:\d\d)? {2}prod-db {2}.*… .*uploaded$/,
+      /^0199c2f4-7c3a {2}01-0\d \d\d:\d\d[+-]\d\d(:\d\d)? {2}prod-db {2}.*… .*uploaded$/,
     );
     expect(textWidth(line)).toBeLessThanOrEqual(80);
   });

@@ -15,10 +15,12 @@ export interface TestProgram extends Disposable {
 export function writeProgram(name: string, script: string): TestProgram {
   const directory = mkdtempSync(join(tmpdir(), 'hoop-test-program-'));
   const file = join(directory, name);
+  const code = join(directory, 'code.cjs');
   const record = join(directory, 'arguments.json');
   const become = (text: string): void => {
     const head = `require('node:fs').writeFileSync(${JSON.stringify(record)}, JSON.stringify(process.argv.slice(2)));`;
-    writeFileSync(file, `#!${process.execPath}\n${head}\n${text}\n`);
+    writeFileSync(code, `${head}\n${text}\n`);
+    writeFileSync(file, `#!/bin/sh\nexec '${process.execPath}' '${code}' "$@"\n`);
     chmodSync(file, 0o755);
   };
   become(script);
