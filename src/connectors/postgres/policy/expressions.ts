@@ -5,7 +5,7 @@ import { arrayOf, caseOf, rowOf, subLink } from './compound-expressions.ts';
 import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
 import { elementType, TYPE } from './function-types.ts';
-import { COMBINED, checkFields, type Part } from './grammar.ts';
+import { COMBINED, checkFields, checkVersion, type Part } from './grammar.ts';
 import {
   castDocument,
   chosenDocument,
@@ -58,6 +58,7 @@ export function expressions(
 
 function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): Lineage {
   const tag = tagOf(node) ?? '';
+  checkVersion(facts, node);
   const document = jsonConstructor(facts, node, scope);
   if (document) return document;
   const parts = COMBINED[tag];

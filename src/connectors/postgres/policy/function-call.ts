@@ -22,7 +22,7 @@ export function functionCall(
   scope: Scope | undefined,
 ): CallResult {
   checkFields(facts, 'FuncCall', fields);
-  const names = namesOf(fields.funcname) ?? [];
+  const names = namesCalled(facts, fields);
   const args = expressions(facts, fields.args, scope);
   const ordered = expressions(facts, fields.agg_order, scope);
   for (const key of ordered) {
@@ -48,6 +48,18 @@ export function functionCall(
     ? { ...(known.result ?? result.lineage), ...(document ? { document } : {}) }
     : result.lineage;
   return { ...result, lineage: withOrigins(lineage, told) };
+}
+
+/**
+ * What the parser of today makes of syntax for functions, and the server made of it before: EXTRACT
+ * had another function, and json_object was no keyword, so that it could mean one of a user.
+ */
+function namesCalled(facts: StatementFacts, { funcname }: FieldsOf<'FuncCall'>): readonly string[] {
+  const names = namesOf(funcname) ?? [];
+  const { majorVersion } = facts.context.catalog;
+  const written = names.join('.');
+  if (written === 'pg_catalog.extract' && majorVersion < 14) return ['pg_catalog', 'date_part'];
+  return written === 'pg_catalog.json_object' && majorVersion < 16 ? ['json_object'] : names;
 }
 
 interface KnownCall extends Pick<Call, 'carried' | 'isApart'> {

@@ -2,7 +2,9 @@
  * The nodes and fields of the grammar that the walk knows. A node or field that is not here makes
  * the statement opaque, so a newer parser cannot bring syntax that slips through.
  */
+import { outputName } from './output-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { type Node, tagOf } from './tree.ts';
 
 /** Statements with a handler of their own. */
 const STATEMENTS: Readonly<Record<string, string>> = {
@@ -164,6 +166,33 @@ export const COMBINED: Readonly<Record<string, Readonly<Record<string, Part>>>> 
   },
   XmlSerialize: { xmloption: SKIP, expr: WALK, typeName: 'type', indent: SKIP },
 };
+
+/**
+ * Keywords that look like calls, by the major version that has them. Before it they are no keywords,
+ * and what the parser of today takes for part of the language calls a function of that name.
+ */
+const SINCE: Readonly<Record<string, number>> = {
+  JsonArrayAgg: 16,
+  JsonArrayConstructor: 16,
+  JsonArrayQueryConstructor: 16,
+  JsonFuncExpr: 17,
+  JsonObjectAgg: 16,
+  JsonObjectConstructor: 16,
+  JsonParseExpr: 17,
+  JsonScalarExpr: 17,
+  JsonSerializeExpr: 17,
+  MergeSupportFunc: 17,
+};
+
+/** Makes the statement opaque where the server takes this node for the call of a function. */
+export function checkVersion(facts: StatementFacts, node: Node): void {
+  const since = SINCE[tagOf(node) ?? ''] ?? 0;
+  if (facts.context.catalog.majorVersion >= since) return;
+  const name = outputName(node);
+  facts.refuse(`${name}() is part of SQL only since PostgreSQL ${since}; here it is a function`, {
+    hint: `Name the schema of the function (schema.${name}).`,
+  });
+}
 
 const FIELDS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries({ ...HANDLED, ...STATEMENTS }).map(([tag, fields]) => [
