@@ -169,7 +169,8 @@ export function merge(
     const qualified = isQualified(...parts);
     mergeAction(facts, clause, target, flows, inside, qualified);
   }
-  return returning(facts, fields.returningClause, target, flows, from, scope);
+  const source = { ...from, isFirst: true } as const;
+  return returning(facts, fields.returningClause, target, flows, source, scope);
 }
 
 function mergeAction(

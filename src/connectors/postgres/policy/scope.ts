@@ -127,7 +127,7 @@ export function findTable(
     }
     if (first) {
       // PostgreSQL calls that ambiguous; until it does, any of them may be meant.
-      return { ...first, columns: found.flatMap((table) => table.columns) };
+      return { ...first, columns: found.flatMap((table) => table.columns), incomplete: true };
     }
   }
   return undefined;

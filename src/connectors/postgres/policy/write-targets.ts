@@ -215,28 +215,32 @@ export function withFlows(target: Table, flows: Flows): Table {
   return { ...target, columns };
 }
 
+/** @param from the other tables; `*` has those of a MERGE first. */
 export function returning(
   facts: StatementFacts,
   clause: FieldsOf<'ReturningClause'> | undefined,
   target: WriteTarget,
   flows: Flows,
-  from: FromItem | undefined,
+  from: (FromItem & { readonly isFirst?: true }) | undefined,
   outer: Scope | undefined,
 ): QueryResult {
   if (!clause) {
     return NO_RESULT;
   }
   checkFields(facts, 'ReturningClause', clause);
+  const others = from?.tables ?? [];
   const { after, before, leavesOut, unclear } = afterTriggers(
     facts,
     target,
     flows,
     withFlows(target, flows),
   );
-  const names = new Map([
-    ['RETURNING_OPTION_OLD', 'old'],
-    ['RETURNING_OPTION_NEW', 'new'],
-  ]);
+  // A table of the statement that is called so keeps its name.
+  const names = new Map<string, string>();
+  for (const word of ['old', 'new']) {
+    const isTaken = [after, ...others].some(({ name }) => name === word);
+    if (!isTaken) names.set(`RETURNING_OPTION_${word.toUpperCase()}`, word);
+  }
   for (const node of clause.options ?? []) {
     const option = as(node, 'ReturningOption');
     checkFields(facts, 'ReturningOption', option ?? { unknown: node });
@@ -244,23 +248,24 @@ export function returning(
   }
   const old = { ...before, name: names.get('RETURNING_OPTION_OLD'), schema: undefined };
   const fresh = { ...after, name: names.get('RETURNING_OPTION_NEW'), schema: undefined };
+  const columns = [after.columns, from?.columns ?? []];
   const scope: Scope = {
-    tables: [after, old, fresh, ...(from?.tables ?? [])],
-    columns: [...after.columns, ...(from?.columns ?? [])],
+    tables: [after, old, fresh, ...others],
+    columns: (from?.isFirst ? columns.toReversed() : columns).flat(),
     outer,
   };
-  const columns = targetColumns(facts, clause.exprs, scope);
-  for (const column of columns) {
+  const shown = targetColumns(facts, clause.exprs, scope);
+  for (const column of shown) {
     facts.noteRead(column.lineage);
   }
-  if (!showKeysOnly(target, columns)) {
+  if (!showKeysOnly(target, shown)) {
     if (target.isAltered) refuseAltered(facts);
     else for (const called of unclear) refuseTriggered(facts, called);
     for (const [{ schema, name }, tested] of leavesOut) {
       facts.noteComputed(withOrigins(derive([]), tested), `trigger function ${schema}.${name}()`);
     }
   }
-  return { columns, conditions: new Set() };
+  return { columns: shown, conditions: new Set() };
 }
 
 /** Mappers of objects ask for the key of the row that they have inserted. */

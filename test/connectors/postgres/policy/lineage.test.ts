@@ -62,6 +62,19 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       'id = people.id',
       'one',
     ],
+    [
+      'MERGE INTO pay USING (SELECT id AS a, note AS b FROM tasks) t ON pay.id = t.a WHEN MATCHED THEN DO NOTHING RETURNING *',
+      'a = tasks.id',
+      'b = tasks.note',
+      'id = pay.id',
+      'pan = pay.pan',
+      'month = pay.month',
+    ],
+    [
+      'UPDATE pay AS new SET month = $1 FROM (SELECT note FROM tasks) old RETURNING new.pan, old.*',
+      'pan = pay.pan',
+      'note = tasks.note',
+    ],
     ['TABLE pay', 'id = pay.id', 'pan = pay.pan', 'month = pay.month'],
     [
       'SELECT * FROM (SELECT id, secret FROM people) a JOIN (SELECT id, note FROM tasks) b USING (id)',
