@@ -119,7 +119,8 @@ async function commitFiles(
   const parent = (await git(tree, listing, variables)).trim();
   const options = [parent, branch, change.message, signingKey, change.unsigned ? '' : '-S'];
   const args = ['-c', COMMIT, 'sh', ...options, ...Object.keys(change.files)];
-  return (await tool('sh', args, { cwd: tree, env: gitEnvironment(variables) })).trim();
+  const failure = 'the policy cannot be committed';
+  return (await tool('sh', args, { cwd: tree, env: gitEnvironment(variables), failure })).trim();
 }
 
 async function git(
@@ -139,7 +140,10 @@ function gitEnvironment(variables: Readonly<Record<string, string>>): NodeJS.Pro
 async function tool(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  {
+    failure = `${program} failed`,
+    ...options
+  }: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly failure?: string } = {},
 ): Promise<string> {
   try {
     const { stdout } = await run(program, [...args], options);
@@ -152,6 +156,9 @@ async function tool(
         cause,
       });
     }
-    throw cause;
+    // Node.js's own message has the whole call, script and all.
+    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+    if (said === '') throw cause;
+    throw new HoopError('HOOP_SYSTEM', failure, { detail: said.replaceAll('\n', '; '), cause });
   }
 }

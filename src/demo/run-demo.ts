@@ -250,8 +250,8 @@ ${alias}  export HOOP_HOME=${home}
   hoop run --agent devin -- psql      # the same, as an agent that acts for you
 ${demo.server === undefined ? '' : `  hoop ssh ${DEMO_SERVER}\n`}  hoop sessions replay last
 
-The second person is the dba, who decides on waiting requests; as the engineer, in psql,
-DELETE FROM orders WHERE id = 17; waits for that:
+In psql, as the engineer, DELETE FROM orders WHERE id = 17; waits for a second
+person. That is the dba, who decides here:
   HOOP_HOME=${demo.homes['dba'] ?? ''} hoop approvals
 
 Or log in as somebody else (another HOOP_HOME) in your own browser:

@@ -187,9 +187,15 @@ function messageLine(state: ApprovalsState, columns: number, style: Style): stri
 }
 
 function keysLine(state: ApprovalsState, columns: number, style: Style): string {
-  const keys =
-    state.deciding !== undefined
-      ? `Enter ${state.deciding.decision}  Esc back`
-      : '↑↓ select  a approve  d deny  [ ] scroll  ? help  q quit';
-  return style.dim(truncate(keys, columns));
+  return style.dim(truncate(keysOf(state), columns));
+}
+
+/** Those that do something now. */
+function keysOf(state: ApprovalsState): string {
+  if (state.deciding !== undefined) return `Enter ${state.deciding.decision}  Esc back`;
+  if (state.help) return 'any key: back  q quit';
+  const selected = selectedApproval(state);
+  if (selected === undefined) return '? help  q quit';
+  const decide = selected.mayDecide ? 'a approve  d deny  ' : '';
+  return `↑↓ select  ${decide}[ ] scroll  ? help  q quit`;
 }

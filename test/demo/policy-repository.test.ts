@@ -46,6 +46,14 @@ test('one that is to have no signature has none, and an empty one on top has', a
   expect(signature(empty)).toBe('G');
 });
 
+test('one that fails says what git said, and not how it was called', async () => {
+  const failed = policy.commit({ files: { 'a.yaml/b.yaml': '' }, message: 'policy: no directory' });
+  await expect(failed).rejects.toMatchObject({
+    message: 'the policy cannot be committed',
+    detail: expect.stringMatching(/^(error|fatal): .*a\.yaml/),
+  });
+});
+
 test('of two at the same time none is lost: each is in the history, or has failed', async () => {
   const before = Number(git('rev-list', '--count', 'main'));
   const both = await Promise.allSettled(

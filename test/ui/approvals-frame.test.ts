@@ -67,6 +67,14 @@ describe('the frame', () => {
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
   });
 
+  test('the keys at the bottom are those that do something', () => {
+    const keys = (state: ApprovalsState): string | undefined => frame(state).lines.at(-1);
+    expect(keys(LOADED)).toBe('↑↓ select  a approve  d deny  [ ] scroll  ? help  q quit');
+    expect(keys(press(LOADED, 'last'))).toBe('↑↓ select  [ ] scroll  ? help  q quit');
+    expect(keys(listArrived(FIRST_STATE, []))).toBe('? help  q quit');
+    expect(keys(press(LOADED, 'help'))).toBe('any key: back  q quit');
+  });
+
   test('colour changes no word', () => {
     const colored = approvalsFrame(LOADED, { columns: 80, rows: 24 }, styleFor(true), NOW_MS);
     const bare = colored.lines.map((line) => line.replace(/\x1b\[\d+m/g, ''));
