@@ -40,8 +40,9 @@ export function buildProgram(io: Io, json: boolean): Command {
     .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({
       writeOut: (text) => io.stdout.write(wrapHelp(text, HELP_WIDTH)),
-      writeErr: (text) => io.stderr.write(text),
-      outputError: (text, write) => write(usageError(text, json)),
+      // Help after a group of commands alone, too.
+      writeErr: (text) => io.stderr.write(wrapHelp(text, HELP_WIDTH)),
+      outputError: (text) => io.stderr.write(usageError(text, program, json)),
     })
     .addHelpText('after', HELP_FOOTER);
   const groups: Readonly<Record<string, readonly Command[]>> = {
@@ -78,8 +79,8 @@ export function buildProgram(io: Io, json: boolean): Command {
 }
 
 /** commander's own words in our form. */
-function usageError(text: string, json: boolean): string {
-  const { message, hint } = usageWords(text.replace(/^error: /, '').trimEnd());
+function usageError(text: string, program: Command, json: boolean): string {
+  const { message, hint } = usageWords(text.replace(/^error: /, '').trimEnd(), program);
   if (!json) {
     return `hoop: error: ${message}\n${hint === undefined ? '' : `hoop: hint: ${hint}\n`}`;
   }
@@ -87,17 +88,32 @@ function usageError(text: string, json: boolean): string {
   return `${renderJson({ v: 1, error })}\n`;
 }
 
-function usageWords(text: string): { readonly message: string; readonly hint?: string } {
+function usageWords(
+  text: string,
+  program: Command,
+): { readonly message: string; readonly hint?: string } {
   const choice = WRONG_CHOICE.exec(text);
   if (choice !== null) {
     const [, value = '', name = '', choices = ''] = choice;
     return { message: `"${value}" is not a valid ${name}`, hint: `Choices are ${choices}.` };
   }
   const [message = '', suggestion] = text.split('\n');
-  return suggestion === undefined
-    ? { message }
-    : { message, hint: suggestion.replace(/^\((.*)\)$/, '$1') };
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? elsewhere(message, program);
+  return hint === undefined ? { message } : { message, hint };
 }
+
+/** A command that belongs to another group. */
+function elsewhere(message: string, program: Command): string | undefined {
+  const [, typed = ''] = UNKNOWN_COMMAND.exec(message) ?? [];
+  const paths = program.commands
+    .filter(({ commands }) => commands.some((command) => command.name() === typed))
+    .map((group) => `\`hoop ${group.name()} ${typed}\``);
+  return paths.length === 0
+    ? undefined
+    : `Did you mean ${paths.join(', ').replace(/, ([^,]*)$/, ' or $1')}?`;
+}
+
+const UNKNOWN_COMMAND = /^unknown command '(.*)'$/;
 
 /** Of an argument that takes one of a few words; of options commander names the option first. */
 const WRONG_CHOICE =

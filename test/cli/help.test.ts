@@ -50,6 +50,29 @@ test.each(commands)('no line of `$path --help` is wider than 80 columns', ({ com
   expect(wide).toEqual([]);
 });
 
+test.each(commands.filter(({ command }) => command.commands.length > 0))(
+  'nor is what `$path` alone prints',
+  ({ command }) => {
+    written = '';
+    command.outputHelp({ error: true });
+    expect(written.split('\n').filter((line) => textWidth(line) > WIDTH)).toEqual([]);
+  },
+);
+
+test.each([
+  ['why last', 'Did you mean `hoop sessions why`?'],
+  ['sessions approve x', 'Did you mean `hoop approvals approve`?'],
+  ['revoke x', 'Did you mean `hoop access revoke`?'],
+  ['show x', 'Did you mean `hoop runs show`, `hoop approvals show`, `hoop sessions show` or `hoop policy show`?'],
+  ['sessions lst', 'Did you mean list?'],
+  ['nonsense', 'Run it with --help to see the options.'],
+])('after `hoop %s` the hint is: %s', async (words, hint) => {
+  written = '';
+  const program = buildProgram(io, false);
+  await expect(program.parseAsync(words.split(' '), { from: 'user' })).rejects.toThrow();
+  expect(written.split('\n')[1]).toBe(`hoop: hint: ${hint}`);
+});
+
 test('hoop(1) is text that groff has nothing to say about', () => {
   const warnings = execFileSync('groff', ['-man', '-Tutf8', '-ww', '-z', MAN_PAGE], {
     encoding: 'utf8',
