@@ -2,9 +2,12 @@
 import type { AccessReply } from '../api/access.ts';
 import type { Approval } from '../api/approvals.ts';
 import { approvalTable, spanOf } from './approval-lines.ts';
+import { plain } from './printable.ts';
 import type { LineOptions } from './statement-lines.ts';
 import { type ListColumn, listTable } from './table.ts';
+import { textWidth } from './text-width.ts';
 import { shortLocalTime } from './times.ts';
+import { wrapWords } from './wrap-words.ts';
 
 type Grant = AccessReply['grants'][number];
 type Requestable = AccessReply['requestable'][number];
@@ -35,7 +38,7 @@ export function renderAccess(
       : block('Requests', approvalTable(model.requests, options, options.nowMs))),
     ...(model.requestable.length === 0
       ? []
-      : block('You can request', listTable(model.requestable, REQUESTABLE, options))),
+      : block('You can request', requestableLines(model.requestable, options))),
   ];
   return lines.slice(0, -1);
 }
@@ -66,6 +69,23 @@ function stateOf(grant: Grant, nowMs: number): string {
   }
 }
 
+/** What is given is never cut: where a line has no room for it, it stands below. */
+function requestableLines(all: readonly Requestable[], options: LineOptions): string[] {
+  const { width } = options;
+  const whole = listTable(all, [...REQUESTABLE, GIVES], { ...options, width: undefined });
+  if (width === undefined || whole.every((line) => textWidth(line) <= width)) return whole;
+  const [header = '', ...rows] = listTable(all, REQUESTABLE, options);
+  const given = (row: number): readonly string[] => all[row]?.rules ?? [];
+  const below = { first: '  ', rest: '    ' };
+  return [
+    header,
+    ...rows.flatMap((row, index) => [
+      row,
+      ...given(index).flatMap((rule) => wrapWords(plain(rule), width, below)),
+    ]),
+  ];
+}
+
 const REQUESTABLE: readonly ListColumn<Requestable>[] = [
   { title: 'TARGET', cell: ({ target }) => target },
   { title: 'GRANT', cell: ({ policy }) => policy },
@@ -75,5 +95,5 @@ const REQUESTABLE: readonly ListColumn<Requestable>[] = [
     cell: ({ maxDurationSeconds }) => spanOf(maxDurationSeconds * 1000),
   },
   { title: 'APPROVERS', cell: ({ count, approvers }) => `${count} of ${approvers.join(', ')}` },
-  { title: 'GIVES', cell: ({ rules }) => rules.join('; ') },
 ];
+const GIVES: ListColumn<Requestable> = { title: 'GIVES', cell: ({ rules }) => rules.join('; ') };
