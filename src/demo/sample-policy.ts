@@ -126,8 +126,11 @@ rules:
   - name: restarts
     approve: { ssh: exec, commands: ['systemctl restart *'], approvers: [approvers] }
   - name: no-deleting
-    deny: { ssh: exec, commands: ['rm **', 'sudo **'] }
+    deny: { ssh: exec, commands: ['rm **'] }
     hint: Move it to /tmp instead; it is cleaned up every night.
+  - name: no-sudo
+    deny: { ssh: exec, commands: ['sudo **'] }
+    hint: Ask the dba group for what needs root.
 `,
   };
 }

@@ -51,7 +51,7 @@ function loginOf(user: string, { logins, name }: SshTarget): SshTargetLogin {
     const names = logins.map((one) => one.user).join(', ');
     throw new HoopError('HOOP_ACCESS_DENIED', `no login "${user}" on target "${name}"`, {
       detail: `Available: ${names || 'none'}.`,
-      hint: first && `Log in as one of these, e.g. ssh ${first.user}@${name}`,
+      hint: first && `Log in as one of these, e.g. \`ssh ${first.user}@${name}\`.`,
     });
   }
   return login;

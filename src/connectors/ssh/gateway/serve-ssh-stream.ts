@@ -160,7 +160,7 @@ class SshStream {
     if (this.#state === 'ended') {
       return;
     }
-    const detail = reason.detail === undefined ? '' : `: ${reason.detail}`;
+    const detail = reason.detail === undefined ? '' : `. ${reason.detail}`;
     const message = `${reason.message}${detail}`;
     try {
       for (const channel of this.#channels.values()) {

@@ -88,7 +88,7 @@ describe.skipIf(findSshd() === undefined)('a commit, for a session that is open'
     const next = await another(2);
     next.client.hello(server.user);
     expect((await next.client.until('disconnect')).message).toContain(
-      `no login "${server.user}" on target "web-1": Available: other.`,
+      `no login "${server.user}" on target "web-1". Available: other. `,
     );
     await next.stream.closed;
     await session.close();
