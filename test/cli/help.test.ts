@@ -63,7 +63,10 @@ test.each([
   ['why last', 'Did you mean `hoop sessions why`?'],
   ['sessions approve x', 'Did you mean `hoop approvals approve`?'],
   ['revoke x', 'Did you mean `hoop access revoke`?'],
-  ['show x', 'Did you mean `hoop runs show`, `hoop approvals show`, `hoop sessions show` or `hoop policy show`?'],
+  [
+    'show x',
+    'Did you mean `hoop runs show`, `hoop approvals show`, `hoop sessions show` or `hoop policy show`?',
+  ],
   ['sessions lst', 'Did you mean list?'],
   ['nonsense', 'Run it with --help to see the options.'],
 ])('after `hoop %s` the hint is: %s', async (words, hint) => {
