@@ -140,7 +140,7 @@ describe('a place that vanishes while the fence is set up', () => {
 
   test('ends the run when there is no end of it', async () => {
     const { exitCode, stderr } = await sh('echo inside', {
-      variables: { PATH: withVanishing(3) },
+      variables: { PATH: withVanishing(5) },
     });
     expect(exitCode).not.toBe(0);
     expect(stderr).toContain('"/somewhere/gone" was changed while the fence was set up');

@@ -224,13 +224,13 @@ describe('what an agent plants for the next time', () => {
         writeFileSync(join(home, path), '{"mine":true}');
       }
     }
-    const { stdout, exitCode } = await run(agent, {
+    const { stderr, exitCode } = await run(agent, {
       flags: ['--fence'],
       variables: {
         AGENT_PLANTS: JSON.stringify(Object.fromEntries(all.map((path) => [path, EVIL]))),
       },
     });
-    expect(exitCode, stdout).toBe(0);
+    expect(exitCode, stderr).toBe(0);
     const found = all.map((path) =>
       existsSync(join(home, path)) ? readFileSync(join(home, path), 'utf8') : undefined,
     );

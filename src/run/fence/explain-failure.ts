@@ -40,8 +40,11 @@ export function changedMeanwhile(path: string): HoopError {
 
 /** A place of the view was gone before it was mapped. Nothing runs inside. */
 export class PlaceGone extends HoopError {
+  readonly path: string;
+
   constructor(path: string) {
     super('HOOP_FENCE', ...changed(path));
+    this.path = path;
   }
 }
 
@@ -75,6 +78,7 @@ export function commandFailed(program: string, { code, interpreter }: Failure): 
 const GONE: readonly RegExp[] = [
   /^bwrap: Can't (?:find source path|get type of source) (.+?): /,
   /^bwrap: Can't (?:create file at|mkdir(?: parents for)?) (.+): Read-only file system$/,
+  /^bwrap: Can't (?:bind mount .+|remount readonly) on (?:\/newroot)?(.+?): Unable to find /,
 ];
 
 /** @param said what bwrap wrote before it ended */

@@ -42,6 +42,8 @@ export interface FenceViewOptions {
   readonly mounts: readonly Mount[];
   /** What fenced commands could write before, and what was named then. */
   readonly known: Known;
+  /** Directories whose entries have vanished while a view of them was mapped. */
+  readonly unsteady?: readonly string[];
   /** Of the configuration and the flags; relative to `cwd`, `~` is the home directory. */
   readonly hide: readonly string[];
   readonly show: readonly string[];
@@ -173,7 +175,11 @@ export function fenceView(options: FenceViewOptions): FenceView {
     cwd,
     cwdIs: layers.at(cwd),
     ...(refusedGit === undefined ? {} : { refusedGit }),
-    layers: layers.ordered([...wanted.flatMap(withoutLinksAbove), ...hide, ...own], homes),
+    layers: layers.ordered(
+      [...wanted.flatMap(withoutLinksAbove), ...hide, ...own],
+      homes,
+      options.unsteady,
+    ),
     neverWritten: never,
     repositories,
     gitSettings: gitSettings(homes, env),

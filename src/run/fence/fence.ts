@@ -13,7 +13,7 @@ import { once } from 'node:events';
 import { accessSync, closeSync, constants, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { Server } from 'node:net';
 import { homedir, constants as system } from 'node:os';
-import { basename, delimiter, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { errorCode } from '../../error-code.ts';
@@ -54,7 +54,7 @@ const STDERR = 4;
 const ARGUMENTS = 5;
 const FILTER = 6;
 /** How often the view is made while places of it vanish. */
-const MAX_VIEWS = 3;
+const MAX_VIEWS = 5;
 const MAX_SAID_CHARACTERS = 16_384;
 
 /**
@@ -70,7 +70,7 @@ const OWN_STDIO = `if [ -n "$1" ]; then exec <"$1"; fi; shift; exec 2>&${STDERR}
 export interface FenceOptions
   extends Omit<
     FenceViewOptions,
-    'ownPlaces' | 'homes' | 'programs' | 'sockets' | 'mounts' | 'known'
+    'ownPlaces' | 'homes' | 'programs' | 'sockets' | 'mounts' | 'known' | 'unsteady'
   > {
   readonly home: Home;
   readonly signal: AbortSignal;
@@ -102,18 +102,24 @@ export class Fence implements AsyncDisposable {
       throw noFilter(process.arch);
     }
     requireHarmless(options.terminal === undefined ? (options.stdio ?? [0, 1, 2]) : []);
+    const unsteady = new Set<string>();
     for (let left = MAX_VIEWS - 1; ; left -= 1) {
       try {
-        return await Fence.#set(filter, options);
+        return await Fence.#set(filter, options, [...unsteady]);
       } catch (error) {
         // A socket of some program, and its directory, may go at any moment: then all is looked at anew.
         if (left === 0 || !(error instanceof PlaceGone)) throw error;
+        unsteady.add(dirname(error.path));
       }
     }
   }
 
-  static async #set(filter: Buffer, options: FenceOptions): Promise<Fence> {
-    const { view, known } = decideView(options);
+  static async #set(
+    filter: Buffer,
+    options: FenceOptions,
+    unsteady: readonly string[],
+  ): Promise<Fence> {
+    const { view, known } = decideView(options, unsteady);
     const writable = [...known.places, ...view.known.places];
     const fence = new Fence(view, writable, filter, options);
     try {
@@ -335,7 +341,10 @@ function requireSuccess(message: FromInside): void {
  * What is mapped is decided and written down before anything runs inside. Where another run begins
  * meanwhile in the same place, what it has written down goes first.
  */
-function decideView(options: FenceOptions): { readonly view: FenceView; readonly known: Known } {
+function decideView(
+  options: FenceOptions,
+  unsteady: readonly string[],
+): { readonly view: FenceView; readonly known: Known } {
   const homes = homesOfHoop(options.env);
   const [ours] = homes;
   const { homedir: ofSystem } = localUser();
@@ -359,6 +368,7 @@ function decideView(options: FenceOptions): { readonly view: FenceView; readonly
       sockets,
       mounts,
       known,
+      unsteady,
     });
     recordKnown(ours, known, view.known);
     const after = readKnown(homes);

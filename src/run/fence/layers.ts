@@ -87,8 +87,13 @@ export class Layers {
    * Without those that change nothing, from the outside inwards.
    * @param names that are hidden, there or not
    * @param homes directories in which all on the way to a hidden name is made anew
+   * @param unsteady more of them, unless they are the system's: what vanishes there needs no mount
    */
-  ordered(names: readonly string[], homes: readonly string[]): readonly Layer[] {
+  ordered(
+    names: readonly string[],
+    homes: readonly string[],
+    unsteady: readonly string[] = [],
+  ): readonly Layer[] {
     const needed = new Map(
       [...this.#byPath].filter(([path, as]) => {
         const around = this.#around(path);
@@ -96,7 +101,8 @@ export class Layers {
       }),
     );
     const absent = new Set(names.filter((name) => !isVisible(this.#byPath.get(name))));
-    const cuts = this.#cuts(absent, homes);
+    const roots = [...homes, ...unsteady.filter((path) => depth(path) >= MIN_CUT_DEPTH)];
+    const cuts = this.#cuts(absent, roots.sort(byDepth));
     const layers: Layer[] = [];
     for (const [path, as] of needed) {
       // In a directory that is cut it is not there at all.
@@ -104,6 +110,8 @@ export class Layers {
         const source = as === 'shadowed' ? this.#sources.get(path) : undefined;
         const stat = statSync(path, { throwIfNoEntry: false });
         if (stat === undefined) {
+          // Nothing is left to hide.
+          if (as === 'hidden') continue;
           throw new PlaceGone(path);
         }
         layers.push({
@@ -127,21 +135,23 @@ export class Layers {
       };
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat === undefined) {
+        // Nothing of that name is shown in a directory that is made anew.
+        if (cuts.has(dirname(path))) continue;
         throw new PlaceGone(path);
       }
       const mode = stat.mode & 0o777;
       layers.push({ path, as: 'cut', isDirectory: true, entries: entries.filter(isShown), mode });
     }
-    return layers.sort((one, other) => depth(one.path) - depth(other.path));
+    return layers.sort((one, other) => byDepth(one.path, other.path));
   }
 
-  #cuts(absent: ReadonlySet<string>, homes: readonly string[]): Map<string, readonly Entry[]> {
+  #cuts(absent: ReadonlySet<string>, roots: readonly string[]): Map<string, readonly Entry[]> {
     const cuts = new Map<string, readonly Entry[]>();
     for (const name of absent) {
       const parent = dirname(name);
-      const home = homes.find((directory) => directory !== '/' && isBelow(parent, directory));
+      const root = roots.find((directory) => directory !== '/' && isBelow(parent, directory));
       const isFile = isThereAndNoDirectory(name);
-      if (home === undefined && !(isFile && depth(parent) >= MIN_CUT_DEPTH)) {
+      if (root === undefined && !(isFile && depth(parent) >= MIN_CUT_DEPTH)) {
         continue;
       }
       for (let place = parent; ; place = dirname(place)) {
@@ -150,7 +160,7 @@ export class Layers {
         if (entries !== undefined) {
           cuts.set(place, entries);
         }
-        if (home === undefined || place === home) {
+        if (root === undefined || place === root) {
           break;
         }
       }
@@ -197,6 +207,10 @@ function isVisible(as: Appearance | undefined): boolean {
 
 function depth(path: string): number {
   return path === '/' ? 0 : path.split('/').length;
+}
+
+function byDepth(one: string, other: string): number {
+  return depth(one) - depth(other);
 }
 
 function isThereAndNoDirectory(path: string): boolean {

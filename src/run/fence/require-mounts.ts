@@ -9,7 +9,7 @@ import { HoopError } from '../../errors.ts';
 import { changedMeanwhile, PlaceGone } from './explain-failure.ts';
 import { isBelow } from './is-below.ts';
 import type { Layer } from './layers.ts';
-import { isSameSpot, type Mount, mountOf, readMounts, spotOf } from './mount-table.ts';
+import { isSameSpot, type Mount, mountOf, readMounts, type Spot, spotOf } from './mount-table.ts';
 
 /** What bwrap makes besides the view. */
 const MADE_BY_US: readonly string[] = ['/dev', '/proc', '/run'];
@@ -48,7 +48,7 @@ export function wrongMount(
     (mount.point === '/' && mount.isReadOnly) ||
     asked.has(mount.point) ||
     MADE_BY_US.some((place) => isBelow(mount.point, place)) ||
-    (entries.has(mount.point) && isPartOf(mount, spotOf(outside, mount.point))) ||
+    (entries.has(mount.point) && isOrWas(mount, spotOf(outside, mount.point))) ||
     // Came along with the directory that it stands in.
     outside.some(
       (one) => one.point !== '/' && one.point === mount.point && isPartOf(mount, spotOfMount(one)),
@@ -73,10 +73,18 @@ function shows(mount: Mount, layer: Layer, outside: readonly Mount[]): boolean {
   }
 }
 
-function isPartOf(mount: Mount, spot: ReturnType<typeof spotOf>): boolean {
+function isPartOf(mount: Mount, spot: Spot | undefined): boolean {
   return isSameSpot(spotOfMount(mount), spot);
 }
 
-function spotOfMount({ device, root }: Mount): { device: string; path: string } {
+/** The kernel marks what has been removed since it was mounted; what it held then can be seen. */
+function isOrWas(mount: Mount, spot: Spot | undefined): boolean {
+  return (
+    isPartOf(mount, spot) ||
+    (spot !== undefined && isPartOf(mount, { ...spot, path: `${spot.path}//deleted` }))
+  );
+}
+
+function spotOfMount({ device, root }: Mount): Spot {
   return { device, path: root };
 }

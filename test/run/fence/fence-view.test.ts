@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bubblewrapArguments } from '../../../src/run/fence/bubblewrap-arguments.ts';
+import { explainFailure } from '../../../src/run/fence/explain-failure.ts';
 import {
   type FenceView,
   type FenceViewOptions,
@@ -22,6 +23,7 @@ import {
 } from '../../../src/run/fence/fence-view.ts';
 import { isBelow } from '../../../src/run/fence/is-below.ts';
 import type { Known } from '../../../src/run/fence/known-places.ts';
+import { Layers } from '../../../src/run/fence/layers.ts';
 import { listeningSockets, socketsIn } from '../../../src/run/fence/listening-sockets.ts';
 import { parseMounts } from '../../../src/run/fence/mount-table.ts';
 
@@ -359,6 +361,42 @@ describe('what a fenced command sees', () => {
       'person/project/db/.s.PGSQL.5432': 'empty',
       'person/app.sock': 'gone',
     });
+  });
+
+  test('a directory in which something vanished is made anew, down to what is hidden in it', () => {
+    make('shared/one/two/agent.sock', 'shared/one/notes.txt', 'shared/other/');
+    const sockets = [join(root, 'shared/one/two/agent.sock')];
+    const unsteady = ['shared/one/two', 'shared', 'shared/one'].map((path) => join(root, path));
+    const seen = view({ show: [root], sockets, unsteady });
+    expectLooks(seen, {
+      'shared/one/two/agent.sock': 'gone',
+      'shared/one/notes.txt': 'readable',
+      'shared/other': 'readable',
+      'shared/later': 'gone',
+    });
+    // A mount on what is not there outside needs a directory that is new.
+    const made = seen.layers.filter(({ as }) => as === 'cut').map(({ path }) => path);
+    expect(made).toEqual(expect.arrayContaining(unsteady));
+    const before = view({ show: [root], sockets });
+    expect(before.layers.find(({ path }) => path === join(root, 'shared'))).toBeUndefined();
+  });
+
+  test('what is hidden and has vanished needs no mount', () => {
+    const layers = new Layers();
+    layers.put('hidden', [join(root, 'vanished')]);
+    expect(layers.ordered([], [])).toEqual([]);
+    layers.put('writable', [join(root, 'vanished')]);
+    expect(() => layers.ordered([], [])).toThrow('was changed while the fence was set up');
+  });
+
+  test.each([
+    "bwrap: Can't find source path /srv/a b: No such file or directory",
+    "bwrap: Can't create file at /srv/a b: Read-only file system",
+    "bwrap: Can't mkdir /srv/a b: Read-only file system",
+    `bwrap: Can't remount readonly on /newroot/srv/a b: Unable to find "/newroot/srv/a b" in mount table`,
+    `bwrap: Can't bind mount /oldroot/x on /newroot/srv/a b: Unable to find "/newroot/srv/a b" in mount table`,
+  ])('what vanishes is known by what bwrap says: %s', (said) => {
+    expect(explainFailure(said)).toMatchObject({ path: '/srv/a b' });
   });
 
   test('what is in /dev is not there unless it is named: a socket in /dev/shm needs no mount', () => {

@@ -106,6 +106,10 @@ describe('the mounts of a fence', () => {
     expect(wrong([...RIGHT, '80 60 8:2 /ann /srv/x rw - ext4 x rw'])).toBe('/srv/x');
     // What came later or is gone meanwhile is nobody's attack.
     expect(wrong(instead('66'))).toBeUndefined();
+    const removed = (root: string) =>
+      instead('66', `66 65 8:2 ${root} /home/ann/notes ro - ext4 x rw`);
+    expect(wrong(removed('/ann/notes//deleted'))).toBeUndefined();
+    expect(wrong(removed('/ann/.ssh//deleted'))).toBe('/home/ann/notes');
   });
 });
 
