@@ -14,9 +14,26 @@ export function sourcesOf({ columns }: CatalogRelation, attnum: number): readonl
 
 /** @returns the columns that are generated from this one. */
 export function generatedFrom(relation: CatalogRelation, attnum: number): readonly CatalogColumn[] {
-  return relation.columns.filter(
-    (column) => !column.dropped && sourcesOf(relation, column.attnum).includes(attnum),
-  );
+  let known = GENERATED.get(relation);
+  if (known === undefined) {
+    known = collectGenerated(relation);
+    GENERATED.set(relation, known);
+  }
+  return known.get(attnum) ?? [];
+}
+
+/** By relation object, as in relation-family.ts: each of a thousand masks asks about its own column. */
+const GENERATED = new WeakMap<CatalogRelation, ReadonlyMap<number, readonly CatalogColumn[]>>();
+
+function collectGenerated(relation: CatalogRelation): Map<number, CatalogColumn[]> {
+  const found = new Map<number, CatalogColumn[]>();
+  for (const column of relation.columns) {
+    if (column.dropped || column.generatedFrom === undefined) continue;
+    for (const source of new Set(sourcesOf(relation, column.attnum))) {
+      found.set(source, [...(found.get(source) ?? []), column]);
+    }
+  }
+  return found;
 }
 
 /** Whether it depends on the values that it is made of if the row can be written. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { weightOf } from '../../../../src/connectors/postgres/gateway/known-statement.ts';
 import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
+import { MaskIndex } from '../../../../src/connectors/postgres/policy/mask-index.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import {
   createStatementPolicy,
@@ -84,6 +85,26 @@ test.each(['select 1 from wide natural join wide t', 'select row(w.*) from wide 
     expect(spent[0]).toBeGreaterThan(1500);
   },
 );
+
+test('masks of a wide table look at its columns a few times, and not once more for each mask', () => {
+  const wide = bench.catalog.relation('public', 'wide');
+  if (wide === undefined) throw new Error('there is no such table');
+  let looks = 0;
+  const columns = wide.columns.map((column) =>
+    Object.defineProperty({ ...column }, 'generatedFrom', {
+      get: () => {
+        looks += 1;
+        return undefined;
+      },
+    }),
+  );
+  const relation = { ...wide, columns };
+  const catalog = asking(bench.catalog, () => relation);
+  const masks = columns.map(({ name }) => `public.wide.${name} full`);
+  new MaskIndex(grantOf({ rules: [], masks }).masks, catalog);
+  expect(looks).toBeGreaterThan(0);
+  expect(looks).toBeLessThan(10 * columns.length);
+});
 
 test('each partition that is written counts', async () => {
   const spent: number[] = [];
