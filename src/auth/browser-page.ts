@@ -34,6 +34,8 @@ input:is([type=password], [type=text]) { width: 100%; padding: 10px 12px; border
 .tip { margin: 6px 0 20px; font-size: 13px; }
 .alert { margin: 16px 0; padding: 10px 14px; border-radius: 10px; background: var(--bad-tint); color: var(--bad); font-weight: 600; }
 button { width: 100%; padding: 12px; border: 0; border-radius: 10px; background: var(--accent); color: var(--accent-ink); font: inherit; font-weight: 600; cursor: pointer; }
+@media (max-height: 800px) { body { padding-block: 12px; } main { padding-block: 22px; } p.brand { margin-bottom: 12px; } fieldset { margin: 14px 0; gap: 6px; }
+  .account { padding-block: 5px; } .alert { margin: 12px 0; padding-block: 6px; font-size: 14px; } .tip { margin-bottom: 14px; } }
 `;
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');

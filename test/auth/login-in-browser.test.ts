@@ -124,6 +124,10 @@ describe('a login in a browser', () => {
       'That password does not belong to this account.',
     );
     await shoot(page, 'wrong-password');
+    // On a small screen, too, nobody has to look for the button.
+    await page.setViewportSize({ width: 900, height: 700 });
+    const button = await page.getByRole('button', { name: 'Log in' }).boundingBox();
+    expect((button?.y ?? 700) + (button?.height ?? 0)).toBeLessThan(700 - 16);
     expect(await page.getByLabel('Aude Moreau').isChecked()).toBe(true);
     // The password of another account is as wrong.
     await page.getByLabel('Password').fill(password('dba'));
