@@ -64,6 +64,7 @@ export class SharedSession {
         }
       } catch (error) {
         await session.close();
+        await uploadRecording({ open, note: silent.note, session: session.id, live: session.live });
         throw error;
       }
       return new SharedSession({ home, target, local, port, session, open });

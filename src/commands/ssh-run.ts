@@ -50,19 +50,22 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     note: silent.note,
     signal: AbortSignal.any([io.signal, ended.signal]),
   });
+  const deliver = async (): Promise<void> => {
+    await session.close();
+    try {
+      const upload = { open, session: session.id, live: session.live };
+      await uploadRecording({ ...upload, note: silent.note, waitNote: io.note });
+    } finally {
+      ended.abort();
+      await pending;
+    }
+  };
   try {
     const configFile = await configOf(session);
     const words = [program, '-F', configFile, ...request.flags, user + name, ...remote(request)];
     io.setExitCode(await runChild(io, words, { ...io.env, HOOP_SESSION: session.id }));
   } finally {
-    await session.close();
-  }
-  try {
-    const upload = { open, session: session.id, live: session.live };
-    await uploadRecording({ ...upload, note: silent.note, waitNote: io.note });
-  } finally {
-    ended.abort();
-    await pending;
+    await deliver();
   }
 }
 

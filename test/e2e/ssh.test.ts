@@ -70,6 +70,9 @@ describe.skipIf(!hasServer)('hoop ssh', () => {
     const database = await hoop('ssh', 'prod-db');
     expect(database.exitCode).toBe(255);
     expect(database.stderr).toContain('"prod-db" is a database, not a server');
+    // What the gateway opened before it said so is signed by both sides all the same.
+    const [session] = await servers.bench.sessions('engineer');
+    expect(session).toMatchObject({ target: 'prod-db', state: 'uploaded' });
     expect((await hoop('ssh', 'web-9')).stderr).toContain('no access to target "web-9"');
   });
 
