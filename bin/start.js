@@ -10,12 +10,27 @@ keepCompiledCode();
 findModulesBeside();
 
 if (fs.existsSync(path.join(__dirname, '..', 'dist', 'main.js'))) {
-  void import('../dist/main.js').then((program) => program.main());
+  import('../dist/main.js').then((program) => program.main()).catch(tellWhatIsGone);
 } else {
   process.stderr.write(
     'hoop: error: this checkout is not built\nhoop: hint: Run `npm run build` first.\n',
   );
   process.exitCode = 1;
+}
+
+/** A build or an update puts a new bundle in the place of the one that this call has begun to load. */
+function tellWhatIsGone(error) {
+  var isOurs = error && (error.code === 'ENOENT' || error.code === 'ERR_MODULE_NOT_FOUND');
+  var file = isOurs ? String(error.path || error.url) : '';
+  if (path.basename(path.dirname(file)) !== 'dist') {
+    throw error;
+  }
+  process.stderr.write(
+    'hoop: error: a file of hoop itself is missing: ' + file +
+    '\nhoop: hint: Run it again if hoop was being built or updated; otherwise install it again (in a checkout: `npm run build`).\n'
+  );
+  // As for whatever of hoop's own fails where the status is another program's.
+  process.exitCode = /^(ssh|run)$/.test(process.argv[2]) || process.argv.includes('--') ? 255 : 1;
 }
 
 /**

@@ -2,6 +2,7 @@
  * One call of `hoop`. Nothing heavy is imported here: every command loads its work when it runs, so
  * that `--version` and `--help` stay fast.
  */
+import { dirname } from 'node:path';
 import { CommanderError } from 'commander';
 import { Call } from './process/call.ts';
 import { processIo } from './process/process-io.ts';
@@ -22,6 +23,8 @@ export async function main(): Promise<void> {
       call.refused(error, words);
       return;
     }
+    // The launcher tells it: what would do so here may be gone as well.
+    if (isOfBundle(error)) throw error;
     await call.failed(error, io.color.stderr);
   }
   if (signals.status !== undefined) {
@@ -30,4 +33,9 @@ export async function main(): Promise<void> {
   if (call.isDone) {
     signals.end();
   }
+}
+
+function isOfBundle(error: unknown): boolean {
+  const path = error instanceof Error && 'path' in error ? String(error.path) : '';
+  return dirname(path) === import.meta.dirname;
 }

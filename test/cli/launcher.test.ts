@@ -133,6 +133,33 @@ describe('the launcher', () => {
     });
   });
 
+  test('a part of the bundle that vanishes under a call is told in words', () => {
+    const place = join(directory, 'rebuilt');
+    for (const part of ['bin', 'dist', 'package.json']) {
+      cpSync(part, join(place, part), { recursive: true });
+    }
+    const run = (...words: readonly string[]) =>
+      spawnSync(process.execPath, [join(place, 'bin', 'hoop.js'), ...words], {
+        encoding: 'utf8',
+        env: { ...process.env, HOOP_HOME: directory },
+      });
+    const remove = (name: RegExp): string => {
+      const file = readdirSync(join(place, 'dist')).find((one) => name.test(one)) ?? '';
+      rmSync(join(place, 'dist', file));
+      return file;
+    };
+    const told = /^hoop: error: a file of hoop itself is missing: (.*)\nhoop: hint: .*\n$/;
+    const ofCommand = remove(/^config-run-/);
+    const late = run('config', 'list');
+    expect(told.exec(late.stderr)?.[1]).toContain(ofCommand);
+    expect(late.status).toBe(1);
+    const main = readFileSync(join(place, 'dist', 'main.js'), 'utf8');
+    remove(new RegExp(`^${/chunk-\w+/.exec(main)?.[0]}\\.js$`));
+    const early = run('run', '--', 'true');
+    expect(early.stderr).toMatch(told);
+    expect(early.status).toBe(255);
+  });
+
   test('on an old Node it goes on with the runtime of the checkout, and returns its status', () => {
     const run = spawnSync(process.execPath, ['--require', oldNode, 'bin/hoop.js', '--version'], {
       encoding: 'utf8',
