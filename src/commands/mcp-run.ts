@@ -49,6 +49,9 @@ export async function runMcp(io: Io, flags: McpFlags): Promise<void> {
   io.stdin.once('end', ended.resolve);
   io.stdin.once('close', ended.resolve);
   onAbort(io.signal, () => ended.resolve());
+  if (io.stdin.isTTY === true) {
+    io.note('an MCP client speaks to this on standard input: see `hoop mcp --help`; Ctrl-C ends it');
+  }
   await server.connect(new StdioServerTransport(io.stdin, io.stdout));
   await ended.promise;
   await server.close();

@@ -66,6 +66,10 @@ export async function whySession(
     print({ statements: statements.map(listedJson), more }, () =>
       statementTable(statements, more, look),
     );
+    const [first] = statements;
+    if (first !== undefined && flags.json !== true) {
+      io.note(`for one of them: \`hoop sessions why ${asked.session} ${first.number}\``);
+    }
   } else {
     const { found, more } = findStatements(timelineOf(reading), id);
     if (found.length === 0) {

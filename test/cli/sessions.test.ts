@@ -394,6 +394,10 @@ describe('hoop sessions replay of a server', () => {
     expect(stdout).toContain('uname -a');
     expect(stdout).toMatch(/allowed: by deploy\/run/);
     expect(stdout).toContain('exit 0');
+    const list = await runSessions(['why', server.bundle, '--trust', server.trust], {
+      env: NO_HOME,
+    });
+    expect(list.stderr).toBe(`hoop: for one of them: \`hoop sessions why ${server.bundle} 1\`\n`);
   });
 });
 
