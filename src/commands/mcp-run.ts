@@ -50,7 +50,9 @@ export async function runMcp(io: Io, flags: McpFlags): Promise<void> {
   io.stdin.once('close', ended.resolve);
   onAbort(io.signal, () => ended.resolve());
   if (io.stdin.isTTY === true) {
-    io.note('an MCP client speaks to this on standard input: see `hoop mcp --help`; Ctrl-C ends it');
+    io.note(
+      'an MCP client speaks to this on standard input: see `hoop mcp --help`; Ctrl-C ends it',
+    );
   }
   await server.connect(new StdioServerTransport(io.stdin, io.stdout));
   await ended.promise;
