@@ -20,20 +20,25 @@ export function afterTriggers(
   flows: Flows,
   after: Table,
 ): AfterTriggers {
-  const triggers = [...target.triggers, ...(canMove(facts, target, flows) ? target.movedTo : [])];
+  const movable = canMove(facts, target, flows);
   const written = unite(flows.values());
   const unclear = new Set<CatalogFunction>();
   const leavesOut = new Map<CatalogFunction, ReadonlySet<Origin>>();
   const added = new Map<string, ReadonlySet<Origin>>();
-  for (const [relation, own] of Map.groupBy(triggers, ({ relation: one }) => one)) {
-    const row = triggeredRow(facts, relation, own, written);
+  for (const { members, triggers, movedTo } of target.families) {
+    const own = [...triggers, ...(movable ? movedTo : [])];
+    const [first] = members;
+    if (first === undefined || own.length === 0) continue;
+    const row = triggeredRow(facts, first, own, written);
     for (const called of row.unclear) unclear.add(called);
     for (const [called, tested] of row.leavesOut) {
       leavesOut.set(called, new Set([...(leavesOut.get(called) ?? []), ...tested]));
     }
-    for (const { attnum, name } of relation.columns) {
-      const more = row.added.get(name);
-      if (more) added.set(`${relation.oid}.${attnum}`, more);
+    for (const { oid, columns } of members) {
+      for (const { attnum, name } of columns) {
+        const more = row.added.get(name);
+        if (more) added.set(`${oid}.${attnum}`, more);
+      }
     }
   }
   return {
@@ -62,8 +67,8 @@ function withAdded<T extends Table>(table: T, added: ReadonlyMap<string, Readonl
 
 /** A row can get to another partition: a column that partitions are told by is written. */
 function canMove(facts: StatementFacts, target: WriteTarget, flows: Flows): boolean {
-  const { relation, triggers } = target;
-  if (relation?.kind !== 'p' || triggers.length > 0) return true;
+  const { relation, families } = target;
+  if (relation?.kind !== 'p' || families.some(({ triggers }) => triggers.length > 0)) return true;
   const members = [relation, ...descendants(facts.context.catalog, relation)];
   const keys = members.flatMap(({ columns, comparisons }) =>
     (comparisons ?? [])

@@ -2,7 +2,6 @@ import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 import { concreteType } from './function-types.ts';
 import { arrayShape, type JsonShape, rowShape } from './json-shape.ts';
 import {
-  type ColumnOrigin,
   constant,
   derive,
   type Lineage,
@@ -87,15 +86,16 @@ function storedColumn(
       origins.add(facts.column(member, same.attnum, same.name));
     }
   }
-  let identity: ColumnOrigin | undefined = own;
-  if (column.generatedFrom !== undefined) {
-    identity = undefined;
-    for (const source of visibleColumns(relation)) {
-      const used = column.generatedColumns?.includes(source.attnum) ?? true;
+  const identity = column.generatedFrom === undefined ? own : undefined;
+  // Since PostgreSQL 16 that of a child can be generated from other columns.
+  for (const member of [relation, ...family]) {
+    const same = columnNamed(member, column.name);
+    if (same?.generatedFrom === undefined) continue;
+    for (const source of visibleColumns(member)) {
+      const used = same.generatedColumns?.includes(source.attnum) ?? true;
       if (used && source.generatedFrom === undefined) {
-        const { origins: reached } = storedColumn(facts, relation, source, family);
-        for (const origin of reached) {
-          origins.add(origin);
+        for (const reached of storedColumn(facts, member, source, family).origins) {
+          origins.add(reached);
         }
       }
     }

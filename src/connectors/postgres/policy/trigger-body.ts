@@ -17,6 +17,8 @@ export type TriggerStep =
     }
   | { readonly kind: 'copy'; readonly to: string; readonly from: string }
   | { readonly kind: 'if'; readonly branches: readonly TriggerBranch[] }
+  /** RAISE. */
+  | { readonly kind: 'tell'; readonly values: readonly Node[] }
   /** One of these records; none: NULL, and the row stays as it was. */
   | { readonly kind: 'return'; readonly records: readonly string[] };
 
@@ -53,8 +55,8 @@ const WORDS: ReadonlySet<string> = new Set([
   ...['raise', 'record', 'return', 'then'],
 ]);
 const WORD = /^[a-z_][a-z0-9_$]*$/i;
-/** Of RAISE: words, numbers, strings, and what stands between them. */
-const TOLD = /^([\p{L}\d_'"$]|[,.=]$)/u;
+/** Of RAISE, before the values: words and strings. */
+const WORD_OR_STRING = /^[\p{L}_'"$]/u;
 const QUOTED = /^"(?:[^"]|"")+"$/;
 
 class NotUnderstood extends Error {}
@@ -117,19 +119,26 @@ class BodyReader {
       if (['else', 'elseif', 'elsif', 'end', ''].includes(this.#word)) return steps;
       if (this.#takes('if')) steps.push(this.#branches());
       else if (this.#takes('return')) steps.push(this.#returned());
-      else if (this.#takes('raise')) this.#raised();
+      else if (this.#takes('raise')) steps.push(this.#raised());
       else if (this.#takes('null')) this.#expect(';');
       else steps.push(this.#assigned());
     }
   }
 
-  /** Constants and columns as they are: what is called, or computed, here could be read elsewhere. */
-  #raised(): void {
-    while (!this.#takes(';')) {
-      const { text } = this.#tokens[this.#at] ?? { text: '' };
-      if (!TOLD.test(text)) throw new NotUnderstood();
-      this.#at += 1;
+  /** RAISE level 'format', value, … USING option = value, …; */
+  #raised(): TriggerStep {
+    const values: Node[] = [];
+    while (WORD_OR_STRING.test(this.#text) && this.#word !== 'using') this.#at += 1;
+    while (this.#takes(',')) values.push(this.#expression(',', 'using', ';'));
+    if (this.#takes('using')) {
+      do {
+        this.#column();
+        this.#assignment();
+        values.push(this.#expression(',', ';'));
+      } while (this.#takes(','));
     }
+    this.#expect(';');
+    return { kind: 'tell', values };
   }
 
   #branches(): TriggerStep {
@@ -138,6 +147,7 @@ class BodyReader {
     const branches: TriggerBranch[] = [];
     do {
       const condition = this.#expression('then');
+      this.#expect('then');
       branches.push({ condition, steps: this.#steps() });
     } while (this.#takes('elsif') || this.#takes('elseif'));
     if (this.#takes('else')) branches.push({ condition: undefined, steps: this.#steps() });
@@ -172,7 +182,9 @@ class BodyReader {
     }
     const column = this.#column();
     this.#assignment();
-    return { kind: 'assign', record, column, value: this.#expression(';') };
+    const value = this.#expression(';');
+    this.#expect(';');
+    return { kind: 'assign', record, column, value };
   }
 
   #assignment(): void {
@@ -187,29 +199,25 @@ class BodyReader {
   }
 
   #column(): string {
-    const text = this.#tokens[this.#at]?.text ?? '';
+    const text = this.#text;
     this.#at += 1;
     if (WORD.test(text)) return text.toLowerCase();
     if (!QUOTED.test(text)) throw new NotUnderstood();
     return text.slice(1, -1).replaceAll('""', '"');
   }
 
-  /** As PL/pgSQL does it: what stands before the first such word outside of brackets. */
-  #expression(end: string): Node {
+  /** As PL/pgSQL does it: what stands before the first such word or sign outside of brackets. */
+  #expression(...ends: readonly string[]): Node {
     const from = this.#tokens[this.#at]?.start ?? 0;
-    const to = this.#until(end);
+    const to = this.#until(ends);
     return this.#parsed(this.#bytes.toString('utf8', from, to));
   }
 
-  /** @returns where the word begins. */
-  #until(end: string): number {
+  /** @returns where it begins. */
+  #until(ends: readonly string[]): number {
     for (let depth = 0; this.#at < this.#tokens.length; this.#at += 1) {
-      const token = this.#tokens[this.#at];
-      const text = token?.text.toLowerCase() ?? '';
-      if (depth === 0 && text === end) {
-        this.#at += 1;
-        return token?.start ?? 0;
-      }
+      const text = this.#text.toLowerCase();
+      if (depth === 0 && ends.includes(text)) return this.#tokens[this.#at]?.start ?? 0;
       if (depth === 0 && text === ';') break;
       if (text === '(' || text === '[') depth += 1;
       if (text === ')' || text === ']') depth -= 1;
@@ -236,12 +244,15 @@ class BodyReader {
 
   /** The next token where it is a word that is not quoted; '' otherwise. */
   get #word(): string {
-    const text = this.#tokens[this.#at]?.text ?? '';
-    return WORD.test(text) ? text.toLowerCase() : '';
+    return WORD.test(this.#text) ? this.#text.toLowerCase() : '';
+  }
+
+  get #text(): string {
+    return this.#tokens[this.#at]?.text ?? '';
   }
 
   #takes(text: string): boolean {
-    if (this.#tokens[this.#at]?.text.toLowerCase() !== text) return false;
+    if (this.#text.toLowerCase() !== text) return false;
     this.#at += 1;
     return true;
   }

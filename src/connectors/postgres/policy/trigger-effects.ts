@@ -55,25 +55,26 @@ const VARIABLES: readonly (readonly [string, number | undefined])[] = [
 ];
 
 /**
- * @param triggers of this relation
+ * @param parent of all of them, or the only one: a row that moves goes through those of two partitions
  * @param written what the statement puts into its columns
  */
 export function triggeredRow(
   facts: StatementFacts,
-  relation: CatalogRelation,
+  parent: CatalogRelation,
   triggers: readonly RowTrigger[],
   written: Origins,
 ): TriggeredRow {
-  const row = new TriggerWalk(facts, relation, written);
+  const row = new TriggerWalk(facts, parent, written);
   const unclear = new Set<CatalogFunction>();
-  const followed = triggers.flatMap(({ called, change, effect }) => {
-    if (effect && !facts.context.unsettled) return [{ called, change, effect }];
+  const followed = triggers.flatMap((trigger) => {
+    const { called, effect } = trigger;
+    if (effect && !facts.context.unsettled) return [{ ...trigger, effect }];
     unclear.add(called);
     return [];
   });
   do {
     row.hasGrown = false;
-    for (const { called, change, effect } of followed) row.run(called, change, effect);
+    for (const trigger of followed) row.run(trigger);
   } while (row.hasGrown);
   return {
     added: row.added(),
@@ -87,8 +88,11 @@ class TriggerWalk {
   readonly unclear = new Set<CatalogFunction>();
   hasGrown = false;
   readonly #facts: StatementFacts;
-  readonly #relation: CatalogRelation;
-  readonly #stored: ReadonlyMap<string, Lineage>;
+  readonly #parent: CatalogRelation;
+  /** That of the trigger that runs, and what is in its columns. */
+  #relation: CatalogRelation;
+  #stored: ReadonlyMap<string, Lineage>;
+  readonly #storedIn = new Map<CatalogRelation, ReadonlyMap<string, Lineage>>();
   /** By record and column: what can be in it besides what was there, in NEW and in OLD. */
   readonly #records = new Map<string, Map<string, Set<Origin>>>();
   readonly #written: Origins;
@@ -99,13 +103,12 @@ class TriggerWalk {
   /** What decides whether it is called at all. */
   #fires = NONE;
 
-  constructor(facts: StatementFacts, relation: CatalogRelation, written: Origins) {
+  constructor(facts: StatementFacts, parent: CatalogRelation, written: Origins) {
     this.#facts = facts;
-    this.#relation = relation;
+    this.#parent = parent;
     this.#written = written;
-    this.#stored = new Map(
-      storedColumns(facts, relation, false).map((column) => [column.name, column.lineage]),
-    );
+    this.#relation = parent;
+    this.#stored = this.#columnsOf(parent);
     const { schemas } = facts.context.catalog;
     this.#anyPath = [...schemas.filter((one) => one !== 'pg_catalog'), 'pg_catalog'];
   }
@@ -114,15 +117,35 @@ class TriggerWalk {
     return new Map([...(this.#records.get('new') ?? [])].filter(([, added]) => added.size > 0));
   }
 
-  run(called: CatalogFunction, change: RowChange, { body, when }: TriggerEffect): void {
+  run({ relation, called, change, effect }: RowTrigger & { readonly effect: TriggerEffect }): void {
     if (this.unclear.has(called)) return;
+    const { body, when } = effect;
+    this.#relation = relation;
+    this.#stored = this.#columnsOf(relation);
     this.#called = called;
     this.#change = change;
+    // A table of the session that is called so is found first, and its columns have other names.
+    if (body.records.length > 0 && !isOneType(this.#facts, 'record')) {
+      this.#isUnclear();
+    }
     for (const record of body.records) this.#records.delete(record);
     const path = this.#relation.viewPath ?? BUILT_IN_PATH;
     this.#fires = when ? this.#asked(when, body.records, path) : NONE;
     const isOne = returnedIn(body.steps).size < 2;
     this.#walk(body.steps, { conditions: this.#fires, records: body.records, isOne });
+  }
+
+  /** Of what the parent has, a row can come from any other partition. */
+  #columnsOf(relation: CatalogRelation): ReadonlyMap<string, Lineage> {
+    const known = this.#storedIn.get(relation);
+    if (known) return known;
+    const inParent = this.#storedIn.get(this.#parent);
+    const columns = storedColumns(this.#facts, relation, false).map(
+      (column) => [column.name, inParent?.get(column.name) ?? column.lineage] as const,
+    );
+    const made = new Map(columns);
+    this.#storedIn.set(relation, made);
+    return made;
   }
 
   /** @returns what decides whether the function has returned; undefined: it has not. */
@@ -138,6 +161,12 @@ class TriggerWalk {
         case 'copy':
           this.#copied(step.to, step.from, conditions);
           this.#assignedRow(step.to, step.from, conditions);
+          break;
+        case 'tell':
+          // It shows them anyway; but nothing may be left that is read elsewhere (set_config).
+          for (const value of step.values) {
+            this.#origins(value, { ...around, path: this.#anyPath, type: undefined });
+          }
           break;
         case 'return':
           this.#returned(step.records, around.isOne, conditions);
@@ -351,13 +380,14 @@ function returnedIn(steps: readonly TriggerStep[], found = new Set<string>()): R
 function namesOneType(facts: StatementFacts, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
   const [name, ...qualified] = namesIn('typeName' in value ? value.typeName : undefined);
-  if (name !== undefined && qualified.length === 0) {
-    const { catalog } = facts.context;
-    facts.spendOn(catalog.schemas);
-    const found = catalog.schemas.filter((schema) => catalog.type(schema, name) !== undefined);
-    if (found.length !== 1) return false;
-  }
+  if (name !== undefined && qualified.length === 0 && !isOneType(facts, name)) return false;
   return Object.values(value).every((inner) => namesOneType(facts, inner));
+}
+
+function isOneType(facts: StatementFacts, name: string): boolean {
+  const { catalog } = facts.context;
+  facts.spendOn(catalog.schemas);
+  return catalog.schemas.filter((schema) => catalog.type(schema, name) !== undefined).length === 1;
 }
 
 function namesIn(type: unknown): readonly string[] {

@@ -38,7 +38,13 @@ export function mergeChanges(fields: FieldsOf<'MergeStmt'>): readonly RowChange[
 export interface WriteTarget extends Table {
   /** Code that is not built in, other than triggers, can change rows before RETURNING shows them. */
   readonly isAltered: boolean;
-  /** Triggers that can. */
+  readonly families: readonly RowFamily[];
+}
+
+/** A table with its partitions and children. */
+export interface RowFamily {
+  readonly members: readonly CatalogRelation[];
+  /** Triggers that can change rows before RETURNING shows them. */
   readonly triggers: readonly RowTrigger[];
   /** Those of partitions to which a row can be moved: there it is inserted. */
   readonly movedTo: readonly RowTrigger[];
@@ -81,17 +87,20 @@ export function writeTarget(
     noteSystemWrite(facts, relation);
   }
   // Triggers, rules and constraints of the target, of what is behind it, and of its partitions.
-  const members = targets.flatMap((one) => [one, ...descendants(facts.context.catalog, one)]);
-  const code = members.map((member) => codeOn(member, changes));
-  const canMove = changes.includes('update') && members.some(({ kind }) => kind === 'p');
-  const moved = canMove ? members.map((member) => codeOn(member, MOVES)) : [];
-  facts.runsUserCode ||= [...code, ...moved].some((one) => one.runs);
-  return {
-    ...table,
-    isAltered: code.some((one) => one.isAltered),
-    triggers: code.flatMap((one) => one.triggers),
-    movedTo: moved.flatMap((one) => one.triggers),
-  };
+  const families = targets.map((one) => {
+    const members = [one, ...descendants(facts.context.catalog, one)];
+    const code = members.map((member) => codeOn(member, changes));
+    const canMove = changes.includes('update') && members.some(({ kind }) => kind === 'p');
+    const moved = canMove ? members.map((member) => codeOn(member, MOVES)) : [];
+    facts.runsUserCode ||= [...code, ...moved].some((known) => known.runs);
+    return {
+      members,
+      isAltered: code.some((known) => known.isAltered),
+      triggers: code.flatMap((known) => known.triggers),
+      movedTo: moved.flatMap((known) => known.triggers),
+    };
+  });
+  return { ...table, isAltered: families.some((family) => family.isAltered), families };
 }
 
 /** Tables behind a view, also those that the statement reads besides. */
@@ -116,6 +125,8 @@ interface CodeOnChange {
 }
 
 function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeOnChange {
+  // What runs on its own server is not seen here.
+  if (relation.kind === 'f') return { runs: true, isAltered: true, triggers: [] };
   const known = relation.codeOn;
   if (!known) {
     const has = relation.hasTriggersOrRules;

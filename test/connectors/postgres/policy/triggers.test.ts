@@ -24,7 +24,7 @@ const SCHEMA = `
     version int, author text, at timestamptz, search tsvector, kept jsonb, state state,
     loud text GENERATED ALWAYS AS (upper(note)) STORED);
   CREATE TABLE plain (id int PRIMARY KEY, email text, flag boolean);
-  CREATE TABLE places (area int, note text, email text) PARTITION BY LIST (area);
+  CREATE TABLE places (area int, note text, email text, slug text) PARTITION BY LIST (area);
   CREATE TABLE places_1 PARTITION OF places FOR VALUES IN (1);
   CREATE TABLE places_2 PARTITION OF places FOR VALUES IN (2);
   CREATE VIEW named AS SELECT id AS nr, name AS called, note AS remark, email AS mail FROM staff;
@@ -36,6 +36,7 @@ const GRANT = {
     'public.staff.email full writable',
     'public.plain.email full',
     'public.places.email full',
+    'public.calls.email full',
   ],
   inference: 'deny',
 } as const;
@@ -222,6 +223,13 @@ const UNDERSTOOD: readonly Case[] = [
     ),
     '',
   ],
+  [
+    'a notice that says more',
+    triggers(
+      "RAISE NOTICE '%: % (%)', TG_TABLE_NAME, upper(NEW.email), NEW.id; RAISE WARNING USING MESSAGE = format('%s', NEW), HINT := 'x'; NEW.at := now();",
+    ),
+    '',
+  ],
   ['an enum', triggers("IF NEW.state IS NULL THEN NEW.state := 'new'::public.state; END IF;"), ''],
   [
     'with a search_path of its own',
@@ -390,6 +398,12 @@ const UNDERSTOOD: readonly Case[] = [
     'UPDATE places SET area = 2 WHERE area = 1 RETURNING area, note',
   ],
   [
+    'in two partitions, one after the other',
+    "CREATE OR REPLACE FUNCTION change_0() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note := NEW.email; RETURN NEW; END'; CREATE OR REPLACE FUNCTION change_1() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.slug := NEW.note; RETURN NEW; END'; CREATE TRIGGER w BEFORE UPDATE ON places_1 FOR EACH ROW EXECUTE FUNCTION change_0(); CREATE TRIGGER w BEFORE INSERT ON places_2 FOR EACH ROW EXECUTE FUNCTION change_1()",
+    'note slug',
+    'UPDATE places SET area = 2 WHERE area = 1 RETURNING area, note, slug',
+  ],
+  [
     'of a partition to which no row moves',
     "CREATE OR REPLACE FUNCTION change_0() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note := NEW.email; RETURN NEW; END'; CREATE TRIGGER w BEFORE INSERT ON places_2 FOR EACH ROW EXECUTE FUNCTION change_0()",
     '',
@@ -467,6 +481,20 @@ const REFUSED: readonly (readonly [what: string, made: string])[] = [
     'a call in RAISE, whose effect is read elsewhere',
     triggers(
       "RAISE NOTICE '%', set_config('app.x', NEW.email, true); NEW.note := current_setting('app.x');",
+    ),
+  ],
+  [
+    'an operator in RAISE',
+    DEFINED(
+      "RAISE NOTICE '%', NEW.name = NEW.email; NEW.note := current_setting('app.x');",
+      'CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = text, RIGHTARG = text)',
+    ),
+  ],
+  [
+    'a record where a table is called so',
+    DEFINED(
+      'DECLARE r record; BEGIN r := NEW; NEW.slug := r.note; RETURN NEW; END',
+      'CREATE TABLE evil.record (id int, name text, slug text, note text)',
     ),
   ],
   ['SELECT INTO', DEFINED('SELECT email INTO NEW.note FROM vault;')],
@@ -587,7 +615,7 @@ test.each(REFUSED)('%s is not understood', async (_what, made) => {
     expect(await judged(UPDATE.replace('*', 'id'))).toEqual([]);
   });
   await admin.query(
-    'DROP FUNCTION IF EXISTS evil.now(); DROP OPERATOR IF EXISTS evil.= (text, text); DROP TABLE IF EXISTS evil.int4',
+    'DROP FUNCTION IF EXISTS evil.now(); DROP OPERATOR IF EXISTS evil.= (text, text); DROP TABLE IF EXISTS evil.int4, evil.record',
   );
 });
 
@@ -605,6 +633,34 @@ test.each([
   await within(`${triggers(body)} ${sql.startsWith('DELETE') ? deletes : ''}`, async () => {
     expect(await judged(sql)).toMatch('trigger function public.change_0()');
   });
+});
+
+test('a partition can generate a column from others than its parent does', async () => {
+  await within(
+    `CREATE TABLE calls (area int, note text, email text, loud text GENERATED ALWAYS AS (upper(note)) STORED) PARTITION BY LIST (area);
+     CREATE TABLE calls_1 PARTITION OF calls (loud GENERATED ALWAYS AS (upper(email)) STORED) FOR VALUES IN (1)`,
+    async () => {
+      expect(await judged('SELECT note, loud FROM calls')).toEqual(['loud']);
+      expect(await judged('UPDATE calls SET note = $1 RETURNING note, loud')).toEqual(['loud']);
+    },
+  );
+});
+
+test('what triggers of another server make of a row is not known', async () => {
+  await within(
+    `CREATE FOREIGN DATA WRAPPER elsewhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER elsewhere;
+     CREATE FOREIGN TABLE far (id int, note text) SERVER elsewhere;
+     CREATE TABLE halves (id int, note text) PARTITION BY LIST (id);
+     CREATE FOREIGN TABLE half PARTITION OF halves FOR VALUES IN (1) SERVER elsewhere`,
+    async () => {
+      for (const table of ['far', 'halves']) {
+        expect(await judged(`UPDATE ${table} SET id = 1 RETURNING note`)).toMatch(
+          'HOOP_UNTRACEABLE',
+        );
+        expect(await judged(`UPDATE ${table} SET id = 1`)).toEqual([]);
+      }
+    },
+  );
 });
 
 test('a function, its settings and columns under other names count at once', async () => {
