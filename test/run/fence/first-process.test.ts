@@ -30,7 +30,7 @@ async function fenced(script: string) {
     runState: join(home, basename(home)),
     signal: new AbortController().signal,
   });
-  const held = `python3 ${HOLD} "$0" > said & until [ -s said ]; do sleep 0.05; done; ${script}`;
+  const held = `python3 '${HOLD}' "$0" > said & until [ -s said ]; do sleep 0.05; done; ${script}`;
   return { fence, run: (how: string) => fence.become(['sh', '-c', held, how], env) };
 }
 

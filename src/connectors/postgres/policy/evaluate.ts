@@ -26,6 +26,7 @@ import { UNKNOWN_NAME } from './is-mistake.ts';
 import { MaskIndex } from './mask-index.ts';
 import { budgetedRows, rowThresholds, settled } from './row-thresholds.ts';
 import { systemMaskOf } from './system-relations.ts';
+import { namesTooManyColumns } from './told-columns.ts';
 import type { AllowedStatement, SqlRefusal, Verdict } from './types.ts';
 import type { WorkBudget } from './work-budget.ts';
 
@@ -123,9 +124,9 @@ function evaluateOne(
   if (setting) {
     return setting;
   }
-  const tooLarge = refuseTooLarge(analysis, grant);
-  if (tooLarge) {
-    return tooLarge;
+  const untraceable = refuseTooLarge(analysis, grant);
+  if (untraceable) {
+    return untraceable;
   }
   // Where nothing is restricted no verdict rests on names, and the server knows them better: those
   // made in this transaction, and the words in which it says that there are none.
@@ -149,6 +150,11 @@ function evaluateOne(
     return refused;
   }
   const outputs = analysis.outputs?.map((output) => outputMask(output, masks));
+  const computed = computedWith(analysis, masks);
+  const shown = (outputs ?? []).flatMap((mask) => mask?.columns ?? []);
+  if (namesTooManyColumns([...shown, ...(computed.computed ?? [])])) {
+    return tooLarge(grant, 'It shows or uses more masked columns than a record can name.');
+  }
   const thresholds = rowThresholds(analysis, grant, access);
   return (
     refuseCopyOut(analysis, grant, outputs, catalog) ?? {
@@ -158,7 +164,7 @@ function evaluateOne(
       ...(access.approvals.length === 0 ? {} : { approvals: access.approvals }),
       ...(thresholds.length === 0 ? {} : { rowThresholds: thresholds }),
       masks: outputs,
-      ...computedWith(analysis, masks),
+      ...computed,
       detectors: grant.detectors,
       ...(grant.observed === undefined ? {} : { observed: grant.observed }),
       ...redactionOf(
@@ -207,11 +213,15 @@ function refuseTooLarge({ isTooLarge }: StatementAnalysis, grant: Grant): SqlRef
   if (!isTooLarge || (!isGuarded(grant) && isUnrestricted(grant))) {
     return undefined;
   }
+  return tooLarge(grant, 'It has too many parts, or they are nested too deeply.');
+}
+
+function tooLarge(grant: Grant, detail: string): SqlRefusal {
   return refusal(grant, {
     code: 'HOOP_TOO_LARGE',
     sqlState: SQL_STATE.programLimitExceeded,
     message: 'the statement is too large to be checked',
-    detail: 'It has too many parts, or they are nested too deeply.',
+    detail,
     hint: 'Split it into smaller statements, or send the values as parameters.',
     rule: builtin('untraceable'),
   });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { weightOf } from '../../../../src/connectors/postgres/gateway/known-statement.ts';
 import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
 import { MaskIndex } from '../../../../src/connectors/postgres/policy/mask-index.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
 import {
@@ -314,4 +315,26 @@ test('a statement of which there is too much to say is refused, and what is said
     `drop table ${Array.from({ length: count }, (_, at) => `no_such_table_${at}`.padEnd(63, '_')).join(', ')}`;
   expect(codeOf(await policy.decide(dropped(1000), bench.context, GRANT))).toBe('HOOP_NOT_ALLOWED');
   expect(codeOf(await policy.decide(dropped(9000), bench.context, GRANT))).toBe('HOOP_TOO_LARGE');
+});
+
+test('a statement that shows more masked columns than its record can name is refused', async () => {
+  const [analysis] = await bench.analyse('select * from wide');
+  if (analysis === undefined) throw new Error('there is no statement');
+  const judged = (tables: number): Verdict => {
+    const sources = (column: string) =>
+      Array.from({ length: tables }, (_, at) => ({
+        ...{ schema: 'public', name: `${'n'.repeat(60)}_${at}`, column, oid: 0, attnum: 1 },
+      }));
+    const outputs = (analysis.outputs ?? []).map((output) => ({
+      ...output,
+      sources: sources(`${'c'.repeat(55)}${output.name}`),
+    }));
+    const masked = outputs.flatMap(({ sources: all }) =>
+      all.map(({ schema, name, column }) => `${schema}.${name}.${column} full`),
+    );
+    const grant = grantOf({ rules: ['allow select on *.*'], masks: masked });
+    return evaluate([{ ...analysis, outputs }], grant, { catalog: bench.catalog });
+  };
+  expect(codeOf(judged(1))).toBe('allowed');
+  expect(codeOf(judged(3))).toBe('HOOP_TOO_LARGE');
 });
