@@ -66,7 +66,8 @@ export class TargetCatalogs implements AsyncDisposable {
       known.connection.target = target;
       return known.source;
     }
-    const connection = new CatalogConnection(target);
+    // A restart, or a database made anew under the same name: nothing of what was read needs to hold.
+    const connection = new CatalogConnection(target, () => source.invalidate?.('all', 'another'));
     const source = openCatalogSource({
       query: (sql) => connection.query(sql),
       parse: (text) => this.#parse(text),
@@ -130,14 +131,17 @@ function isSameDatabase(one: PostgresTarget, other: PostgresTarget): boolean {
 
 class CatalogConnection {
   target: PostgresTarget;
+  readonly #onLost: () => void;
   readonly #closing = new AbortController();
   #open: TargetConnection | undefined;
   #idle: NodeJS.Timeout | undefined;
   /** Queries run one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(target: PostgresTarget) {
+  /** @param onLost the other end has ended it */
+  constructor(target: PostgresTarget, onLost: () => void) {
     this.target = target;
+    this.#onLost = onLost;
   }
 
   query(sql: string): Promise<Rows> {
@@ -168,13 +172,17 @@ class CatalogConnection {
         this.#releaseLater();
       }
     }
-    this.#open = await connectTarget({
+    const opened = await connectTarget({
       target: this.target,
       startup: STARTUP,
       signal: this.#closing.signal,
     });
+    this.#open = opened;
+    opened.socket.once('close', () => {
+      if (this.#open === opened) this.#onLost();
+    });
     try {
-      return await this.#ask(this.#open, sql);
+      return await this.#ask(opened, sql);
     } catch (error) {
       await this.#release();
       throw error;

@@ -183,6 +183,27 @@ describe('the connection of the catalog', () => {
     clock.mockRestore();
   });
 
+  test('is ended by the server: a database made anew is another one at once', async () => {
+    await using parser = SqlParser.create();
+    await using catalogs = new TargetCatalogs(parser);
+    await using admin = await connect('postgres');
+    const source = catalogs.source({ ...target(), database: 'anew' });
+    const make = async (): Promise<void> => {
+      await admin.query('CREATE DATABASE anew');
+      await using inside = await connect('anew');
+      await inside.query('CREATE TABLE public.made (id int)');
+    };
+    await make();
+    // Nothing is due.
+    using _ = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
+    const before = (await source.current()).relation('public', 'made');
+    await admin.query('DROP DATABASE anew WITH (FORCE)');
+    await make();
+    await expect.poll(() => source.fresh?.()).toBeUndefined();
+    const after = (await source.current()).relation('public', 'made');
+    expect(after?.oid).toBeGreaterThan(before?.oid ?? 0);
+  });
+
   test('is not taken in by temporary tables of whoever had it before, behind a pooler', async () => {
     await using connection = await connect('postgres');
     await connection.query(`CREATE TABLE public.told (email text DEFAULT 'boss@secret.example');
