@@ -48,14 +48,20 @@ def ask(method, path, body=None):
 DULL = re.compile(r"^(oid|_?id|pid|port|did|_pid|backend_start|query_start|xact_start|state_change|active_since|relfilenode|start|duration|datid|relowner|time|host|.*[Ss]ize.*|Last .*|stats_reset|server|transactionid|virtualxid|virtualtransaction|tid|scid|rid|icon_?\w*|scowner|_type_id|typeoid)$")
 
 
-def plain(value, oids=re.compile(r"\b\d{4,7}\b")):
+# Since the minor releases of November 2026 a server keeps a number of its own with each column.
+VERSION = "pg_attver"
+
+
+def plain(value, oids=re.compile(r"\b\d{4,7}\b"), versions=re.compile(rf"({VERSION}=)\d+")):
     if isinstance(value, dict):
+        if value.get("name") == VERSION:
+            return {**value, "value": "N"}
         return {key: plain(inner) for key, inner in value.items() if not DULL.match(str(key))}
     if isinstance(value, list):
         return [plain(inner) for inner in value]
     if isinstance(value, int) and not isinstance(value, bool) and value > 9999:
         return "N"
-    return oids.sub("N", value) if isinstance(value, str) else value
+    return oids.sub("N", versions.sub(r"\1N", value)) if isinstance(value, str) else value
 
 
 def shown(method, path, body=None):
