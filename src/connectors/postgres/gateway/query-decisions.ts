@@ -12,7 +12,7 @@ import type { Holds } from './holds.ts';
 import { lookupsOf } from './lookup-count.ts';
 import { changedMeanwhile } from './lookup-texts.ts';
 import type { Lookups } from './lookups.ts';
-import { TOLD_AT_ONCE, tellAllowed, tellInTurns } from './statement-audit.ts';
+import { mustTellInTurns, tellAllowed, tellInTurns } from './statement-audit.ts';
 import { type StatementRange, statementsInTurn } from './statements-in-turn.ts';
 import type { StreamState } from './stream-state.ts';
 
@@ -49,7 +49,7 @@ export class QueryDecisions {
       if (statements !== undefined) return { type: 'in turn', statements };
       if (first.type !== 'allowed') return first;
       if (needsApproval(first)) return this.#approved(text, at, first);
-      return first.statements.length > TOLD_AT_ONCE
+      return mustTellInTurns(first.statements)
         ? this.#inTurns(text, at, first)
         : this.#withLookups(text, at, first);
     });
@@ -112,10 +112,9 @@ export class QueryDecisions {
     const { decider, holds } = this.#parts;
     const { options, ended } = this.#state;
     const { statements } = first;
-    const numbers =
-      statements.length > TOLD_AT_ONCE
-        ? await tellInTurns(options, at, statements, text, ended.signal)
-        : tellAllowed(options, at, statements, text);
+    const numbers = mustTellInTurns(statements)
+      ? await tellInTurns(options, at, statements, text, ended.signal)
+      : tellAllowed(options, at, statements, text);
     if (numbers === undefined || this.#state.skipping) return { type: 'skipped' };
     const held = new HeldText(decider, text, first);
     const outcome = await holds.pass({ at, text, isQuery: true, again: () => held.again() });

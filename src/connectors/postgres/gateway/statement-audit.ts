@@ -7,6 +7,7 @@ import type { RuleRef } from '../../../policy/types.ts';
 import type { StatementAnalysis } from '../policy/analysis-types.ts';
 import { builtin } from '../policy/guards.ts';
 import { isMistake } from '../policy/is-mistake.ts';
+import { statementLots } from '../policy/statement-lots.ts';
 import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, SqlRefusal, Verdict } from '../policy/types.ts';
 import { AlikeFacts } from './alike-facts.ts';
@@ -23,9 +24,6 @@ const OPERATIONS = new WeakMap<AllowedStatement, Operation>();
 const EMPTY = operationOf({ rules: [] });
 const OPAQUE = { ...operationOf({ rules: [builtin('passthrough')] }), facts: NOTHING_KNOWN };
 const ALIKE = new AlikeFacts();
-
-/** Decisions that are told in one turn. */
-export const TOLD_AT_ONCE = 100;
 
 /** One decision per statement of the text. @returns their numbers. */
 export function tellAllowed(
@@ -52,12 +50,21 @@ export async function tellInTurns(
 ): Promise<readonly number[] | undefined> {
   const bytes = new TextBytes(text);
   const numbers: number[] = [];
-  for (const one of statements) {
-    if (numbers.length > 0 && numbers.length % TOLD_AT_ONCE === 0) await nextTurn();
+  for (const lot of lotsOf(statements)) {
+    if (numbers.length > 0) await nextTurn();
     if (ended.aborted) return undefined;
-    numbers.push(tellOne(telling, at, one, bytes));
+    numbers.push(...lot.map((one) => tellOne(telling, at, one, bytes)));
   }
   return numbers;
+}
+
+/** Whether their decisions are too many, or too large, to be told in one turn. */
+export function mustTellInTurns(statements: readonly AllowedStatement[]): boolean {
+  return statements.length > 1 && lotsOf(statements).length > 1;
+}
+
+function lotsOf(statements: readonly AllowedStatement[]): readonly (readonly AllowedStatement[])[] {
+  return statementLots(statements, ({ analysis }) => analysis);
 }
 
 function tellOne(

@@ -25,6 +25,7 @@ import type { TextRange } from './copy-query.ts';
 import { maskIndexOf } from './evaluate.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
 import type { MaskIndex } from './mask-index.ts';
+import { statementLots } from './statement-lots.ts';
 import { readTriggerBody } from './trigger-body.ts';
 import type { SqlRefusal, StatementContext } from './types.ts';
 import { WorkBudget } from './work-budget.ts';
@@ -82,9 +83,6 @@ export type ParseAnswer =
       /** 0-based, in characters; the parser says 0 also when it has no position. */
       readonly cursor: number;
     };
-
-/** Statements of a lot: what the other side reads in one turn. */
-const LOT = 100;
 
 interface Known {
   grant: Grant | undefined;
@@ -183,10 +181,11 @@ function judge(request: {
     },
   });
   const isAllowed = verdict.effect === 'allow';
-  const statements: readonly unknown[] = isAllowed ? verdict.statements : verdict.analysis;
-  for (let at = 0; at < statements.length; at += LOT) {
-    ask({ id, type: 'lot', statements: statements.slice(at, at + LOT) });
-  }
+  const lots: readonly (readonly unknown[])[] = isAllowed
+    ? statementLots(verdict.statements, ({ analysis }) => analysis)
+    : statementLots(verdict.analysis, (analysis) => analysis);
+  // Each is what the other side reads in one turn.
+  for (const statements of lots) ask({ id, type: 'lot', statements });
   const rss = process.memoryUsage.rss();
   if (isAllowed) return { id, type: 'allowed', rss };
   const { refusal, statement } = verdict;

@@ -5,6 +5,7 @@ import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog
 import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
 import { MaskIndex } from '../../../../src/connectors/postgres/policy/mask-index.ts';
 import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { statementLots } from '../../../../src/connectors/postgres/policy/statement-lots.ts';
 import {
   createStatementPolicy,
   MAX_STEPS_HERE,
@@ -337,4 +338,14 @@ test('a statement that shows more masked columns than its record can name is ref
   };
   expect(codeOf(judged(1))).toBe('allowed');
   expect(codeOf(judged(3))).toBe('HOOP_TOO_LARGE');
+});
+
+test('statements with wide results are dealt with in more turns than others', async () => {
+  const lots = async (text: string): Promise<number[]> => {
+    const statements = await bench.analyse(text);
+    return statementLots(statements, (one) => one).map(({ length }) => length);
+  };
+  expect(await lots('select 1;'.repeat(250))).toEqual([100, 100, 50]);
+  expect(await lots('select * from wide;'.repeat(20))).toEqual(Array.from({ length: 20 }, () => 1));
+  expect(statementLots([], (one) => one)).toEqual([]);
 });
