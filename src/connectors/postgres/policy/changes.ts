@@ -1,6 +1,6 @@
 /** INSERT, UPDATE, DELETE and MERGE: what is written where, and what RETURNING shows. */
 import { condition } from './conditions.ts';
-import { expression } from './expressions.ts';
+import { expression, listed } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { checkFields } from './grammar.ts';
 import type { Lineage } from './lineage.ts';
@@ -199,8 +199,8 @@ function mergeAction(
       facts.verb('insert');
       const named = (clause.targetList ?? []).map((node) => as(node, 'ResTarget')?.name ?? '');
       const names = named.length > 0 ? named : target.columns.map((column) => column.name);
-      (clause.values ?? []).forEach((node, index) => {
-        flow(facts, target, flows, names[index], expression(facts, node, scope));
+      listed(facts, clause.values, scope).forEach((value, index) => {
+        flow(facts, target, flows, names[index], value);
         noteWritten(facts, target, names[index], 'insert');
       });
       return;

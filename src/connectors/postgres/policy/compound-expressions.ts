@@ -1,13 +1,5 @@
 /** CASE, subqueries, rows and arrays: expressions made of others with a shape of their own. */
-import { isStar } from './column-references.ts';
-import {
-  chosen,
-  entries,
-  expression,
-  expressions,
-  noteUnified,
-  starColumns,
-} from './expressions.ts';
+import { chosen, expression, expressions, listed, noteUnified } from './expressions.ts';
 import { elementType, TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { arrayShape, rowShape, surrounded } from './json-shape.ts';
@@ -107,11 +99,7 @@ export function rowOf(
   scope: Scope | undefined,
 ): Lineage {
   checkFields(facts, 'RowExpr', fields);
-  const parts = entries(facts, fields.args, (node) =>
-    isStar(node)
-      ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
-      : [expression(facts, node, scope)],
-  );
+  const parts = listed(facts, fields.args, scope);
   const named = parts.map((lineage, index) => {
     // The shape of each is made, and kept.
     facts.budget.spend(1);

@@ -1,6 +1,6 @@
 /** Where the value of each kind of expression comes from. */
 import { noteCast, noteCommonType } from './applied-casts.ts';
-import { columnRef, fieldOf, isIncomplete } from './column-references.ts';
+import { columnRef, fieldOf, isIncomplete, isStar } from './column-references.ts';
 import { arrayOf, caseOf, rowOf, subLink } from './compound-expressions.ts';
 import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
@@ -292,6 +292,19 @@ export function entries<T>(
     all.push(...more);
   }
   return all;
+}
+
+/** A list of VALUES, ROW() or INSERT of a MERGE: `t.*` stands for all of its columns there. */
+export function listed(
+  facts: StatementFacts,
+  nodes: readonly Node[] | undefined,
+  scope: Scope | undefined,
+): Lineage[] {
+  return entries(facts, nodes, (node) =>
+    isStar(node)
+      ? (starColumns(facts, node, scope) ?? []).map((column) => column.lineage)
+      : [expression(facts, node, scope)],
+  );
 }
 
 /** The columns that `*` and `t.*` stand for in a target list; undefined after saying why not. */

@@ -3,7 +3,7 @@
 import { SQL_STATE } from '../sql-state.ts';
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
-import { entries, expression, expressions, noteUnified, starColumns } from './expressions.ts';
+import { entries, expression, listed, noteUnified, starColumns } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
@@ -230,7 +230,7 @@ function groupKey(
 
 function valuesRows(facts: StatementFacts, fields: Select, scope: Scope | undefined): QueryResult {
   const rows = (fields.valuesLists ?? []).map((list) =>
-    expressions(facts, as(list, 'List')?.items, scope),
+    listed(facts, as(list, 'List')?.items, scope),
   );
   const origin = facts.rows(fields, false);
   const columns = (rows[0] ?? []).map((_, index) => {

@@ -18,6 +18,8 @@ const LEAKS: Readonly<Record<string, readonly string[]>> = {
     'SELECT (p).secret FROM people p',
     'SELECT (p.*).secret FROM people p',
     'SELECT q.d FROM (TABLE people) q (a, b, c, d)',
+    "SELECT q.d FROM people p, LATERAL (VALUES (p.*, '')) q (a, b, c, d)",
+    "SELECT q.column4 FROM people p, LATERAL (VALUES ((p).*, '', '', '')) q",
     'SELECT secret FROM former_people',
     'SELECT secret FROM everyone',
     'SELECT pan FROM pay_2024_01',

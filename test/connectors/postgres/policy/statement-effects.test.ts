@@ -206,6 +206,8 @@ describe('what a statement does', () => {
     expect(
       await written("MERGE INTO pay USING tasks t ON true WHEN MATCHED THEN UPDATE SET pan = 'x'"),
     ).toEqual(['pay.pan']);
+    const merge = 'MERGE INTO pay USING (SELECT 1 AS a, $1 AS b) t ON true WHEN NOT MATCHED THEN';
+    expect(await written(`${merge} INSERT (id, pan) VALUES (t.*)`)).toEqual(['pay.id', 'pay.pan']);
   });
 
   test('stars of stars are not followed past what the server takes', async () => {
