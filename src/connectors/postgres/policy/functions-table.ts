@@ -175,6 +175,13 @@ const HARMLESS_EXTENSIONS: ReadonlySet<string> = new Set([
   'vector',
 ]);
 
+/** Functions of these that keep a number or a switch in the session, which another one tells. */
+const KEEPING: ReadonlySet<string> = new Set(['isn_weak', 'set_limit']);
+
+export function keepsArguments(name: string): boolean {
+  return KEEPING.has(name);
+}
+
 export function isHarmlessExtension(extension: string | undefined): boolean {
   return extension !== undefined && HARMLESS_EXTENSIONS.has(extension);
 }

@@ -2,7 +2,7 @@
 import { notePassed } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
-import { builtInEffect, extensionReach } from './functions-table.ts';
+import { builtInEffect, extensionReach, keepsArguments } from './functions-table.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import { isHarmless, noteFunction, statisticsViewOf } from './note-function.ts';
@@ -66,6 +66,8 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
       noteSequenceCall(facts, name, call.node?.args, call.location);
     }
     applyEffect(facts, name, call, builtIn);
+  } else if (keepsArguments(name)) {
+    for (const argument of call.args) facts.noteStored(argument);
   }
   const possible = foreign.length > 0 ? candidates : bestMatches(facts, trusted, call.args);
   if (foreign.length === 0) {

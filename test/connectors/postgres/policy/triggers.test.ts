@@ -15,7 +15,7 @@ import { grantOf } from './grant-fixture.ts';
 import { textRows } from './sql-bench.ts';
 
 const SCHEMA = `
-  CREATE EXTENSION moddatetime; CREATE EXTENSION autoinc; CREATE EXTENSION insert_username;
+  CREATE EXTENSION moddatetime; CREATE EXTENSION autoinc; CREATE EXTENSION insert_username; CREATE EXTENSION pg_trgm;
   CREATE SCHEMA evil;
   CREATE SEQUENCE ids;
   CREATE TYPE state AS ENUM ('new', 'old');
@@ -580,6 +580,10 @@ const REFUSED: readonly (readonly [what: string, made: string])[] = [
   ],
   ['a file', DEFINED("NEW.note := pg_read_file('x');")],
   ['a setting', DEFINED("NEW.note := set_config('a.b', 'x', false);")],
+  [
+    'what an extension keeps in the session',
+    DEFINED('NEW.slug := set_limit(length(NEW.email)::real / 100); NEW.note := show_limit();'),
+  ],
   ['a backslash', DEFINED("NEW.note := 'a\\''' || NEW.email || '';")],
   [
     'settings of its own',
