@@ -11,14 +11,14 @@ import { maskIndexOf } from './evaluate.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { copiedTexts, isCopied, judgeStatements } from './judge-statements.ts';
+import { KeptVerdicts } from './kept-verdicts.ts';
 import type { MaskIndex } from './mask-index.ts';
 import type { NotParsed } from './parse-outcome.ts';
 import type { SqlParser } from './parser.ts';
 import type { SqlRefusal, StatementContext, StatementPolicy, Verdict } from './types.ts';
 import { OverBudget, WorkBudget } from './work-budget.ts';
 
-/** Verdicts kept, and the longest text of which one is kept (characters). */
-const MAX_VERDICTS = 2000;
+/** The longest text of which the verdict is kept (characters). */
 const MAX_CACHED_TEXT = 16 * 1024;
 /** The types of its parameters are part of what is kept by; a Parse may name 65535. */
 const MAX_CACHED_TYPES = 1000;
@@ -46,7 +46,7 @@ export function createStatementPolicy(
   onFault: (fault: Error) => void = () => undefined,
   onWork: (steps: number) => void = () => undefined,
 ): StatementPolicy {
-  const verdicts = new Map<string, Verdict>();
+  const verdicts = new KeptVerdicts();
   const identities = new WeakMap<StatementContext['catalog'], number>();
   const circumstances = new Circumstances();
   const indexes = new WeakMap<Grant, { catalog: StatementContext['catalog']; masks: MaskIndex }>();
@@ -106,7 +106,7 @@ export function createStatementPolicy(
       const { verdict, holdsFor } = await decideAnew(text, context, grant);
       const key = holdsFor === 'nothing' ? undefined : keys[holdsFor];
       if (key !== undefined) {
-        keep(verdicts, key, verdict);
+        verdicts.keep(key, verdict);
       }
       return verdict;
     },
@@ -246,16 +246,6 @@ function watchNames(context: StatementContext): { context: StatementContext; use
     },
     used: () => used,
   };
-}
-
-function keep(verdicts: Map<string, Verdict>, key: string, verdict: Verdict): void {
-  verdicts.set(key, verdict);
-  if (verdicts.size > MAX_VERDICTS) {
-    const [oldest] = verdicts.keys();
-    if (oldest !== undefined) {
-      verdicts.delete(oldest);
-    }
-  }
 }
 
 function isKept(text: string, { parameterTypes }: KeptContext): boolean {

@@ -349,3 +349,22 @@ test('statements with wide results are dealt with in more turns than others', as
   expect(await lots('select * from wide;'.repeat(20))).toEqual(Array.from({ length: 20 }, () => 1));
   expect(statementLots([], (one) => one)).toEqual([]);
 });
+
+test('fewer verdicts of wide results are kept than of others, and none that would push out all', async () => {
+  const policy = createStatementPolicy(parser);
+  const isKept = (text: string): boolean =>
+    policy.known?.(text, bench.context, GRANT) !== undefined;
+  const texts = (statement: string) =>
+    Array.from({ length: 80 }, (_, at) => `${statement} /* ${at} */`);
+  for (const statement of ['select * from people', 'select * from wide']) {
+    for (const text of texts(statement)) await policy.decide(text, bench.context, GRANT);
+    expect(isKept(texts(statement).at(-1) ?? '')).toBe(true);
+  }
+  const kept = texts('select * from wide').filter(isKept);
+  expect(kept.length).toBeLessThan(60);
+  expect(kept.length).toBeGreaterThan(20);
+  const many = 'select * from wide;'.repeat(40);
+  await policy.decide(many, bench.context, GRANT);
+  expect(isKept(many)).toBe(false);
+  expect(kept.every(isKept)).toBe(true);
+});
