@@ -131,7 +131,7 @@ describe('a place that vanishes while the fence is set up', () => {
   test('is left out on a terminal, too', async () => {
     const shell = await startShell({ home: bench.home('engineer'), cwd: project });
     shell.type(
-      `PATH=${withVanishing(2, NO_PLACE)} hoop run --fence -- sh -c 'test -t 0 && echo "in-$((1+1))"'\n`,
+      `PATH='${withVanishing(2, NO_PLACE)}' hoop run --fence -- sh -c 'test -t 0 && echo "in-$((1+1))"'\n`,
     );
     await shell.sees(/in-2[\s\S]*ready> $/);
     shell.type('exit\n');

@@ -97,7 +97,7 @@ test('one answer for all; a file that is changed while hoop asks is shown again'
   await sees(/1\/2 [\s\S]*\(s\)\? $/);
   writeFileSync(join(project, 'CLAUDE.md'), 'be kind\nmy own work\n');
   type('R\n');
-  await sees(/was changed again just now[\s\S]*\+ my own work[\s\S]*\(s\)\? $/);
+  await sees(/was changed again\s[\s\S]*\+ my own work[\s\S]*\(s\)\? $/);
   type('k\n');
   await sees(/2\/2 [\s\S]*\(s\)\? $/);
   type('R\n');
