@@ -296,12 +296,15 @@ function wrap(text: string, width: number): string {
   return lines.map((line) => `  ${line}`).join('\n');
 }
 
-/** psql breaks no lines: its messages are folded for the screen, under their own label. */
-const MESSAGE = /^((?:ERROR|WARNING|NOTICE|DETAIL|HINT): +)(.*)$/gm;
+/** psql and ssh break no lines: their messages are folded for the screen, under their own label. */
+const MESSAGE = /^((?:ERROR|WARNING|NOTICE|DETAIL|HINT|hoop): +)(.*)$/gm;
 
 /** @param width columns; undefined: nothing is folded. Tables and all else stay as they are. */
 export function foldMessages(text: string, width: number | undefined): string {
   return text.replace(MESSAGE, (_line, label: string, message: string) =>
-    wrapWords(message, width, { first: label, rest: ' '.repeat(label.length) }).join('\n'),
+    wrapWords(message, width, {
+      first: label,
+      rest: label.startsWith('hoop') ? 'hoop:   ' : ' '.repeat(label.length),
+    }).join('\n'),
   );
 }
