@@ -21,6 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment, type HoopRun, LAUNCHER } from '../../src/demo/hoop-process.ts';
 import { type Bench, openBench } from './demo-bench.ts';
+import { firstOutput } from './first-output.ts';
 import { startShell } from './live-program.ts';
 
 const LOOK_AROUND = fileURLToPath(new URL('programs/look-around.mjs', import.meta.url));
@@ -643,7 +644,7 @@ describe('what is planted or changed around a run', () => {
     child.stdout.on('data', (text) => {
       shown += String(text);
     });
-    await once(child.stdout, 'data');
+    await firstOutput(child);
     for (const name of ['.netrc', '.config/gh/hosts.yml', '.pypirc']) {
       writeFileSync(join(home, `${name}.new`), 'renewed\n');
       renameSync(join(home, `${name}.new`), join(home, name));
@@ -731,9 +732,9 @@ describe('the command', () => {
       const child = spawn(process.execPath, [LAUNCHER, ...args], {
         cwd: project,
         env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
-        stdio: ['ignore', 'pipe', 'ignore'],
+        stdio: ['ignore', 'pipe', 'pipe'],
       });
-      return { child, up: once(child.stdout, 'data'), closed: once(child, 'close') };
+      return { child, up: firstOutput(child), closed: once(child, 'close') };
     };
     const polite = start(`trap 'exit 42' TERM; echo up; while :; do sleep 0.1; done`);
     await polite.up;
@@ -753,10 +754,10 @@ describe('the command', () => {
       const child = spawn(process.execPath, [LAUNCHER, ...args], {
         cwd: project,
         env: { ...childEnvironment({ home: bench.home('engineer') }), HOME: home },
-        stdio: ['ignore', 'pipe', 'ignore'],
+        stdio: ['ignore', 'pipe', 'pipe'],
       });
       const closed = once(child, 'close');
-      await once(child.stdout, 'data');
+      await firstOutput(child);
       child.kill('SIGKILL');
       // Its output is closed by the last process that could write to it.
       await closed;
