@@ -180,6 +180,11 @@ export function isScalarResult(
   });
 }
 
+/** Of a relation, of its own, or a domain over one. */
+export function isRowType(facts: StatementFacts, type: number | undefined): boolean {
+  return facts.context.catalog.typeByOid(concreteType(facts, type))?.kind === 'c';
+}
+
 export function elementType(facts: StatementFacts, type: number | undefined): number | undefined {
   return facts.context.catalog.typeByOid(type ?? 0)?.elementOid || undefined;
 }

@@ -1,6 +1,6 @@
 import { expression, expressions } from './expressions.ts';
 import { functionCall } from './function-call.ts';
-import { isScalarResult, TYPE } from './function-types.ts';
+import { isRowType, isScalarResult, TYPE } from './function-types.ts';
 import { type CallResult, isCounting } from './functions.ts';
 import { checkFields } from './grammar.ts';
 import { constant, derive, type Lineage, type NamedLineage, withOrigins } from './lineage.ts';
@@ -110,7 +110,9 @@ function calledColumns(
   const isOpen =
     value.type === undefined &&
     (result.functions.length === 0 || !isScalarResult(facts, result.functions));
-  const isRow = !is(node, 'SQLValueFunction') && (value.type === TYPE.record || isOpen);
+  const isRow =
+    !is(node, 'SQLValueFunction') &&
+    (isOpen || value.type === TYPE.record || isRowType(facts, value.type));
   return { columns: [column], incomplete: !isOne || (isRow && single === undefined) };
 }
 

@@ -19,6 +19,7 @@ const LEAKS: Readonly<Record<string, readonly string[]>> = {
     'SELECT (p.*).secret FROM people p',
     'SELECT q.d FROM (TABLE people) q (a, b, c, d)',
     "SELECT q.d FROM people p, LATERAL (VALUES (p.*, '')) q (a, b, c, d)",
+    'SELECT z.h FROM (SELECT q.*, note, note, note FROM people p, LATERAL nullif(p, NULL) q, tasks) z (a, b, c, h)',
     "SELECT q.column4 FROM people p, LATERAL (VALUES ((p).*, '', '', '')) q",
     'SELECT secret FROM former_people',
     'SELECT secret FROM everyone',
