@@ -119,7 +119,7 @@ export async function runDeployment(keycloak: Keycloak, step: Step): Promise<voi
     login.all?.on('data', (text) => {
       said += String(text);
     });
-    const address = /open (http\S+)[\s\S]*enter the code (\S+)/;
+    const address = /open (http\S+)[\s\S]*?enter the code (\S+)/;
     await until(
       () => address.test(said),
       () => said,
