@@ -1,12 +1,13 @@
 /** What a run without a fence leaves behind ends with it, however hoop ends, and nothing else does. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { childEnvironment, LAUNCHER } from '../../src/demo/hoop-process.ts';
+import { RunCgroup } from '../../src/run/run-cgroup.ts';
 import { waitFor } from '../wait-for.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
@@ -57,16 +58,9 @@ describe.runIf(process.platform === 'linux')('in the background of a run', () =>
     other.kill('SIGKILL');
   });
 
-  test.each([
-    { where: 'in a cgroup of its own', around: [], hasCgroup: true },
-    {
-      where: 'where no cgroup can be made',
-      // As in a login over ssh, or in a container: the guardian goes by the environment.
-      around: ['bwrap', '--dev-bind', '/', '/', '--ro-bind', '/sys/fs/cgroup', '/sys/fs/cgroup'],
-      hasCgroup: false,
-    },
-  ])('everything ends when hoop itself is killed, $where', async ({ where, around, hasCgroup }) => {
-    const file = join(directory, `killed-${where.replaceAll(' ', '-')}`);
+  /** @param around a program and its words, before hoop's */
+  const allEnds = async (where: string, around: readonly string[], hasCgroup: boolean) => {
+    const file = join(directory, `killed-${where}`);
     const script = `${leaves(file)}; echo $$ > ${file}.child; exec sleep 3600`;
     const words = [process.execPath, LAUNCHER, 'run', '--', 'sh', '-c', script];
     const [program = '', ...args] = [...around, ...words];
@@ -81,6 +75,18 @@ describe.runIf(process.platform === 'linux')('in the background of a run', () =>
     process.kill(hoopIn(outer.pid ?? 0), 'SIGKILL');
     await once(outer, 'exit');
     await waitFor(() => expect(pids.filter(isAlive)).toEqual([]));
+  };
+
+  // An ordinary user's login has a cgroup of the system's, unless systemd gave it one.
+  test.runIf(process.getuid?.() === 0 || makesCgroups())(
+    'everything ends when hoop itself is killed, in a cgroup of its own',
+    () => allEnds('cgroup', [], true),
+  );
+
+  // As in a login over ssh, or in a container: the guardian goes by the environment.
+  test('everything ends when hoop itself is killed, where no cgroup can be made', () => {
+    const sealed = ['--ro-bind', '/sys/fs/cgroup', '/sys/fs/cgroup'];
+    return allEnds('guardian', ['bwrap', '--dev-bind', '/', '/', ...sealed], false);
   });
 
   test('of one run leaves those of another alone', async () => {
@@ -98,6 +104,13 @@ describe.runIf(process.platform === 'linux')('in the background of a run', () =>
     expect(isAlive(pidIn(file))).toBe(false);
   });
 });
+
+function makesCgroups(): boolean {
+  const made = RunCgroup.make(`test-${process.pid}`);
+  if (made === undefined) return false;
+  rmdirSync(made.directory);
+  return true;
+}
 
 /** The launcher starts another Node.js where its own is too old. */
 function hoopIn(pid: number): number {
