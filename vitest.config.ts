@@ -2,13 +2,14 @@ import { availableParallelism, totalmem } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { builtThreads } from './test/built-threads.ts';
 import { LongestFirst } from './test/longest-first.ts';
+import { inSharedWorkers } from './test/shared-workers.ts';
+
+const setupFiles = ['test/plain-environment.ts', 'test/temporary-files.ts'];
 
 export default defineConfig({
   plugins: [builtThreads()],
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/build-once.ts'],
-    setupFiles: ['test/plain-environment.ts', 'test/temporary-files.ts'],
     // No test is about time. These only end what hangs: on a machine that does other things as well a
     // test of one second takes a minute, and a limit that it could reach would be an assertion on time.
     testTimeout: 600_000,
@@ -24,5 +25,25 @@ export default defineConfig({
     // while a file's modules load. See also src/tune-collector.ts.
     execArgv: ['--single-threaded-gc', '--min-semi-space-size=16'],
     sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'own worker',
+          include: ['test/**/*.test.ts'],
+          exclude: inSharedWorkers,
+          setupFiles,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'shared worker',
+          include: inSharedWorkers,
+          setupFiles: [...setupFiles, 'test/left-as-found.ts'],
+          isolate: false,
+        },
+      },
+    ],
   },
 });

@@ -5,7 +5,8 @@ import { BaseSequencer } from 'vitest/node';
  * The files that take longest begin first, the longest in front: one of them that began last would
  * run alone while the other workers have nothing left to do. Vitest knows how long a file took only
  * where it has run before, which no fresh checkout has. These are the files of 14 processor seconds
- * and more, as CONTRIBUTING.md measures them, and `evidence`, of which a test waits two minutes.
+ * and more, as CONTRIBUTING.md measures them, and those that wait for most of a minute or longer
+ * (`evidence`, `two-gateways`, `store-away`). Of the others those in shared workers come last.
  */
 const LONGEST: readonly string[] = [
   'e2e/demo-forms',
@@ -30,6 +31,8 @@ const LONGEST: readonly string[] = [
   'cli/non-interactive',
   'auth/refresh-race',
   'gateway/start/gateway-life',
+  'gateway/nodes/two-gateways',
+  'gateway/start/store-away',
   'connectors/postgres/gateway/catalog-changes',
   'recording/repair',
   'gateway/runs/runs',
