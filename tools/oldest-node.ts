@@ -6,7 +6,7 @@
  *   npm run conformance:node -- test/policy       only these tests
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,8 @@ const platform = process.platform === 'win32' ? 'win' : process.platform;
 const name = `node-${platform}-${process.arch}@${engines.node.slice('>='.length)}`;
 
 const directory = mkdtempSync(join(tmpdir(), 'hoop-oldest-node-'));
+// Some tests are an ordinary user's.
+chmodSync(directory, 0o755);
 try {
   process.stderr.write(`conformance:node: ${name}\n`);
   execFileSync(

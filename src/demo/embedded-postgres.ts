@@ -21,12 +21,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
+import { freeLoopbackPort } from './loopback-server.ts';
 import { PEER_PACKAGES } from './peer-packages.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -249,7 +249,7 @@ interface StartOptions {
 async function start(s: StartOptions): Promise<EmbeddedPostgres> {
   for (let attempt = 1; ; attempt += 1) {
     // PostgreSQL cannot take port 0; another process may take the port in between: try again.
-    const port = await freePort();
+    const port = await freeLoopbackPort();
     const server = launch(s, port);
     if (await server.ready) {
       return describe(s, port, server);
@@ -336,16 +336,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGQUIT'), STOP_TIMEOUT_MS);
   await gone;
   clearTimeout(timer);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }

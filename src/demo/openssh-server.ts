@@ -14,11 +14,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoopError } from '../errors.ts';
+import { freeLoopbackPort } from './loopback-server.ts';
 import type { Watchdog } from './watchdog.ts';
 
 const run = promisify(execFile);
@@ -181,7 +181,7 @@ async function launch(
 ): Promise<RunningServer> {
   for (let attempt = 1; ; attempt += 1) {
     // sshd does not take port 0; another process may take the port in between: try again.
-    const port = options.port ?? (await freePort());
+    const port = options.port ?? (await freeLoopbackPort());
     const config = join(directory, 'sshd_config');
     const child = spawn(program, ['-D', '-e', '-f', config, '-p', String(port)], {
       cwd: directory,
@@ -211,17 +211,6 @@ async function launch(
       });
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', resolve);
-  });
-  const address = probe.address();
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** Each connection is a process below the server, which the end of the server does not end. */

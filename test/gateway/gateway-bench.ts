@@ -12,6 +12,7 @@ import type { GatewayClient } from '../../src/client/gateway-client.ts';
 import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { SEARCH_WORKER } from '../../src/connectors/search-worker-file.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
+import { freeLoopbackPort } from '../../src/demo/loopback-server.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';
@@ -149,7 +150,8 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   const log = collectLog();
   const clock = { offsetMs: 0 };
   const disk = { freePercent: 50 };
-  let listenPort = '0';
+  // While the gateway is down, no connection of anybody takes it.
+  const listenPort = await freeLoopbackPort();
   let configText = '';
   const launch = async (): Promise<Gateway> => {
     configText = `version: 1
@@ -164,25 +166,20 @@ policy:
 addresses: { prod-db: "${host}:${port}"${address} }
 credentials: { prod-db: { user: postgres, password: { env: PROD_DB } }${credential} }
 ${options.config ?? ''}`;
-    const started = await startGateway(
-      parseGatewayConfig(configText, join(directory, 'gateway.yaml')),
-      {
-        connectors: options.connectors ?? CONNECTORS,
-        searchWorker: options.searchWorker ?? SEARCH_WORKER,
-        log: log.log,
-        env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
-        signal: abort.signal,
-        version: '0.0.0-test',
-        clock: () => Date.now() + clock.offsetMs,
-        freePercent: () => disk.freePercent,
-        ...(options.store === undefined ? {} : { store: options.store }),
-        ...(options.headersTimeoutMs === undefined
-          ? {}
-          : { headersTimeoutMs: options.headersTimeoutMs }),
-      },
-    );
-    listenPort = new URL(started.url).port;
-    return started;
+    return startGateway(parseGatewayConfig(configText, join(directory, 'gateway.yaml')), {
+      connectors: options.connectors ?? CONNECTORS,
+      searchWorker: options.searchWorker ?? SEARCH_WORKER,
+      log: log.log,
+      env: { ...process.env, PROD_DB: options.target?.password ?? 'unused' },
+      signal: abort.signal,
+      version: '0.0.0-test',
+      clock: () => Date.now() + clock.offsetMs,
+      freePercent: () => disk.freePercent,
+      ...(options.store === undefined ? {} : { store: options.store }),
+      ...(options.headersTimeoutMs === undefined
+        ? {}
+        : { headersTimeoutMs: options.headersTimeoutMs }),
+    });
   };
   let gateway = await launch();
   stack.defer(() => gateway.close());
