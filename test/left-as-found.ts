@@ -7,7 +7,7 @@ afterAll(() => {
   expect(take(), 'this file has changed its process for those that follow').toEqual(found);
 });
 
-/** What a file could change for the next one in the same worker; modules that src loads keep nothing. */
+/** What a file could change for the next one in the same worker. Timers of src that never end stay. */
 function take(): unknown {
   const listenedTo = ['uncaughtException', 'unhandledRejection', 'warning', 'worker'];
   return {

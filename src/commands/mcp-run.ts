@@ -51,7 +51,7 @@ export async function runMcp(io: Io, flags: McpFlags): Promise<void> {
   onAbort(io.signal, () => ended.resolve());
   if (io.stdin.isTTY === true) {
     io.note(
-      'an MCP client speaks to this on standard input: see `hoop mcp --help`; Ctrl-C ends it',
+      'this command is for MCP clients, which talk to it on standard input: see `hoop mcp --help`; Ctrl-C ends it',
     );
   }
   await server.connect(new StdioServerTransport(io.stdin, io.stdout));

@@ -64,7 +64,9 @@ export class SharedSession {
         }
       } catch (error) {
         await session.close();
-        await uploadRecording({ open, note: silent.note, session: session.id, live: session.live });
+        const upload = { open, session: session.id, live: session.live };
+        // What cannot be sent now is sent by a later command, and is not what went wrong.
+        await uploadRecording({ ...upload, note: silent.note }).catch(() => undefined);
         throw error;
       }
       return new SharedSession({ home, target, local, port, session, open });

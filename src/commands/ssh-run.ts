@@ -64,9 +64,12 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     const configFile = await configOf(session);
     const words = [program, '-F', configFile, ...request.flags, user + name, ...remote(request)];
     io.setExitCode(await runChild(io, words, { ...io.env, HOOP_SESSION: session.id }));
-  } finally {
-    await deliver();
+  } catch (error) {
+    // This is why there is nothing more to come; what cannot be sent now is sent by a later command.
+    await deliver().catch(() => undefined);
+    throw error;
   }
+  await deliver();
 }
 
 /** A command that begins with `-` is one of the server, and no option of ssh. */

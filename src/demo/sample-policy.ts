@@ -130,7 +130,7 @@ rules:
     hint: Move it to /tmp instead; it is cleaned up every night.
   - name: no-sudo
     deny: { ssh: exec, commands: ['sudo **'] }
-    hint: Ask the dba group for what needs root.
+    hint: Ask the dba group to do what needs root.
 `,
   };
 }

@@ -110,8 +110,6 @@ export class Layers {
         const source = as === 'shadowed' ? this.#sources.get(path) : undefined;
         const stat = statSync(path, { throwIfNoEntry: false });
         if (stat === undefined) {
-          // Nothing is left to hide.
-          if (as === 'hidden') continue;
           throw new PlaceGone(path);
         }
         layers.push({

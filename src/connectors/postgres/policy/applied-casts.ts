@@ -1,6 +1,7 @@
 /**
- * Casts that are not built in: those of the statement, and those that the server applies by itself: to a value that is stored, to
- * arguments and operands, and where several values become one. They are calls that nobody wrote.
+ * Casts that are not built in. They are calls, whether the statement writes them or the server applies
+ * them by itself: to a value that is stored, to arguments and operands, and where several values become
+ * one.
  */
 
 import type { CatalogCast } from './catalog-types.ts';

@@ -153,7 +153,10 @@ function evaluateOne(
   const computed = computedWith(analysis, masks);
   const shown = (outputs ?? []).flatMap((mask) => mask?.columns ?? []);
   if (namesTooManyColumns([...shown, ...(computed.computed ?? [])])) {
-    return tooLarge(grant, 'It shows or uses more masked columns than a record can name.');
+    return tooLarge(
+      grant,
+      'It shows or uses more masked columns than one event of the recording can name.',
+    );
   }
   const thresholds = rowThresholds(analysis, grant, access);
   return (

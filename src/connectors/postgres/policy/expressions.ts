@@ -58,7 +58,7 @@ export function expressions(
 
 function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): Lineage {
   const tag = tagOf(node) ?? '';
-  checkVersion(facts, node);
+  checkVersion(facts, tag, node);
   const document = jsonConstructor(facts, node, scope);
   if (document) return document;
   const parts = COMBINED[tag];

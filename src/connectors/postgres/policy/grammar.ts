@@ -4,7 +4,7 @@
  */
 import { outputName } from './output-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
-import { type Node, tagOf } from './tree.ts';
+import type { Node } from './tree.ts';
 
 /** Statements with a handler of their own. */
 const STATEMENTS: Readonly<Record<string, string>> = {
@@ -185,11 +185,12 @@ const SINCE: Readonly<Record<string, number>> = {
 };
 
 /** Makes the statement opaque where the server takes this node for the call of a function. */
-export function checkVersion(facts: StatementFacts, node: Node): void {
-  const since = SINCE[tagOf(node) ?? ''] ?? 0;
+export function checkVersion(facts: StatementFacts, tag: string, node: Node): void {
+  const since = SINCE[tag] ?? 0;
   if (facts.context.catalog.majorVersion >= since) return;
   const name = outputName(node);
-  facts.refuse(`${name}() is part of SQL only since PostgreSQL ${since}; here it is a function`, {
+  const meaning = 'on this server the name is that of a function';
+  facts.refuse(`${name}() is SQL syntax only since PostgreSQL ${since}; ${meaning}`, {
     hint: `Name the schema of the function (schema.${name}).`,
   });
 }
