@@ -12,7 +12,14 @@ import type { Log } from '../../../gateway/base/log.ts';
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { MaskAlert } from '../../../policy/mask-alert.ts';
 import type { Catalog, MaskBinding, MaskedName } from '../policy/catalog-types.ts';
-import { columnOf, nameOf, type ResolvedMask, resolveMask } from '../policy/resolve-masks.ts';
+import { columnByName } from '../policy/relation-attributes.ts';
+import {
+  bindingKey,
+  columnOf,
+  nameOf,
+  type ResolvedMask,
+  resolveMask,
+} from '../policy/resolve-masks.ts';
 import type { KeptBinding } from './mask-bindings-file.ts';
 import type { CatalogMasks, DatabasePlace } from './types.ts';
 
@@ -88,9 +95,10 @@ export class MaskBindings {
       return resolveMask(mask, catalog, here.length > 0 ? here : carriedOver(known, catalog));
     });
     // A standby may not have got yet what the primary has: only that one knows what is gone for good.
+    const lastSeen = new Map(ofTarget.map((one) => [bindingKey(one), one.seen]));
     const next = resolved
       .flatMap(({ bindings, gone }) => (place.isPrimary ? bindings : [...bindings, ...gone]))
-      .map((binding) => ({ target, database, ...named(binding, catalog, ofTarget) }));
+      .map((binding) => ({ target, database, ...named(binding, catalog, lastSeen) }));
     const others = this.#kept.filter((one) => one.target !== target || one.database !== database);
     const before = ofTarget.filter((one) => one.database === database);
     if (JSON.stringify(before) !== JSON.stringify(next)) {
@@ -143,7 +151,7 @@ function alertOf(
 function carriedOver(known: readonly KeptBinding[], catalog: Catalog): MaskBinding[] {
   return known.flatMap(({ mask, isNamed, seen }) => {
     const relation = catalog.relation(seen.schema, seen.relation);
-    const column = relation?.columns.find(({ name, dropped }) => name === seen.column && !dropped);
+    const column = relation && columnByName(relation, seen.column);
     return relation && column ? [{ mask, isNamed, oid: relation.oid, attnum: column.attnum }] : [];
   });
 }
@@ -152,9 +160,9 @@ function carriedOver(known: readonly KeptBinding[], catalog: Catalog): MaskBindi
 function named(
   { mask, oid, attnum, isNamed }: MaskBinding,
   catalog: Catalog,
-  before: readonly KeptBinding[],
+  lastSeen: ReadonlyMap<string, MaskedName>,
 ): Omit<KeptBinding, 'target' | 'database'> {
   const now = columnOf({ oid, attnum }, catalog);
-  const last = before.find((one) => one.oid === oid && one.attnum === attnum)?.seen;
+  const last = lastSeen.get(bindingKey({ oid, attnum }));
   return { mask, oid, attnum, isNamed, seen: now ? nameOf(now) : (last ?? mask) };
 }

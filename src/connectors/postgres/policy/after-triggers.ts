@@ -1,6 +1,8 @@
 /** What RETURNING shows of a row that triggers have changed. */
+
 import type { CatalogFunction } from './catalog-types.ts';
 import { constant, type Origin, unite } from './lineage.ts';
+import { columnByNumber } from './relation-attributes.ts';
 import { descendants } from './relation-family.ts';
 import type { Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -70,11 +72,11 @@ function canMove(facts: StatementFacts, target: WriteTarget, flows: Flows): bool
   const { relation, families } = target;
   if (relation?.kind !== 'p' || families.some(({ triggers }) => triggers.length > 0)) return true;
   const members = [relation, ...descendants(facts.context.catalog, relation)];
-  const keys = members.flatMap(({ columns, comparisons }) =>
-    (comparisons ?? [])
+  const keys = members.flatMap((member) =>
+    (member.comparisons ?? [])
       .filter(({ kind }) => kind === 'partition')
       .flatMap((key) => key.columns)
-      .map((attnum) => columns.find((column) => column.attnum === attnum)?.name),
+      .map((attnum) => columnByNumber(member, attnum)?.name),
   );
   return keys.some((name) => name === undefined || flows.has(name));
 }

@@ -9,6 +9,7 @@ import { concreteType, elementType, TYPE } from './function-types.ts';
 import type { Lineage } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { noteFunction } from './note-function.ts';
+import { columnByNumber } from './relation-attributes.ts';
 import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
@@ -111,7 +112,8 @@ function isOf(facts: StatementFacts, value: Lineage, source: number): boolean {
   return [...value.origins].some((origin) => {
     if (origin.kind !== 'column') return false;
     const { oid, attnum } = origin.fact;
-    const column = catalog.relationByOid(oid)?.columns.find((one) => one.attnum === attnum);
+    const relation = catalog.relationByOid(oid);
+    const column = relation && columnByNumber(relation, attnum);
     return column !== undefined && concreteType(facts, column.typeOid) === source;
   });
 }

@@ -2,6 +2,7 @@
  * `inference: deny` where the owner wrote the comparison and the client gives the other side: checks,
  * unique indexes, foreign keys, views that join a table which the client may write.
  */
+
 import { columnName } from '../../../policy/describe-grant.ts';
 import { patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
@@ -11,6 +12,7 @@ import type { Catalog } from './catalog-types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import type { MaskIndex } from './mask-index.ts';
 import { withReferencing } from './referencing-masks.ts';
+import { columnByName } from './relation-attributes.ts';
 import type { SqlRefusal } from './types.ts';
 
 export function refuseComparisons(
@@ -38,7 +40,8 @@ export function refuseDomain(
 ): SqlRefusal | undefined {
   if (checkedDomain === undefined) return undefined;
   const mask = withReferencing(grant.masks, catalog).find(({ schema, relation, column }) => {
-    const found = catalog.relation(schema, relation)?.columns.find(({ name }) => name === column);
+    const table = catalog.relation(schema, relation);
+    const found = table && columnByName(table, column);
     return found !== undefined && isMadeOf(catalog, found.typeOid, checkedDomain);
   });
   return (

@@ -5,6 +5,7 @@
  * dangerous functions is needed for that: locks, statistics, errors and time tell of nothing that was
  * not computed.
  */
+
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import type { ColumnFact, StatementAnalysis } from './analysis-types.ts';
@@ -12,6 +13,7 @@ import type { Catalog } from './catalog-types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import { concreteTypeOf } from './function-types.ts';
 import type { MaskIndex } from './mask-index.ts';
+import { columnByNumber } from './relation-attributes.ts';
 import { isPlainString } from './string-types.ts';
 import { maskedSystemColumn } from './system-relations.ts';
 import type { SqlRefusal } from './types.ts';
@@ -69,7 +71,7 @@ function showsSame(column: ColumnFact, known: Known): boolean {
 
 function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undefined {
   const relation = catalog.relationByOid(oid);
-  const column = relation?.columns.find((one) => one.attnum === attnum && !one.dropped);
+  const column = relation && columnByNumber(relation, attnum);
   return column && concreteTypeOf(catalog, column.typeOid);
 }
 

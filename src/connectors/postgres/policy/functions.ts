@@ -1,4 +1,5 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
+
 import { notePassed } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
@@ -6,6 +7,7 @@ import { builtInEffect, extensionReach, keepsArguments } from './functions-table
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
 import { isHarmless, noteFunction, statisticsViewOf } from './note-function.ts';
+import { columnByName } from './relation-attributes.ts';
 import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { FieldsOf } from './tree.ts';
@@ -187,7 +189,7 @@ function statisticsRows(
 ): Lineage {
   if (!facts.view) facts.noteRelation(view);
   const fields = (called.outputs ?? []).map(({ name, typeOid }) => {
-    const column = view.columns.find((one) => one.name === name && !one.dropped);
+    const column = columnByName(view, name);
     if (!column) return { name, lineage: constant(typeOid) };
     const origin = facts.column(view, column.attnum, name);
     const origins = new Set([origin]);

@@ -1,14 +1,18 @@
 /** Columns that the server computes from others of the same row. */
+
 import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
+import { columnByNumber } from './relation-attributes.ts';
 
 /** bool, text, tsvector. */
 const NEVER_CAST: ReadonlySet<number> = new Set([16, 25, 3614]);
 
 /** @returns attnums of the columns that this one is generated from; none: it is not. */
-export function sourcesOf({ columns }: CatalogRelation, attnum: number): readonly number[] {
-  const column = columns.find((one) => one.attnum === attnum);
+export function sourcesOf(relation: CatalogRelation, attnum: number): readonly number[] {
+  const column = columnByNumber(relation, attnum);
   if (column?.generatedFrom === undefined) return [];
-  const others = columns.filter(({ generatedFrom, dropped }) => !generatedFrom && !dropped);
+  const others = relation.columns.filter(
+    ({ generatedFrom, dropped }) => !generatedFrom && !dropped,
+  );
   return column.generatedColumns ?? others.map((other) => other.attnum);
 }
 

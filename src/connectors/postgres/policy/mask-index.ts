@@ -1,4 +1,5 @@
 /** Finds the mask of a column, and the relations that have masks. */
+
 import { columnName } from '../../../policy/describe-grant.ts';
 import { stricterOf } from '../../../policy/strictest-masks.ts';
 import type { ColumnMask } from '../../../policy/types.ts';
@@ -7,6 +8,7 @@ import type { Catalog, CatalogRelation } from './catalog-types.ts';
 import { concreteTypeOf } from './function-types.ts';
 import { generatedFrom } from './generated-columns.ts';
 import { withReferencing } from './referencing-masks.ts';
+import { columnByName, columnByNumber } from './relation-attributes.ts';
 import { relationFamily } from './relation-family.ts';
 import { columnOf, nameOf } from './resolve-masks.ts';
 import { BUILT_IN_PATH } from './statement-facts.ts';
@@ -99,7 +101,7 @@ export class MaskIndex {
   /** Every value of this column is shown as NULL: NULL where it is not text, or by its mask. */
   hidesNull(column: ColumnFact): boolean {
     const relation = this.#catalog.relationByOid(column.oid);
-    const found = relation?.columns.find((one) => one.attnum === column.attnum && !one.dropped);
+    const found = relation && columnByNumber(relation, column.attnum);
     const type = found && concreteTypeOf(this.#catalog, found.typeOid);
     const shown = this.#catalog.typeByOid(type ?? 0);
     // As for the masker: citext and enums are strings too.
@@ -118,7 +120,7 @@ export class MaskIndex {
     const other = this.#byOid.get(key);
     this.#byOid.set(key, other ? stricterOf(other, mask) : mask);
     const relation = this.#catalog.relationByOid(oid);
-    const attnum = relation?.columns.find(({ name }) => name === column)?.attnum;
+    const attnum = relation && columnByName(relation, column)?.attnum;
     for (const { name } of relation && attnum ? generatedFrom(relation, attnum) : []) {
       this.columnNames.add(name);
     }

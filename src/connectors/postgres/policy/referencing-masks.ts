@@ -2,10 +2,12 @@
  * A column that references a masked one has the same values in it, so it has the same mask; one that
  * references what is generated from a masked one is masked whole, like that.
  */
+
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { ColumnMask } from '../../../policy/types.ts';
 import type { Catalog, CatalogRelation } from './catalog-types.ts';
 import { generatedFrom } from './generated-columns.ts';
+import { columnByName, columnByNumber } from './relation-attributes.ts';
 import { relationFamily } from './relation-family.ts';
 
 interface Reference {
@@ -43,7 +45,7 @@ function derived({ lookup: _, ...mask }: ColumnMask): ColumnMask {
 function referencingColumns(mask: ColumnMask, catalog: Catalog): readonly Reference[] {
   const named = catalog.relation(mask.schema, mask.relation);
   return (named ? relationFamily(catalog, named) : []).flatMap((member) => {
-    const attnum = member.columns.find(({ name }) => name === mask.column)?.attnum ?? 0;
+    const attnum = columnByName(member, mask.column)?.attnum ?? 0;
     return [
       ...referencing(member, attnum, catalog).map((one) => ({ ...one, isDerived: false })),
       ...generatedFrom(member, attnum)
@@ -62,7 +64,7 @@ function referencing(
     const relation = catalog.relationByOid(oid);
     return (relation?.foreignKeys ?? []).flatMap(({ references, columns, referencedColumns }) => {
       const at = references === member.oid ? referencedColumns.indexOf(attnum) : -1;
-      const column = relation?.columns.find((one) => one.attnum === columns[at])?.name;
+      const column = relation && columnByNumber(relation, columns[at] ?? 0)?.name;
       return relation && column !== undefined ? [{ relation, column }] : [];
     });
   });

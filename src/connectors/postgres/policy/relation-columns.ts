@@ -11,6 +11,7 @@ import {
   retyped,
 } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
+import { columnByName } from './relation-attributes.ts';
 import { relationFamily } from './relation-family.ts';
 import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -60,17 +61,6 @@ export function storedColumns(
   );
 }
 
-const COLUMNS_BY_NAME = new WeakMap<CatalogRelation, ReadonlyMap<string, CatalogColumn>>();
-
-function columnNamed(relation: CatalogRelation, name: string): CatalogColumn | undefined {
-  let columns = COLUMNS_BY_NAME.get(relation);
-  if (!columns) {
-    columns = new Map(visibleColumns(relation).map((column) => [column.name, column]));
-    COLUMNS_BY_NAME.set(relation, columns);
-  }
-  return columns.get(name);
-}
-
 /** One column of a table: itself, the same column of its family, and what it is generated from. */
 function storedColumn(
   facts: StatementFacts,
@@ -81,7 +71,7 @@ function storedColumn(
   const own = facts.column(relation, column.attnum, column.name);
   const origins = new Set<Origin>([own]);
   for (const member of family) {
-    const same = columnNamed(member, column.name);
+    const same = columnByName(member, column.name);
     if (same && member.oid !== relation.oid) {
       origins.add(facts.column(member, same.attnum, same.name));
     }
@@ -89,7 +79,7 @@ function storedColumn(
   const identity = column.generatedFrom === undefined ? own : undefined;
   // Since PostgreSQL 16 that of a child can be generated from other columns.
   for (const member of [relation, ...family]) {
-    const same = columnNamed(member, column.name);
+    const same = columnByName(member, column.name);
     if (same?.generatedFrom === undefined) continue;
     for (const source of visibleColumns(member)) {
       const used = same.generatedColumns?.includes(source.attnum) ?? true;
@@ -138,7 +128,7 @@ export function rowTypeFields(
         ? rowTypeFields(facts, column.typeOid, [...holders, origin], depth + 1)
         : undefined;
     const family = relationFamily(facts.context.catalog, relation).flatMap((member) => {
-      const same = columnNamed(member, column.name);
+      const same = columnByName(member, column.name);
       return same ? [facts.column(member, same.attnum, same.name)] : [];
     });
     const holding = new Set<Origin>([origin, ...family, ...holders]);

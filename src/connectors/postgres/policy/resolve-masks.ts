@@ -5,6 +5,7 @@
  */
 
 import type { Catalog, CatalogRelation, MaskBinding, MaskedName } from './catalog-types.ts';
+import { columnByName, columnByNumber } from './relation-attributes.ts';
 import { relationFamily } from './relation-family.ts';
 
 export interface ResolvedMask {
@@ -63,7 +64,7 @@ export function columnOf(
   catalog: Catalog,
 ): { relation: CatalogRelation; column: CatalogRelation['columns'][number] } | undefined {
   const relation = catalog.relationByOid(oid);
-  const column = relation?.columns.find((one) => one.attnum === attnum && !one.dropped);
+  const column = relation && columnByNumber(relation, attnum);
   return relation && column && { relation, column };
 }
 
@@ -88,14 +89,9 @@ function membersOf(
   column: string,
   catalog: Catalog,
 ): MaskBinding[] {
-  return relationFamily(catalog, relation).flatMap((member) =>
-    member.columns
-      .filter(({ name, dropped }) => name === column && !dropped)
-      .map(({ attnum }) => ({
-        mask,
-        oid: member.oid,
-        attnum,
-        isNamed: member.oid === relation.oid,
-      })),
-  );
+  return relationFamily(catalog, relation).flatMap((member) => {
+    const { attnum } = columnByName(member, column) ?? {};
+    const isNamed = member.oid === relation.oid;
+    return attnum === undefined ? [] : [{ mask, oid: member.oid, attnum, isNamed }];
+  });
 }

@@ -2,6 +2,7 @@
 
 import type { IndirectWrite } from './analysis-types.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
+import { columnByNumber } from './relation-attributes.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
 export interface WrittenRows {
@@ -22,7 +23,7 @@ export function noteRowCode(facts: StatementFacts, written: WrittenRows): void {
   if (change !== 'insert' && change !== 'update') return;
   for (const called of relation.checking ?? []) noteOwnersCall(facts, called, via);
   for (const { attnum, called, draws } of relation.defaults ?? []) {
-    const column = relation.columns.find((one) => one.attnum === attnum);
+    const column = columnByNumber(relation, attnum);
     const isGenerated = column?.generatedFrom !== undefined;
     // INSERT takes the default of what it gives no value; UPDATE only where it says DEFAULT.
     const isTaken =

@@ -3,6 +3,7 @@
 import type { SequenceFact } from './analysis-types.ts';
 import type { CatalogRelation } from './catalog-types.ts';
 import { findRelation } from './names.ts';
+import { columnByName } from './relation-attributes.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, literalText, type Node, namesOf } from './tree.ts';
 
@@ -59,7 +60,7 @@ function serialSequence(
   if (table === undefined || column === undefined) return 'not constant';
   const relation = relationIn(facts, table, location);
   if (relation === undefined || relation === 'not constant') return relation;
-  const attnum = relation.columns.find(({ name }) => name === column)?.attnum;
+  const attnum = columnByName(relation, column)?.attnum;
   const own = relation.ownSequences?.find((one) => one.attnum === attnum);
   // Without one the call is about NULL.
   return own && facts.context.catalog.relationByOid(own.sequence);

@@ -6,6 +6,7 @@
 import type { ColumnFact } from './analysis-types.ts';
 import type { CatalogComparison, CatalogRelation } from './catalog-types.ts';
 import { canFail, sourcesOf } from './generated-columns.ts';
+import { columnByNumber } from './relation-attributes.ts';
 import type { WrittenRows } from './row-code.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
@@ -140,6 +141,6 @@ function columnIn(
   relation: CatalogRelation,
   attnum: number,
 ): ColumnFact | undefined {
-  const column = relation.columns.find((one) => one.attnum === attnum && !one.dropped);
+  const column = columnByNumber(relation, attnum);
   return column && facts.column(relation, attnum, column.name).fact;
 }

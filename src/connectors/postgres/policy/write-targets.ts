@@ -9,6 +9,7 @@ import { checkFields } from './grammar.ts';
 import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { targetColumns } from './queries.ts';
+import { columnByName } from './relation-attributes.ts';
 import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -196,7 +197,7 @@ export function noteWritten(
   change: 'insert' | 'update',
 ): void {
   const { relation } = target;
-  const own = relation?.columns.find((column) => column.name === name);
+  const own = relation && name !== undefined ? columnByName(relation, name) : undefined;
   if (relation && own) {
     facts.noteColumnWritten(facts.column(relation, own.attnum, own.name).fact, change);
   }
