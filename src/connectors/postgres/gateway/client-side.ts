@@ -38,11 +38,6 @@ import { tellOpaque } from './statement-audit.ts';
 import { type CheckedText, checkText, knownStatements } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 
-/**
- * Messages that may be unanswered at one time. What is in line takes memory, and a client can send
- * a Sync in five bytes; real pipelines have some hundreds.
- */
-const MAX_PENDING = 20_000;
 const HEADER_LENGTH = 5;
 const NO_TYPES: readonly number[] = [];
 /** What each is one statement to the limit of statements in a second. */
@@ -51,6 +46,14 @@ const STATEMENTS: ReadonlySet<number> = new Set([
   FRONTEND.Parse,
   FRONTEND.Execute,
   FRONTEND.FunctionCall,
+]);
+/** These take no place in line; what is in line may wait for the data of its COPY. */
+const UNANSWERED: ReadonlySet<number> = new Set([
+  FRONTEND.CopyData,
+  FRONTEND.CopyDone,
+  FRONTEND.CopyFail,
+  FRONTEND.Flush,
+  FRONTEND.Terminate,
 ]);
 /** Everything else may end a transaction. */
 const CANNOT_COMMIT: ReadonlySet<number> = new Set([
@@ -129,7 +132,8 @@ export class ClientSide {
   handle(item: ScannedItem): Promise<'terminated' | undefined> | 'terminated' | undefined {
     const { queue, cancels } = this.#state;
     const waitMs = item.kind === 'pass' || !STATEMENTS.has(item.type) ? 0 : this.#state.paceMs(1);
-    const isReady = cancels.stopping === undefined && queue.length < MAX_PENDING && waitMs === 0;
+    const hasPlace = !queue.isFull || item.kind === 'pass' || UNANSWERED.has(item.type);
+    const isReady = cancels.stopping === undefined && hasPlace && waitMs === 0;
     return isReady ? this.#handle(item) : this.#handleWhenReady(item, waitMs);
   }
 
@@ -137,8 +141,8 @@ export class ClientSide {
     const { queue } = this.#state;
     if (waitMs > 0) await this.#state.pause(waitMs);
     while (this.#state.cancels.stopping !== undefined) await this.#state.cancels.stopping;
-    if (queue.length >= MAX_PENDING) {
-      await this.#state.waitForTarget(() => queue.length < MAX_PENDING);
+    if (item.kind !== 'pass' && !UNANSWERED.has(item.type)) {
+      await this.#state.waitForTarget(() => !queue.isFull);
     }
     return this.#handle(item);
   }
@@ -372,7 +376,9 @@ export class ClientSide {
     return after(checked, (read): Promise<void> | undefined => {
       if (state.skipping) return undefined;
       const decided =
-        read.type === 'refused' ? read : this.#decider.decide({ text: read.text, parameterTypes });
+        read.type === 'refused'
+          ? read
+          : this.#decider.decide({ text: read.text, parameterTypes, isNamed: name !== '' });
       return after(decided, (now) =>
         this.#decidedParse(bytes, at, { text: textOf(read), decided: now, name, parameterTypes }),
       );

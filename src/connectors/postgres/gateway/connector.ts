@@ -33,6 +33,7 @@ import { MaskWatch, someGroups, targetsWithMasks } from './mask-watch.ts';
 import { resolvePostgresTarget } from './resolve-target.ts';
 import { servePostgresStream } from './serve-postgres-stream.ts';
 import { statementApprovals } from './statement-approvals.ts';
+import { StatementMemory } from './statement-memory.ts';
 import { StatementPace } from './statement-pace.ts';
 import { TargetCatalogs } from './target-catalogs.ts';
 import { connectTarget } from './target-connection.ts';
@@ -52,6 +53,7 @@ interface Shared {
   readonly changedRows: DayBudget;
   readonly largeRows: LargeRows;
   readonly collected: CollectedMessages;
+  readonly statementMemory: StatementMemory;
 }
 
 function open(services: GatewayServices): OpenConnector {
@@ -78,6 +80,7 @@ function open(services: GatewayServices): OpenConnector {
     changedRows: new DayBudget('changed_rows', { store, clock, log }),
     largeRows: opened.use(new LargeRows()),
     collected: new CollectedMessages(services.maxMessageBytes),
+    statementMemory: new StatementMemory(),
   };
   return {
     policyChanged(next) {
@@ -102,7 +105,17 @@ function reply({ name, database: to, user }: PostgresTarget): SessionReply['targ
 }
 
 function openSession(
-  { services, catalogs, estimates, statements, lookups, changedRows, largeRows, collected }: Shared,
+  {
+    services,
+    catalogs,
+    estimates,
+    statements,
+    lookups,
+    changedRows,
+    largeRows,
+    collected,
+    statementMemory,
+  }: Shared,
   target: PostgresTarget,
   context: SessionContext,
 ): ConnectorSession {
@@ -137,6 +150,7 @@ function openSession(
         changedRows,
         largeRows,
         collected,
+        statementMemory,
         pace,
         owner,
         cancelKeys,

@@ -5,6 +5,7 @@
  */
 import { HoopError } from '../../../errors.ts';
 import type { Grant } from '../../../policy/types.ts';
+import { after } from '../../../soon.ts';
 import type { ChangeScope } from '../policy/analysis-types.ts';
 import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
@@ -15,12 +16,15 @@ import { SeenCatalog } from './seen-catalog.ts';
 import { changesNames, type NamesUsed, namesInOneText, SqlNames } from './sql-names.ts';
 import type { StreamState } from './stream-state.ts';
 import type { NativeError } from './to-error-response.ts';
+import { noRoomToKeep } from './too-large.ts';
 
 export interface DecideRequest {
   readonly text: string;
   readonly parameterTypes: readonly number[];
   /** Look names up there and not where the connection is now: for a portal, which is bound already. */
   readonly place?: Place | undefined;
+  /** A prepared statement of that name will be left of it. */
+  readonly isNamed?: boolean;
 }
 
 export type Allowed = Decided & { readonly type: 'allowed' };
@@ -74,7 +78,17 @@ export class Decider {
 
   /** Known at once in the usual case, which saves a chain of promises per statement. */
   decide(request: DecideRequest): Decided | Promise<Decided> {
-    return this.#decideAtOnce(request) ?? this.#decideLater(request);
+    const decided = this.#decideAtOnce(request) ?? this.#decideLater(request);
+    return after(decided, (now) => this.#withRoom(request, now));
+  }
+
+  #withRoom({ text, isNamed = false }: DecideRequest, decided: Decided): Decided {
+    const { memory, queue } = this.#state;
+    const statements = decided.type === 'allowed' ? decided.statements : [];
+    const isPassing = queue.length === 0 && !isNamed && !statements.some(leavesName);
+    const noRoom = memory.makeRoom(text, statements, isPassing);
+    if (noRoom === undefined) return decided;
+    return { type: 'refused', verdict: refusedVerdict(noRoomToKeep(noRoom)) };
   }
 
   /** Nothing is in doubt, nothing has to be asked for, and the verdict is kept. */
@@ -385,6 +399,11 @@ function unreadable(error: HoopError): SqlRefusal {
     detail: `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`,
     hint: 'Try again in a moment.',
   });
+}
+
+function leavesName({ analysis }: AllowedStatement): boolean {
+  const { prepare, declareCursor } = analysis.protocol;
+  return prepare !== undefined || declareCursor !== undefined;
 }
 
 export function refusedVerdict(refusal: SqlRefusal): Verdict & { effect: 'refuse' } {

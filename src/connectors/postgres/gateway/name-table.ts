@@ -16,6 +16,14 @@ export type Lookup<T> =
   | { readonly type: 'absent' }
   | { readonly type: 'unsettled' };
 
+/** Of values that have a name: how much they count, and who is told of them. */
+export interface NamedValues<T> {
+  /** What a value keeps in memory, in characters of SQL; always the same for it. */
+  readonly sizeOf: (value: T) => number;
+  readonly added: (value: T) => void;
+  readonly dropped: (value: T) => void;
+}
+
 interface Change<T> {
   readonly entry: Entry;
   /** undefined: the name goes away. */
@@ -31,7 +39,7 @@ const UNSETTLED = { type: 'unsettled' } as const;
 
 export class NameTable<T> {
   readonly #keyOf: (name: string) => string | undefined;
-  readonly #sizeOf: (value: T) => number;
+  readonly #values: NamedValues<T>;
   #weight = 0;
   /** A name came that we cannot read: it may be any of those beyond ASCII. */
   #isUncertain = false;
@@ -39,13 +47,10 @@ export class NameTable<T> {
   /** The latest change of each name; earlier ones are answered before it. */
   readonly #changes = new Map<string, Change<T>>();
 
-  /**
-   * @param keyOf the server's form of a name; undefined: not certain, so it is never found.
-   * @param sizeOf what a value keeps in memory, in characters of SQL; always the same for it.
-   */
-  constructor(keyOf: (name: string) => string | undefined, sizeOf: (value: T) => number) {
+  /** @param keyOf the server's form of a name; undefined: not certain, so it is never found. */
+  constructor(keyOf: (name: string) => string | undefined, values: NamedValues<T>) {
     this.#keyOf = keyOf;
-    this.#sizeOf = sizeOf;
+    this.#values = values;
   }
 
   lookup(name: string, segment: number): Lookup<T> {
@@ -80,8 +85,7 @@ export class NameTable<T> {
     const key = this.#key(name);
     if (key === undefined) return;
     this.#drop(key);
-    this.#confirmed.set(key, value);
-    this.#weight += this.#sizeOf(value);
+    this.#add(key, value);
     for (const oldest of this.#confirmed.keys()) {
       if (this.#confirmed.size <= MAX_NAMES && this.#weight <= MAX_WEIGHT) break;
       this.#drop(oldest);
@@ -92,8 +96,8 @@ export class NameTable<T> {
   replace(name: string, old: T, value: T): void {
     const key = this.#key(name);
     if (key !== undefined && !this.#changes.has(key) && this.#confirmed.get(key) === old) {
-      this.#confirmed.set(key, value);
-      this.#weight += this.#sizeOf(value) - this.#sizeOf(old);
+      this.#forget(old);
+      this.#add(key, value);
     }
   }
 
@@ -113,7 +117,18 @@ export class NameTable<T> {
     const value = this.#confirmed.get(key);
     if (value === undefined) return;
     this.#confirmed.delete(key);
-    this.#weight -= this.#sizeOf(value);
+    this.#forget(value);
+  }
+
+  #add(key: string, value: T): void {
+    this.#confirmed.set(key, value);
+    this.#weight += this.#values.sizeOf(value);
+    this.#values.added(value);
+  }
+
+  #forget(value: T): void {
+    this.#weight -= this.#values.sizeOf(value);
+    this.#values.dropped(value);
   }
 
   #key(name: string): string | undefined {

@@ -11,7 +11,15 @@ import type { Denial } from './denial.ts';
 import type { KnownPortal, KnownStatement } from './known-statement.ts';
 import type { RowTrial } from './row-trial.ts';
 import type { Run } from './run.ts';
+import { type StatementAccount, statementBytes } from './statement-memory.ts';
 import { StreamEnded } from './stream-ended.ts';
+
+/**
+ * Messages that may be unanswered at one time, and what may be kept of them. What is in line takes
+ * memory, and a client can send a Sync in five bytes; real pipelines have some hundreds.
+ */
+const MAX_PENDING = 20_000;
+const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 
 /** What has to do with counting rows in an Execute. */
 export interface CountedExecution {
@@ -107,13 +115,22 @@ interface Waiter {
 export class PendingQueue {
   #entries: Entry[] = [];
   #head = 0;
+  /** Of statements, and of values that are bound and kept. */
+  #bytes = 0;
   /** The answer to a message that is no longer in line is not dealt with yet. */
   #keepsAnswer = false;
   #waiters: Waiter[] = [];
   readonly #ended: AbortSignal;
+  readonly #memory: Pick<StatementAccount, 'add' | 'drop' | 'take'>;
 
-  constructor(ended: AbortSignal) {
+  constructor(ended: AbortSignal, memory: Pick<StatementAccount, 'add' | 'drop' | 'take'>) {
     this.#ended = ended;
+    this.#memory = memory;
+  }
+
+  /** No more should be sent before some answers have come. */
+  get isFull(): boolean {
+    return this.length >= MAX_PENDING || this.#bytes >= MAX_PENDING_BYTES;
   }
 
   /** Messages whose answers are not there, or not dealt with. */
@@ -140,6 +157,7 @@ export class PendingQueue {
 
   push(entry: Entry): void {
     this.#entries.push(entry);
+    this.#count(entry, 1);
   }
 
   shift(): void {
@@ -163,7 +181,9 @@ export class PendingQueue {
   /** Takes out one that will not be answered. */
   remove(entry: Entry): void {
     const at = this.#entries.indexOf(entry, this.#head);
-    if (at !== -1) this.#entries.splice(at, 1);
+    if (at === -1) return;
+    this.#entries.splice(at, 1);
+    this.#count(entry, -1);
   }
 
   /**
@@ -180,11 +200,27 @@ export class PendingQueue {
 
   /** Amortised: what is in front of the head is dropped when it is the larger part. */
   #dropTo(head: number): void {
-    this.#head = head;
+    while (this.#head < head) {
+      const entry = this.#entries[this.#head];
+      if (entry !== undefined) this.#count(entry, -1);
+      this.#head += 1;
+    }
     if (head > 64 && head * 2 > this.#entries.length) {
       this.#entries = this.#entries.slice(head);
       this.#head = 0;
     }
+  }
+
+  #count(entry: Entry, by: 1 | -1): void {
+    const { statements, bytes } = keptBy(entry);
+    for (const statement of statements) {
+      this.#bytes += by * statementBytes(statement);
+      if (by > 0) this.#memory.add(statement);
+      else this.#memory.drop(statement);
+    }
+    if (bytes === 0) return;
+    this.#bytes += by * bytes;
+    this.#memory.take(by * bytes);
   }
 
   /** Call after every answer; wakes those whose condition has come true. */
@@ -203,5 +239,24 @@ export class PendingQueue {
     using _ = onAbort(this.#ended, () => reject(new StreamEnded('the stream is over')));
     this.#waiters.push({ isDone, resolve });
     await promise;
+  }
+}
+
+const NOTHING = { statements: [], bytes: 0 };
+
+/** Of what is bound or run the statement came before, in line or by name, and counts there. */
+function keptBy(entry: Entry): {
+  readonly statements: readonly KnownStatement[];
+  readonly bytes: number;
+} {
+  switch (entry.kind) {
+    case 'parse':
+      return entry.statement ? { statements: [entry.statement], bytes: 0 } : NOTHING;
+    case 'query':
+      return { statements: entry.runs.map(({ statement }) => statement), bytes: 0 };
+    case 'bind':
+      return { statements: [], bytes: entry.portal?.bound?.bytes.length ?? 0 };
+    default:
+      return NOTHING;
   }
 }

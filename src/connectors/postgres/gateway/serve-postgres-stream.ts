@@ -170,6 +170,7 @@ class PostgresStream {
     const state = this.#state;
     if (state !== undefined) {
       tellCutOff(state);
+      state.memory.close();
       const { socket } = state.target;
       // A backend notices a lost connection only when it writes: what it still runs is stopped.
       const isBusy = state.queue.length > 0 && !socket.destroyed && !socket.readableEnded;

@@ -27,6 +27,7 @@ import { RowBudget } from './row-budget.ts';
 import { RowTrials } from './row-trials.ts';
 import type { Run } from './run.ts';
 import { ShadowSettings } from './shadow-settings.ts';
+import type { StatementAccount } from './statement-memory.ts';
 import type { TargetConnection } from './target-connection.ts';
 import type { ErrorResponseOptions } from './to-error-response.ts';
 import type { PostgresStreamOptions } from './types.ts';
@@ -39,11 +40,23 @@ export class StreamState {
   readonly target: TargetConnection;
   readonly audit: StreamAudit;
   readonly queue: PendingQueue;
-  readonly statements = new NameTable<KnownStatement>((name) => this.#serverName(name), weightOf);
-  readonly portals = new NameTable<KnownPortal>(
-    (name) => this.#serverName(name),
-    ({ statement, bound }) => weightOf(statement) + (bound?.bytes.length ?? 0),
-  );
+  readonly memory: StatementAccount;
+  readonly statements = new NameTable<KnownStatement>((name) => this.#serverName(name), {
+    sizeOf: weightOf,
+    added: (statement) => this.memory.add(statement),
+    dropped: (statement) => this.memory.drop(statement),
+  });
+  readonly portals = new NameTable<KnownPortal>((name) => this.#serverName(name), {
+    sizeOf: ({ statement, bound }) => weightOf(statement) + (bound?.bytes.length ?? 0),
+    added: ({ statement, bound }) => {
+      this.memory.add(statement);
+      if (bound !== undefined) this.memory.take(bound.bytes.length);
+    },
+    dropped: ({ statement, bound }) => {
+      this.memory.drop(statement);
+      if (bound !== undefined) this.memory.take(-bound.bytes.length);
+    },
+  });
   /** Nobody else's, ever. */
   readonly id = randomUUID();
   readonly settings: ShadowSettings;
@@ -87,7 +100,8 @@ export class StreamState {
     const { clientLeft } = parts.options;
     const ended = parts.ended.signal;
     this.left = clientLeft === undefined ? ended : AbortSignal.any([ended, clientLeft]);
-    this.queue = new PendingQueue(parts.ended.signal);
+    this.memory = parts.options.statementMemory.account(parts.options.owner ?? this);
+    this.queue = new PendingQueue(parts.ended.signal, this.memory);
     this.settings = new ShadowSettings(parts.target.parameters, (scope) =>
       parts.options.catalog.invalidate?.(scope),
     );
@@ -133,6 +147,7 @@ export class StreamState {
     if (ends && this.trials.isOpen) throw new Error('rows that are not counted could be committed');
     this.toTarget.push(message);
     this.queue.push(entry);
+    if (entry.origin === 'client' && (ends || entry.kind === 'parse')) this.memory.sent();
     if (disturbs) this.#disturbing.add(entry);
     this.cancels.sent(entry);
     if (ends) {

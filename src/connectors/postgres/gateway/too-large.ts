@@ -5,6 +5,7 @@ import { MORE_THREADS } from '../policy/parse-outcome.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import { BACKEND } from '../protocol/message-types.ts';
 import { SQL_STATE } from '../sql-state.ts';
+import type { NoRoom } from './statement-memory.ts';
 
 const MIB = 1024 * 1024;
 
@@ -63,6 +64,23 @@ export function noThreadToMask(): SqlRefusal {
     },
     SQL_STATE.insufficientResources,
   );
+}
+
+/** A statement, while what is known of others of its user takes all the memory that there is for that. */
+export function noRoomToKeep({ kept, wanted }: NoRoom): SqlRefusal {
+  return sqlRefusal(
+    {
+      code: 'HOOP_LIMIT',
+      message: 'your prepared and running statements take too much memory of the gateway',
+      detail: `This one would take ${mebibytes(wanted)}; ${mebibytes(kept)} are taken, in all connections of yours. Most of it is for the columns of wide results.`,
+      hint: 'Close what is prepared (DEALLOCATE ALL), let statements end, or select fewer columns.',
+    },
+    SQL_STATE.insufficientResources,
+  );
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MiB`;
 }
 
 function limitText(what: string, limit: number): string {

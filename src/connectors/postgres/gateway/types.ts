@@ -15,6 +15,7 @@ import type { AllowedStatement, StatementPolicy } from '../policy/types.ts';
 import type { CollectedMessages } from './collected-messages.ts';
 import type { LargeRows } from './large-rows.ts';
 import type { AskedStatement } from './shown-changes.ts';
+import type { StatementMemory } from './statement-memory.ts';
 import type { StatementPace } from './statement-pace.ts';
 
 export interface PostgresTarget {
@@ -211,6 +212,8 @@ export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clie
   readonly largeRows: Pick<LargeRows, 'rewrite'>;
   /** Of the gateway: how much its streams collect at once. */
   readonly collected: Pick<CollectedMessages, 'collector'>;
+  /** Of the gateway: how much its streams keep of their statements. */
+  readonly statementMemory: StatementMemory;
   /** For tests. */
   readonly startupWithinMs?: number;
   /** For tests. */

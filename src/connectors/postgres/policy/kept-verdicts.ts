@@ -41,7 +41,8 @@ function partsOf(verdict: Verdict): number {
   return analyses.reduce((sum, analysis) => sum + partsOfStatement(analysis), 0);
 }
 
-function partsOfStatement(analysis: StatementAnalysis): number {
+/** Columns, their sources and names. */
+export function partsOfStatement(analysis: StatementAnalysis): number {
   const { outputParts = 0, reads, writes, columnsRead } = analysis;
   return 1 + outputParts + reads.length + writes.length + columnsRead.length;
 }

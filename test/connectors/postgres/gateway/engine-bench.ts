@@ -10,6 +10,7 @@ import { CollectedMessages } from '../../../../src/connectors/postgres/gateway/c
 import { createCancelRegistry } from '../../../../src/connectors/postgres/gateway/connector.ts';
 import { LargeRows } from '../../../../src/connectors/postgres/gateway/large-rows.ts';
 import { servePostgresStream } from '../../../../src/connectors/postgres/gateway/serve-postgres-stream.ts';
+import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statement-memory.ts';
 import type { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
 import type {
   CatalogSource,
@@ -33,6 +34,7 @@ import { HoopError } from '../../../../src/errors.ts';
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
 import type { Budget } from '../../../../src/gateway/index/day-budget.ts';
 import { StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
+import type { Owner } from '../../../../src/owner-turns.ts';
 import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
 import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';
 import type { RecordingEvent } from '../../../../src/recording/types.ts';
@@ -198,6 +200,9 @@ export interface BenchOptions {
   readonly pace?: StatementPace;
   readonly largeRows?: Pick<LargeRows, 'rewrite'>;
   readonly collected?: Pick<CollectedMessages, 'collector'>;
+  readonly statementMemory?: StatementMemory;
+  /** Absent: each stream is somebody else's. */
+  readonly owner?: Owner;
   /** Splits what goes to the engine into single bytes. */
   readonly byteAtATime?: boolean;
   readonly startupWithinMs?: number;
@@ -286,6 +291,8 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       maskKey: new Secret(new Uint8Array(32).fill(7)),
       largeRows: options.largeRows ?? largeRows,
       collected: options.collected ?? new CollectedMessages(64 * 1024 * 1024),
+      statementMemory: options.statementMemory ?? new StatementMemory(),
+      ...(options.owner === undefined ? {} : { owner: options.owner }),
       ...(options.startupWithinMs === undefined
         ? {}
         : { startupWithinMs: options.startupWithinMs }),

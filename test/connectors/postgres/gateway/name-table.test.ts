@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
 import { NameTable } from '../../../../src/connectors/postgres/gateway/name-table.ts';
 
+function tableOfTexts(): NameTable<string> {
+  return new NameTable((name) => name, {
+    sizeOf: (text) => text.length,
+    added: () => undefined,
+    dropped: () => undefined,
+  });
+}
+
 test('the oldest names go when too much SQL stands behind all of them', () => {
-  const table = new NameTable<string>(
-    (name) => name,
-    (text) => text.length,
-  );
+  const table = tableOfTexts();
   const text = 'x'.repeat(1024 * 1024);
   for (let index = 0; index < 20; index += 1) table.set(`s${index}`, text);
   expect(table.lookup('s3', 0)).toEqual({ type: 'absent' });
@@ -16,10 +21,7 @@ test('the oldest names go when too much SQL stands behind all of them', () => {
 });
 
 test('a statement that is made again counts once', () => {
-  const table = new NameTable<string>(
-    (name) => name,
-    (text) => text.length,
-  );
+  const table = tableOfTexts();
   table.set('first', 'SELECT 1');
   for (let index = 0; index < 40; index += 1) table.set('', 'x'.repeat(1024 * 1024));
   expect(table.lookup('first', 0)).toEqual({ type: 'known', value: 'SELECT 1' });

@@ -1,15 +1,17 @@
 import { afterEach, expect, test, vi } from 'vitest';
+import type { KnownStatement } from '../../../../src/connectors/postgres/gateway/known-statement.ts';
 import {
   type Entry,
   PendingQueue,
 } from '../../../../src/connectors/postgres/gateway/pending-queue.ts';
+import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statement-memory.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
 });
 
 function filled(pairs: number): PendingQueue {
-  const queue = new PendingQueue(new AbortController().signal);
+  const queue = new PendingQueue(new AbortController().signal, new StatementMemory().account({}));
   for (let segment = 0; segment < pairs; segment++) {
     const both = { origin: 'client', segment } as const;
     queue.push({ ...both, kind: 'describe', statement: undefined, portal: undefined });
@@ -66,4 +68,38 @@ test('without a Sync everything is skipped, and what comes then is the first', (
   expect([queue.length, queue.head]).toEqual([0, undefined]);
   queue.push({ origin: 'client', segment: 201, kind: 'sync' });
   expect(queue.head?.segment).toBe(201);
+});
+
+test('what is kept of statements fills it as their number does, until they are answered', () => {
+  const account = new StatementMemory().account({});
+  const queue = new PendingQueue(new AbortController().signal, account);
+  const text = ' '.repeat(1024 * 1024);
+  const statement: KnownStatement = {
+    number: 1,
+    text,
+    source: text,
+    parameterTypes: [],
+    grantGeneration: '',
+    basis: undefined,
+    allowed: undefined,
+    usesNames: false,
+    executes: undefined,
+    shape: undefined,
+    shapeIsChecked: false,
+    describedIn: undefined,
+  };
+  const base = { origin: 'client', kind: 'parse', name: '' } as const;
+  const fill = (segment: number): number => {
+    let count = 0;
+    for (; !queue.isFull; count += 1) {
+      queue.push({ ...base, segment, statement: { ...statement } });
+    }
+    return count;
+  };
+  expect(fill(1)).toBe(32);
+  queue.shift();
+  expect(fill(2)).toBe(1);
+  queue.skipToSync();
+  expect(fill(3)).toBe(32);
+  expect(account.makeRoom('', [], false)).toBeUndefined();
 });
