@@ -89,11 +89,13 @@ async function blockMeant(
   const named = active.filter(({ who }) => who.toLowerCase() === typed.toLowerCase());
   const byId = wanted.length < MIN_PREFIX ? [] : active.filter(({ id }) => id.startsWith(wanted));
   const [block, other] = named.length > 0 ? named : byId;
-  if (block === undefined || other !== undefined) {
-    const which = other === undefined ? 'no block is' : 'several blocks are';
-    throw new HoopError('HOOP_USAGE', `${which} known as "${plain(typed)}"`, {
-      hint: 'Give the ID from `hoop access blocks`.',
-    });
+  const hint = 'Give the ID from `hoop access blocks`.';
+  const known = `known as "${plain(typed)}"`;
+  if (block === undefined) {
+    throw new HoopError('HOOP_APPROVAL_UNKNOWN', `no block is ${known}`, { hint });
+  }
+  if (other !== undefined) {
+    throw new HoopError('HOOP_USAGE', `several blocks are ${known}`, { hint });
   }
   return block.id;
 }

@@ -54,11 +54,13 @@ async function grantThatBegins(
   const { grants } = await client.access(signal);
   const found = grants.filter(({ id, state }) => state === 'active' && id.startsWith(wanted));
   const [grant, other] = wanted.length < MIN_PREFIX ? [] : found;
-  if (grant === undefined || other !== undefined) {
-    const which = other === undefined ? 'no active grant has' : 'several grants have';
-    throw new HoopError('HOOP_USAGE', `${which} an ID that starts with "${plain(wanted)}"`, {
-      hint: `Give the ID from \`hoop access list\`, or its first ${MIN_PREFIX} characters.`,
-    });
+  const begins = `an ID that starts with "${plain(wanted)}"`;
+  const hint = `Give the ID from \`hoop access list\`, or its first ${MIN_PREFIX} characters.`;
+  if (grant === undefined) {
+    throw new HoopError('HOOP_APPROVAL_UNKNOWN', `no active grant has ${begins}`, { hint });
+  }
+  if (other !== undefined) {
+    throw new HoopError('HOOP_USAGE', `several grants have ${begins}`, { hint });
   }
   return grant.id;
 }

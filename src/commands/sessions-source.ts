@@ -1,5 +1,5 @@
 /** From what a user types (an id, the start of one, `last`, a file) to a recording. */
-import { createWriteStream, statSync } from 'node:fs';
+import { createWriteStream, type Stats, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -106,7 +106,7 @@ export interface OpenedRecording extends AsyncDisposable {
 /** A file is opened where it is, without the network; a session is downloaded and removed again. */
 export async function openRecording(io: Io, typed: string): Promise<OpenedRecording> {
   const path = resolve(io.cwd, typed);
-  if (isFile(path)) {
+  if (kindOf(path)?.isFile()) {
     const source = openBundleFile(path);
     if (!looksLikeRecording(source)) {
       source[Symbol.dispose]();
@@ -120,6 +120,11 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
       name: typed,
       [Symbol.asyncDispose]: async () => source[Symbol.dispose](),
     };
+  }
+  if (kindOf(path)?.isDirectory() && !isSessionWord(typed.toLowerCase())) {
+    throw new HoopError('HOOP_USAGE', `"${typed}" is a directory, not a recording`, {
+      hint: 'Give the file from `hoop sessions download ID --out FILE`.',
+    });
   }
   if (/[/\\.]/.test(typed)) {
     throw new HoopError('HOOP_USAGE', `there is no file "${typed}"`);
@@ -157,6 +162,6 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
   }
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+function kindOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
 }

@@ -155,7 +155,10 @@ describe('hoop sessions verify FILE', () => {
     expect(accepted.stdout).not.toMatch(/✓ verified \(two-sided/);
   });
 
-  test('a file that is not there and a file without keys are wrong usage', async () => {
+  test('a file that is not there, a directory and a file without keys are wrong usage', async () => {
+    const directory = await runSessions(['verify', '.'], { env: NO_HOME });
+    expect(directory).toMatchObject({ status: 2, stdout: '' });
+    expect(directory.stderr).toContain('"." is a directory, not a recording');
     const missing = await runSessions(['verify', './none.tar'], { env: NO_HOME });
     expect(missing).toMatchObject({ status: 2, stdout: '' });
     expect(missing.stderr).toContain('there is no file "./none.tar"');

@@ -162,7 +162,7 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     const client = await connected(connection.url);
     expect((await client.query('SELECT count(*) FROM orders')).rowCount).toBe(1);
     const unknown = await bench.hoop('auditor', 'access', 'revoke', 'zzzz');
-    expect(unknown).toMatchObject({ exitCode: 2 });
+    expect(unknown).toMatchObject({ exitCode: 1 });
     expect(unknown.stderr).toContain('no active grant has an ID that starts with "zzzz"');
     const revoked = await bench.hoop('auditor', 'access', 'revoke', id.slice(0, 6), '--json');
     expect(JSON.parse(revoked.stdout)).toEqual({ v: 1, id, state: 'revoked' });
