@@ -41,10 +41,13 @@ export function changedMeanwhile(path: string): HoopError {
 /** A place of the view was gone before it was mapped. Nothing runs inside. */
 export class PlaceGone extends HoopError {
   readonly path: string;
+  /** What to say when it is the same place each time, which is no program that comes and goes. */
+  readonly lasting: HoopError;
 
-  constructor(path: string) {
+  constructor(path: string, lasting?: HoopError) {
     super('HOOP_FENCE', ...changed(path));
     this.path = path;
+    this.lasting = lasting ?? this;
   }
 }
 
@@ -84,14 +87,12 @@ const GONE: readonly RegExp[] = [
 /** @param said what bwrap wrote before it ended */
 export function explainFailure(said: string, system: System = REAL): HoopError {
   const last = said.trim().split('\n').at(-1) ?? '';
-  const gone = GONE.map((form) => form.exec(last)?.[1]).find((path) => path !== undefined);
-  if (gone !== undefined) {
-    return new PlaceGone(gone);
-  }
-  return new HoopError('HOOP_FENCE', 'the fence could not be set up', {
+  const failure = new HoopError('HOOP_FENCE', 'the fence could not be set up', {
     detail: last === '' ? 'bwrap ended without a message.' : `It says: ${last}.`.replace('..', '.'),
     hint: hintFor(last, system),
   });
+  const gone = GONE.map((form) => form.exec(last)?.[1]).find((path) => path !== undefined);
+  return gone === undefined ? failure : new PlaceGone(gone, failure);
 }
 
 function hintFor(last: string, { read, exists }: System): string {

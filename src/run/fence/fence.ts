@@ -102,14 +102,15 @@ export class Fence implements AsyncDisposable {
       throw noFilter(process.arch);
     }
     requireHarmless(options.terminal === undefined ? (options.stdio ?? [0, 1, 2]) : []);
-    const unsteady = new Set<string>();
+    const gone = new Set<string>();
     for (let left = MAX_VIEWS - 1; ; left -= 1) {
       try {
-        return await Fence.#set(filter, options, [...unsteady]);
+        return await Fence.#set(filter, options, [...new Set([...gone].map(dirname))]);
       } catch (error) {
         // A socket of some program, and its directory, may go at any moment: then all is looked at anew.
-        if (left === 0 || !(error instanceof PlaceGone)) throw error;
-        unsteady.add(dirname(error.path));
+        if (!(error instanceof PlaceGone)) throw error;
+        if (left === 0) throw gone.has(error.path) ? error.lasting : error;
+        gone.add(error.path);
       }
     }
   }
