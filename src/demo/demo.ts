@@ -29,7 +29,7 @@ import {
   writeGatewayConfig,
 } from './gateway-files.ts';
 import { type HoopService, runHoop, startHoop } from './hoop-process.ts';
-import { freeLoopbackPort } from './loopback-server.ts';
+import { freeLoopbackPort, onFreePort } from './loopback-server.ts';
 import { type DemoAccount, startOidcProvider } from './oidc-provider.ts';
 import { findSshd, type OpensshServer, startOpensshServer } from './openssh-server.ts';
 import { readPolicyDirectory } from './policy-directory.ts';
@@ -167,21 +167,21 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
 
   note('starting the gateway');
   const certificates = writeCertificates(directory);
-  const gatewayPort = await freeLoopbackPort(keptPort(directory, 'gateway'));
-  keepPort(directory, 'gateway', gatewayPort);
-  const config = writeGatewayConfig({
-    directory,
-    port: gatewayPort,
-    policy,
-    target,
-    targetNames: source.targets.filter((name) => !Object.hasOwn(servers, name)),
-    certificates,
-    credentials,
-    servers,
-    pollSeconds: options.pollSeconds ?? 1,
-    more: options.gatewayConfig ?? [],
-  });
   const variables = credentialVariables(credentials);
+  const writeConfig = (port: number): string =>
+    writeGatewayConfig({
+      directory,
+      port,
+      policy,
+      target,
+      targetNames: source.targets.filter((name) => !Object.hasOwn(servers, name)),
+      certificates,
+      credentials,
+      servers,
+      pollSeconds: options.pollSeconds ?? 1,
+      more: options.gatewayConfig ?? [],
+    });
+  let config = '';
   const launch = (): Promise<HoopService> =>
     startHoop(['gateway', 'start', '--config', config, '--json'], 'listening', {
       home: join(directory, 'gateway-home'),
@@ -190,11 +190,20 @@ export async function startDemo(options: DemoOptions): Promise<Demo> {
       watchdog,
       signal,
     });
-  let gatewayProcess = await launch();
+  const launchOn = (port: number): Promise<HoopService> => {
+    config = writeConfig(port);
+    return launch();
+  };
+  const kept = keptPort(directory, 'gateway');
+  const isNew = kept === undefined;
+  let gatewayProcess = isNew
+    ? await onFreePort(launchOn)
+    : await launchOn(await freeLoopbackPort(kept));
   stack.defer(async () => {
     await gatewayProcess[Symbol.asyncDispose]();
   });
   const gateway = String(gatewayProcess.ready['url']);
+  if (isNew) keepPort(directory, 'gateway', portOf(gateway));
 
   note('logging in the demo identities');
   const logIn = options.logIn ?? logIntoGateway;

@@ -11,6 +11,7 @@ const FIRST_EPHEMERAL_PORT = 49_152;
 const PORTS_BELOW = 12_000;
 const FIRST_UNPRIVILEGED_PORT = 1024;
 const ATTEMPTS = 50;
+const START_ATTEMPTS = 3;
 
 /**
  * Without a port: one outside the range from which the system gives ports to outgoing connections.
@@ -51,6 +52,29 @@ export async function freeLoopbackPort(port?: number): Promise<number> {
   server.close();
   await once(server, 'close');
   return Number(new URL(url).port);
+}
+
+/**
+ * For what takes no port 0, and takes a while to start: where another program has taken the port in
+ * between, it is started on another one.
+ */
+export async function onFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freeLoopbackPort();
+    try {
+      return await start(port);
+    } catch (error) {
+      if (attempt === START_ATTEMPTS || (await isFree(port))) throw error;
+    }
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  try {
+    return (await freeLoopbackPort(port)) === port;
+  } catch {
+    return false;
+  }
 }
 
 /** @returns 0, for any port, where the range leaves too few below it. */

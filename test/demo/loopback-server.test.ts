@@ -1,8 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { describe, expect, test, vi } from 'vitest';
-import { freeLoopbackPort, loopbackServer, portBelow } from '../../src/demo/loopback-server.ts';
+import {
+  freeLoopbackPort,
+  loopbackServer,
+  onFreePort,
+  portBelow,
+} from '../../src/demo/loopback-server.ts';
 import { listen } from '../auth/listen.ts';
 
 vi.mock('node:crypto', { spy: true });
@@ -44,5 +49,22 @@ describe('the ports of the demo', () => {
     expect(await freeLoopbackPort()).not.toBe(taken.port);
     expect(randomInt).toHaveBeenCalledTimes(2);
     await taken.close();
+  });
+
+  test('what starts slowly is started on another when somebody has taken its port meanwhile', async () => {
+    const taken: Server[] = [];
+    const tried: number[] = [];
+    const { server } = await onFreePort(async (port) => {
+      tried.push(port);
+      if (tried.length === 1) taken.push((await loopbackServer(port)).server);
+      return loopbackServer(port);
+    });
+    expect(server.address()).toMatchObject({ port: tried[1] });
+    server.close();
+    for (const one of taken) one.close();
+
+    const other = vi.fn().mockRejectedValue(new Error('no such file'));
+    await expect(onFreePort(other)).rejects.toThrow('no such file');
+    expect(other).toHaveBeenCalledOnce();
   });
 });

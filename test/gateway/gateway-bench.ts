@@ -12,7 +12,7 @@ import type { GatewayClient } from '../../src/client/gateway-client.ts';
 import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { SEARCH_WORKER } from '../../src/connectors/search-worker-file.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
-import { freeLoopbackPort } from '../../src/demo/loopback-server.ts';
+import { onFreePort } from '../../src/demo/loopback-server.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import type { OpensshServer } from '../../src/demo/openssh-server.ts';
 import { createPolicyRepository, type PolicyRepository } from '../../src/demo/policy-repository.ts';
@@ -150,8 +150,8 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   const log = collectLog();
   const clock = { offsetMs: 0 };
   const disk = { freePercent: 50 };
-  // While the gateway is down, no connection of anybody takes it.
-  const listenPort = await freeLoopbackPort();
+  // Kept while the gateway is down, when no connection of anybody takes it.
+  let listenPort = 0;
   let configText = '';
   const launch = async (): Promise<Gateway> => {
     configText = `version: 1
@@ -181,7 +181,10 @@ ${options.config ?? ''}`;
         : { headersTimeoutMs: options.headersTimeoutMs }),
     });
   };
-  let gateway = await launch();
+  let gateway = await onFreePort((port) => {
+    listenPort = port;
+    return launch();
+  });
   stack.defer(() => gateway.close());
 
   const environment = (name: string) => ({
