@@ -69,11 +69,13 @@ interface Options {
   readonly cwd?: string;
   /** Descriptor of standard input. */
   readonly input?: number;
+  /** Descriptors that hoop is started with besides. */
+  readonly lent?: readonly number[];
 }
 
 /** `hoop run -- COMMAND` in the project of the person, in the fence unless it says otherwise. */
 async function run(command: readonly string[], options: Options = {}): Promise<HoopRun> {
-  const { fence = true, flags = [], variables = {}, cwd = project, input } = options;
+  const { fence = true, flags = [], variables = {}, cwd = project, input, lent = [] } = options;
   // What other tests have changed in the project would keep a run without a fence from starting.
   const around = fence ? '--fence' : '--keep-changes';
   const args = ['run', '--target', 'prod-db', around, ...flags];
@@ -83,7 +85,7 @@ async function run(command: readonly string[], options: Options = {}): Promise<H
       ...childEnvironment({ home: bench.home('engineer'), variables }),
       HOME: home,
     },
-    stdio: [input ?? 'ignore', 'pipe', 'pipe'],
+    stdio: [input ?? 'ignore', 'pipe', 'pipe', ...lent],
   });
   let stdout = '';
   let stderr = '';
@@ -294,7 +296,11 @@ print(outcome(lambda: os.open('/proc/sys/kernel/core_pattern', os.O_WRONLY)) in 
 print(open('/proc/self/status').read().split('CapEff:')[1].split()[0])
 print(sorted(os.listdir('/proc/self/fd')))
 `;
-    const inside = await run(['/usr/bin/python3', '-c', script]);
+    // What hoop's own parent has left open, and what would be loaded into each of its programs.
+    const lent = [openSync(home, 'r'), openSync(join(home, '.netrc'), 'r')];
+    const variables = { LD_PRELOAD: '/nowhere/preloaded.so' };
+    const inside = await run(['/usr/bin/python3', '-c', script], { lent, variables });
+    expect(inside.stderr.match(/cannot be preloaded/g)).toHaveLength(1);
     expect(inside.stdout.split('\n').slice(0, 5)).toEqual([
       'Operation not permitted',
       'Address family not supported by protocol',
