@@ -6,7 +6,7 @@
  */
 import { createSecretKey } from 'node:crypto';
 import { AwakeTimer } from '../awake-timer.ts';
-import { HoopError } from '../errors.ts';
+import { type ErrorCode, HoopError } from '../errors.ts';
 import { onAbort } from '../until.ts';
 import type { SessionCertificate } from './certificate.ts';
 import { type ChunkPlace, CUT_STEP_BYTES } from './chunk.ts';
@@ -171,7 +171,11 @@ export class ClientRecording implements AsyncDisposable {
     this.#uncoveredBytes += length;
     this.#uncoveredDownBytes += direction === DOWN ? length : 0;
     if (this.#uncoveredDownBytes > MAX_UNCUT_BYTES) {
-      this.#halt('disputed', 'the gateway sends more than it lets anybody confirm');
+      this.#halt(
+        'disputed',
+        'HOOP_EVIDENCE_MISMATCH',
+        'the gateway sends more than it lets anybody confirm',
+      );
       this.#stop.signal.throwIfAborted();
     }
     this.#watch();
@@ -206,7 +210,11 @@ export class ClientRecording implements AsyncDisposable {
   acknowledge(ack: CutAck): void {
     const pending = this.#pending;
     if (pending === undefined || !this.#proposer.isAcknowledgedBy(pending, ack)) {
-      this.#halt('disputed', 'the gateway signed something other than was proposed');
+      this.#halt(
+        'disputed',
+        'HOOP_EVIDENCE_MISMATCH',
+        'the gateway signed something other than was proposed',
+      );
       return;
     }
     this.#answerTimer?.[Symbol.dispose]();
@@ -345,8 +353,10 @@ export class ClientRecording implements AsyncDisposable {
       await this.#writer.sync();
       this.#writer.claimProposed();
       this.#pending = pending;
-      const isLate = (): void =>
-        this.#halt('client_lost', 'the gateway no longer confirms the recording');
+      const isLate = (): void => {
+        const message = `hoop on this machine ended the session: the gateway has not confirmed its recording for ${MAX_ANSWER_MS / 1000} s`;
+        this.#halt('client_lost', 'HOOP_SESSION_ENDED', message);
+      };
       this.#answerTimer = new AwakeTimer(MAX_ANSWER_MS, isLate, this.silence.counts);
       this.#options.proposeCut(proposal);
     } catch (error) {
@@ -362,8 +372,8 @@ export class ClientRecording implements AsyncDisposable {
     this.#stop.abort(stoppedByWrite(error));
   }
 
-  #halt(endReason: EndReason, message: string): void {
+  #halt(endReason: EndReason, code: ErrorCode, message: string): void {
     this.#answerTimer?.[Symbol.dispose]();
-    this.#stop.abort(new RecordingStopped(endReason, 'HOOP_EVIDENCE_MISMATCH', message));
+    this.#stop.abort(new RecordingStopped(endReason, code, message));
   }
 }

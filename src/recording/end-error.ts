@@ -12,7 +12,10 @@ const TELL = 'Tell whoever runs the gateway, unless the message names this machi
 const ENDS: Readonly<Record<EndReason, readonly [ErrorCode, string]>> = {
   closed: ['HOOP_SESSION_ENDED', AGAIN],
   idle: ['HOOP_SESSION_ENDED', AGAIN],
-  client_lost: ['HOOP_SESSION_ENDED', AGAIN],
+  client_lost: [
+    'HOOP_SESSION_ENDED',
+    `${AGAIN} If it recurs, check the load, disk and network of this machine and of the gateway’s.`,
+  ],
   gateway_shutdown: [
     'HOOP_SESSION_ENDED',
     `${AGAIN} Connections are refused until the gateway runs again.`,

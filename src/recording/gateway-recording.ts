@@ -464,11 +464,7 @@ export class GatewayRecording implements AsyncDisposable {
   #watchLag(): void {
     const isLate = (): void => {
       const message = `the gateway ended the session: hoop on the user's machine has not confirmed its recording for ${MAX_LAG_MS / 1000} s`;
-      this.#halt(
-        new RecordingStopped('client_lost', 'HOOP_EVIDENCE_MISMATCH', message, {
-          hint: 'Start the session again; if the machine was not asleep or overloaded, check its network and disk.',
-        }),
-      );
+      this.#halt(new RecordingStopped('client_lost', 'HOOP_SESSION_ENDED', message));
     };
     this.#lagTimer ??= new AwakeTimer(MAX_LAG_MS, isLate, this.silence.counts);
   }

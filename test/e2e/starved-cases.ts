@@ -78,7 +78,11 @@ export const STARVED_CASES: readonly (readonly [string, StarvedCase])[] = [
       const work = await starved.work();
       work.mayBeOneSided = true;
       await standStill(starved.gatewayProcess, 50_000);
-      await starved.mustEnd(work, /no longer confirms the recording/, /hoop connect/);
+      await starved.mustEnd(
+        work,
+        /hoop on this machine ended the session: the gateway has not confirmed its recording/,
+        /hoop connect/,
+      );
     },
   ],
   throttled('client'),

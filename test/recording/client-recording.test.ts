@@ -162,7 +162,12 @@ describe('a cut', () => {
     } finally {
       vi.useRealTimers();
     }
-    expect(pair.client.stopped.reason).toMatchObject({ endReason: 'client_lost' });
+    expect(pair.client.stopped.reason).toMatchObject({
+      endReason: 'client_lost',
+      code: 'HOOP_SESSION_ENDED',
+      message:
+        'hoop on this machine ended the session: the gateway has not confirmed its recording for 30 s',
+    });
     await pair.client.close();
     await pair.gateway.close({ reason: 'client_lost' });
   });

@@ -196,7 +196,9 @@ describe('limits', () => {
       vi.advanceTimersByTime(2_000);
       expect(pair.gateway.stopped.reason).toMatchObject({
         endReason: 'client_lost',
-        code: 'HOOP_EVIDENCE_MISMATCH',
+        code: 'HOOP_SESSION_ENDED',
+        message:
+          "the gateway ended the session: hoop on the user's machine has not confirmed its recording for 30 s",
       });
       await expect(held).rejects.toBe(pair.gateway.stopped.reason);
     });

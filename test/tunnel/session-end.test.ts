@@ -19,6 +19,7 @@ test.each(END_REASONS)('whoever reads that a session ended (%s) reads what to do
   const { message, hint } = endError({ reason, message: 'why, and by whom' });
   expect(message).toBe('why, and by whom');
   expect(hint).toMatch(/`hoop (connect|targets)`|Tell whoever runs the gateway/);
+  if (reason === 'client_lost') expect(hint).toContain('load, disk and network');
 });
 
 test('a recording that stops here ends the session for its own reason, and names this machine only where that is at fault', () => {
