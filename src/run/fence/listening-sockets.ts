@@ -95,19 +95,25 @@ export function socketsIn(table: string): readonly BoundSocket[] {
 function directoriesOfHolders(): Map<string, string> {
   const found = new Map<string, string>();
   for (const id of processes()) {
-    try {
-      const directory = readlinkSync(`/proc/${id}/cwd`);
-      for (const descriptor of readdirSync(`/proc/${id}/fd`)) {
-        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${id}/fd/${descriptor}`))?.[1];
-        if (inode !== undefined) {
-          found.set(inode, directory);
-        }
-      }
-    } catch {
-      // It has ended meanwhile, or is somebody else's.
+    const directory = linkOf(`/proc/${id}/cwd`);
+    if (directory === undefined) continue;
+    for (const descriptor of descriptorsOf(id)) {
+      // One that was closed meanwhile must not hide the others.
+      const link = linkOf(`/proc/${id}/fd/${descriptor}`) ?? '';
+      const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
+      if (inode !== undefined) found.set(inode, directory);
     }
   }
   return found;
+}
+
+function descriptorsOf(id: string): readonly string[] {
+  try {
+    return readdirSync(`/proc/${id}/fd`);
+  } catch {
+    // It has ended meanwhile, or is somebody else's.
+    return [];
+  }
 }
 
 function hasOtherNames(path: string): boolean {
