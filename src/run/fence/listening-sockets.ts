@@ -29,15 +29,15 @@ export function listeningSockets(places: readonly string[]): readonly string[] {
   const bound = [...socketsIn(readFileSync('/proc/net/unix', 'utf8')), ...ofOtherNetworks()];
   const absolute = bound.filter(({ path }) => isAbsolute(path));
   const relative = bound.filter(({ path }) => !isAbsolute(path));
-  const directories = relative.length === 0 ? new Map<string, string>() : directoriesOfHolders();
+  const directories =
+    relative.length === 0 ? new Map<string, Set<string>>() : directoriesOfHolders();
   const names = [
     ...absolute.map(({ path }) => path),
-    ...relative.flatMap(({ inode, path }) => {
-      const directory = directories.get(inode);
-      return directory === undefined ? [] : [normalize(join(directory, path))];
-    }),
+    ...relative.flatMap(({ inode, path }) =>
+      [...(directories.get(inode) ?? [])].map((directory) => normalize(join(directory, path))),
+    ),
   ];
-  const around = relative.flatMap(({ inode }) => directories.get(inode) ?? []);
+  const around = relative.flatMap(({ inode }) => [...(directories.get(inode) ?? [])]);
   const linked = absolute.flatMap(({ path }) => (hasOtherNames(path) ? [dirname(path)] : []));
   return [
     ...new Set([
@@ -91,9 +91,12 @@ export function socketsIn(table: string): readonly BoundSocket[] {
   });
 }
 
-/** Of the processes that hold sockets, as far as we may look: number of the socket to directory. */
-function directoriesOfHolders(): Map<string, string> {
-  const found = new Map<string, string>();
+/**
+ * Of the processes that hold sockets, as far as we may look: number of the socket to directories. A
+ * worker may hold one from somewhere else.
+ */
+function directoriesOfHolders(): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
   for (const id of processes()) {
     const directory = linkOf(`/proc/${id}/cwd`);
     if (directory === undefined) continue;
@@ -101,7 +104,9 @@ function directoriesOfHolders(): Map<string, string> {
       // One that was closed meanwhile must not hide the others.
       const link = linkOf(`/proc/${id}/fd/${descriptor}`) ?? '';
       const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
-      if (inode !== undefined) found.set(inode, directory);
+      if (inode !== undefined) {
+        found.set(inode, (found.get(inode) ?? new Set()).add(directory));
+      }
     }
   }
   return found;

@@ -648,14 +648,20 @@ test('sockets are found that were bound by a relative path, renamed or linked', 
   make('service/', 'other/', 'person/project/deep/down/');
   const script = `
     const { createServer } = require('node:net');
+    const { spawn } = require('node:child_process');
     const { closeSync, linkSync, openSync, renameSync } = require('node:fs');
     const path = require('node:path');
     const root = ${JSON.stringify(root)};
     const openMany = () => Array.from({ length: 300 }, () => openSync('/dev/null'));
     const many = openMany();
-    const bind = (name) => new Promise((done) => createServer().listen(name, done));
+    const bind = (name) => new Promise((done) => {
+      const server = createServer().listen(name, () => done(server));
+    });
     (async () => {
-      await bind('relative.sock');
+      const { _handle } = await bind('relative.sock');
+      // A worker of it that is somewhere else, with the same socket.
+      const worker = spawn('cat', { cwd: '/', stdio: ['pipe', 'ignore', 'ignore', _handle.fd] });
+      await new Promise((done) => worker.once('spawn', done));
       await bind(path.join(root, 'other/first.sock'));
       linkSync(path.join(root, 'other/first.sock'), path.join(root, 'other/second.sock'));
       linkSync(path.join(root, 'other/first.sock'), path.join(root, 'person/project/deep/down/third'));
