@@ -315,6 +315,8 @@ export class Decider {
   #isAborted({ refusal, analysis }: Verdict & { effect: 'refuse' }, lacksPlace: boolean): boolean {
     const { settings, queue } = this.#state;
     if (settings.transaction !== 'failed') return false;
+    // The target, too, parses before it looks at the transaction.
+    if (refusal.code === 'HOOP_UNPARSED') return false;
     if (lacksPlace) return true;
     const endsIt = analysis.some(({ protocol }) => protocol.transaction !== undefined);
     return queue.length === 0 && refusal.code === 'HOOP_UNTRACEABLE' && !endsIt;

@@ -307,3 +307,14 @@ function randomNumbers(seed: number): (below: number) => number {
     return (state >>> 0) % below;
   };
 }
+
+test('a typo in a failed transaction is told as one, also where names are not certain', async () => {
+  await using started = await bench();
+  await using client = await RawClient.open(started.port);
+  await client.ask([query('BEGIN')]);
+  await client.ask([query('SET LOCAL search_path = one')]);
+  await client.ask([query('SELECT 1/0')]);
+  const typo = await client.ask([query('SELEC 1')]);
+  expect(errors(typo)[0]).toMatchObject({ C: '42601', M: 'syntax error at or near "SELEC"' });
+  expect(letters(typo)).toBe('E Z');
+});
