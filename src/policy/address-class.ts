@@ -9,9 +9,10 @@ const NEVER: readonly (readonly [string, number, string])[] = [
   ['0.0.0.0', 8, 'an address of this machine'],
   ['127.0.0.0', 8, 'an address of this machine'],
   ['169.254.0.0', 16, 'a link-local address, where clouds provide credentials'],
-  // Metadata services that are not link-local: Alibaba's, Volcengine's, Azure's, Oracle's.
+  // Metadata services that are not link-local: Alibaba's, Volcengine's, UCloud's, Azure's, Oracle's.
   ['100.100.100.200', 32, 'a metadata service, which provides credentials'],
   ['100.96.0.96', 32, 'a metadata service, which provides credentials'],
+  ['100.80.80.80', 32, 'a metadata service, which provides credentials'],
   ['168.63.129.16', 32, 'a metadata service, which provides credentials'],
   ['192.0.0.192', 32, 'a metadata service, which provides credentials'],
   ['224.0.0.0', 3, 'not the address of a single host'],
