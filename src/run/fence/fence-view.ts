@@ -7,6 +7,7 @@ import { basename, delimiter, dirname, isAbsolute, join, resolve } from 'node:pa
 import { HoopError } from '../../errors.ts';
 import { AGENT_LOGINS } from '../agents/agent-logins.ts';
 import { type GitValue, settingsOfEnvironment } from '../later/git-settings.ts';
+import { closedDirectory } from './closed-directory.ts';
 import { entriesOf } from './entries-of.ts';
 import { gitDirectory, isRepository } from './git-directory.ts';
 import { HIDDEN_IN_HOME, HIDDEN_IN_SYSTEM, isHistory, MOVED_BY } from './hidden-places.ts';
@@ -118,7 +119,8 @@ export function fenceView(options: FenceViewOptions): FenceView {
       (path) => isInAny(path, homes) && !covers(path, [cwd, ...homes, ...existing(programs)]),
     );
   const found = [...new Set([...named, ...linked])];
-  const hide = [...new Set(found.flatMap((path) => [path, ...otherNames(mounts, path)]))];
+  const all = found.flatMap((path) => [path, ...otherNames(mounts, path)]);
+  const hide = [...new Set(all.map((path) => closedDirectory(path) ?? path))];
 
   const layers = new Layers();
   layers.put('private', privates);

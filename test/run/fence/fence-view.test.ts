@@ -1,6 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -362,6 +364,29 @@ describe('what a fenced command sees', () => {
       'person/app.sock': 'gone',
     });
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    'of what stands in a private directory of somebody else, root hides the directory',
+    () => {
+      make('shared/theirs/deep/agent.sock', 'shared/open/agent.sock', 'shared/ours/agent.sock');
+      chmodSync(join(root, 'shared/theirs'), 0o700);
+      chownSync(join(root, 'shared/theirs'), 64_123, 64_123);
+      chmodSync(join(root, 'shared/ours'), 0o700);
+      const sockets = ['theirs/deep', 'open', 'ours'].map((name) =>
+        join(root, 'shared', name, 'agent.sock'),
+      );
+      const seen = view({ show: [root], sockets });
+      expectLooks(seen, {
+        'shared/theirs': 'empty',
+        'shared/theirs/deep/agent.sock': 'gone',
+        'shared/open/agent.sock': 'gone',
+        'shared/ours/agent.sock': 'gone',
+        'shared/ours': 'readable',
+      });
+      // Where bwrap cannot go it would end.
+      expect(seen.layers.filter(({ path }) => path.includes('/theirs/'))).toEqual([]);
+    },
+  );
 
   test('a directory in which something vanished is made anew, down to what is hidden in it', () => {
     make('shared/one/two/agent.sock', 'shared/one/notes.txt', 'shared/other/');
