@@ -105,7 +105,10 @@ async function attack(base: string, user?: number): Promise<void> {
   }
   symlinkSync(at('dotfiles/credentials'), at('.aws/linked'));
   const abstract = `hoop-fence-soak-${process.pid}`;
-  const sockets = [at('agent.sock'), join(project, 'db.sock')];
+  mkdirSync(at('runtime'));
+  // Of agents, shared connections of ssh (ControlMaster), Wayland, D-Bus; of a database.
+  const inHome = ['agent.sock', '.ssh/master', 'runtime/wayland-0', 'runtime/bus'].map(at);
+  const sockets = [...inHome, join(project, 'db.sock')];
   const servers = [...sockets, `\0${abstract}`].map((path) => createServer().listen(path));
   await Promise.all(servers.map((server) => once(server, 'listening')));
 
@@ -171,6 +174,9 @@ async function attack(base: string, user?: number): Promise<void> {
       home: person,
       variables: {
         ...{ XDG_CONFIG_HOME: at('moved'), STRIPE_API_KEY: SECRET, MY_PASSWORD: SECRET },
+        ...{ XDG_RUNTIME_DIR: at('runtime'), WAYLAND_DISPLAY: 'wayland-0', DISPLAY: ':0' },
+        ...{ DBUS_SESSION_BUS_ADDRESS: `unix:path=${at('runtime/bus')}` },
+        ...{ SSH_AUTH_SOCK: at('agent.sock'), XAUTHORITY: at('moved/gh/hosts.yml') },
         PATH: `${at('tools/bin')}:${process.env['PATH']}`,
       },
     }),

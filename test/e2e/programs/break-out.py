@@ -73,6 +73,9 @@ for path in known['hidden']:
     attempt(f'read {path} over /proc/1/root', lambda: secret_in(f'/proc/1/root{path}'))
     attempt(f'rename what is above {path}', lambda: os.rename(os.path.dirname(path), os.path.dirname(path) + '.x') or path)
 attempt('variables with secrets', lambda: [n for n, v in os.environ.items() if known['secret'] in v] or None)
+attempt('variables that lead to the desktop', lambda: [
+    n for n in ['DISPLAY', 'WAYLAND_DISPLAY', 'DBUS_SESSION_BUS_ADDRESS', 'SSH_AUTH_SOCK', 'XAUTHORITY'] if n in os.environ
+] or None)
 attempt('variables of process 1', lambda: secret_in('/proc/1/environ'))
 for path in known['sockets']:
     attempt(f'connect to {path}', lambda: reaches(socket.AF_UNIX, path))
