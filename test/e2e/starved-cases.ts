@@ -64,12 +64,15 @@ function freeDescriptor(processId: number): number {
 
 export const STARVED_CASES: readonly (readonly [string, StarvedCase])[] = [
   ...[5000, 15_000, 25_000].flatMap((ms) => [stopped('client', ms), stopped('gateway', ms)]),
+  // Longer than the control channel waits for an answer, which ends it before the lag does: who is
+  // silent is not late. What the stopped end has not signed is the other's alone.
   [
     'stopped: the client stands still for 50 s, with work under way',
     async (starved) => {
       const work = await starved.work();
+      work.mayBeOneSided = true;
       await standStill(work.service.processId, 50_000);
-      await starved.mustEnd(work, /has not confirmed its recording for 30 s/, /hoop connect/);
+      await starved.mustEnd(work, /the connection to the gateway was lost/, /hoop connect/);
     },
   ],
   [
@@ -78,11 +81,7 @@ export const STARVED_CASES: readonly (readonly [string, StarvedCase])[] = [
       const work = await starved.work();
       work.mayBeOneSided = true;
       await standStill(starved.gatewayProcess, 50_000);
-      await starved.mustEnd(
-        work,
-        /hoop on this machine ended the session: the gateway has not confirmed its recording/,
-        /hoop connect/,
-      );
+      await starved.mustEnd(work, /the connection to the gateway was lost/, /hoop connect/);
     },
   ],
   throttled('client'),
