@@ -85,9 +85,24 @@ function onConflict(
   }
   if (clause.action === 'ONCONFLICT_UPDATE') {
     facts.verb('update');
-    setColumns(facts, clause.targetList, target, flows, both);
+    for (const node of clause.targetList ?? []) {
+      const name = takenOver(node);
+      if (name !== undefined && target.columns.some((column) => column.name === name)) {
+        noteWritten(facts, target, name, 'update');
+      } else {
+        setColumns(facts, [node], target, flows, both);
+      }
+    }
     condition(facts, clause.whereClause, both);
   }
+}
+
+/** The column of `SET c = EXCLUDED.c`: it gets what the INSERT has for this column, which is noted there. */
+function takenOver(node: Node): string | undefined {
+  const set = as(node, 'ResTarget');
+  const names = as(set?.val, 'ColumnRef')?.fields?.map((field) => as(field, 'String')?.sval) ?? [];
+  const isSame = names.length === 2 && names[0] === 'excluded' && names[1] === set?.name;
+  return isSame && !set?.indirection?.length ? set?.name : undefined;
 }
 
 export function update(

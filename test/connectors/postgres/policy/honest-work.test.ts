@@ -57,6 +57,7 @@ const HONEST: Readonly<Record<string, readonly string[]>> = {
   writing: [
     "INSERT INTO tasks (id, owner, title) VALUES (10, 1, 'x') RETURNING id, title",
     'INSERT INTO tasks (id, note) SELECT id + 100, note FROM tasks ON CONFLICT (id) DO UPDATE SET note = excluded.note',
+    "INSERT INTO people (id, name, secret) VALUES (1, 'y', 'x') ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, secret = EXCLUDED.secret",
     "UPDATE tasks SET note = 'x' WHERE id = 1 RETURNING *",
     "UPDATE people SET name = 'x' WHERE mail = 'a@b'",
     'UPDATE tasks t SET note = p.name FROM people p WHERE p.id = t.owner',
