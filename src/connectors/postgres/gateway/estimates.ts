@@ -44,12 +44,12 @@ export class Estimates implements Disposable {
   estimate(
     target: PostgresTarget,
     ask: ApprovalAsk,
-    onDone: (estimate: ApprovalEstimate) => void,
+    onDone: (estimate: ApprovalEstimate) => void | Promise<void>,
   ): void {
-    const done = (estimate: ApprovalEstimate): void => {
+    const done = async (estimate: ApprovalEstimate): Promise<void> => {
       if (this.#closing.signal.aborted) return;
       try {
-        onDone(estimate);
+        await onDone(estimate);
       } catch (error) {
         this.#log.error('approval.estimate_failed', errorFields(error));
       }
@@ -58,7 +58,7 @@ export class Estimates implements Disposable {
       whyNotEstimated(ask) ??
       (this.#queue.length >= MAX_QUEUED ? 'the gateway has too many estimates to make' : undefined);
     if (why !== undefined) {
-      queueMicrotask(() => done({ state: 'none', why }));
+      queueMicrotask(() => void done({ state: 'none', why }));
       return;
     }
     this.#queue.push(async () => done(await this.#explain(target, ask)));
