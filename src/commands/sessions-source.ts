@@ -106,7 +106,7 @@ export interface OpenedRecording extends AsyncDisposable {
 /** A file is opened where it is, without the network; a session is downloaded and removed again. */
 export async function openRecording(io: Io, typed: string): Promise<OpenedRecording> {
   const path = resolve(io.cwd, typed);
-  if (kindOf(path)?.isFile()) {
+  if (statOf(path)?.isFile()) {
     const source = openBundleFile(path);
     if (!looksLikeRecording(source)) {
       source[Symbol.dispose]();
@@ -121,7 +121,7 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
       [Symbol.asyncDispose]: async () => source[Symbol.dispose](),
     };
   }
-  if (kindOf(path)?.isDirectory() && !isSessionWord(typed.toLowerCase())) {
+  if (statOf(path)?.isDirectory() && !isSessionWord(typed.toLowerCase())) {
     throw new HoopError('HOOP_USAGE', `"${typed}" is a directory, not a recording`, {
       hint: 'Give the file from `hoop sessions download ID --out FILE`.',
     });
@@ -162,6 +162,6 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
   }
 }
 
-function kindOf(path: string): Stats | undefined {
+function statOf(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false });
 }

@@ -122,7 +122,7 @@ class LargeBind {
     }
     if (end === -1) return;
     const names = decodeBindNames(head.subarray(HEADER_LENGTH, end + 1), this.#state.codec);
-    const known = await this.#portals.statementFor(names.statement, this.#at);
+    const known = await this.#portals.statementFor(names, this.#at);
     if (known === undefined) return;
     if (mustShowValues(known)) return this.#portals.deny(this.#refusals.tooLargeToShow(this.#at));
     this.#bound = { ...names, known };

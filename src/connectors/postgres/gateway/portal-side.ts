@@ -34,6 +34,7 @@ import { startRun } from './run.ts';
 import { knownStatements, unknownStatement } from './statement-text.ts';
 import type { StreamState } from './stream-state.ts';
 import type { NativeError } from './to-error-response.ts';
+import { noRoomToKeep } from './too-large.ts';
 
 /** All others could end a transaction, some of them within their own code. */
 const CANNOT_COMMIT = new Set(['select', 'insert', 'update', 'delete', 'merge']);
@@ -60,19 +61,16 @@ export class PortalSide {
     this.#counted = new CountedExecutes(this.#state, {
       execute: (...execution) => this.#execute(...execution),
       released: (...request) => this.#released(...request),
-      refuse: (at, refusal, text) => {
-        const decided = { type: 'refused', verdict: refusedVerdict(refusal) } as const;
-        this.deny(this.#refusals.denial(at, decided, text));
-      },
+      refuse: (at, refusal, text) => this.#refuse(refusal, at, text),
     });
     this.#lookups = parts.lookups;
   }
 
   /** @returns a promise only where something has to be waited for. */
   bind(body: Uint8Array, bytes: Uint8Array, at: number): Promise<void> | undefined {
-    const { portal, statement } = decodeBindNames(body, this.#state.codec);
-    return after(this.statementFor(statement, at), (known) => {
-      if (known !== undefined) this.#bind(body, bytes, at, { portal, known });
+    const names = decodeBindNames(body, this.#state.codec);
+    return after(this.statementFor(names, at), (known) => {
+      if (known !== undefined) this.#bind(body, bytes, at, { portal: names.portal, known });
       return undefined;
     });
   }
@@ -105,14 +103,13 @@ export class PortalSide {
   refusesWriteBack(placeholder: string | undefined, at: number, known: KnownStatement): boolean {
     const refused = refusePlaceholder(placeholder, this.#state.options.grant());
     if (refused === undefined) return false;
-    const decided = { type: 'refused', verdict: refusedVerdict(refused) } as const;
-    this.deny(this.#refusals.denial(at, decided, known.source));
+    this.#refuse(refused, at, known.source);
     return true;
   }
 
   /** @returns the statement that may be bound now; undefined when it was refused, or will be skipped. */
   statementFor(
-    name: string,
+    { statement: name, portal }: { readonly statement: string; readonly portal: string },
     at: number,
   ): KnownStatement | undefined | Promise<KnownStatement | undefined> {
     const state = this.#state;
@@ -123,10 +120,20 @@ export class PortalSide {
         return undefined;
       }
       return after(this.#current(found.value, at, undefined), (statement) => {
-        if (statement !== undefined) state.statements.replace(name, found.value, statement);
-        return statement;
+        if (statement === undefined) return undefined;
+        state.statements.replace(name, found.value, statement);
+        return portal === '' || this.#hasRoomFor(statement, at) ? statement : undefined;
       });
     });
+  }
+
+  /** A portal with a name keeps its statement, also when that has no name, or none any more. */
+  #hasRoomFor({ allowed, source }: KnownStatement, at: number): boolean {
+    const statements = allowed === undefined ? [] : [allowed];
+    const noRoom = this.#state.memory.makeRoom('', statements, false);
+    if (noRoom === undefined) return true;
+    this.#refuse(noRoomToKeep(noRoom), at, source);
+    return false;
   }
 
   /** @param bytes of the Bind, or the last of them. */
@@ -429,6 +436,12 @@ export class PortalSide {
       statement: undefined,
       portal,
     });
+  }
+
+  #refuse(refusal: SqlRefusal, at: number, text: string): void {
+    this.deny(
+      this.#refusals.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) }, text),
+    );
   }
 
   /** In place of any message of the extended protocol. */

@@ -1,9 +1,9 @@
 /**
  * What all connections keep of their statements: of those that are prepared, run, or wait. What is
  * known of one with a wide result takes a megabyte, a text can have hundreds, and nothing bounds the
- * number of connections. A statement for which there is no room is refused. As in a buffer that
- * ports of a switch share, none gets more than is left for all others: one user can have half of it,
- * and what each connection needs for everyday statements is there in any case.
+ * number of connections. A statement for which there is no room is refused. As with
+ * a buffer that the ports of a switch share, nobody gets more than is left for everyone else: one user
+ * can have half of it. What a connection needs for everyday statements is there in any case.
  */
 import { getHeapStatistics } from 'node:v8';
 import { userOf } from '../../../owner-turns.ts';
@@ -11,7 +11,7 @@ import { partsOfStatement } from '../policy/kept-verdicts.ts';
 import type { AllowedStatement } from '../policy/types.ts';
 import type { KnownStatement } from './known-statement.ts';
 
-/** Of what V8 may have; a mebibyte of it was measured to take about that much. */
+/** Of what V8 may have. The sizes below were measured, so what is counted is about what is taken. */
 const SHARE_OF_HEAP = 1 / 4;
 /** Of each connection, whatever others have, bytes. */
 const FREE_BYTES = 256 * 1024;

@@ -1,5 +1,4 @@
 /** What RETURNING shows of a row that triggers have changed. */
-
 import type { CatalogFunction } from './catalog-types.ts';
 import { constant, type Origin, unite } from './lineage.ts';
 import { columnByNumber } from './relation-attributes.ts';

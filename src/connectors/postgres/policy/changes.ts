@@ -86,7 +86,7 @@ function onConflict(
   if (clause.action === 'ONCONFLICT_UPDATE') {
     facts.verb('update');
     for (const node of clause.targetList ?? []) {
-      const name = takenOver(node);
+      const name = takenOver(facts, node);
       if (name !== undefined && target.columns.some((column) => column.name === name)) {
         noteWritten(facts, target, name, 'update');
       } else {
@@ -98,11 +98,14 @@ function onConflict(
 }
 
 /** The column of `SET c = EXCLUDED.c`: it gets what the INSERT has for this column, which is noted there. */
-function takenOver(node: Node): string | undefined {
+function takenOver(facts: StatementFacts, node: Node): string | undefined {
   const set = as(node, 'ResTarget');
   const names = as(set?.val, 'ColumnRef')?.fields?.map((field) => as(field, 'String')?.sval) ?? [];
   const isSame = names.length === 2 && names[0] === 'excluded' && names[1] === set?.name;
-  return isSame && !set?.indirection?.length ? set?.name : undefined;
+  if (!isSame || set?.indirection?.length) return undefined;
+  checkFields(facts, 'ResTarget', set ?? {});
+  checkFields(facts, 'ColumnRef', as(set?.val, 'ColumnRef') ?? {});
+  return set?.name;
 }
 
 export function update(

@@ -2,7 +2,6 @@
  * `inference: deny` where the owner wrote the comparison and the client gives the other side: checks,
  * unique indexes, foreign keys, views that join a table which the client may write.
  */
-
 import { columnName } from '../../../policy/describe-grant.ts';
 import { patternMatches, qualifiedName } from '../../../policy/patterns.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';

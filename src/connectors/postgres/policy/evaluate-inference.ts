@@ -5,7 +5,6 @@
  * dangerous functions is needed for that: locks, statistics, errors and time tell of nothing that was
  * not computed.
  */
-
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import type { ColumnFact, StatementAnalysis } from './analysis-types.ts';

@@ -1,5 +1,4 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
-
 import { notePassed } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';

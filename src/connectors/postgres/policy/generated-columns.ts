@@ -1,5 +1,4 @@
 /** Columns that the server computes from others of the same row. */
-
 import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 import { columnByNumber } from './relation-attributes.ts';
 

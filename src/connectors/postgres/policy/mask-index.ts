@@ -1,5 +1,4 @@
 /** Finds the mask of a column, and the relations that have masks. */
-
 import { columnName } from '../../../policy/describe-grant.ts';
 import { stricterOf } from '../../../policy/strictest-masks.ts';
 import type { ColumnMask } from '../../../policy/types.ts';

@@ -2,7 +2,6 @@
  * A column that references a masked one has the same values in it, so it has the same mask; one that
  * references what is generated from a masked one is masked whole, like that.
  */
-
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { ColumnMask } from '../../../policy/types.ts';
 import type { Catalog, CatalogRelation } from './catalog-types.ts';

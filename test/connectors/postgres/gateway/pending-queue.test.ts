@@ -1,10 +1,10 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import type { KnownStatement } from '../../../../src/connectors/postgres/gateway/known-statement.ts';
 import {
   type Entry,
   PendingQueue,
 } from '../../../../src/connectors/postgres/gateway/pending-queue.ts';
 import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statement-memory.ts';
+import { unknownStatement } from '../../../../src/connectors/postgres/gateway/statement-text.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -74,20 +74,7 @@ test('what is kept of statements fills it as their number does, until they are a
   const account = new StatementMemory().account({});
   const queue = new PendingQueue(new AbortController().signal, account);
   const text = ' '.repeat(1024 * 1024);
-  const statement: KnownStatement = {
-    number: 1,
-    text,
-    source: text,
-    parameterTypes: [],
-    grantGeneration: '',
-    basis: undefined,
-    allowed: undefined,
-    usesNames: false,
-    executes: undefined,
-    shape: undefined,
-    shapeIsChecked: false,
-    describedIn: undefined,
-  };
+  const statement = { ...unknownStatement(''), text };
   const base = { origin: 'client', kind: 'parse', name: '' } as const;
   const fill = (segment: number): number => {
     let count = 0;

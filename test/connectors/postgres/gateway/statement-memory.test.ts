@@ -72,6 +72,17 @@ test('a user whose statements take too much is told so, and nobody else is', asy
   expect(letters(ran)).toBe('2 C Z');
   expect(await prepared(other, 1000)).toBeUndefined();
 
+  // Statements without a name, kept by portals that have one.
+  await second.ask([query('begin')]);
+  let kept: typeof refused;
+  for (let at = 0; kept === undefined && at < 40; at += 1) {
+    const columns = `select ${COLUMNS.slice(0, 60).join()}, ${at} as n from wide`;
+    const bound = bind({ portal: `p${at}` });
+    kept = errors(await second.ask([parse(columns), bound, sync]))[0];
+  }
+  expect(kept).toMatchObject({ C: '53000' });
+  await second.ask([query('rollback')]);
+
   expect(errors(await first.ask([query('deallocate all')]))).toEqual([]);
   expect(await prepared(first, 2000)).toBeUndefined();
 });
