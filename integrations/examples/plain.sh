@@ -3,6 +3,7 @@
 set -euo pipefail
 
 export HOOP_GATEWAY=https://hoop.example.com
+export HOOP_GATEWAY_KEY=SHA256:FINGERPRINT # hoop login shows it
 export HOOP_IDENTITY_TOKEN_FILE=/run/secrets/hoop/token
 export HOOP_SUMMARY="${HOOP_SUMMARY:-hoop-summary.md}"
 

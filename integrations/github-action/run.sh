@@ -17,10 +17,12 @@ fi
 if [[ -n "$HOOP_INPUT_REASON" ]]; then
   arguments+=(--reason "$HOOP_INPUT_REASON")
 fi
-# Empty is not the same as not set.
-if [[ -z "${HOOP_CA:-}" ]]; then
-  unset HOOP_CA
-fi
+# An input that is not given arrives as an empty variable, which is not the same as an unset one.
+for name in HOOP_CA HOOP_GATEWAY_KEY; do
+  if [[ -z "${!name:-}" ]]; then
+    unset "$name"
+  fi
+done
 unset HOOP_INPUT_RUN HOOP_INPUT_TARGETS HOOP_INPUT_AGENT HOOP_INPUT_REASON
 
 status=0

@@ -2,7 +2,8 @@
  * The files for CI systems, run as far as that is possible without them: the steps of the GitHub Action
  * with the variables that a runner sets, against a real gateway; the others for what they say.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   accessSync,
@@ -59,6 +60,20 @@ const ActionFile = z.strictObject({
   outputs: z.record(z.string(), z.strictObject({ description: z.string(), value: z.string() })),
   runs: z.strictObject({ using: z.literal('composite'), steps: z.array(Step) }),
 });
+/** The part of CircleCI's steps that the test runs. */
+const Steps = z
+  .array(
+    z.union([
+      z.string(),
+      z.record(
+        z.string(),
+        z.object({ name: z.string().optional(), command: z.string().optional() }),
+      ),
+    ]),
+  )
+  .transform((steps) =>
+    steps.flatMap((step) => (typeof step === 'string' || !step['run'] ? [] : [step['run']])),
+  );
 const action = ActionFile.parse(parse(readFileSync(join(ACTION, 'action.yml'), 'utf8')));
 
 let directory: string;
@@ -128,7 +143,7 @@ async function runAction(
 
 /** The only expressions that the steps may use. */
 function evaluate(value: string, inputs: Readonly<Record<string, string>>): string {
-  return value.replace(/\$\{\{ inputs\.([a-z-]+) \}\}/g, (_all, name: string) => {
+  return value.replace(/\$\{\{ inputs\.([a-z0-9-]+) \}\}/g, (_all, name: string) => {
     expect(Object.keys(action.inputs)).toContain(name);
     return inputs[name] ?? action.inputs[name]?.default ?? '';
   });
@@ -141,6 +156,45 @@ function installedHoop(): string {
   writeFileSync(join(bin, 'hoop'), `#!/bin/sh\nexec "${process.execPath}" "${LAUNCHER}" "$@"\n`);
   chmodSync(join(bin, 'hoop'), 0o755);
   return [bin, dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(':');
+}
+
+interface MadePackage {
+  readonly file: string;
+  readonly sha256: string;
+  /** Exists if an install script of the package ran. */
+  readonly scriptRan: string;
+}
+
+/** Packs a program that prints its name and arguments, as npm packs hoop. */
+async function makePackage(): Promise<MadePackage> {
+  const source = join(directory, 'package');
+  mkdirSync(source);
+  const scriptRan = join(directory, 'ran');
+  writeFileSync(
+    join(source, 'hoop.js'),
+    '#!/usr/bin/env node\nconsole.log("hoop", ...process.argv.slice(2));\n',
+  );
+  writeFileSync(
+    join(source, 'package.json'),
+    JSON.stringify({
+      name: 'made-hoop',
+      version: '9.9.9',
+      bin: { hoop: 'hoop.js' },
+      scripts: { postinstall: `touch ${scriptRan}` },
+    }),
+  );
+  execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], {
+    cwd: source,
+  });
+  const file = join(directory, 'made-hoop-9.9.9.tgz');
+  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex');
+  return { file, sha256, scriptRan };
+}
+
+/** PATH of a runner that has node and npm, and no hoop. */
+function pathWithNpm(): string {
+  const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
+  return [dirname(process.execPath), dirname(npm), '/usr/bin', '/bin'].join(':');
 }
 
 describe('the GitHub Action', () => {
@@ -162,44 +216,52 @@ describe('the GitHub Action', () => {
   });
 
   test('installs a package without its scripts, for the steps that follow', async () => {
-    const source = join(directory, 'package');
-    mkdirSync(source);
-    const ran = join(directory, 'ran');
-    writeFileSync(
-      join(source, 'hoop.js'),
-      '#!/usr/bin/env node\nconsole.log("hoop", ...process.argv.slice(2));\n',
-    );
-    writeFileSync(
-      join(source, 'package.json'),
-      JSON.stringify({
-        name: 'made-hoop',
-        version: '9.9.9',
-        bin: { hoop: 'hoop.js' },
-        scripts: { postinstall: `touch ${ran}` },
-      }),
-    );
-    execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', directory], {
-      cwd: source,
-    });
-    const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
-    const path = [dirname(process.execPath), dirname(npm), '/usr/bin', '/bin'].join(':');
+    const made = await makePackage();
     const run = await runAction(
       {
         gateway: 'https://gw.invalid',
-        package: join(directory, 'made-hoop-9.9.9.tgz'),
+        package: made.file,
+        'package-sha256': made.sha256,
         run: 'true',
         targets: 'prod-db\nreports',
         reason: 'a "reason"; $(touch pwned) `touch pwned`',
       },
-      { home: directory, path },
+      { home: directory, path: pathWithNpm() },
     );
     expect(run.output).toContain('hoop --version');
+    expect(run.output).not.toContain('::warning');
     expect(run.output).toContain(
       'hoop run --target prod-db --target reports --reason a "reason"; $(touch pwned) `touch pwned` -- bash',
     );
     expect(run.status).toBe(0);
-    expect(existsSync(ran)).toBe(false);
+    expect(existsSync(made.scriptRan)).toBe(false);
     expect(existsSync(join(directory, 'pwned'))).toBe(false);
+  });
+
+  test('stops before it installs a package with another checksum', async () => {
+    const made = await makePackage();
+    const run = await runAction(
+      {
+        gateway: 'https://gw.invalid',
+        package: made.file,
+        'package-sha256': '0'.repeat(64),
+        run: 'true',
+      },
+      { home: directory, path: pathWithNpm() },
+    );
+    expect(run.output).toContain('::error title=hoop::the package does not have the SHA-256');
+    expect(run.status).toBe(1);
+    expect(existsSync(join(directory, 'hoop', 'bin'))).toBe(false);
+  });
+
+  test('warns about a package that has no checksum to compare with', async () => {
+    const made = await makePackage();
+    const run = await runAction(
+      { gateway: 'https://gw.invalid', package: made.file, run: 'true' },
+      { home: directory, path: pathWithNpm() },
+    );
+    expect(run.output).toContain('::warning title=hoop::the package was not checked');
+    expect(run.status).toBe(0);
   });
 
   test('says what to name when hoop is not there', async () => {
@@ -270,6 +332,27 @@ describe('the GitHub Action', () => {
       expect(bare.output).toContain('id-token: write');
     });
 
+    test('refuses a gateway whose root key is not the one of the input', async () => {
+      const { ACTIONS_ID_TOKEN_REQUEST_URL = '', ACTIONS_ID_TOKEN_REQUEST_TOKEN = '' } =
+        bench.demo.ci.env;
+      const run = await runAction(
+        {
+          gateway: bench.demo.gateway,
+          ca: bench.demo.ca,
+          'gateway-key': `SHA256:${'A'.repeat(43)}`,
+          run: 'true',
+          targets: 'prod-db',
+        },
+        {
+          home: mkdtempSync(join(directory, 'home-')),
+          path: installedHoop(),
+          variables: { ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN },
+        },
+      );
+      expect(run.output).toContain('the gateway has an unexpected root key');
+      expect(run.status).toBe(255);
+    });
+
     test('fails with the status of the command that failed, and says so in the summary', async () => {
       const run = await job('psql -Xq -v ON_ERROR_STOP=1 -c "DROP TABLE orders" | cat\necho on');
       expect(run.output).not.toContain('\non\n');
@@ -289,22 +372,71 @@ describe('the other files', () => {
     });
   });
 
-  test('its preparation stops without a gateway, and does without a package', () => {
-    const file = parse(readFileSync(join(ROOT, 'gitlab', 'hoop.gitlab-ci.yml'), 'utf8'));
-    const script = ['set -e', ...file['.hoop'].before_script].join('\n');
+  test('the GitLab template stops without a gateway, and needs no package where hoop is', () => {
     const run = (gateway: string): string =>
-      execFileSync('sh', ['-c', `(${script}) 2>&1 || echo "status $?"`], {
-        env: { PATH: installedHoopOnce(), HOOP_GATEWAY: gateway, HOOP_PACKAGE: '' },
-        encoding: 'utf8',
-      });
+      gitlabPreparation({ PATH: installedHoop(), HOOP_GATEWAY: gateway });
     expect(run('')).toContain('HOOP_GATEWAY is not set\nstatus 2');
     expect(run('https://gw.invalid')).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  let known: string | undefined;
-  function installedHoopOnce(): string {
-    known ??= installedHoop();
-    return known;
+  test('the GitLab template installs a package with the right checksum only', async () => {
+    const made = await makePackage();
+    const prepare = (sha256: string): string =>
+      gitlabPreparation({
+        PATH: `${join(directory, 'global', 'bin')}:${pathWithNpm()}`,
+        HOME: directory,
+        npm_config_prefix: join(directory, 'global'),
+        HOOP_GATEWAY: 'https://gw.invalid',
+        HOOP_PACKAGE: made.file,
+        HOOP_PACKAGE_SHA256: sha256,
+      });
+    expect(prepare('0'.repeat(64))).toContain('does not have the SHA-256');
+    expect(existsSync(join(directory, 'global', 'bin', 'hoop'))).toBe(false);
+    expect(prepare(made.sha256)).toContain('hoop --version');
+    expect(existsSync(made.scriptRan)).toBe(false);
+  });
+
+  test('the CircleCI example installs a package with the right checksum only', async () => {
+    const made = await makePackage();
+    const file = parse(readFileSync(join(ROOT, 'examples', 'circleci.yml'), 'utf8'));
+    const step = Steps.parse(file.jobs.report.steps).find(({ name }) => name === 'Install hoop');
+    const install = (sha256: string): number | null =>
+      spawnSync('bash', ['-eo', 'pipefail', '-c', step?.command ?? 'false'], {
+        env: {
+          PATH: pathWithNpm(),
+          HOME: directory,
+          HOOP_PACKAGE: made.file,
+          HOOP_PACKAGE_SHA256: sha256,
+        },
+      }).status;
+    expect(install('0'.repeat(64))).not.toBe(0);
+    expect(existsSync(join(directory, '.local', 'bin', 'hoop'))).toBe(false);
+    expect(install(made.sha256)).toBe(0);
+    expect(existsSync(join(directory, '.local', 'bin', 'hoop'))).toBe(true);
+    expect(existsSync(made.scriptRan)).toBe(false);
+  });
+
+  test('every image and every action that a file names is pinned and new enough for hoop', () => {
+    const { engines } = JSON.parse(readFileSync(join(ROOT, '..', 'package.json'), 'utf8'));
+    const [, oldestMinor = NaN] = String(engines.node).replace('>=', '').split('.').map(Number);
+    const circleci = readFileSync(join(ROOT, 'examples', 'circleci.yml'), 'utf8');
+    expect(Number(/cimg\/node:24\.(\d+)/.exec(circleci)?.[1])).toBeGreaterThanOrEqual(oldestMinor);
+    for (const name of ['action.yml', 'README.md']) {
+      const used = readFileSync(join(ACTION, name), 'utf8').matchAll(/uses: (actions\/\S+)/g);
+      for (const [, action] of used) {
+        expect(action).toMatch(/@[0-9a-f]{40}$/);
+      }
+    }
+  });
+
+  /** Runs the template's `before_script` as GitLab's runner does. */
+  function gitlabPreparation(env: Readonly<Record<string, string>>): string {
+    const file = parse(readFileSync(join(ROOT, 'gitlab', 'hoop.gitlab-ci.yml'), 'utf8'));
+    const script = ['set -e', ...file['.hoop'].before_script].join('\n');
+    return execFileSync('sh', ['-c', `(${script}) 2>&1 || echo "status $?"`], {
+      env: { HOOP_PACKAGE: '', HOOP_PACKAGE_SHA256: '', ...env },
+      encoding: 'utf8',
+    });
   }
 
   test.each(['circleci.yml', 'buildkite.yml'])('%s is YAML that names the gateway', (name) => {

@@ -26,3 +26,20 @@ test('docs/workloads.md has an example for each platform', () => {
     expect(BLOCKS.join('\n')).toContain(`platform: ${name}\n`);
   }
 });
+
+test('docs/ci.md has an entry and a policy that load together', () => {
+  const ci = readFileSync(new URL('../../../docs/ci.md', import.meta.url), 'utf8');
+  const [entry = '', policyFile = ''] = [...ci.matchAll(/```yaml\n([\s\S]*?)```/g)].map(
+    ([, block = '']) => block,
+  );
+  const target = MINIMAL['targets/db.yaml']?.replace('name: db', 'name: prod-db') ?? '';
+  const { policy, problems } = loadPolicy(
+    new Map([
+      ['hoop.yaml', `${MINIMAL['hoop.yaml']}${entry}`],
+      ['targets/prod-db.yaml', target],
+      ['policies/reports.yaml', policyFile],
+    ]),
+  );
+  expect(problems.map(problemLine)).toEqual([]);
+  expect(policy?.workloads).toHaveLength(1);
+});
