@@ -20,6 +20,7 @@ import {
   constant,
   derive,
   type Lineage,
+  mixed,
   type NamedLineage,
   oneOf,
   retyped,
@@ -253,7 +254,12 @@ function noteNullTests(
 /** One of several values; literals and NULL take the type of the others. */
 export function chosen(values: readonly Lineage[]): Lineage {
   const typed = oneOf(values.filter((value) => value.type !== TYPE.unknown));
-  return { ...derive(values, typed.type, typed.fields), document: chosenDocument(values) };
+  // A literal such as '(2,guess)' or a parameter is a row of that type, too.
+  const isMixed = values.some(({ type, document }) => {
+    return type === TYPE.unknown && document?.content.type !== 'null';
+  });
+  const { fields } = isMixed ? mixed(typed) : typed;
+  return { ...derive(values, typed.type, fields), document: chosenDocument(values) };
 }
 
 /**
@@ -495,11 +501,15 @@ function cast(
     return { ...derive([value], type?.oid), document: held };
   }
   facts.noteComputed(value, `a cast${type === undefined ? '' : ` to ${type.name}`}`);
-  // ROW(a, b)::t keeps a and b apart; a text turned into a row does not.
+  // ROW(a, b)::t keeps a and b apart; a text turned into a row does not. Each field is cast to the
+  // type of its column, which can cut it: varchar(3) leaves the first characters.
   const apart = value.fields?.length === columns?.length ? value.fields : undefined;
   const shape = columns?.map((column, index) => ({
     name: column.name,
-    lineage: retyped(apart?.[index]?.lineage ?? derive([value]), column.typeOid),
+    lineage: {
+      ...retyped(apart?.[index]?.lineage ?? derive([value]), column.typeOid),
+      identity: undefined,
+    },
   }));
   const isRow = type?.relationOid !== 0 && !fields.typeName?.arrayBounds;
   const document = shape && apart && isRow ? rowShape(shape) : undefined;

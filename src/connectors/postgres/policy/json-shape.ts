@@ -7,6 +7,7 @@ import {
   derive,
   type Lineage,
   lazily,
+  mixed,
   type NamedLineage,
   type Origin,
   oneOf,
@@ -211,22 +212,37 @@ export function joinedMembers(
   return [...shared, ...rest];
 }
 
-/** Members that may be missing: of a constant nobody knows which ones it has. */
+/** Documents of which this is known: rows and arrays can have the same one in them many times. */
+const LOOSENED = new WeakMap<JsonShape, JsonShape>();
+
+/**
+ * The document, or a constant of which nothing is known. Members may be missing, and each place can
+ * hold the constant's value: under the mask of a column it would show what another value looks like,
+ * and a hash of it which rows have that value.
+ */
 export function loosened(document: JsonShape): JsonShape {
-  const { content } = document;
+  const known = LOOSENED.get(document) ?? { ...document, content: loosenedContent(document) };
+  LOOSENED.set(document, known);
+  return known;
+}
+
+function loosenedContent({ content }: JsonShape): JsonContent {
   switch (content.type) {
-    case 'object':
-      return {
-        ...document,
-        content: {
-          ...content,
-          members: content.members.map((one) => member(one.name, true, () => one.lineage)),
-        },
-      };
+    case 'null':
+    case 'value':
+      return { type: 'value', value: content.type === 'null' ? constant() : mixed(content.value) };
+    case 'object': {
+      const members = content.members.map((one) =>
+        member(one.name, true, () => mixed(one.lineage)),
+      );
+      return { ...content, members };
+    }
+    case 'map':
+      return { ...content, values: mixed(content.values) };
+    case 'array':
+      return { ...content, elements: mixed(content.elements) };
     case 'list':
-      return { ...document, ...arrayShape(oneOf(content.elements), document.around) };
-    default:
-      return document;
+      return { type: 'array', elements: mixed(oneOf(content.elements)), leavesOutNull: false };
   }
 }
 

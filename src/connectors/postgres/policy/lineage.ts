@@ -1,7 +1,7 @@
 /** Where the value of an expression comes from. */
 
 import type { ColumnFact } from './analysis-types.ts';
-import { type JsonShape, mergeShapes, surrounded } from './json-shape.ts';
+import { type JsonShape, loosened, mergeShapes, surrounded } from './json-shape.ts';
 
 /** A base column. One object per column and statement, so that sets compare by identity. */
 export interface ColumnOrigin {
@@ -113,6 +113,13 @@ export function withoutDocuments(lineage: Lineage): Lineage {
     lazily(field.name, () => withoutDocuments(field.lineage)),
   );
   return { ...lineage, fields, document: undefined };
+}
+
+/** The value, or a constant of which nothing is known: neither it nor a part of it is a column. */
+export function mixed(lineage: Lineage): Lineage {
+  const fields = lineage.fields?.map((field) => lazily(field.name, () => mixed(field.lineage)));
+  const document = lineage.document && loosened(lineage.document);
+  return { ...lineage, identity: undefined, fields, document };
 }
 
 function mergeFields(parts: readonly Lineage[]): readonly NamedLineage[] | undefined {
