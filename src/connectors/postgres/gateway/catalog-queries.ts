@@ -231,8 +231,20 @@ export const WHOLE = {
     from: 'pg_catalog.pg_database b',
     where: `b.datname ${EQ} pg_catalog.current_database()`,
   },
-  /** oid, name */
-  schemas: { columns: ['s.oid', 's.nspname'], from: 'pg_catalog.pg_namespace s', order: ['s.oid'] },
+  /** oid, name; what says which roles may use it: a search_path leaves out schemas that they may not */
+  schemas: {
+    columns: [
+      's.oid',
+      's.nspname',
+      's.nspowner',
+      "pg_catalog.array_to_string(s.nspacl, ' ')",
+      `(SELECT pg_catalog.md5(pg_catalog.string_agg(m.digest, '' ORDER BY m.digest COLLATE pg_catalog."C"))
+        FROM (SELECT pg_catalog.md5(pg_catalog.to_jsonb(a)::pg_catalog.text) AS digest
+          FROM pg_catalog.pg_auth_members a) m)`,
+    ],
+    from: 'pg_catalog.pg_namespace s',
+    order: ['s.oid'],
+  },
   /** schema, name, left type, right type, function */
   operators: {
     columns: ['n.nspname', 'o.oprname', 'o.oprleft', 'o.oprright', 'o.oprcode::pg_catalog.oid'],

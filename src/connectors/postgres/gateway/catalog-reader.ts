@@ -2,6 +2,7 @@
  * Reads the target's catalog on the gateway's own connection, notices when it changes, and reads
  * again what has changed.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeScope } from '../policy/analysis-types.ts';
 import type { Catalog, MaskBinding, MaskText } from '../policy/catalog-types.ts';
 import { BucketMap } from './bucket-map.ts';
@@ -24,6 +25,12 @@ const POLL_MILLISECONDS = 2000;
 /** A look may take this many times as long as the last one, and be done when it is due. */
 const AHEAD = 2;
 /**
+ * Before a refusal others' changes are looked for. Such looks leave the target this many times as
+ * long as the last one took, but never longer than the interval: a flood of misspelt names costs a
+ * fifth of a connection's time at most.
+ */
+const PAUSE = 4;
+/**
  * Names in definitions come out qualified. LOCAL: behind a pooler the connection is somebody else's
  * next.
  */
@@ -45,6 +52,8 @@ export interface CatalogSourceOptions extends CatalogTextParser {
   readonly pollMilliseconds?: number;
   /** Milliseconds of a clock that only goes forward. */
   readonly now?: () => number;
+  /** Waits for so many milliseconds. */
+  readonly pause?: (milliseconds: number) => Promise<unknown>;
 }
 
 export function openCatalogSource(options: CatalogSourceOptions): CatalogSource {
@@ -80,6 +89,9 @@ class CatalogReader implements CatalogSource {
   /** Looks are counted when they begin; the last that has ended well. */
   #looks = 0;
   #lastLook = 0;
+  /** The next look before a refusal: it has not begun, and may not before `#pauseUntil`. */
+  #anew: Promise<Catalog> | undefined;
+  #pauseUntil = Number.NEGATIVE_INFINITY;
   /** What texts of the catalog tell of masked columns could not be read the last time. */
   #textsOwed = false;
   /** Reads wait for each other: they share one connection. */
@@ -135,6 +147,28 @@ class CatalogReader implements CatalogSource {
 
   async refresh(scope: ChangeScope = 'all'): Promise<Catalog> {
     return await this.#inTurn(() => this.#check(widerScope(this.#stale, scope)));
+  }
+
+  lookAnew(): Promise<Catalog> {
+    this.#anew ??= this.#lookAnew();
+    return this.#anew;
+  }
+
+  async #lookAnew(): Promise<Catalog> {
+    const pause = this.#options.pause ?? ((ms) => delay(ms, undefined, { ref: false }));
+    const waitMs = this.#pauseUntil - this.#now();
+    if (waitMs > 0) await pause(waitMs);
+    return await this.#inTurn(async () => {
+      // Whoever asks from now on may know of a change that this look is too early for.
+      this.#anew = undefined;
+      const beganAt = this.#now();
+      try {
+        return await this.#check('all');
+      } finally {
+        const endedAt = this.#now();
+        this.#pauseUntil = endedAt + Math.min(PAUSE * (endedAt - beganAt), this.#interval);
+      }
+    });
   }
 
   lastRead(): Catalog | undefined {

@@ -137,6 +137,7 @@ export class Decider {
 
   async #decide(request: DecideRequest): Promise<Decided> {
     const { settings, options, queue } = this.#state;
+    let othersWereAsked = false;
     for (let round = 1; ; round += 1) {
       const grant = options.grant();
       if (grant.passthrough) return { type: 'opaque', grantGeneration: grant.generation };
@@ -190,11 +191,16 @@ export class Decider {
         };
       }
       const lacksPlace = place === undefined;
-      const again =
-        round < MAX_ROUNDS && (await this.#learnMore({ verdict, catalog, names, lacksPlace }));
+      const again = round < MAX_ROUNDS && (await this.#learnMore({ verdict, names, lacksPlace }));
       if (this.#state.skipping) return { type: 'skipped' };
       if (again) continue;
       if (this.#isAborted(verdict, lacksPlace)) return { type: 'aborted' };
+      if (round < MAX_ROUNDS && !othersWereAsked && restsOnCatalog(verdict)) {
+        othersWereAsked = true;
+        const hasChanged = await this.#seen.hasChangedSince(catalog);
+        if (this.#state.skipping) return { type: 'skipped' };
+        if (hasChanged) continue;
+      }
       const absence = names.absence(verdict.refusal);
       if (absence === undefined) return { type: 'refused', verdict };
       return {
@@ -281,8 +287,6 @@ export class Decider {
   /** @returns whether it is worth to ask again. */
   async #learnMore(refused: {
     readonly verdict: Verdict & { effect: 'refuse' };
-    /** By which it was refused. */
-    readonly catalog: Catalog;
     readonly names: SqlNames;
     readonly lacksPlace: boolean;
   }): Promise<boolean> {
@@ -304,8 +308,7 @@ export class Decider {
       for (const renew of refused.names.outdated) await renew(this);
       return true;
     }
-    if (settings.unsettled && (await this.#seen.lookWithin(settings.unsettled))) return true;
-    return misses(refused.verdict) && (await this.#seen.refresh(refused.catalog));
+    return settings.unsettled !== undefined && (await this.#seen.lookWithin(settings.unsettled));
   }
 
   /**
@@ -374,8 +377,9 @@ function isUnsettled({ analysis }: AllowedStatement): boolean {
   return analysis.opaque.some(({ unsettled }) => unsettled === true);
 }
 
-function misses(verdict: Verdict & { effect: 'refuse' }): boolean {
-  return verdict.analysis.some(({ opaque }) => opaque.some(({ missing }) => missing !== undefined));
+/** A text that could not be parsed has no analysis, and no change of the catalog helps. */
+function restsOnCatalog({ analysis }: Verdict & { effect: 'refuse' }): boolean {
+  return analysis.length > 0;
 }
 
 function inServersWords(

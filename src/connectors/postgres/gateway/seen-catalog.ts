@@ -9,12 +9,8 @@ import type { Place } from './known-statement.ts';
 import { askAside, probe } from './probe.ts';
 import type { StreamState } from './stream-state.ts';
 
-/** A refusal makes the catalog be read again, but no client can make that happen all the time. */
-const REFRESH_INTERVAL_MS = 1000;
-
 export class SeenCatalog {
   readonly #state: StreamState;
-  #refreshedAt = Number.NEGATIVE_INFINITY;
   /** Of the catalog seen last. */
   #schemas: readonly string[] | undefined;
 
@@ -57,15 +53,12 @@ export class SeenCatalog {
   }
 
   /**
-   * Reads it again, for want of something in it.
-   * @returns whether it now differs from `judgedBy`. A scheduled reading may have come in between,
-   *   and have what was missing: comparing with the catalog of just before would not show that.
+   * Looks for changes of others before a refusal.
+   * @returns whether a verdict would rest on another catalog now than on `judgedBy`
    */
-  async refresh(judgedBy: Catalog): Promise<boolean> {
-    const isTooSoon = performance.now() - this.#refreshedAt < REFRESH_INTERVAL_MS;
-    if (isTooSoon) return (await this.current()).generation !== judgedBy.generation;
-    this.#refreshedAt = performance.now();
-    return (await this.#state.options.catalog.refresh()).generation !== judgedBy.generation;
+  async hasChangedSince(judgedBy: Catalog): Promise<boolean> {
+    await this.#state.options.catalog.lookAnew();
+    return (await this.current()).generation !== judgedBy.generation;
   }
 
   /**

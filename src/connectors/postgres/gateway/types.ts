@@ -77,8 +77,13 @@ export interface CatalogSource {
   current(): Promise<Catalog>;
   /** The same, if nothing has to be read for it. */
   fresh?(): Catalog | undefined;
-  /** After DDL was committed here, or a name was not found: looks again what has changed. */
+  /** Looks at once for what has changed, after DDL was committed here. */
   refresh(scope?: ChangeScope): Promise<Catalog>;
+  /**
+   * Looks for what others have changed, by a look that begins after this call. Callers share looks,
+   * and looks leave the target time in between, however many statements are refused.
+   */
+  lookAnew(): Promise<Catalog>;
   /** As `current` was the last time, whatever has happened since. */
   lastRead?(): Catalog | undefined;
   /**

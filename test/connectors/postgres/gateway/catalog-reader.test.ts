@@ -202,6 +202,62 @@ describe('the catalog reader', () => {
     expect(queries).toHaveLength(asked + 1);
   });
 
+  describe('looks before a refusal', () => {
+    /** Each query takes 50 ms of a clock that nothing else moves. */
+    async function openCounted() {
+      [now, queries] = [0, []];
+      const pauses: number[] = [];
+      const source = openCatalogSource({
+        query: async (sql) => {
+          now += 50;
+          const rows = await textRows(reader, sql);
+          queries.push(sql);
+          return rows;
+        },
+        parse,
+        pollMilliseconds: 1_000_000,
+        now: () => now,
+        pause: async (milliseconds) => {
+          pauses.push(milliseconds);
+          now += milliseconds;
+        },
+      });
+      await source.current();
+      queries = [];
+      return { source, pauses };
+    }
+
+    test('are shared by all that ask before one begins', async () => {
+      const { source, pauses } = await openCounted();
+      const found = await Promise.all(Array.from({ length: 500 }, () => source.lookAnew()));
+      expect(new Set(found).size).toBe(1);
+      expect([queries.length, pauses]).toEqual([1, []]);
+    });
+
+    test('leave the target four times as long as each took', async () => {
+      const { source, pauses } = await openCounted();
+      for (let look = 0; look < 4; look += 1) await source.lookAnew();
+      expect([queries.length, pauses]).toEqual([4, [200, 200, 200]]);
+      now += 150;
+      await source.lookAnew();
+      now += 200;
+      await source.lookAnew();
+      expect(pauses).toEqual([200, 200, 200, 50]);
+    });
+
+    test('do not answer with a look that had begun before they were asked for', async () => {
+      const { source } = await openCounted();
+      await admin.query('DROP TABLE IF EXISTS app.early');
+      const first = source.lookAnew();
+      await expect.poll(() => queries.length).toBeGreaterThan(0);
+      await admin.query('CREATE TABLE app.early (a int)');
+      const second = await source.lookAnew();
+      await first;
+      expect(second.relation('app', 'early')).toBeDefined();
+      await admin.query('DROP TABLE app.early');
+    });
+  });
+
   describe('a look that takes long', () => {
     let cost: number;
     let fails: boolean;

@@ -261,7 +261,7 @@ describe('at Bind and Execute', () => {
     let changes: (() => void) | undefined;
     await using bench = await startBench({
       target: target(),
-      catalog: { current: read, refresh: read },
+      catalog: { current: read, refresh: read, lookAnew: read },
       script: (text) => {
         changes?.();
         return text.split(';').map(() => ({}));

@@ -259,6 +259,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       catalog: options.catalog ?? {
         current: () => Promise.resolve(catalog),
         refresh: () => Promise.resolve(catalog),
+        lookAnew: () => Promise.resolve(catalog),
       },
       approvals: options.approvals ?? noApprovals,
       isRun: options.isRun ?? false,

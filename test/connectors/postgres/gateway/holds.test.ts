@@ -49,6 +49,7 @@ const catalog: CatalogSource = {
     readings += 1;
     return source().refresh();
   },
+  lookAnew: () => source().lookAnew(),
   seenBy: async (...how) => await source().seenBy?.(...how),
 };
 

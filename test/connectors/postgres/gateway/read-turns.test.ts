@@ -151,7 +151,11 @@ describe('what the target says at once', () => {
     let catalog = emptyCatalog(1);
     const asked: number[] = [];
     const { received } = await answered(Buffer.concat([text('C', 'SELECT 1'), READY]), {
-      catalog: { current: async () => catalog, refresh: async () => catalog },
+      catalog: {
+        current: async () => catalog,
+        refresh: async () => catalog,
+        lookAnew: async () => catalog,
+      },
       script: (_, context) => {
         asked.push(context.catalog.generation);
         catalog = emptyCatalog(2);
