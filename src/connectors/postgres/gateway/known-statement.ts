@@ -45,8 +45,8 @@ export interface KnownStatement {
   /** What an EXECUTE runs: its effects are those of this statement. */
   readonly executes: KnownStatement | undefined;
   /**
-   * Columns as the target described them, learned once: a prepared statement cannot change its
-   * result type ("cached plan must not change result type"). Format codes in here mean nothing.
+   * Columns as the target described them last. With a new plan they may come from other columns of
+   * the same types, so only a description of the same segment counts. Format codes in here mean nothing.
    */
   shape: readonly FieldDescription[] | undefined;
   /** `shape` agrees with the lineage. */

@@ -426,7 +426,8 @@ export class PortalSide {
     if (statement.allowed?.analysis.outputs === undefined && statement.allowed?.masks === undefined)
       return;
     if (portal.described !== undefined || portal.describedIn === state.segment) return;
-    const isLearned = statement.shape !== undefined || statement.describedIn === state.segment;
+    // A description of an earlier transaction may be of other columns than those that come now.
+    const isLearned = statement.describedIn === state.segment;
     if (isLearned && portal.formats !== undefined) return;
     portal.describedIn = state.segment;
     state.send(encodeDescribe({ what: 'portal', name }, state.codec), {

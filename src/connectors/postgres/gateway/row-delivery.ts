@@ -121,8 +121,9 @@ export class RowDelivery {
     if (entry.kind === 'describe') {
       entry.onFields?.(fields);
       if (entry.portal !== undefined) entry.portal.described = fields;
-      if (entry.statement !== undefined && !entry.statement.shapeIsChecked) {
+      if (entry.statement !== undefined && entry.statement.shape !== fields) {
         entry.statement.shape = fields;
+        entry.statement.shapeIsChecked = false;
       }
       return undefined;
     }

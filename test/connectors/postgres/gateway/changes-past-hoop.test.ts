@@ -2,7 +2,20 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
-import { errors, query, RawClient, type Received, rows } from './raw-client.ts';
+import {
+  bind,
+  describePortal,
+  describeStatement,
+  errors,
+  execute,
+  letters,
+  parse,
+  query,
+  RawClient,
+  type Received,
+  rows,
+  sync,
+} from './raw-client.ts';
 import { realEngine } from './real-engine.ts';
 import { testTarget } from './test-target.ts';
 
@@ -123,4 +136,60 @@ test('a result with a new column is withheld once, and passes the next time', as
   await sql('ALTER TABLE app.grows ADD COLUMN more int');
   expect(errors(await client.ask([all]))).toMatchObject([{ R: 'HOOP_RESULT_MISMATCH' }]);
   expect(answer(await client.ask([all]))).toEqual([[], [['1', null]]]);
+});
+
+describe('a prepared statement that runs again without Describe', () => {
+  /** Each makes the statement show the masked column, with the same type. */
+  const SWAPS: readonly (readonly [what: string, swap: string])[] = [
+    [
+      'two columns swapped names',
+      `ALTER TABLE swap.t RENAME plain TO other; ALTER TABLE swap.t RENAME secret TO plain;
+       ALTER TABLE swap.t RENAME other TO secret`,
+    ],
+    [
+      'two tables swapped names',
+      'ALTER TABLE swap.t RENAME TO was; ALTER TABLE swap.hidden RENAME TO t',
+    ],
+  ];
+
+  test.each(SWAPS)('is withheld when %s', async (_, swap) => {
+    await sql(`DROP SCHEMA IF EXISTS swap CASCADE; CREATE SCHEMA swap;
+      CREATE TABLE swap.t (plain text, secret text); INSERT INTO swap.t VALUES ('open', 'hidden-1');
+      CREATE TABLE swap.hidden (plain text); INSERT INTO swap.hidden VALUES ('hidden-2')`);
+    await real.parts().catalog.refresh();
+    const grant = grantOf({
+      rules: ['allow select on swap.*'],
+      masks: ['swap.t.secret full', 'swap.hidden.plain full'],
+    });
+    await using engine = await startBench({
+      target: target(),
+      ...real.parts(),
+      grant: () => grant,
+    });
+    await using client = await RawClient.open(engine.port);
+    const again = [bind({ statement: 's' }), execute(), sync];
+    const first = await client.ask([
+      parse('SELECT plain FROM swap.t', 's'),
+      describeStatement('s'),
+      ...again,
+    ]);
+    expect(rows(first)).toEqual([['open']]);
+    const second = await client.ask(again);
+    expect([rows(second), letters(second)]).toEqual([[['open']], '2 D C Z']);
+    await sql(swap);
+    const third = await client.ask(again);
+    expect([rows(third), errors(third)]).toMatchObject([[], [{ R: 'HOOP_RESULT_MISMATCH' }]]);
+  });
+
+  test('gets one description, and the client sees only what it asked for', async () => {
+    await using engine = await bench();
+    await using client = await RawClient.open(engine.port);
+    await client.ask([parse('SELECT name FROM app.people', 's'), sync]);
+    const bound = [bind({ statement: 's' }), execute(), sync];
+    for (const expected of ['2 D C Z', '2 D C Z']) {
+      expect(letters(await client.ask(bound))).toBe(expected);
+    }
+    const told = [bind({ statement: 's' }), describePortal(), execute(), sync];
+    expect(letters(await client.ask(told))).toBe('2 T D C Z');
+  });
 });
