@@ -75,11 +75,20 @@ export type SearchHit = z.infer<typeof SearchHit>;
 export const SearchReply = z.object({
   v: z.literal(API_VERSION),
   hits: z.array(SearchHit),
-  /** Sessions that this request has looked at. */
+  /** Sessions that this request has looked at: the index, or at least a part of the recording. */
   sessions: z.number(),
-  /** Those of them that could not be read to the end. */
+  /** Sessions that could not be read, or not to the end. */
   unread: z.array(
-    z.object({ session: z.string(), why: z.enum(['erased', 'damaged', 'too large', 'lost']) }),
+    z.object({
+      session: z.string(),
+      /**
+       * `erased`: the keys to read it were destroyed. `gone`: the gateway no longer has its files.
+       * `other node`: another node keeps it. `lost`: the gateway lost its end.
+       */
+      why: z.enum(['erased', 'gone', 'other node', 'damaged', 'too large', 'lost']),
+      /** With `other node`: its ID, and its address where it has one. */
+      node: z.string().optional(),
+    }),
   ),
   /**
    * Statements, of all that may be seen, of which the index cannot say whether they did what is asked

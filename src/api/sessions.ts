@@ -99,6 +99,13 @@ export const SessionSummary = z.object({
   /** In words: who ended it, which limit was reached. */
   endMessage: z.string().optional(),
   state: z.enum(['live', 'ended', 'uploaded', 'disputed']),
+  /**
+   * `lost`: the gateway no longer has files of its recording. `erased`: the keys to read it were
+   * destroyed. Absent: neither, or another node keeps it.
+   */
+  recording: z.enum(['lost', 'erased']).optional(),
+  /** The node that keeps its recording, where that is not the one that answers. */
+  keptBy: z.object({ node: z.string(), url: z.string().optional() }).optional(),
   statements: z.number(),
   denied: z.number(),
   maskedValues: z.number(),

@@ -1,5 +1,5 @@
 /** One request to the gateway over HTTPS: deadlines, size limits, nonce, error bodies. No tokens. */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { Agent } from 'undici';
 import * as z from 'zod';
@@ -78,9 +78,25 @@ export class GatewayTransport implements AsyncDisposable {
   /** Like `send`, for a body that is read piece by piece. It fails when the gateway stalls. */
   async download(request: GatewayRequest, signal: AbortSignal): Promise<Readable> {
     try {
-      return await this.#open(request, signal);
+      const body = await this.#open(request, signal);
+      return Readable.from(this.#whole(body, signal), { objectMode: false });
     } catch (error) {
       throw this.#explain(error, signal);
+    }
+  }
+
+  /** @throws HOOP_UNREACHABLE where the gateway does not send all of it */
+  async *#whole(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    try {
+      yield* body;
+    } catch (error) {
+      const known = this.#explain(error, signal);
+      if (!(known instanceof HoopError) || known.code !== 'HOOP_UNREACHABLE') throw known;
+      const { host } = new URL(this.baseUrl);
+      throw new HoopError('HOOP_UNREACHABLE', `gateway "${host}" broke off the download`, {
+        hint: 'Run it again. If it breaks off again, the log of the gateway says why.',
+        cause: error,
+      });
     }
   }
 

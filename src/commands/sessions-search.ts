@@ -61,6 +61,7 @@ export async function searchSessions(
     const more = next === undefined ? {} : { next };
     const known = unknown === undefined ? {} : { unknown: { statements: unknown, means: UNKNOWN } };
     io.stdout.write(`${renderJson({ v: 1, hits, sessions, unread, ...known, ...more })}\n`);
+    throwIfUnread(unread);
     return;
   }
   if (hits.length > 0) {
@@ -70,8 +71,9 @@ export async function searchSessions(
     const where = text === undefined ? 'the index of all sessions' : plural(sessions, 'session');
     io.note(`nothing found in ${where} that you may read`);
   }
-  for (const { session, why } of unread) {
-    io.note(`session ${plain(session)} was not searched completely: ${UNREAD[why]}`);
+  for (const { session, why, node } of unread) {
+    const text = node === undefined ? UNREAD[why] : `${UNREAD[why]} ${plain(node)}`;
+    io.note(`session ${plain(session)}: ${text}`);
   }
   if (unknown !== undefined && unknown > 0) {
     const many = unknown < MAX_SEARCH_UNKNOWN ? plural(unknown, 'statement') : `${unknown} or more`;
@@ -80,6 +82,22 @@ export async function searchSessions(
   if (next !== undefined) {
     io.note('there may be older ones: raise --limit, or use --until');
   }
+  throwIfUnread(unread);
+}
+
+/** @throws HOOP_SEARCH_INCOMPLETE: a script must not take this for the whole answer */
+function throwIfUnread(unread: SearchReply['unread']): void {
+  if (unread.length === 0) return;
+  const isElsewhere = unread.some(({ why }) => why === 'other node');
+  throw new HoopError(
+    'HOOP_SEARCH_INCOMPLETE',
+    `${plural(unread.length, 'session')} could not be searched to the end`,
+    {
+      hint: isElsewhere
+        ? 'Search the recordings of another node at that node: its address is HOOP_GATEWAY for one command.'
+        : undefined,
+    },
+  );
 }
 
 /** Of a relation nothing is shown but its columns: with `--seen-clear` it would find nothing. */
@@ -90,10 +108,12 @@ const UNKNOWN =
   'The index cannot tell whether they match: functions, triggers, rules, passthrough, results that no detector of the class checked, a gateway that was killed. Error texts are not counted. The recordings have them.';
 
 const UNREAD = {
-  erased: 'its recording was erased',
-  damaged: 'its recording cannot be read',
-  'too large': 'it is too large; `hoop sessions replay` reads all of it',
-  lost: 'the gateway lost its end; `hoop sessions replay` shows the client’s version of it',
+  erased: 'not searched: its recording was erased',
+  gone: 'not searched: its recording is lost, the gateway no longer has its files',
+  'other node': 'not searched: its recording is kept by node',
+  damaged: 'not searched completely: its recording cannot be read',
+  'too large': 'not searched completely: it is too large; `hoop sessions replay` reads all of it',
+  lost: 'not searched completely: the gateway lost its end; `hoop sessions replay` shows the client’s version of it',
 } as const;
 
 async function search(

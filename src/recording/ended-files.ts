@@ -1,4 +1,4 @@
-/** What the work on a recording whose session has ended begins with: its keys and its certificate. */
+/** Loads the keys and the certificate of a recording whose session has ended. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
@@ -9,6 +9,7 @@ import { sameBytes } from './encoding.ts';
 import { retiredGatewayKey } from './gateway-keys.ts';
 import { loadRecordingKeys, type RecordingKeys } from './recording-keys.ts';
 import { CERTIFICATE_FILE, type RecordingStore, recordingDirectory } from './recording-store.ts';
+import { segmentName } from './segment-writer.ts';
 
 export interface EndedFiles {
   readonly keys: RecordingKeys;
@@ -27,10 +28,9 @@ export async function readEndedFiles(
   session: string,
   gatewayKey: SigningKey,
 ): Promise<EndedFiles> {
-  const directory = recordingDirectory(store, session);
-  await requireFiles(directory);
+  await requireSegments(store, session, 1);
   const keys = loadRecordingKeys(store.keysDir, session);
-  const certificate = await readText(join(directory, CERTIFICATE_FILE));
+  const certificate = await readText(join(recordingDirectory(store, session), CERTIFICATE_FILE));
   if (certificate === undefined) {
     throw lost('its certificate');
   }
@@ -68,8 +68,17 @@ function signingKeyFor(
   return retired;
 }
 
-/** @throws HOOP_RECORDING_LOST */
-async function requireFiles(directory: string): Promise<void> {
+/**
+ * Checks that the files are still where the gateway wrote them.
+ * @param segments how many the recording has at least
+ * @throws HOOP_RECORDING_LOST
+ */
+export async function requireSegments(
+  store: RecordingStore,
+  session: string,
+  segments: number,
+): Promise<void> {
+  const directory = recordingDirectory(store, session);
   const names = await readdir(directory).catch((error: unknown) => {
     if (isMissing(error)) throw lost('its directory');
     throw error;
@@ -77,11 +86,15 @@ async function requireFiles(directory: string): Promise<void> {
   if (!names.some((name) => name.endsWith('.hrs'))) {
     throw lost('its segments');
   }
+  for (let segment = 1; segment <= segments; segment += 1) {
+    const name = segmentName(segment);
+    if (!names.includes(name)) throw lost(`its segment "${name}"`);
+  }
 }
 
 function lost(what: string): HoopError {
   return new HoopError('HOOP_RECORDING_LOST', 'the files of this recording are gone', {
-    detail: `The gateway no longer has ${what}: deleted, or not restored with the rest.`,
-    hint: 'Whoever runs the gateway may have a backup of its data directory.',
+    detail: `The gateway no longer has ${what}: deleted, moved, or not restored with the rest.`,
+    hint: 'Ask the operator of the gateway, who may have a backup of its data directory.',
   });
 }

@@ -23,7 +23,7 @@ import {
 } from './dsse.ts';
 import type { SigningKey } from './ed25519.ts';
 import { sameBytes, toBase64, utf8 } from './encoding.ts';
-import { readEndedFiles, readText } from './ended-files.ts';
+import { readEndedFiles, readText, requireSegments } from './ended-files.ts';
 import { type GatewayTail, measureTail } from './gateway-tail.ts';
 import { requireRoomForLateCut } from './late-cut.ts';
 import { decodeManifest, encodeManifest, MANIFEST_TYPE } from './manifest.ts';
@@ -36,6 +36,7 @@ import {
   scanOptions,
 } from './opened-recording.ts';
 import { writePrivateFile } from './private-file.ts';
+import { loadRecordingKeys } from './recording-keys.ts';
 import {
   LEAVES_FILE,
   MANIFEST_FILE,
@@ -112,6 +113,16 @@ export class EndedRecording {
 
   get endReason(): EndReason {
     return this.#opened.scan.end?.endReason ?? this.#closeReason();
+  }
+
+  /**
+   * Checks that the files that were read are still there, and that the keys were not erased.
+   * @throws HoopError HOOP_RECORDING_LOST
+   */
+  async requireFiles(): Promise<void> {
+    const { store, session } = this.#options;
+    await requireSegments(store, session, this.#opened.scan.segments);
+    loadRecordingKeys(store.keysDir, session);
   }
 
   /** What a late cut may cover. */

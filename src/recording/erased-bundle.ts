@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { FormatError } from '../format-error.ts';
 import { type Bundle, bundleSize, member } from './build-bundle.ts';
 import type { MemberName } from './bundle-members.ts';
+import { requireSegments } from './ended-files.ts';
 import { EVENTS_MAGIC, encodeSegmentRecord, encodeWithheldRecord } from './events-member.ts';
 import { FRAME_HEADER_LENGTH } from './frame.ts';
 import { readSegment } from './read-segment.ts';
@@ -32,6 +33,7 @@ export async function erasedBundle(
   if (!isSigned || hasRecordingKeys(store.keysDir, session)) {
     return undefined;
   }
+  await requireSegments(store, session, 1);
   const before: readonly (readonly [MemberName, Uint8Array])[] = [
     ['manifest.dsse', await readFile(join(directory, MANIFEST_FILE))],
     ['cert.dsse', await readFile(join(directory, CERTIFICATE_FILE))],

@@ -50,12 +50,37 @@ export function sessionTable(sessions: readonly SessionSummary[], options: LineO
       title: 'STATE',
       whole: true,
       paint: (text, cell) => paintState(text, cell, style),
-      cell: ({ state, lostBytes }) =>
-        lostBytes === undefined ? state : `${state}${LOST}${byteCount(lostBytes)}`,
+      cell: ({ state, lostBytes, recording }) =>
+        lostBytes === undefined
+          ? (recording ?? state)
+          : `${recording ?? state}${LOST}${byteCount(lostBytes)}`,
     },
+    ...(sessions.some(({ keptBy }) => keptBy !== undefined) ? [NODE] : []),
     { title: 'REASON', from: WIDE, cell: ({ reason }) => reason ?? '' },
   ];
   return listTable(sessions, all, options);
+}
+
+/** Shown where a session of the list is kept by another node. */
+const NODE: ListColumn<SessionSummary> = {
+  title: 'NODE',
+  from: MEDIUM,
+  cell: ({ keptBy }) => keptBy?.url ?? keptBy?.node ?? '',
+};
+
+/** Says in `show` where the recording is, unless this gateway has it. */
+function recordingText({ recording, keptBy }: SessionSummary): string | undefined {
+  if (keptBy !== undefined) {
+    return `kept by node ${keptBy.node}${keptBy.url === undefined ? '' : ` (${keptBy.url})`}`;
+  }
+  switch (recording) {
+    case 'lost':
+      return 'lost: the gateway no longer has its files';
+    case 'erased':
+      return 'erased: the keys to read it were destroyed';
+    default:
+      return undefined;
+  }
 }
 
 /** E.g. `12 values of public.people.email, public.people.card`. */
@@ -74,6 +99,7 @@ export function sessionDetails(session: SessionSummary, style: Style): string[] 
   const facts: readonly Fact[] = [
     ['session', session.id],
     ['state', session.state],
+    ['recording', recordingText(session)],
     ['who', whoOf(session)],
     ['run', run && runText({ id: run, program: session.program, parent: session.parentRun })],
     ['target', session.target],
@@ -155,10 +181,12 @@ function lasted({ startedAt, endedAt }: SessionSummary): string {
 function paintState(text: string, cell: string, style: Style): string {
   switch (cell.split(LOST, 1)[0]) {
     case 'disputed':
+    case 'lost':
       return style.red(text);
     case 'live':
       return style.green(text);
     case 'ended':
+    case 'erased':
       return style.yellow(text);
     default:
       return cell.includes(LOST) ? style.yellow(text) : text;

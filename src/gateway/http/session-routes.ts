@@ -12,8 +12,10 @@ import {
 import type { Connectors } from '../connectors.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { runRefused } from '../identity/run-rights.ts';
+import type { IndexedSession } from '../index/indexed-session.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import { maySeeAll, requireSession, type SessionRights } from '../sessions/access.ts';
+import type { EndedRecordings } from '../sessions/ended-recordings.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Ctx, Env, Guards } from './api-context.ts';
 import { readJson, readQuery } from './http-body.ts';
@@ -25,6 +27,7 @@ export interface SessionRoutesOptions {
   readonly connectors: Pick<Connectors, 'doesActs'>;
   readonly history: PolicyHistory;
   readonly rights: SessionRights;
+  readonly ended: EndedRecordings;
 }
 
 const MAX_REQUEST_BYTES = 64 * 1024;
@@ -47,11 +50,19 @@ export function addSessionRoutes(
   const sessionOf = (c: Ctx, who: Authenticated, access: Parameters<typeof requireSession>[3]) =>
     requireSession(rights, who, c.req.param('id') ?? '', access);
 
-  /** The index learns a session's byte counts at its end. */
-  const withLiveTotals = (summary: SessionSummary): SessionSummary => ({
-    ...summary,
-    ...sessions.find(summary.id)?.totals,
+  /** Adds what the index does not know: bytes of live sessions, and where recordings are now. */
+  const asItIs = async (session: IndexedSession): Promise<SessionSummary> => ({
+    ...session.summary,
+    ...sessions.find(session.summary.id)?.totals,
+    ...(await whereRecorded(session)),
   });
+  const whereRecorded = async ({ summary, owner, ownerUrl, endedMs }: IndexedSession) => {
+    if (owner.id !== index.node) {
+      return { keptBy: { node: owner.id, ...(ownerUrl === undefined ? {} : { url: ownerUrl }) } };
+    }
+    const presence = endedMs === undefined ? 'kept' : await options.ended.presence(summary.id);
+    return presence === 'kept' ? {} : { recording: presence };
+  };
 
   app.post(
     PATHS.sessions,
@@ -71,14 +82,14 @@ export function addSessionRoutes(
       const found = await index.list({ owner, run: who.run?.id, target, live, limit });
       return json({
         v: API_VERSION,
-        sessions: found.map(({ summary }) => withLiveTotals(summary)),
+        sessions: await Promise.all(found.map(asItIs)),
       } satisfies SessionsReply);
     }),
   );
   app.get(
     PATHS.session(':id'),
     alsoRuns(async (c, who) => {
-      const summary = withLiveTotals((await sessionOf(c, who, 'show')).summary);
+      const summary = await asItIs(await sessionOf(c, who, 'show'));
       const acts = options.connectors.doesActs(summary.kind)
         ? ((await index.acts(summary.id)) ?? {})
         : undefined;

@@ -14,10 +14,12 @@ export interface IndexedSession {
   /** The login that that one was made from, where it is that of a run. */
   readonly login: string | undefined;
   readonly owner: NodeOwner;
+  /** The address of that node, where it has one. */
+  readonly ownerUrl: string | undefined;
   readonly endedMs: number | undefined;
 }
 
-/** @param row of `sessions`, with `parent_login` @param grants rows of `session_grants` */
+/** @param row of `sessions`, with `parent_login` and `node_url` @param grants rows of `session_grants` */
 export function indexedSession(row: Row, grants: readonly Row[]): IndexedSession {
   const endedMs = row['ended_ms'] === null ? undefined : integer(row['ended_ms']);
   const state = text(row['state']);
@@ -27,6 +29,7 @@ export function indexedSession(row: Row, grants: readonly Row[]): IndexedSession
     family: text(row['family']),
     login: optionalText(row['parent_login']),
     owner: { id: text(row['node']), term: integer(row['term']) },
+    ownerUrl: optionalText(row['node_url']),
     endedMs,
     summary: {
       id: text(row['id']),

@@ -4,6 +4,7 @@ import { HoopError } from '../../errors.ts';
 import type { EndReason, RecordingEvent } from '../../recording/types.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import type { Counted } from '../events/event-limit.ts';
+import { nodeName } from '../nodes/node-name.ts';
 import type { NodeOwner } from '../nodes/node-owner.ts';
 import {
   get,
@@ -89,6 +90,11 @@ export class SessionIndex {
     this.#doesActs = doesActs;
     this.#clock = clock;
     this.#statementIndex = new StatementIndex(store, clock, onFault, doesActs, events);
+  }
+
+  /** ID of the node whose sessions are begun and ended here. */
+  get node(): string {
+    return this.#owner.id;
   }
 
   /** @throws what the store says: then there is no such session. */
@@ -258,7 +264,7 @@ export class SessionIndex {
     const row = await this.#store.get(OWNER, { id });
     if (row === undefined) return;
     throw new HoopError('HOOP_OTHER_NODE', 'another gateway has the recording of this session', {
-      detail: `It is kept by node ${text(row['node'])}${atUrl(optionalText(row['url']))}.`,
+      detail: `It is kept by node ${nodeName(text(row['node']), optionalText(row['url']))}.`,
       hint: 'Ask the gateway where the session was opened.',
     });
   }
@@ -277,6 +283,7 @@ export class SessionIndex {
   }
 }
 
+const NODE_URL = '(SELECT url FROM nodes WHERE nodes.id = sessions.node) AS node_url';
 const END = sql(
   `UPDATE sessions SET ended_ms = $endedMs, end_reason = $reason, end_message = $message,
      up_bytes = $upBytes, down_bytes = $downBytes, state = $state
@@ -315,7 +322,8 @@ const GRANTS = sql(
   'SELECT temporary_grant FROM session_grants WHERE session = $session ORDER BY since_ms',
 );
 const FIND = sql(
-  `SELECT sessions.*, (SELECT parent FROM refresh_families WHERE refresh_families.id = family) AS parent_login
+  `SELECT sessions.*, ${NODE_URL},
+     (SELECT parent FROM refresh_families WHERE refresh_families.id = family) AS parent_login
    FROM sessions WHERE id = $id`,
 );
 const ACTS = sql(
@@ -333,7 +341,7 @@ const LISTED = `FROM sessions
      AND (CAST($target AS TEXT) IS NULL OR target = $target)
      AND (CAST($live AS BIGINT) = 0 OR state = 'live')
    ORDER BY started_ms DESC, id DESC LIMIT $limit`;
-const LIST = sql(`SELECT * ${LISTED}`);
+const LIST = sql(`SELECT sessions.*, ${NODE_URL} ${LISTED}`);
 const GRANTS_OF_LIST = sql(
   `SELECT session, temporary_grant FROM session_grants
    WHERE session IN (SELECT id ${LISTED}) ORDER BY since_ms`,
@@ -341,7 +349,3 @@ const GRANTS_OF_LIST = sql(
 const LIVE = sql(
   "SELECT id FROM sessions WHERE state = 'live' AND node = $node ORDER BY started_ms",
 );
-
-function atUrl(url: string | undefined): string {
-  return url === undefined ? '' : ` (${url})`;
-}

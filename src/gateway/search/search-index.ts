@@ -43,6 +43,9 @@ export interface SessionPlace {
 
 export interface FoundSession extends SessionPlace {
   readonly number: number;
+  /** ID of the node that keeps its recording, and its address where it has one. */
+  readonly node: string;
+  readonly nodeUrl: string | undefined;
   readonly target: string;
   readonly principal: string;
   readonly agent: string | undefined;
@@ -270,6 +273,8 @@ function foundSession(row: StoredRow): FoundSession {
   return {
     number: integer(row['number']),
     id: text(row['id']),
+    node: text(row['node']),
+    nodeUrl: optionalText(row['node_url']),
     target: text(row['target']),
     principal: text(row['name']),
     agent: optionalText(row['agent']),
@@ -342,18 +347,19 @@ const UNKNOWN = sql(
        AND ${FILTERS}
      LIMIT $limit) AS found`,
 );
+const SESSION = 'sessions.*, (SELECT url FROM nodes WHERE nodes.id = sessions.node) AS node_url';
 const LIVE = sql(
-  `SELECT * FROM sessions WHERE state = 'live' AND ${FILTERS}
+  `SELECT ${SESSION} FROM sessions WHERE state = 'live' AND ${FILTERS}
      AND (CAST($afterMs AS BIGINT) IS NULL OR (started_ms, id) < ($afterMs, $afterId))
    ORDER BY started_ms DESC, id DESC LIMIT $limit`,
 );
 const ENDED = sql(
-  `SELECT * FROM sessions WHERE ended_ms IS NOT NULL AND ${FILTERS}
+  `SELECT ${SESSION} FROM sessions WHERE ended_ms IS NOT NULL AND ${FILTERS}
      AND (CAST($since AS BIGINT) IS NULL OR ended_ms >= $since)
      AND (CAST($afterMs AS BIGINT) IS NULL OR (ended_ms, id) < ($afterMs, $afterId))
    ORDER BY ended_ms DESC, id DESC LIMIT $limit`,
 );
-const ONE = sql(`SELECT * FROM sessions WHERE id = $id AND ${FILTERS}`);
+const ONE = sql(`SELECT ${SESSION} FROM sessions WHERE id = $id AND ${FILTERS}`);
 // What was refused after all is one statement, of the time when it was asked for.
 const STATEMENTS = sql(
   `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,

@@ -11,7 +11,7 @@ import type { SearchJob, SearchResult } from './search-recording.ts';
 /** What the thread answers. */
 export type SearchAnswer =
   | { readonly result: SearchResult }
-  | { readonly failed: 'erased' | 'stopped' }
+  | { readonly failed: 'erased' | 'gone' | 'stopped' }
   | { readonly failed: 'damaged'; readonly message: string };
 
 const MAX_HEAP_MIB = 512;

@@ -29,7 +29,7 @@ async function answer(result: Promise<SearchResult>): Promise<SearchAnswer> {
       return { failed: 'stopped' };
     }
     if (error instanceof HoopError && error.code === 'HOOP_RECORDING_LOST') {
-      return { failed: 'erased' };
+      return { failed: 'gone' };
     }
     return { failed: 'damaged', message: describe(error) };
   }

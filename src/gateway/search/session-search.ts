@@ -13,6 +13,7 @@ import { requesterClaim } from '../../policy/actor-name.ts';
 import { DETECTORS } from '../../policy/schema.ts';
 import type { Principal } from '../../policy/types.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
+import { recordingPresence } from '../../recording/recording-presence.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { normalText } from '../../replay/text-match.ts';
 import { errorFields, type Log } from '../base/log.ts';
@@ -20,6 +21,7 @@ import type { AuditEvents } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';
 import type { Authenticated } from '../identity/identity.ts';
 import type { SessionIndex } from '../index/session-index.ts';
+import { nodeName } from '../nodes/node-name.ts';
 import { maySeeAll } from '../sessions/access.ts';
 import type { Store } from '../store/store.ts';
 import { type Cursor, decodeCursor, encodeCursor } from './search-cursor.ts';
@@ -48,10 +50,13 @@ export interface SessionSearchOptions {
 /** In one event. */
 const MAX_SESSIONS_TOLD = 100;
 
+/** Reasons for which nothing at all of a recording could be looked through. */
+const UNOPENED: ReadonlySet<string> = new Set(['erased', 'gone', 'other node']);
+
 /** What one session gave. */
 interface Looked {
   readonly hits: readonly SearchHit[];
-  readonly unread: SearchReply['unread'][number]['why'] | undefined;
+  readonly unread: Omit<SearchReply['unread'][number], 'session'> | undefined;
   /** There are more in it, before these. */
   readonly within: Cursor['within'];
 }
@@ -94,11 +99,14 @@ export class SessionSearch implements AsyncDisposable {
         : await this.#thread.use(
             JSON.stringify([who.principal.issuer, who.principal.sub]),
             (search) =>
-              walk((session, within, room) => {
-                looked.push(session.id);
-                log.info('recording.searched', { session: session.id, by: who.principal.name });
+              walk(async (session, within, room) => {
                 const job = jobOf({ scope, text, session, within, room });
-                return this.#inRecording(session, job, { search, log });
+                const found = await this.#inRecording(session, job, { search, log });
+                if (!UNOPENED.has(found.unread?.why ?? '')) {
+                  looked.push(session.id);
+                  log.info('recording.searched', { session: session.id, by: who.principal.name });
+                }
+                return found;
               }),
             signal,
           );
@@ -146,10 +154,11 @@ export class SessionSearch implements AsyncDisposable {
     const unread: SearchReply['unread'][number][] = [];
     const untilMs = performance.now() + MAX_TIME_MS;
     let count = 0;
+    let unopened = 0;
     const ended = (next: Cursor | undefined): SearchReply => ({
       v: API_VERSION,
       hits,
-      sessions: count,
+      sessions: count - unopened,
       unread,
       ...(next === undefined
         ? {}
@@ -164,7 +173,8 @@ export class SessionSearch implements AsyncDisposable {
       const looked = await look(session, within, limit - hits.length);
       hits.push(...looked.hits);
       if (looked.unread !== undefined) {
-        unread.push({ session: session.id, why: looked.unread });
+        unread.push({ session: session.id, ...looked.unread });
+        unopened += UNOPENED.has(looked.unread.why) ? 1 : 0;
       }
       const place = placeOf(session);
       if (looked.within !== undefined) {
@@ -238,7 +248,11 @@ export class SessionSearch implements AsyncDisposable {
       log,
     }: { readonly search: (job: SearchJob) => Promise<SearchAnswer>; readonly log: Log },
   ): Promise<Looked> {
-    const { store } = this.#options;
+    const { store, index } = this.#options;
+    if (session.node !== index.node) {
+      const node = nodeName(session.node, session.nodeUrl);
+      return { hits: [], unread: { why: 'other node', node }, within: undefined };
+    }
     const answer = await this.#opened(session.id, (dataKey) =>
       search({
         ...job,
@@ -252,11 +266,10 @@ export class SessionSearch implements AsyncDisposable {
       if (answer.failed === 'damaged') {
         log.warn('recording.search_failed', { session: session.id, message: answer.message });
       }
-      const unread = answer.failed === 'erased' ? 'erased' : 'damaged';
-      return { hits: [], unread, within: undefined };
+      const why = answer.failed === 'stopped' ? 'damaged' : answer.failed;
+      return { hits: [], unread: { why }, within: undefined };
     }
     const { found, more, isCut, isLost } = answer.result;
-    const lost = isLost ? 'lost' : undefined;
     const last = found.at(-1);
     return {
       hits: found.map(({ number, id, timeMs, effect, code, verbs, touches, excerpt }) => ({
@@ -270,7 +283,7 @@ export class SessionSearch implements AsyncDisposable {
         touches: [...touches],
         excerpt,
       })),
-      unread: isCut ? 'too large' : lost,
+      unread: cutBy({ isCut, isLost }),
       within: more && last ? { number: last.number } : undefined,
     };
   }
@@ -279,17 +292,24 @@ export class SessionSearch implements AsyncDisposable {
     session: string,
     search: (dataKey: Uint8Array) => Promise<SearchAnswer>,
   ): Promise<SearchAnswer> {
+    const { store } = this.#options;
+    const presence = await recordingPresence(store, session);
+    if (presence !== 'kept') {
+      return { failed: presence === 'lost' ? 'gone' : 'erased' };
+    }
     let dataKey: Uint8Array;
     try {
-      dataKey = loadRecordingKeys(this.#options.store.keysDir, session).dataKey;
+      dataKey = loadRecordingKeys(store.keysDir, session).dataKey;
     } catch (error) {
-      const { code, message } = errorFields(error);
-      return code === 'HOOP_RECORDING_LOST'
-        ? { failed: 'erased' }
-        : { failed: 'damaged', message: String(message) };
+      return { failed: 'damaged', message: String(errorFields(error)['message']) };
     }
     return search(dataKey);
   }
+}
+
+function cutBy(cut: { readonly isCut: boolean; readonly isLost: boolean }): Looked['unread'] {
+  if (cut.isCut) return { why: 'too large' };
+  return cut.isLost ? { why: 'lost' } : undefined;
 }
 
 /** @throws HoopError HOOP_USAGE: nothing found of a class that is not one would read as an answer */

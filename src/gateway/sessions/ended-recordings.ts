@@ -11,6 +11,7 @@ import { erasedBundle } from '../../recording/erased-bundle.ts';
 import { listRecordings } from '../../recording/list-recordings.ts';
 import { readSegments } from '../../recording/read-segments.ts';
 import { loadRecordingKeys } from '../../recording/recording-keys.ts';
+import { type RecordingPresence, recordingPresence } from '../../recording/recording-presence.ts';
 import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
 import { CONTROL_STREAM } from '../../recording/types.ts';
 import { inTime } from '../../until.ts';
@@ -64,12 +65,23 @@ export class EndedRecordings {
     entry.users += 1;
     try {
       const recording = await entry.opened;
+      await this.#stillThere(session, entry, recording);
       // To open it reads all of it: a lease may run out meanwhile.
       await this.#options.requireLease();
       return await work(recording);
     } finally {
       entry.users -= 1;
       this.#letGo();
+    }
+  }
+
+  /** Drops an opened recording whose files or keys are gone, unless another caller still uses it. */
+  async #stillThere(session: string, entry: Entry, recording: EndedRecording): Promise<void> {
+    try {
+      await recording.requireFiles();
+    } catch (error) {
+      if (entry.users === 1) this.#open.delete(session);
+      throw error;
     }
   }
 
@@ -117,6 +129,11 @@ export class EndedRecordings {
         this.#open.delete(session);
       }
     }
+  }
+
+  /** Whether the recording of an ended session of this node can be read, from a look at its files. */
+  presence(session: string): Promise<RecordingPresence> {
+    return recordingPresence(this.#options.store, session);
   }
 
   /**

@@ -5,6 +5,7 @@ import { type CutAckSchema, CutProposalSchema, type CutsReply } from '../../api/
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
 import { MAX_REPAIR_REQUEST } from '../../recording/repair.ts';
+import { errorFields } from '../base/log.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';
 import type { Ctx, Env, Guards } from '../http/api-context.ts';
@@ -122,19 +123,37 @@ export function addRecordingRoutes(
         });
       }
       await ended.opened(id);
-      // First on record, then read: where that cannot be written nobody reads.
+      // Nothing of it is handed out before the event is written, and no event tells of a reading
+      // that could not begin.
+      const { size, parts } = await ended.bundle(id);
       await options.events.write({
         type: 'recording.read',
         who: { issuer: found.issuer, sub: found.sub, name: found.summary.principal },
         by: eventParty(who.principal),
         ...{ from: who.from, target: found.summary.target, session: id, run: found.summary.run },
       });
-      // What it yields was read before; what is appended meanwhile is not part of it.
-      const { size, parts } = await ended.bundle(id);
-      c.get('log').info('bundle.read', { session: id, by: who.principal.name });
-      return new Response(ReadableStream.from(parts), {
+      const log = c.get('log').with({ session: id, by: who.principal.name });
+      log.info('bundle.read');
+      const brokenOff = (error: unknown) => {
+        log.error('bundle.broken_off', errorFields(error));
+        // Its length was announced: only a closed connection says that there is no more of it.
+        c.env?.incoming?.socket.destroy();
+      };
+      return new Response(ReadableStream.from(untilFailure(parts, brokenOff)), {
         headers: { 'content-type': 'application/x-tar', 'content-length': String(size) },
       });
     }),
   );
+}
+
+/** Ends where reading fails: an error of a reply's body would be printed as it is, not logged. */
+async function* untilFailure(
+  parts: AsyncIterable<Uint8Array>,
+  onFailure: (error: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* parts;
+  } catch (error) {
+    onFailure(error);
+  }
 }

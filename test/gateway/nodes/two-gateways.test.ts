@@ -5,7 +5,8 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BLOCK_PATHS, BlockReply } from '../../../src/api/blocks.ts';
 import { CutsReply } from '../../../src/api/control.ts';
-import { PATHS } from '../../../src/api/http.ts';
+import { API_VERSION, PATHS } from '../../../src/api/http.ts';
+import { SEARCH_PATH, SearchReply } from '../../../src/api/search.ts';
 import { login } from '../../../src/auth/login.ts';
 import { openGateway } from '../../../src/auth/open-gateway.ts';
 import { type GatewayClient, jsonBody } from '../../../src/client/gateway-client.ts';
@@ -133,6 +134,19 @@ test('have nodes of their own, and neither ends what the other has', async () =>
     own.json(CutsReply, { method: 'GET', path: PATHS.cuts(session.id) }, bench.signal),
   ).rejects.toMatchObject({ code: 'HOOP_OTHER_NODE' });
   await session.close();
+  // The list names the node, and a search by text does not call the recording erased.
+  const shown = await own.session(session.id, bench.signal);
+  expect(shown.keptBy).toEqual({ node: expect.any(String), url: expect.stringContaining('http') });
+  const asked = { v: API_VERSION, text: 'no such thing', limit: 10 } as const;
+  const search = { method: 'POST', path: SEARCH_PATH, body: jsonBody(asked) } as const;
+  const found = await own.json(SearchReply, search, bench.signal);
+  expect(found.unread).toContainEqual({
+    session: session.id,
+    why: 'other node',
+    node: `${shown.keptBy?.node} (${shown.keptBy?.url})`,
+  });
+  const told = await readEvents(store, { type: 'recording.searched', limit: 10 });
+  expect(told.events.flatMap(({ sessions }) => sessions)).not.toContain(session.id);
 });
 
 test('a session of the one is ended at the other, with its login', async () => {

@@ -324,7 +324,7 @@ describe('hoop sessions search', () => {
     expect(none).toMatchObject({ stdout: '', status: 0 });
     expect(none.stderr).toMatch(/^hoop: nothing found in \d+ sessions that you may read\n$/);
     const unread = await run('dba', 'no such thing');
-    expect(unread.stderr).toMatch(/hoop: session \S+ was not searched completely: .* was erased\n/);
+    expect(unread.stderr).toMatch(/hoop: session \S+: not searched: its recording was erased\n/);
   });
 
   test('an answer of the index does not say that it looked at no session', async () => {
