@@ -374,6 +374,38 @@ function isForbidden({ folder, mayImport }: Layer, name: string): boolean {
   );
 }
 
+/**
+ * The rooms of src/gateway, and the files beside them, from the top. A room may import itself and
+ * those below it, so that a newcomer can read the gateway in this order and never has to look back.
+ */
+const GATEWAY_ROOMS: readonly string[] = [
+  'start',
+  'routes',
+  'search',
+  'sessions',
+  'connectors.ts',
+  'connector.ts',
+  'runs',
+  'holds',
+  'access',
+  'audit',
+  'index',
+  'approvals',
+  'http',
+  'blocks',
+  'identity',
+  'events',
+  'nodes',
+  'store',
+  'targets',
+  'base',
+];
+
+/** @returns the place of a file's room in GATEWAY_ROOMS, -1 for a room without a place */
+function gatewayPlace(path: string): number {
+  return GATEWAY_ROOMS.indexOf(path.split('/')[2] ?? '');
+}
+
 const PACKAGES: readonly {
   readonly name: RegExp;
   readonly only: RegExp;
@@ -475,6 +507,25 @@ describe('architecture', () => {
       expect(isForbidden(layer, forbidden)).toBe(true);
     });
   }
+
+  test('every room of src/gateway has a place', () => {
+    const inside = files.map(({ path }) => path).filter((path) => path.startsWith('src/gateway/'));
+    expect(inside.filter((path) => gatewayPlace(path) === -1)).toEqual([]);
+    expect(new Set(inside.map(gatewayPlace)).size).toBe(GATEWAY_ROOMS.length);
+  });
+
+  test('a room of src/gateway imports no room above it', () => {
+    const upwards = files
+      .filter(({ path }) => path.startsWith('src/gateway/'))
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter(
+            (name) => name.startsWith('src/gateway/') && gatewayPlace(name) < gatewayPlace(path),
+          )
+          .map((name) => `${path} imports ${name}`),
+      );
+    expect(upwards).toEqual([]);
+  });
 
   test('every folder of src has a row', () => {
     const without = files

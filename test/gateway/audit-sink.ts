@@ -1,5 +1,5 @@
 /** A session that only listens to what its streams tell. */
-import type { AuditSink } from '../../src/gateway/sessions/audit.ts';
+import type { AuditSink } from '../../src/gateway/audit/stream-audit.ts';
 
 export function auditSink(listening: Partial<AuditSink> = {}): AuditSink {
   return {

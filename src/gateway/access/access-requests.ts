@@ -13,9 +13,9 @@ import { describeDocument, type Requestable, requestable } from '../../policy/re
 import type { Principal } from '../../policy/types.ts';
 import { type ApprovalNeed, type ApprovalRecord, isOwnWord } from '../approvals/approval-record.ts';
 import type { Approvals } from '../approvals/approvals.ts';
-import { isBlank } from '../approvals/plain-text.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import { isBlank } from '../base/plain-text.ts';
 import { eventParty } from '../events/event-party.ts';
 import { personMarks } from '../identity/same-person.ts';
 import type { AccessGrant, AccessGrants } from './access-grants.ts';

@@ -8,6 +8,7 @@ import type { ApprovalKind, ApprovalState } from '../../api/approvals.ts';
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
+import { plainText } from '../base/plain-text.ts';
 import { shortId } from '../base/short-id.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';
@@ -24,7 +25,6 @@ import {
 import { Changes } from './changes.ts';
 import { CountedVotes, type CountedVotesOptions } from './counted-votes.ts';
 import { alreadyEnded, checkVoter, isApprover } from './may-decide.ts';
-import { plainText } from './plain-text.ts';
 import { requestFacts } from './request-facts.ts';
 import { RequestLimits } from './request-limits.ts';
 

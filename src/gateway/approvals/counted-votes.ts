@@ -1,5 +1,5 @@
 /** Whose word counts about a request, as people, groups and blocks are now. */
-import type { BlockedAs } from '../blocks/block.ts';
+import type { BlockedAs } from '../identity/block.ts';
 import { countOthers } from '../identity/same-person.ts';
 import type { Work } from '../store/store.ts';
 import {

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Principal } from '../../policy/types.ts';
 import type { EventSteps, NewEvent } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';
+import type { Block } from '../identity/block.ts';
 import { tellNodes } from '../nodes/node-changes.ts';
 import {
   change,
@@ -15,7 +16,6 @@ import {
   text,
   type Work,
 } from '../store/store.ts';
-import type { Block } from './block.ts';
 
 type Blocked = Extract<NewEvent, { type: 'access.blocked' }>;
 

@@ -9,9 +9,15 @@ import type { Principal } from '../../policy/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { shortId } from '../base/short-id.ts';
 import type { EventSteps } from '../events/audit-events.ts';
+import {
+  type Block,
+  type BlockedAs,
+  blockedError,
+  blockedMarks,
+  meansPrincipal,
+} from '../identity/block.ts';
 import type { Store } from '../store/store.ts';
 import { isStoreFault } from '../store/store-watch.ts';
-import { type Block, type BlockedAs, blockedError, blockedMarks, meansPrincipal } from './block.ts';
 import { BlockStore, type Lifted } from './block-store.ts';
 
 export interface BlocksOptions {

@@ -1,6 +1,6 @@
 import type { EventParty } from '../../api/events.ts';
+import { type Block, blockText } from '../identity/block.ts';
 import type { Identity, KnownLogin } from '../identity/identity.ts';
-import { type Block, blockText } from './block.ts';
 
 /**
  * @param logins those that the block means

@@ -6,7 +6,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { HoopError } from '../../errors.ts';
-import { errorBody, statusOf } from './http-errors.ts';
+import { errorBody, statusOf } from '../base/http-errors.ts';
 
 type Exchange = readonly [IncomingMessage, ServerResponse];
 

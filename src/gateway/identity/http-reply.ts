@@ -1,5 +1,5 @@
 import { type ErrorCode, HoopError } from '../../errors.ts';
-import { errorBody, statusOf } from '../http/http-errors.ts';
+import { errorBody, statusOf } from '../base/http-errors.ts';
 
 /** What a route handler of this folder answers; whoever mounts it writes it out. */
 export interface HttpReply {

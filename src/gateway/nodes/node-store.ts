@@ -3,12 +3,7 @@
  * by the store's clock, which all nodes share.
  */
 
-import { RECORD, recordOf } from '../approvals/approval-store.ts';
-import { requestFacts } from '../approvals/request-facts.ts';
-import type { EventSteps, NewEvent } from '../events/audit-events.ts';
-import { ENDED_FACTS, sessionEnd } from '../index/session-end.ts';
 import {
-  all,
   change,
   get,
   integer,
@@ -20,7 +15,6 @@ import {
   text,
   type Work,
 } from '../store/store.ts';
-import { tellNodes } from './node-changes.ts';
 import type { NodeOwner } from './node-owner.ts';
 
 /** Of a node that ends its sessions at once when it has lost the store; else that time comes on top. */
@@ -109,44 +103,41 @@ export class NodeStore {
   }
 
   /**
-   * Ends what a node has left behind that will not come back: its live sessions and what it held. If it
-   * does come back, it begins another term, and its recordings are there again.
-   * @param by id of the node that does it; requests that outlive a connection are its from then on
-   * @param events tells of each that ends
-   * @returns undefined: there is no such node; its row, where it lives or was taken over before
+   * Takes over a node that will not come back. If it does come back, it begins another term, and its
+   * recordings are there again.
+   * @param by id of the node that takes over
+   * @param endLeft ends the sessions and requests that the node left behind, in the same transaction
+   * @returns undefined if there is no such node, and its row if it lives or was taken over before
    */
-  takeOver(id: string, by: string, events: EventSteps): Promise<NodeRow | TakenOver | undefined> {
+  takeOver(id: string, by: string, endLeft: EndLeft): Promise<NodeRow | TakenOver | undefined> {
     return this.#store.transaction(function* (): Work<NodeRow | TakenOver | undefined> {
       const row = nodeRow(yield* get(FIND_LOCKED, { id }));
       if (row === undefined || row.state === 'taken over') return row;
       if (row.state === 'live' && row.leaseLeftMs > 0) return row;
       yield* change(TAKE_OVER, { id, term: row.term + 1, by });
-      const sessions = yield* all(END_SESSIONS, { id });
-      const withdrawn = yield* all(WITHDRAW, { id });
-      yield* change(MOVE_REQUESTS, { id, by });
-      const counts = { sessions: sessions.length, requests: withdrawn.length };
-      yield* events.add(
-        { type: 'node.taken_over', taken: id, ...counts },
-        ...withdrawn.map((request) => withdrawnEvent(request)),
-        ...sessions.map((session) => sessionEnd(session, 'gateway_crash')),
-      );
-      yield* tellNodes('approvals');
-      return { type: 'taken over', term: row.term + 1, ...counts };
+      return { type: 'taken over', term: row.term + 1, ...(yield* endLeft(id, by)) };
     });
   }
 }
 
-export interface TakenOver {
-  readonly type: 'taken over';
-  readonly term: number;
+/** Numbers of the sessions and requests that a node left behind. */
+export interface LeftBehind {
   readonly sessions: number;
   readonly requests: number;
+}
+
+/** Ends what the node `id` left behind. Requests that outlive a connection become those of `by`. */
+export type EndLeft = (id: string, by: string) => Work<LeftBehind>;
+
+export interface TakenOver extends LeftBehind {
+  readonly type: 'taken over';
+  readonly term: number;
 }
 
 /** Milliseconds since 1970 by the store's clock. */
 const SQLITE_NOW = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 const POSTGRES_NOW = 'CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)';
-const timed = (text: string, lock = ''): Sql =>
+export const timed = (text: string, lock = ''): Sql =>
   sql(text.replaceAll('{now}', SQLITE_NOW), text.replaceAll('{now}', POSTGRES_NOW) + lock);
 
 const ROW = `id, term, state, lease_until_ms - {now} AS lease_left_ms, place, url, taken_by`;
@@ -176,24 +167,6 @@ const TAKE_OVER = sql(
   `UPDATE nodes SET term = $term, state = 'taken over', lease_until_ms = 0, taken_by = $by
    WHERE id = $id`,
 );
-const END_SESSIONS = timed(
-  `UPDATE sessions SET state = 'ended', ended_ms = {now}, end_reason = 'gateway_crash', term = term + 1,
-     end_message = 'the node that had the session was taken over'
-   WHERE node = $id AND state = 'live' RETURNING ${ENDED_FACTS}`,
-);
-const WITHDRAW = timed(
-  `UPDATE approvals SET state = 'withdrawn', ended_ms = {now},
-     outcome = 'the node that held it was taken over'
-   WHERE node = $id AND dies_with_connection = 1 AND state IN ('waiting', 'approved')
-   RETURNING ${RECORD}`,
-);
-const MOVE_REQUESTS = sql(
-  `UPDATE approvals SET node = $by WHERE node = $id AND state IN ('waiting', 'approved')`,
-);
-
-function withdrawnEvent(row: Row): NewEvent {
-  return { type: 'approval.state', ...requestFacts(recordOf(row, [])), state: 'withdrawn' };
-}
 
 function nodeRow(row: Row | undefined): NodeRow | undefined {
   return row && requireRow(row);

@@ -13,7 +13,7 @@ import {
   accessEvent,
   accessGivenText,
 } from '../access/access-grants.ts';
-import type { SessionAudit } from './audit.ts';
+import type { SessionAudit } from './session-audit.ts';
 import type { SessionControl } from './session-control.ts';
 import type { SessionPrompts } from './session-prompts.ts';
 

@@ -9,9 +9,9 @@ import { CONTROL_STREAM, type StreamOffsets } from '../../recording/types.ts';
 import { type StreamKind, TERMINAL_STREAM } from '../../stream-kinds.ts';
 import { onAbort } from '../../until.ts';
 import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
+import { type AuditSink, StreamAudit } from '../audit/stream-audit.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { ConnectorSession, SessionContext } from '../connector.ts';
-import { type AuditSink, StreamAudit } from './audit.ts';
 import { type TunnelRecording, TunnelStream } from './tunnel-stream.ts';
 
 /** What the streams need of the session's recording. */

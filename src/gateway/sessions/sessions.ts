@@ -16,12 +16,12 @@ import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts'
 import type { DiskRoom } from '../base/disk-room.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import { type Block, blockText, meansPrincipal } from '../blocks/block.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { PreparedSession } from '../connector.ts';
 import type { Connectors } from '../connectors.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';
+import { type Block, blockText, meansPrincipal } from '../identity/block.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { IndexedSession } from '../index/indexed-session.ts';
 import type { SessionIndex } from '../index/session-index.ts';

@@ -1,9 +1,9 @@
 import type { Approvals } from '../approvals/approvals.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import type { Block } from '../blocks/block.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
+import type { Block } from '../identity/block.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
 import type { SessionIndex } from '../index/session-index.ts';
 import type { Sessions } from '../sessions/sessions.ts';

@@ -7,7 +7,7 @@ import type { GatewayConfig } from '../base/config.ts';
 import type { DiskRoom } from '../base/disk-room.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { Connectors } from '../connectors.ts';
-import { createHttpApi } from '../http/http-api.ts';
+import { createHttpApi } from '../routes/http-api.ts';
 import { SessionSearch } from '../search/session-search.ts';
 import type { SessionNonces } from '../sessions/session-nonces.ts';
 import type { Sessions } from '../sessions/sessions.ts';

@@ -8,6 +8,7 @@ import { AuditEvents } from '../events/audit-events.ts';
 import { openNodeId } from '../nodes/node-id.ts';
 import { RENEW_EVERY_MS } from '../nodes/node-lease.ts';
 import { type NodeRow, NodeStore, type TakenOver } from '../nodes/node-store.ts';
+import { endLeftBehind } from '../sessions/end-left-behind.ts';
 import type { Store } from '../store/store.ts';
 import { openDataDirectory } from './data-directory.ts';
 import { openStore } from './open-store.ts';
@@ -44,7 +45,7 @@ export function takeOverNode(node: string, options: NodesOptions): Promise<Taken
     const seen = await nodes.find(node);
     if (seen?.state === 'live' && seen.leaseLeftMs <= 0) await delay(LOOKS_APART_MS);
     await using events = await eventsOf(own, (await nodes.find(own))?.term ?? 0, opened);
-    const taken = await nodes.takeOver(node, own, events);
+    const taken = await nodes.takeOver(node, own, endLeftBehind(events));
     if (taken === undefined) {
       throw new HoopError('HOOP_USAGE', `the store knows no node "${node}"`, {
         hint: '`hoop gateway nodes --config FILE` lists them.',

@@ -12,8 +12,7 @@ import {
   type CommandAsk,
   commandApprovals,
 } from '../../../src/gateway/approvals/command-approvals.ts';
-import { HOLD_MANNER } from '../../../src/gateway/approvals/hold-texts.ts';
-import { OperationHold } from '../../../src/gateway/approvals/operation-hold.ts';
+import { operation } from '../../../src/gateway/audit/stream-audit.ts';
 import type {
   GatewayConnector,
   GatewaySource,
@@ -21,7 +20,8 @@ import type {
   SessionContext,
   StreamEnd,
 } from '../../../src/gateway/connector.ts';
-import { operation } from '../../../src/gateway/sessions/audit.ts';
+import { HOLD_MANNER } from '../../../src/gateway/holds/hold-texts.ts';
+import { OperationHold } from '../../../src/gateway/holds/operation-hold.ts';
 import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
 import type { ConnectorRule, PolicyConnector } from '../../../src/policy/connector.ts';
 import { type AllowedByRules, decideByRules } from '../../../src/policy/decide-by-rules.ts';

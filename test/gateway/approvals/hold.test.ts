@@ -5,10 +5,10 @@ import type {
   ApprovalStanding,
   AskedApproval,
 } from '../../../src/gateway/approvals/asked-approval.ts';
-import { Hold, type HoldOptions } from '../../../src/gateway/approvals/hold.ts';
-import { HOLD_MANNER } from '../../../src/gateway/approvals/hold-texts.ts';
 import type { HeldAsk } from '../../../src/gateway/approvals/session-approvals.ts';
-import { RecordingFailed } from '../../../src/gateway/sessions/audit.ts';
+import { RecordingFailed } from '../../../src/gateway/audit/stream-audit.ts';
+import { Hold, type HoldOptions } from '../../../src/gateway/holds/hold.ts';
+import { HOLD_MANNER } from '../../../src/gateway/holds/hold-texts.ts';
 import type { ApprovalDemand } from '../../../src/policy/types.ts';
 
 interface Ask extends HeldAsk {

@@ -1,8 +1,8 @@
 /** Who must be kept out cannot wait until the store is back. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HoopError } from '../../../src/errors.ts';
-import type { Block } from '../../../src/gateway/blocks/block.ts';
 import type { Blocks } from '../../../src/gateway/blocks/blocks.ts';
+import type { Block } from '../../../src/gateway/identity/block.ts';
 import { sql } from '../../../src/gateway/store/store.ts';
 import { type AwayStore, awayStore } from '../store/away-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { HoopError } from '../../../src/errors.ts';
+import { errorReply } from '../../../src/gateway/base/http-errors.ts';
 import { parseJson, readBody, readJson } from '../../../src/gateway/http/http-body.ts';
-import { errorReply } from '../../../src/gateway/http/http-errors.ts';
 
 const Schema = z.object({ token: z.string(), n: z.number() });
 

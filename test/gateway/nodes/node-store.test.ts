@@ -12,6 +12,7 @@ import { NodeChanges } from '../../../src/gateway/nodes/node-changes.ts';
 import { NodeCommands } from '../../../src/gateway/nodes/node-commands.ts';
 import { NodeLease } from '../../../src/gateway/nodes/node-lease.ts';
 import { LEASE_MS, NodeStore } from '../../../src/gateway/nodes/node-store.ts';
+import { endLeftBehind } from '../../../src/gateway/sessions/end-left-behind.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import { Secret } from '../../../src/secret.ts';
 import { waitFor } from '../../wait-for.ts';
@@ -95,19 +96,24 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     await using lease = await begin();
     await using _ = await begin(B, 'there:1:2', elsewhere);
     await lease.require();
-    expect(await nodes.takeOver(A, B, NO_EVENTS)).toMatchObject({ state: 'live' });
+    expect(await nodes.takeOver(A, B, endLeftBehind(NO_EVENTS))).toMatchObject({ state: 'live' });
     await store.change(RUN_OUT, { id: A });
     // Its lease has run out, and nobody has taken it over: it goes on.
     expect(await nodes.renew(lease.owner)).toBe(true);
     await store.change(RUN_OUT, { id: A });
-    expect(await nodes.takeOver(A, B, NO_EVENTS)).toMatchObject({ type: 'taken over', term: 2 });
+    expect(await nodes.takeOver(A, B, endLeftBehind(NO_EVENTS))).toMatchObject({
+      type: 'taken over',
+      term: 2,
+    });
     lease.url = 'https://a';
     await waitFor(() => expect(lease.lost.aborted).toBe(true));
     await expect(lease.require()).rejects.toMatchObject({ code: 'HOOP_NODE_LOST' });
     expect(await nodes.find(A)).toMatchObject({ state: 'taken over', takenBy: B });
     // Twice is once; a node that nobody knows is none.
-    expect(await nodes.takeOver(A, B, NO_EVENTS)).toMatchObject({ state: 'taken over' });
-    expect(await nodes.takeOver('none', B, NO_EVENTS)).toBeUndefined();
+    expect(await nodes.takeOver(A, B, endLeftBehind(NO_EVENTS))).toMatchObject({
+      state: 'taken over',
+    });
+    expect(await nodes.takeOver('none', B, endLeftBehind(NO_EVENTS))).toBeUndefined();
     // And when it comes back it is another term.
     expect(await nodes.begin(A, HERE, '0')).toEqual({ type: 'begun', term: 3 });
   });
@@ -143,7 +149,10 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     await using changes = await NodeChanges.open(elsewhere, collectLog().log);
     const heard: string[] = [];
     changes.on('approvals', () => void heard.push('approvals'));
-    expect(await nodes.takeOver(A, B, events)).toMatchObject({ sessions: 1, requests: 1 });
+    expect(await nodes.takeOver(A, B, endLeftBehind(events))).toMatchObject({
+      sessions: 1,
+      requests: 1,
+    });
     await changes.look();
     // Those that wait at other nodes. A store in one file has no other.
     expect(heard).toEqual(store.isShared ? ['approvals'] : []);
@@ -174,7 +183,7 @@ describe.each(DRIVERS)('nodes of a store in %s', (driver) => {
     lease.url = 'https://a';
     nowMs = LEASE_MS;
     await store.change(RUN_OUT, { id: A });
-    await nodes.takeOver(A, B, NO_EVENTS);
+    await nodes.takeOver(A, B, endLeftBehind(NO_EVENTS));
     const signing = lease.require();
     answer.resolve(true);
     await expect(signing).rejects.toMatchObject({ code: 'HOOP_NODE_LOST' });

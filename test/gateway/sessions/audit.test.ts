@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
 import type { AskedApproval } from '../../../src/gateway/approvals/asked-approval.ts';
-import { operation, RecordingFailed, StreamAudit } from '../../../src/gateway/sessions/audit.ts';
+import {
+  operation,
+  RecordingFailed,
+  StreamAudit,
+} from '../../../src/gateway/audit/stream-audit.ts';
 import type { EvidenceLine } from '../../../src/recording/evidence-lines.ts';
 import type { RecordingEvent } from '../../../src/recording/types.ts';
 import { testGrant } from '../../connectors/postgres/gateway/engine-bench.ts';

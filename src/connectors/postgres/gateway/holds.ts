@@ -16,13 +16,13 @@
  */
 
 import type { AskedApproval } from '../../../gateway/approvals/asked-approval.ts';
-import { Hold } from '../../../gateway/approvals/hold.ts';
+import { Hold } from '../../../gateway/holds/hold.ts';
 import {
   type HeldText,
   type HoldManner,
   type HoldWords,
   tooLarge,
-} from '../../../gateway/approvals/hold-texts.ts';
+} from '../../../gateway/holds/hold-texts.ts';
 import { rowCountText } from '../../../policy/describe-grant.ts';
 import { describeChanges, type RowChanges } from '../../../policy/row-changes.ts';
 import { onAbort } from '../../../until.ts';

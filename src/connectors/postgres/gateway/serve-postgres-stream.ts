@@ -22,8 +22,8 @@
  */
 
 import { HoopError, ProtocolError } from '../../../errors.ts';
+import { RecordingFailed } from '../../../gateway/audit/stream-audit.ts';
 import type { StreamEnd } from '../../../gateway/connector.ts';
-import { RecordingFailed } from '../../../gateway/sessions/audit.ts';
 import { decodeCancelPosition } from '../../../protocol/carrier/cancel-position.ts';
 import { doneOrAborted, untilAborted, withinTime } from '../../../until.ts';
 import type { SqlRefusal } from '../policy/types.ts';

@@ -4,8 +4,8 @@
  * server's own words. Where it speaks of the credential they are for the gateway's log alone.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { plainText } from '../../../gateway/approvals/plain-text.ts';
 import { TargetRefusal } from '../../../gateway/base/log.ts';
+import { plainText } from '../../../gateway/base/plain-text.ts';
 import { SQL_STATE } from '../sql-state.ts';
 
 export interface ServerWords {

@@ -1,8 +1,8 @@
 /** What is told of a statement: as what it was decided, what was withheld of it, and how it ended. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
-import { type Operation, type Outcome, rulesOf } from '../../../gateway/sessions/audit.ts';
+import type { StreamAudit } from '../../../gateway/audit/stream-audit.ts';
+import { type Operation, type Outcome, rulesOf } from '../../../gateway/audit/stream-audit.ts';
 import type { RuleRef } from '../../../policy/types.ts';
 import type { StatementAnalysis } from '../policy/analysis-types.ts';
 import { builtin } from '../policy/guards.ts';

@@ -3,7 +3,7 @@
 import { isAscii } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
+import type { StreamAudit } from '../../../gateway/audit/stream-audit.ts';
 import { mayWriteBack } from '../policy/evaluate-placeholders.ts';
 import { encodeEmptyFrontend } from '../protocol/empty-messages.ts';
 import { BYTES, type TextCodec } from '../protocol/text-codec.ts';

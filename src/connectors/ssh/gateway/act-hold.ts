@@ -2,11 +2,8 @@
  * An act that needs approval. The end of the channel, of the stream, of the session and a signal
  * withdraw it.
  */
-import type { HeldText } from '../../../gateway/approvals/hold-texts.ts';
-import {
-  OperationHold,
-  type OperationHoldOptions,
-} from '../../../gateway/approvals/operation-hold.ts';
+import type { HeldText } from '../../../gateway/holds/hold-texts.ts';
+import { OperationHold, type OperationHoldOptions } from '../../../gateway/holds/operation-hold.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import { ACT_MANNER, describeAct, unreadable } from './act-words.ts';
 import type { ActAsk } from './types.ts';

@@ -1,8 +1,8 @@
 /** How whoever asked for something on a server is told about its approval. */
 
 import { approvalRefusal, rulesOf } from '../../../gateway/approvals/approval-refusal.ts';
-import { HOLD_MANNER, type HoldManner, tooLarge } from '../../../gateway/approvals/hold-texts.ts';
-import { plainText } from '../../../gateway/approvals/plain-text.ts';
+import { plainText } from '../../../gateway/base/plain-text.ts';
+import { HOLD_MANNER, type HoldManner, tooLarge } from '../../../gateway/holds/hold-texts.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct } from '../policy/types.ts';
 import type { ActAsk } from './types.ts';

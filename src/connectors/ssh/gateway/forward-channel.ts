@@ -4,8 +4,8 @@
  */
 
 import { HoopError, ProtocolError } from '../../../errors.ts';
-import { plainText } from '../../../gateway/approvals/plain-text.ts';
-import { operation } from '../../../gateway/sessions/audit.ts';
+import { operation } from '../../../gateway/audit/stream-audit.ts';
+import { plainText } from '../../../gateway/base/plain-text.ts';
 import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';

@@ -1,6 +1,6 @@
 /** Refusals as a program on the client's side sees them: on its stderr. */
 
-import { plainText } from '../../../gateway/approvals/plain-text.ts';
+import { plainText } from '../../../gateway/base/plain-text.ts';
 import type { Refusal } from '../../../policy/types.ts';
 
 const MAX_LINE = 2000;

@@ -13,8 +13,8 @@
  * says is recorded by the tunnel stream before it leaves.
  */
 import { HoopError, ProtocolError } from '../../../errors.ts';
+import { operation, RecordingFailed } from '../../../gateway/audit/stream-audit.ts';
 import type { StreamEnd } from '../../../gateway/connector.ts';
-import { operation, RecordingFailed } from '../../../gateway/sessions/audit.ts';
 import { after } from '../../../soon.ts';
 import { onAbort, withinTime } from '../../../until.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';

@@ -12,7 +12,7 @@
  */
 
 import { ProtocolError } from '../../../errors.ts';
-import { operation } from '../../../gateway/sessions/audit.ts';
+import { operation } from '../../../gateway/audit/stream-audit.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import { after } from '../../../soon.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';

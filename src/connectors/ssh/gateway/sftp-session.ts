@@ -1,7 +1,7 @@
 /** sftp in a session channel: puts the inspector between the two ends, and decides for it. */
 
 import type { HoopError } from '../../../errors.ts';
-import { operation } from '../../../gateway/sessions/audit.ts';
+import { operation } from '../../../gateway/audit/stream-audit.ts';
 import { plainRefusal } from '../../../policy/refusal.ts';
 import type { Refusal } from '../../../policy/types.ts';
 import type { FileRecord } from '../../../recording/file-record.ts';

@@ -1,6 +1,6 @@
 /** One channel of a stream, whatever it carries, as the frames of the client reach it. */
 
-import type { StreamAudit } from '../../../gateway/sessions/audit.ts';
+import type { StreamAudit } from '../../../gateway/audit/stream-audit.ts';
 import type { Grant } from '../../../policy/types.ts';
 import type { SshAct, SshVerdict } from '../policy/types.ts';
 import type { ChannelRequest, DownFrame } from '../protocol/frame.ts';

@@ -31,9 +31,9 @@ import type {
   Verdict,
 } from '../../../../src/connectors/postgres/policy/types.ts';
 import { HoopError } from '../../../../src/errors.ts';
+import { StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
 import type { Budget } from '../../../../src/gateway/index/day-budget.ts';
-import { StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Owner } from '../../../../src/owner-turns.ts';
 import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
 import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';

@@ -21,8 +21,8 @@ import {
 } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import { FrameDecoder } from '../../../../src/connectors/ssh/protocol/frame-decoder.ts';
 import type { OpensshServer, OpensshServerOptions } from '../../../../src/demo/openssh-server.ts';
+import { type AuditSink, StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
-import { type AuditSink, StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';
 import type { RecordingEvent } from '../../../../src/recording/types.ts';

@@ -4,7 +4,7 @@ import { serveSshStream } from '../../../../src/connectors/ssh/gateway/serve-ssh
 import type { SshStreamLimits } from '../../../../src/connectors/ssh/gateway/types.ts';
 import { decideSsh } from '../../../../src/connectors/ssh/policy/decide-ssh.ts';
 import type { OpensshServer, OpensshServerOptions } from '../../../../src/demo/openssh-server.ts';
-import { StreamAudit } from '../../../../src/gateway/sessions/audit.ts';
+import { StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import type { RecordingEvent } from '../../../../src/recording/types.ts';
 import { auditSink } from '../../../gateway/audit-sink.ts';

@@ -3,13 +3,13 @@ import type { Hono } from 'hono';
 import { EVENTS_PATH, EventsQuery, type EventsReply } from '../../api/events.ts';
 import { HoopError } from '../../errors.ts';
 import { doneOrAborted } from '../../until.ts';
+import type { AuditEvents } from '../events/audit-events.ts';
+import { readEvents } from '../events/read-events.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readQuery } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import { LongPolls } from '../http/long-polls.ts';
 import { maySeeAll } from '../sessions/access.ts';
-import type { AuditEvents } from './audit-events.ts';
-import { readEvents } from './read-events.ts';
 
 export interface EventRoutesOptions {
   readonly events: AuditEvents;

@@ -11,15 +11,15 @@ import {
 } from '../../api/approvals.ts';
 import { API_VERSION } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
+import { type ApprovalRecord, isSameParty } from '../approvals/approval-record.ts';
+import { approvalView } from '../approvals/approval-view.ts';
+import { type Approvals, unknownApproval } from '../approvals/approvals.ts';
+import { isBlank } from '../base/plain-text.ts';
 import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { readJson, readQuery } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import { LongPolls } from '../http/long-polls.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
-import { type ApprovalRecord, isSameParty } from './approval-record.ts';
-import { approvalView } from './approval-view.ts';
-import { type Approvals, unknownApproval } from './approvals.ts';
-import { isBlank } from './plain-text.ts';
 
 export interface ApprovalRoutesOptions {
   readonly approvals: Approvals;

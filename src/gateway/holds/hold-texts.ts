@@ -4,10 +4,15 @@
  */
 
 import type { Refusal } from '../../policy/types.ts';
+import {
+  approvalRefusal,
+  denialText,
+  lackingText,
+  rulesOf,
+} from '../approvals/approval-refusal.ts';
+import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
+import type { HeldAsk } from '../approvals/session-approvals.ts';
 import { utcTime } from '../base/utc-time.ts';
-import { approvalRefusal, denialText, lackingText, rulesOf } from './approval-refusal.ts';
-import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
-import type { HeldAsk } from './session-approvals.ts';
 
 /** How one protocol speaks of what it holds. */
 export interface HoldManner {

@@ -4,8 +4,8 @@
  */
 import type { AllowedByRules, RefusedByRules } from '../../policy/decide-by-rules.ts';
 import type { Grant, Refusal } from '../../policy/types.ts';
-import type { AskedApproval } from './asked-approval.ts';
-import type { CommandAsk } from './command-approvals.ts';
+import type { AskedApproval } from '../approvals/asked-approval.ts';
+import type { CommandAsk } from '../approvals/command-approvals.ts';
 import { Hold, type HoldOptions } from './hold.ts';
 import type { HeldText } from './hold-texts.ts';
 

@@ -1,9 +1,9 @@
 /** Somebody, or an agent, is kept out: at once, whatever the policy says. */
 import { HoopError } from '../../errors.ts';
 import type { Principal } from '../../policy/types.ts';
-import { plainText } from '../approvals/plain-text.ts';
+import { plainText } from '../base/plain-text.ts';
 import { utcTime } from '../base/utc-time.ts';
-import { isSamePerson, type PersonMarks } from '../identity/same-person.ts';
+import { isSamePerson, type PersonMarks } from './same-person.ts';
 
 /** More than a reason may have. */
 const MAX_SAID = 4000;

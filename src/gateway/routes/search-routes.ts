@@ -4,7 +4,7 @@ import { SEARCH_PATH, SearchRequest } from '../../api/search.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
-import type { SessionSearch } from './session-search.ts';
+import type { SessionSearch } from '../search/session-search.ts';
 
 const MAX_BODY_BYTES = 16 * 1024;
 

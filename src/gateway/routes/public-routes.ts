@@ -2,12 +2,12 @@
 import type { Hono } from 'hono';
 import { PATHS } from '../../api/http.ts';
 import type { InfoReply } from '../../api/login.ts';
+import { type Env, identityRequest, sourceOf } from '../http/api-context.ts';
+import { decodeText, readBody } from '../http/http-body.ts';
+import { json, reply } from '../http/http-replies.ts';
 import type { Identity } from '../identity/identity.ts';
 import { MAX_LOGOUT_FORM_LENGTH } from '../identity/provider-logouts.ts';
 import { MAX_FORM_LENGTH } from '../identity/token-form.ts';
-import { type Env, identityRequest, sourceOf } from './api-context.ts';
-import { decodeText, readBody } from './http-body.ts';
-import { json, reply } from './http-replies.ts';
 
 export interface PublicRoutesOptions {
   readonly identity: Identity;

@@ -11,11 +11,11 @@ import type { Blocks } from '../blocks/blocks.ts';
 import { type Env, type Guards, identityRequest } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json, reply } from '../http/http-replies.ts';
-import { targetsReply } from '../http/targets-reply.ts';
 import type { Identity } from '../identity/identity.ts';
 import { whoamiReply } from '../identity/whoami-reply.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
-import { agentOfRun } from './run-agent.ts';
+import { agentOfRun } from '../runs/run-agent.ts';
+import { targetsReply } from './targets-reply.ts';
 
 export interface RunRoutesOptions {
   readonly identity: Identity;

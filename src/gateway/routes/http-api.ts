@@ -9,33 +9,39 @@ import { Hono } from 'hono';
 import { PATHS } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
 import type { AccessRequests } from '../access/access-requests.ts';
-import { addAccessRoutes } from '../access/access-routes.ts';
-import { addApprovalRoutes } from '../approvals/approval-routes.ts';
 import type { Approvals } from '../approvals/approvals.ts';
+import { errorReply } from '../base/http-errors.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import { addBlockRoutes } from '../blocks/block-routes.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { Connectors } from '../connectors.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
-import { addEventRoutes } from '../events/event-routes.ts';
+import {
+  type Env,
+  type Guards,
+  type Handler,
+  identityRequest,
+  sourceOf,
+} from '../http/api-context.ts';
+import { json, reply } from '../http/http-replies.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { runRefused } from '../identity/run-rights.ts';
 import { isSamePerson } from '../identity/same-person.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import type { SessionIndex } from '../index/session-index.ts';
-import { addLiveRunRoutes } from '../runs/live-run-routes.ts';
-import { addRunRoutes } from '../runs/run-routes.ts';
-import { addSearchRoutes } from '../search/search-routes.ts';
 import type { SessionSearch } from '../search/session-search.ts';
 import type { SessionRights } from '../sessions/access.ts';
 import type { EndedRecordings } from '../sessions/ended-recordings.ts';
-import { addRecordingRoutes } from '../sessions/recording-routes.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import { type Env, type Guards, type Handler, identityRequest, sourceOf } from './api-context.ts';
-import { errorReply } from './http-errors.ts';
-import { json, reply } from './http-replies.ts';
+import { addAccessRoutes } from './access-routes.ts';
+import { addApprovalRoutes } from './approval-routes.ts';
+import { addBlockRoutes } from './block-routes.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { addLiveRunRoutes } from './live-run-routes.ts';
 import { addPrincipalRoutes, type PrincipalRoutesOptions } from './principal-routes.ts';
 import { addPublicRoutes, type PublicRoutesOptions } from './public-routes.ts';
+import { addRecordingRoutes } from './recording-routes.ts';
+import { addRunRoutes } from './run-routes.ts';
+import { addSearchRoutes } from './search-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
 
 export interface HttpApiOptions extends PublicRoutesOptions, PrincipalRoutesOptions {

@@ -1,18 +1,13 @@
 /**
- * What engines tell of what happens, and the one place from which all that is kept of it follows:
+ * The contract between engines and the gateway about what happens on a stream. From it follow, in
+ * SessionAudit, the recording's events, the index, the signed lines of stream 0, and the log.
  *
- *   engine ── StreamAudit ── SessionAudit ──▶ events of the recording
- *                                        ├──▶ rows of the index
- *                                        ├──▶ stream 0: lines that both sides sign
- *                                        └──▶ the operator's log
- *
- * An operation is what somebody asks for: a statement, a command, a file, a line. It is allowed,
- * refused, or fails before anybody decides; it may be held for people, and it ends.
+ * An operation is one request of the client: a statement, a command, a file, a line. It is allowed,
+ * refused, or fails before a decision. It may be held for approval, and it ends.
  */
 import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
 import type { EvidenceLine } from '../../recording/evidence-lines.ts';
-import type { GatewayRecording } from '../../recording/gateway-recording.ts';
 import type { Forwarding } from '../../recording/held-turns.ts';
 import { recordedView } from '../../recording/recorded-view.ts';
 import {
@@ -23,10 +18,6 @@ import {
 } from '../../recording/types.ts';
 import { approversText, needsOf } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
-import type { Log } from '../base/log.ts';
-import type { SessionIndex } from '../index/session-index.ts';
-import type { SessionControl } from './session-control.ts';
-import type { SessionPrompts } from './session-prompts.ts';
 
 type Decision = Extract<RecordingEvent, { type: 'decision' }>;
 type Result = Extract<RecordingEvent, { type: 'result' }>;
@@ -340,50 +331,4 @@ function reasonsOf(votes: ApprovalStanding['votes']): string | undefined {
   return votes.length === 1
     ? first.reason
     : given.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
-}
-
-export interface SessionAuditOptions {
-  readonly session: string;
-  readonly recording: GatewayRecording;
-  readonly index: Pick<SessionIndex, 'event'>;
-  readonly prompts: Pick<SessionPrompts, 'current'>;
-  readonly log: Log;
-}
-
-/** What happens in one session: of its streams, and of itself. */
-export class SessionAudit implements AuditSink {
-  readonly #options: SessionAuditOptions;
-  #control: Pick<SessionControl, 'sendEvidence'> | undefined;
-
-  constructor(options: SessionAuditOptions) {
-    this.#options = options;
-  }
-
-  get prompt(): string | undefined {
-    return this.#options.prompts.current?.id;
-  }
-
-  get record(): Forwarding {
-    return this.#options.recording.forwarding;
-  }
-
-  event(event: RecordingEvent): void {
-    const { recording, index, session, log } = this.#options;
-    recording.writer.event(event);
-    index.event(session, event);
-    if (event.type === 'decision' && event.effect === 'refuse') {
-      const { stream, code, rules } = event;
-      log.info('statement.refused', { stream, code, rule: rules[0]?.id });
-    }
-  }
-
-  /** Lines are written from now on. */
-  attach(control: Pick<SessionControl, 'sendEvidence'>): void {
-    this.#control = control;
-  }
-
-  /** It is in the recording before the other side has it; nothing before there is one. */
-  evidence(line: EvidenceLine): void {
-    this.#control?.sendEvidence(this.#options.recording.evidence(line));
-  }
 }

@@ -10,6 +10,9 @@ import {
   type SessionsReply,
 } from '../../api/sessions.ts';
 import type { Connectors } from '../connectors.ts';
+import type { Ctx, Env, Guards } from '../http/api-context.ts';
+import { readJson, readQuery } from '../http/http-body.ts';
+import { json } from '../http/http-replies.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import { runRefused } from '../identity/run-rights.ts';
 import type { IndexedSession } from '../index/indexed-session.ts';
@@ -17,9 +20,6 @@ import type { PolicyHistory } from '../index/policy-history.ts';
 import { maySeeAll, requireSession, type SessionRights } from '../sessions/access.ts';
 import type { EndedRecordings } from '../sessions/ended-recordings.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import type { Ctx, Env, Guards } from './api-context.ts';
-import { readJson, readQuery } from './http-body.ts';
-import { json } from './http-replies.ts';
 
 export interface SessionRoutesOptions {
   readonly identity: Identity;

@@ -12,9 +12,9 @@ import type { Ctx, Env, Guards } from '../http/api-context.ts';
 import { decodeText, readBody, readJson } from '../http/http-body.ts';
 import { json, text } from '../http/http-replies.ts';
 import type { Authenticated } from '../identity/identity.ts';
-import { requireSession, type SessionRights } from './access.ts';
-import type { EndedRecordings } from './ended-recordings.ts';
-import type { Sessions } from './sessions.ts';
+import { requireSession, type SessionRights } from '../sessions/access.ts';
+import type { EndedRecordings } from '../sessions/ended-recordings.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 
 const KIB = 1024;
 const LIMITS = {

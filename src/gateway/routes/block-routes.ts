@@ -3,16 +3,16 @@ import type { Hono } from 'hono';
 import { APPROVAL_ID } from '../../api/approvals.ts';
 import { BLOCK_PATHS, type BlockReply, BlockRequest, type BlocksReply } from '../../api/blocks.ts';
 import { API_VERSION } from '../../api/http.ts';
+import type { Blocks } from '../blocks/blocks.ts';
+import { endBlockedLogins } from '../blocks/end-blocked-logins.ts';
 import { eventParty } from '../events/event-party.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
+import { meansPrincipal } from '../identity/block.ts';
 import type { Authenticated, Identity, KnownLogin } from '../identity/identity.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { isStoreFault } from '../store/store-watch.ts';
-import { meansPrincipal } from './block.ts';
-import type { Blocks } from './blocks.ts';
-import { endBlockedLogins } from './end-blocked-logins.ts';
 
 export interface BlockRoutesOptions {
   readonly blocks: Blocks;

@@ -7,14 +7,14 @@ import type { ApproverGroup } from '../../policy/approver-groups.ts';
 import type { MaskAlert } from '../../policy/mask-alert.ts';
 import type { Principal } from '../../policy/types.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
+import type { Env, Guards } from '../http/api-context.ts';
+import { readQuery } from '../http/http-body.ts';
+import { bytes, json } from '../http/http-replies.ts';
 import type { Identity } from '../identity/identity.ts';
 import { LoginWaits, MAX_WAIT_SECONDS } from '../identity/login-waits.ts';
 import { whoamiReply } from '../identity/whoami-reply.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import type { SessionNonces } from '../sessions/session-nonces.ts';
-import type { Env, Guards } from './api-context.ts';
-import { readQuery } from './http-body.ts';
-import { bytes, json } from './http-replies.ts';
 import { targetsReply } from './targets-reply.ts';
 
 export interface PrincipalRoutesOptions {

@@ -20,11 +20,11 @@ import { WebSocketCarrier } from '../../carrier/web-socket-carrier.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import type { StreamKind } from '../../stream-kinds.ts';
 import { onAbort } from '../../until.ts';
+import { errorReply } from '../base/http-errors.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { Authenticated, Identity } from '../identity/identity.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
-import { errorReply } from './http-errors.ts';
 
 export interface UpgradesOptions {
   readonly identity: Identity;

@@ -3,13 +3,13 @@ import type { Hono } from 'hono';
 import { ACCESS_PATHS, AccessRequest } from '../../api/access.ts';
 import { APPROVAL_ID, type ApprovalReply } from '../../api/approvals.ts';
 import { API_VERSION } from '../../api/http.ts';
+import type { AccessRequests } from '../access/access-requests.ts';
 import { approvalView } from '../approvals/approval-view.ts';
 import type { Approvals } from '../approvals/approvals.ts';
 import type { Env, Guards } from '../http/api-context.ts';
 import { readJson } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import type { Identity } from '../identity/identity.ts';
-import type { AccessRequests } from './access-requests.ts';
 
 export interface AccessRoutesOptions {
   readonly access: AccessRequests;

@@ -11,8 +11,9 @@
 import { HoopError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
 import type { ApprovalOutcome } from '../../recording/types.ts';
-import { type HeldEnd, RecordingFailed, type StreamAudit } from '../sessions/audit.ts';
-import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
+import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
+import { type HeldAsk, isHeld, type OperationApprovals } from '../approvals/session-approvals.ts';
+import { type HeldEnd, RecordingFailed, type StreamAudit } from '../audit/stream-audit.ts';
 import {
   changed,
   type HeldText,
@@ -24,7 +25,6 @@ import {
   tooMany,
   usedElsewhere,
 } from './hold-texts.ts';
-import { type HeldAsk, isHeld, type OperationApprovals } from './session-approvals.ts';
 
 export interface HoldOptions<Ask extends HeldAsk, Now, Asked extends AskedApproval> {
   /** Offset in the up stream of what asks. */
