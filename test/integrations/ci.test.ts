@@ -74,6 +74,16 @@ const Steps = z
   .transform((steps) =>
     steps.flatMap((step) => (typeof step === 'string' || !step['run'] ? [] : [step['run']])),
   );
+/** The part of a workflow that the tests read. */
+const Workflow = z.object({
+  jobs: z.record(
+    z.string(),
+    z.object({
+      strategy: z.object({ matrix: z.record(z.string(), z.array(z.string())) }).optional(),
+      steps: z.array(z.object({ run: z.string().optional() })),
+    }),
+  ),
+});
 const action = ActionFile.parse(parse(readFileSync(join(ACTION, 'action.yml'), 'utf8')));
 
 let directory: string;
@@ -447,5 +457,34 @@ describe('the other files', () => {
 
   test('the script for all others is one', () => {
     execFileSync('bash', ['-n', join(ROOT, 'examples', 'plain.sh')]);
+  });
+});
+
+describe("the project's own workflows", () => {
+  const workflows = ['ci.yml', 'nightly.yml'].map((name) => {
+    const content = readFileSync(join(ROOT, '..', '.github', 'workflows', name), 'utf8');
+    return { name, content, jobs: Workflow.parse(parse(content)).jobs };
+  });
+  const { scripts } = z
+    .object({ scripts: z.record(z.string(), z.string()) })
+    .parse(JSON.parse(readFileSync(join(ROOT, '..', 'package.json'), 'utf8')));
+
+  test('run only scripts that package.json has', () => {
+    const called = workflows.flatMap(({ jobs }) =>
+      Object.values(jobs).flatMap(({ strategy, steps }) => [
+        ...steps.flatMap(({ run = '' }) => /^npm run ([\w:]+)/.exec(run)?.[1] ?? []),
+        ...(strategy?.matrix['script'] ?? []),
+      ]),
+    );
+    expect(called.length).toBeGreaterThan(10);
+    expect(called.filter((name) => scripts[name] === undefined)).toEqual([]);
+  });
+
+  test('name every action by its commit, and get no right but to read', () => {
+    for (const { content } of workflows) {
+      const used = [...content.matchAll(/uses: (\S+)/g)].map(([, action]) => action);
+      expect(used.every((action) => /@[0-9a-f]{40}$/.test(action ?? ''))).toBe(true);
+      expect(content).toContain('permissions: { contents: read }');
+    }
   });
 });
