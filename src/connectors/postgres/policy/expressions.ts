@@ -493,7 +493,8 @@ function cast(
   noteCast(facts, value, type?.oid);
   const row = rowTypeRelation(facts, type?.oid);
   const columns = row ? visibleColumns(row) : undefined;
-  if (isString(type?.oid) && (isStringOfColumn(facts.context.catalog, value) || isScalar(value))) {
+  const { catalog } = facts.context;
+  if (isString(type?.oid) && (isStringOfColumn(catalog, value) || isScalar(catalog, value))) {
     return { ...derive([value], type?.oid), total: true };
   }
   const held = castDocument(value, fields.typeName, type?.oid);

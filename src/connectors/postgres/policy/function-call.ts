@@ -100,6 +100,10 @@ function knownCall(
     const counted = isGrouped ? constant(TYPE.int8) : facts.nullTest(value, 'count()', TYPE.int8);
     return { carried: new Set(args), result: counted };
   }
+  if (name === 'jsonb_pretty' && value?.identity && args.length === 1) {
+    // As a cast to text, with blanks in it.
+    return { carried: new Set(args), result: { ...derive(args, TYPE.text), total: true } };
+  }
   const strings = totalArguments(facts.context.catalog, name, fields.args, args);
   if (strings) {
     return { carried: new Set(strings), result: { ...derive(args, TYPE.text), total: true } };

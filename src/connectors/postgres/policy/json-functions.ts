@@ -69,6 +69,9 @@ export function jsonFunction(
     case 'json_strip_nulls':
     case 'jsonb_strip_nulls':
       return others.length === 0 ? { ...asJson(facts, first), isStripped: true } : undefined;
+    case 'jsonb_pretty':
+      // The same document as a text with line breaks.
+      return others.length === 0 ? wholeDocument(first) : undefined;
     case 'array_agg':
       return first.document && arrayShape(first);
     case 'json_build_array':
@@ -82,6 +85,10 @@ export function jsonFunction(
     default:
       return aggregatedObject(facts, name, fields, values);
   }
+}
+
+function wholeDocument({ document }: Lineage): JsonShape | undefined {
+  return document?.content.type === 'value' ? undefined : document;
 }
 
 function emptyDocument(name: string): JsonShape | undefined {

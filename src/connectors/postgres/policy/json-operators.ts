@@ -24,7 +24,8 @@ export function jsonOperation(
     return document && { ...derive(operands, JSONB_TYPE), document };
   }
   if (operator === '-') {
-    return operands[0] ? withoutMember(operands[0], right) : undefined;
+    const [document, key] = operands;
+    return document && key ? withoutMembers(document, key, right) : undefined;
   }
   return operator === '->' && operands[0] ? partOf(facts, operands[0], right) : undefined;
 }
@@ -52,25 +53,56 @@ function joinedDocuments(operands: readonly Lineage[]): JsonShape | undefined {
   return surrounded(shape(content, left.around), right.around);
 }
 
-/** `document - 'key'` has all members but one, whatever that is. */
-function withoutMember({ document, type }: Lineage, key: Node | undefined): Lineage | undefined {
-  const name = as(key, 'A_Const')?.sval?.sval;
+/** `document - 'key'` and `document - ARRAY['a', 'b']` have all members but these, whatever they are. */
+function withoutMembers(
+  { document, type }: Lineage,
+  key: Lineage,
+  node: Node | undefined,
+): Lineage | undefined {
+  const names = constantKeys(key, node);
   if (
     !document ||
     document.isStripped ||
     document.content.type !== 'object' ||
     type !== JSONB_TYPE ||
-    name === undefined
+    names === undefined
   ) {
     return undefined;
   }
-  const members = document.content.members.filter((member) => member.name !== name);
+  const members = document.content.members.filter(({ name }) => !names.includes(name));
   const left = shape({ ...document.content, members }, document.around);
   const value = derive(
     members.map(({ lineage }) => lineage),
     JSONB_TYPE,
   );
   return withOrigins({ ...value, document: left }, document.around);
+}
+
+const TEXT_ARRAY = 1009;
+
+/** @returns undefined where they are not known from the text, or might be the number of an element. */
+function constantKeys({ type }: Lineage, node: Node | undefined): readonly string[] | undefined {
+  const cast = as(node, 'TypeCast');
+  const isCut = (cast?.typeName?.typmods ?? []).length > 0;
+  const value = cast ? cast.arg : node;
+  const text = as(value, 'A_Const')?.sval?.sval;
+  if (isCut) return undefined;
+  if (type === TEXT_ARRAY) {
+    const elements = (as(value, 'A_ArrayExpr')?.elements ?? []).map(
+      (element) => as(element, 'A_Const')?.sval?.sval,
+    );
+    if (text !== undefined) return plainElements(text);
+    return elements.length > 0 && elements.every((one) => one !== undefined) ? elements : undefined;
+  }
+  const isText = type === TYPE.text || (cast === undefined && type === TYPE.unknown);
+  return isText && text !== undefined ? [text] : undefined;
+}
+
+/** Of `{a,b}` without quotes, escapes and NULL. */
+function plainElements(text: string): readonly string[] | undefined {
+  const [, list] = /^\{(\w+(?:,\w+)*)\}$/.exec(text) ?? [];
+  const elements = list?.split(',');
+  return elements?.some((element) => element.toLowerCase() === 'null') ? undefined : elements;
 }
 
 /** `document -> 'key'` and `document -> 0`: the part at that place and none other. */

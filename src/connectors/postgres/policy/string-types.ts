@@ -1,4 +1,6 @@
-/** Types of strings, by OID (src/include/catalog/pg_type.dat). */
+/** Types of strings, and what can be written as one, by OID (src/include/catalog/pg_type.dat). */
+import type { Catalog, CatalogType } from './catalog-types.ts';
+
 const TEXT = 25;
 const BPCHAR = 1042;
 const VARCHAR = 1043;
@@ -15,9 +17,27 @@ export function isPlainString(type: number | undefined): boolean {
   return type === TEXT || type === VARCHAR;
 }
 
-const SCALARS: ReadonlySet<number> = new Set([16, 20, 21, 23, 700, 701, 1082, 1700, 2950]);
+/** Types of PostgreSQL itself have lower OIDs (FirstNormalObjectId in src/include/access/transam.h). */
+const FIRST_USER_OID = 16_384;
+/** bytea, bit and varbit: their text is longer than the value, and a long one does not fit. */
+const GROWING: ReadonlySet<number> = new Set([17, 1560, 1562]);
+/** base, enum, multirange, range */
+const WRITTEN: ReadonlySet<string> = new Set(['b', 'e', 'm', 'r']);
 
-/** boolean, integers, floats, date, numeric, uuid: each value of them can be written as a string. */
-export function isWritable(type: number | undefined): boolean {
-  return type !== undefined && SCALARS.has(type);
+/**
+ * Whether a cast to a string writes each value of the type as `SELECT column` does, by code of the
+ * server. Casts that a user has made are noted elsewhere (applied-casts.ts).
+ * @param type no domain
+ */
+export function isWritable(catalog: Catalog, type: number | undefined): boolean {
+  const known = catalog.typeByOid(type ?? 0);
+  if (!known || known.runsUserCode || GROWING.has(known.oid)) return false;
+  const element = known.elementOid === 0 ? undefined : catalog.typeByOid(known.elementOid);
+  if (element && element.arrayOid === known.oid) return isWritten(element);
+  return isWritten(known);
+}
+
+function isWritten({ oid, kind, runsUserCode }: CatalogType): boolean {
+  const isOurs = oid < FIRST_USER_OID || kind === 'e';
+  return isOurs && !runsUserCode && WRITTEN.has(kind) && !GROWING.has(oid);
 }

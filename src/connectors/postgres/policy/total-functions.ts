@@ -95,9 +95,10 @@ function isInteger(node: Node): boolean {
 }
 
 /**
- * A stored number or the like, of which a cast to a string succeeds for every value. Its mask shows
- * NULL for each, and so does that of the string (`MaskIndex.hidesNull`).
+ * A stored number, date, enum, array or the like, of which a cast to a string succeeds wherever the
+ * column itself can be selected. Its mask shows NULL for each (of an enum that there is a value), and
+ * so does that of the string (`MaskIndex.hidesNull`).
  */
-export function isScalar({ type, identity }: Lineage): boolean {
-  return identity !== undefined && isWritable(type);
+export function isScalar(catalog: Catalog, { type, identity }: Lineage): boolean {
+  return identity !== undefined && isWritable(catalog, concreteTypeOf(catalog, type));
 }

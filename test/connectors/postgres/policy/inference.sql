@@ -5,3 +5,5 @@ CREATE DOMAIN word AS text CHECK (VALUE <> 'bad');
 CREATE TABLE worded (id int PRIMARY KEY, d word, v varchar(40), c char(8), plain varchar(40), price numeric, other word);
 CREATE TABLE parted (id int, code text, made date) PARTITION BY LIST (code);
 CREATE TABLE parted_rest PARTITION OF parted DEFAULT PARTITION BY RANGE (made);
+CREATE TYPE mood AS ENUM ('low', 'high');
+CREATE TABLE profile (id int PRIMARY KEY, mood mood, host inet, seen timestamptz, arr text[], doc jsonb, raw bytea);

@@ -28,6 +28,12 @@ const MASKS = [
   'public.worded.c full',
   'public.worded.price full',
   'public.worded.other null',
+  'public.profile.mood full',
+  'public.profile.host full',
+  'public.profile.seen full',
+  'public.profile.arr full',
+  'public.profile.doc full',
+  'public.profile.raw full',
 ];
 const RULES = ['allow *'];
 
