@@ -1,5 +1,6 @@
 /** INSERT, UPDATE, DELETE and MERGE: what is written where, and what RETURNING shows. */
 import { condition } from './conditions.ts';
+import { emptyColumns, emptyIn } from './empty-values.ts';
 import { expression, listed } from './expressions.ts';
 import { fromList } from './from-items.ts';
 import { checkFields } from './grammar.ts';
@@ -40,13 +41,14 @@ export function insert(
   rows.columns.forEach((column, index) => {
     flow(facts, target, flows, names[index], column.lineage);
   });
-  for (const name of named) {
-    noteWritten(facts, target, name, 'insert');
+  const isEmpty = emptyColumns(fields);
+  for (const [index, name] of named.entries()) {
+    noteWritten(facts, target, name, 'insert', isEmpty(index));
   }
   // Without a column list the columns that the rows fill, without rows (DEFAULT VALUES) all.
   const filled = named.length > 0 ? 0 : rows.columns.length || names.length;
-  for (const name of names.slice(0, filled)) {
-    noteWritten(facts, target, name, 'insert');
+  for (const [index, name] of names.slice(0, filled).entries()) {
+    noteWritten(facts, target, name, 'insert', isEmpty(index));
   }
   if (fields.onConflictClause?.action === 'ONCONFLICT_UPDATE') {
     facts.noteQualified(true);
@@ -217,9 +219,10 @@ function mergeAction(
       facts.verb('insert');
       const named = (clause.targetList ?? []).map((node) => as(node, 'ResTarget')?.name ?? '');
       const names = named.length > 0 ? named : target.columns.map((column) => column.name);
+      const isEmpty = emptyIn([clause.values ?? []]);
       listed(facts, clause.values, scope).forEach((value, index) => {
         flow(facts, target, flows, names[index], value);
-        noteWritten(facts, target, names[index], 'insert');
+        noteWritten(facts, target, names[index], 'insert', isEmpty(index));
       });
       return;
     }

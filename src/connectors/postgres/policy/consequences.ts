@@ -17,13 +17,20 @@ const STEPS_PER_RELATION = 16;
 
 /** To be called when the statement has been walked; finds everything in `facts.changed`. */
 export function noteConsequences(facts: StatementFacts): void {
-  const seen = new Map<string, ReadonlySet<number> | undefined>();
+  const seen = new Map<string, Pick<WrittenRows, 'columns' | 'valued'>>();
   const open: WrittenRows[] = [];
   const add = (step: WrittenRows): void => {
     const key = `${step.relation.oid} ${step.change}`;
-    if (seen.has(key) && isWithin(step.columns, seen.get(key))) return;
-    seen.set(key, seen.has(key) ? union(step.columns, seen.get(key)) : step.columns);
-    open.push({ ...step, columns: seen.get(key) });
+    const before = seen.get(key);
+    if (before && isWithin(step.columns, before.columns) && isWithin(step.valued, before.valued)) {
+      return;
+    }
+    const both = {
+      columns: before ? union(step.columns, before.columns) : step.columns,
+      valued: before ? union(step.valued, before.valued) : step.valued,
+    };
+    seen.set(key, both);
+    open.push({ ...step, ...both });
   };
   const named = facts.changed;
   for (const { relation, change } of named) {
@@ -37,7 +44,8 @@ export function noteConsequences(facts: StatementFacts): void {
         : isOnly
           ? writtenOf(facts, relation, change)
           : new Set<number>();
-    add({ relation, change, columns, via: namedBy(facts, relation) });
+    const valued = change === 'delete' ? undefined : valuedOf(facts, relation, change);
+    add({ relation, change, columns, valued, via: namedBy(facts, relation) });
   }
   for (let step = open.pop(); step !== undefined; step = open.pop()) {
     const { relation, via } = step;
@@ -61,15 +69,18 @@ function namedBy(facts: StatementFacts, relation: CatalogRelation): IndirectWrit
 type Next = Omit<WrittenRows, 'via'>;
 
 /** INSERT goes on into partitions, UPDATE and DELETE to all that inherit. */
-function below(facts: StatementFacts, { relation, change, columns }: WrittenRows): Next[] {
+function below(facts: StatementFacts, rows: WrittenRows): Next[] {
+  const { relation, change, columns, valued } = rows;
   if (change === 'insert' && relation.kind !== 'p') return [];
   const { catalog } = facts.context;
   const names = columns && namesOf(relation, columns);
+  const valuedNames = valued && namesOf(relation, valued);
   return descendants(catalog, relation).map((child) => ({
     relation: child,
     change,
     // A child has its own numbers for the same columns.
     columns: names && numbersOf(child, names),
+    valued: valuedNames && numbersOf(child, valuedNames),
     isBelow: true,
   }));
 }
@@ -88,13 +99,8 @@ function referring(facts: StatementFacts, { relation, change, columns }: Written
       if (!other || key.references !== relation.oid || !isReached || effect === undefined) {
         return [];
       }
-      return [
-        {
-          relation: other,
-          change: effect,
-          columns: effect === 'update' ? new Set(key.columns) : undefined,
-        },
-      ];
+      const changed = effect === 'update' ? new Set(key.columns) : undefined;
+      return [{ relation: other, change: effect, columns: changed, valued: changed }];
     });
   });
 }
@@ -108,6 +114,7 @@ function ruled(facts: StatementFacts, { relation, change, columns }: WrittenRows
       ...changed,
       columns:
         changed.change === 'update' ? writtenOf(facts, changed.relation, 'update') : new Set(),
+      valued: valuedOf(facts, changed.relation, changed.change),
     }));
 }
 
@@ -117,6 +124,15 @@ function writtenOf(
   change: RowChange,
 ): ReadonlySet<number> {
   return facts.writtenBy.get(`${oid} ${change}`) ?? new Set();
+}
+
+/** Those that can get another value than NULL and their default. */
+function valuedOf(
+  facts: StatementFacts,
+  { oid }: CatalogRelation,
+  change: RowChange,
+): ReadonlySet<number> {
+  return facts.valuedBy.get(`${oid} ${change}`) ?? new Set();
 }
 
 function namesOf(relation: CatalogRelation, columns: ReadonlySet<number>): ReadonlySet<string> {

@@ -8,8 +8,10 @@ import type { StatementFacts } from './statement-facts.ts';
 export interface WrittenRows {
   readonly relation: CatalogRelation;
   readonly change: RowChange;
-  /** attnums that get a value; undefined: any. */
+  /** attnums that the statement gives something in each row; undefined: any. */
   readonly columns: ReadonlySet<number> | undefined;
+  /** attnums that can get a value of the client's: neither NULL nor the default; undefined: any. */
+  readonly valued: ReadonlySet<number> | undefined;
   readonly via: IndirectWrite['via'];
   /** The rows come by way of a parent, whose defaults have been taken. */
   readonly isBelow?: true;

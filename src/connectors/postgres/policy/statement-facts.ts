@@ -96,6 +96,8 @@ export class StatementFacts {
   readonly columnsWritten = new Map<string, ColumnFact>();
   /** attnums by the OID of the relation and the kind of change that writes them. */
   readonly writtenBy = new Map<string, Set<number>>();
+  /** Of these, those that can get another value than NULL and their default. */
+  readonly valuedBy = new Map<string, Set<number>>();
   readonly writeComparisons = new Map<string, WriteComparison>();
   readonly viewComparisons = new Map<
     string,
@@ -406,8 +408,15 @@ export class StatementFacts {
 
   noteColumnWritten(fact: ColumnFact, change?: RowChange): void {
     const key = `${fact.oid} ${change}`;
-    this.writtenBy.set(key, (this.writtenBy.get(key) ?? new Set()).add(fact.attnum));
+    this.valuedBy.set(key, (this.valuedBy.get(key) ?? new Set()).add(fact.attnum));
     this.columnsWritten.set(`${fact.oid}.${fact.attnum}`, fact);
+    this.noteColumnGiven(fact, change);
+  }
+
+  /** A new row gets NULL or the default there, as if the column had been left out. */
+  noteColumnGiven({ oid, attnum }: ColumnFact, change?: RowChange): void {
+    const key = `${oid} ${change}`;
+    this.writtenBy.set(key, (this.writtenBy.get(key) ?? new Set()).add(attnum));
   }
 
   /** Planned but not run: what was read stays, for functions run while planning. */

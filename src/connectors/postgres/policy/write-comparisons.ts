@@ -18,7 +18,7 @@ interface Comparison extends Omit<CatalogComparison, 'kind'> {
 export function noteComparisons(facts: StatementFacts, written: WrittenRows): void {
   const { relation, change } = written;
   if (change !== 'insert' && change !== 'update') return;
-  const columns = withGenerated(relation, written.columns ?? allOf(relation));
+  const columns = withGenerated(relation, written.valued ?? allOf(relation));
   for (const comparison of [...(relation.comparisons ?? []), ...generated(relation)]) {
     note(facts, comparison, written, columns);
   }

@@ -2,6 +2,7 @@
 
 import { SQL_STATE } from '../sql-state.ts';
 import { afterTriggers } from './after-triggers.ts';
+import type { ColumnFact } from './analysis-types.ts';
 import { noteAssigned } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
@@ -190,22 +191,22 @@ export function flow(
   flows.set(name, before ? derive([before, value]) : value);
 }
 
+/** @param isEmpty a new row gets NULL or the default there */
 export function noteWritten(
   facts: StatementFacts,
   target: Table,
   name: string | undefined,
   change: 'insert' | 'update',
+  isEmpty = false,
 ): void {
   const { relation } = target;
   const own = relation && name !== undefined ? columnByName(relation, name) : undefined;
-  if (relation && own) {
-    facts.noteColumnWritten(facts.column(relation, own.attnum, own.name).fact, change);
-  }
+  const note = (fact: ColumnFact): void =>
+    isEmpty ? facts.noteColumnGiven(fact, change) : facts.noteColumnWritten(fact, change);
+  if (relation && own) note(facts.column(relation, own.attnum, own.name).fact);
   // Through a view: the base column that is written in truth.
   const behind = target.columns.find((column) => column.name === name)?.lineage.identity;
-  if (behind) {
-    facts.noteColumnWritten(behind.fact, change);
-  }
+  if (behind) note(behind.fact);
 }
 
 /** The target after the change: what was written is part of what its columns show. */

@@ -98,6 +98,25 @@ describe('a write that the owner compares with a masked column is refused', () =
       /generated column app\.pay\.total/,
     ],
     ["UPDATE app.watched SET pin = 'guess' WHERE id = 1", /must not be computed with/],
+    // One of several rows, and one of several inserts, has a value.
+    ["INSERT INTO app.staff (id, email) VALUES (8, NULL), (9, 'guess')", /unique index/],
+    ["INSERT INTO app.staff (id, email) SELECT 8, NULL UNION ALL SELECT 9, 'guess'", /unique/],
+    [
+      "WITH other AS (INSERT INTO app.staff (id, email) VALUES (8, 'guess')) INSERT INTO app.staff (id) VALUES (9)",
+      /unique index/,
+    ],
+    [
+      'INSERT INTO app.staff (id, email) VALUES (1, NULL) ON CONFLICT (email) DO NOTHING',
+      /CONFLICT/,
+    ],
+    ['UPDATE app.staff SET email = NULL WHERE id = 1', /unique index/],
+    ['INSERT INTO app.staff (id, salary) VALUES (9, coalesce(NULL, 1))', /must not be written/],
+    [
+      'INSERT INTO app.staff (id, salary) VALUES (1, NULL) ON CONFLICT (id) DO UPDATE SET salary = excluded.salary',
+      /must not be written/,
+    ],
+    ['UPDATE app.staff SET salary = NULL WHERE id = 1', /must not be written/],
+    ['UPDATE app.staff SET salary = DEFAULT WHERE id = 1', /must not be written/],
   ])('%s', async (sql, message) => {
     expect((await refused(sql))?.message).toMatch(message);
   });
@@ -132,6 +151,16 @@ describe('what goes on', () => {
       'INSERT INTO app.pay (id, bonus) VALUES (1, 2147480000)',
       "INSERT INTO app.tags (id, place) VALUES (1, 'x-')",
       'EXPLAIN UPDATE app.staff SET bonus = 100 WHERE id = 1',
+      // NULL and DEFAULT in a new row say what leaving out the column says.
+      'INSERT INTO app.staff (id, email, pin, salary) VALUES (9, NULL, NULL, NULL)',
+      'INSERT INTO app.staff (id, email, salary) VALUES (9, DEFAULT, NULL), (10, NULL, DEFAULT)',
+      'INSERT INTO app.staff (id, email) VALUES (9, NULL::text)',
+      'INSERT INTO app.staff (id, team, pin) VALUES (9, 1, NULL)',
+      'INSERT INTO app.staff (id, salary) SELECT 9, NULL',
+      'INSERT INTO app.payments (id, card) VALUES (1, NULL)',
+      'INSERT INTO app.tags (id, tag) VALUES (1, NULL)',
+      'INSERT INTO app.staff DEFAULT VALUES',
+      'MERGE INTO app.staff s USING app.notes n ON s.id = n.customer WHEN NOT MATCHED THEN INSERT (id, salary) VALUES (n.customer, NULL)',
     ].filter((sql) => !sql.startsWith('UPDATE app.cards')),
   )('%s', async (sql) => {
     expect(await refused(sql)).toBeUndefined();
