@@ -44,6 +44,8 @@ export interface KnownStatement {
   readonly usesNames: boolean;
   /** What an EXECUTE runs: its effects are those of this statement. */
   readonly executes: KnownStatement | undefined;
+  /** Of Bind, by parameter: what set_config() gets; absent: nothing that is bound decides. */
+  readonly settingValues?: ReadonlyMap<number, string>;
   /**
    * Columns as the target described them last. With a new plan they may come from other columns of
    * the same types, so only a description of the same segment counts. Format codes in here mean nothing.

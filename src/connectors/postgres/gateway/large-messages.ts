@@ -6,6 +6,7 @@ import { BindWalker } from '../protocol/bind-walker.ts';
 import { decodeBindNames } from '../protocol/frontend-messages.ts';
 import { UndecodableText } from '../protocol/malformed-message.ts';
 import { FRONTEND } from '../protocol/message-types.ts';
+import { needsSettings } from './bound-settings.ts';
 import { deniedQuery } from './denial.ts';
 import type { KnownStatement } from './known-statement.ts';
 import { refusedEntry } from './malformed.ts';
@@ -124,6 +125,9 @@ class LargeBind {
     const names = decodeBindNames(head.subarray(HEADER_LENGTH, end + 1), this.#state.codec);
     const known = await this.#portals.statementFor(names, this.#at);
     if (known === undefined) return;
+    if (needsSettings(known.allowed)) {
+      return this.#portals.deny(this.#refusals.tooLargeForSettings(this.#at));
+    }
     if (mustShowValues(known)) return this.#portals.deny(this.#refusals.tooLargeToShow(this.#at));
     this.#bound = { ...names, known };
     this.#pass(head, head.subarray(end + 1), isLast);

@@ -15,6 +15,7 @@ import {
 } from '../protocol/frontend-messages.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { type CountedRequest, keepBound, runnableStatement } from './approval-ask.ts';
+import { needsSettings, settingValues, withSettings } from './bound-settings.ts';
 import { confirmCopies, sendCopyInPlace } from './copy-confirmer.ts';
 import { needsReading } from './copy-out.ts';
 import { CountedExecutes, type Execution, type Released } from './counted-executes.ts';
@@ -83,7 +84,7 @@ export class PortalSide {
   ): void {
     // The server looks the statement up before it reads on, and so do we.
     const formats = readResultFormats(body);
-    const { codec, segment } = this.#state;
+    const { codec, segment, settings } = this.#state;
     if (this.writesBack(known) && this.refusesWriteBack(placeholderInBytes(body), at, known)) {
       return;
     }
@@ -91,7 +92,23 @@ export class PortalSide {
       needsValues(known) || isApprovable(known)
         ? keepBound(decodeBind(body, codec), bytes, segment)
         : undefined;
-    this.bound(bytes, { name: portal, known, formats, values });
+    const statement = needsSettings(known.allowed)
+      ? this.#withSettings(known, settingValues(known, decodeBind(body, codec), settings), at)
+      : known;
+    if (statement) this.bound(bytes, { name: portal, known: statement, formats, values });
+  }
+
+  /** @returns undefined when it was refused. */
+  #withSettings(
+    known: KnownStatement,
+    values: ReadonlyMap<number, string>,
+    at: number,
+  ): KnownStatement | undefined {
+    const bound = withSettings(known, values, this.#state.options.grant());
+    if (!('code' in bound)) return bound;
+    const verdict = refusedStatement(bound, known.allowed === undefined ? [] : [known.allowed]);
+    this.deny(this.#refusals.denial(at, { type: 'refused', verdict }, known.source));
+    return undefined;
   }
 
   /** Whether what it is given must be searched for what masks have put in the place of values. */
@@ -415,7 +432,8 @@ export class PortalSide {
           : decided;
         const state = this.#state;
         const [known] = knownStatements({ state, decided: told, text, at, parameterTypes });
-        return known;
+        const { settingValues } = statement;
+        return known && settingValues ? this.#withSettings(known, settingValues, at) : known;
       }
     }
   }

@@ -75,13 +75,22 @@ export class Refusals {
 
   /** An approver must see the values, and these are not kept. */
   tooLargeToShow(at: number): Denial {
+    return this.#tooLargeValues(at, {
+      message: 'values are too large to be shown for an approval',
+      detail: 'The statement needs an approval, and the approver must see its values.',
+    });
+  }
+
+  tooLargeForSettings(at: number): Denial {
+    return this.#tooLargeValues(at, {
+      message: 'values of set_config() are too large',
+      detail: 'They decide which setting the statement changes, so hoop must read them.',
+    });
+  }
+
+  #tooLargeValues(at: number, text: Pick<SqlRefusal, 'message' | 'detail'>): Denial {
     const refusal = sqlRefusal(
-      {
-        code: 'HOOP_TOO_LARGE',
-        message: 'values are too large to be shown for an approval',
-        detail: 'The statement needs an approval, and the approver must see its values.',
-        hint: 'Send smaller values.',
-      },
+      { ...text, code: 'HOOP_TOO_LARGE', hint: 'Send smaller values.' },
       SQL_STATE.programLimitExceeded,
     );
     return this.denial(at, { type: 'refused', verdict: refusedVerdict(refusal) });

@@ -210,6 +210,10 @@ export interface ProtocolEffect {
     readonly reset?: boolean;
     /** It is so already: SET ROLE to the role that one has. */
     readonly unchanged?: boolean;
+    /** set_config($1, …): the parameter with its name, which is `*` until then. */
+    readonly nameParameter?: number;
+    /** set_config(…, $2, …): the parameter with its value. */
+    readonly valueParameter?: number;
   }[];
   /** Runs code that is not built in, so settings, search_path and role are unknown afterwards. */
   readonly runsUserCode: boolean;

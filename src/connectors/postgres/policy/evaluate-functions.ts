@@ -76,6 +76,15 @@ export function namesServerAccess(grant: Grant, analysis: StatementAnalysis): bo
   });
 }
 
+/** The conditions of a rule that names this access, as namesServerAccess() reads it. */
+export function ruleForServerAccess(phrase: string): string {
+  if (/^copy\b/i.test(phrase)) return '{ verbs: ["copy program"] }';
+  if (/^[A-Z ]+$/.test(phrase)) return `{ verbs: ["${phrase.toLowerCase()}"] }`;
+  const name = /^[a-z0-9_]+/.exec(phrase)?.[0] ?? '';
+  const key = phrase.startsWith(`${name}(`) ? 'functions' : 'relations';
+  return `{ ${key}: ["pg_catalog.${name}"] }`;
+}
+
 /** Whether the grant restricts nothing, so that code which cannot be read takes nothing away. */
 export function isUnrestricted(grant: Grant): boolean {
   return (

@@ -11,11 +11,17 @@ import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patt
 import type { Grant, RuleRef } from '../../../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import type { Opaque, StatementAnalysis } from './analysis-types.ts';
+import { settingsOf } from './bound-settings.ts';
 import type { Catalog } from './catalog-types.ts';
 import { checkAccess } from './evaluate-access.ts';
 import { refuseCatalogTexts } from './evaluate-catalog-texts.ts';
 import { refuseCopyOut } from './evaluate-copy.ts';
-import { isUnrestricted, namesServerAccess, temporaryFreedom } from './evaluate-functions.ts';
+import {
+  isUnrestricted,
+  namesServerAccess,
+  ruleForServerAccess,
+  temporaryFreedom,
+} from './evaluate-functions.ts';
 import { computedWith } from './evaluate-inference.ts';
 import { countedLookups } from './evaluate-lookups.ts';
 import { mustRedact, outputMask, refuseForMasks } from './evaluate-masks.ts';
@@ -120,7 +126,7 @@ function evaluateOne(
   context: EvaluationContext & { readonly masks: MaskIndex },
 ): AllowedStatement | SqlRefusal {
   const { masks, catalog } = context;
-  const setting = guardSettings(analysis.protocol.settings ?? [], grant);
+  const setting = guardSettings(settingsOf(analysis), grant);
   if (setting) {
     return setting;
   }
@@ -198,17 +204,34 @@ function freedomOf(
 
 /** Files and programs of the server: past every rule about relations. */
 function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): SqlRefusal | undefined {
-  const [what] = analysis.serverAccess;
+  const { serverAccess } = analysis;
+  const [what] = serverAccess;
+  if (what === undefined) {
+    return undefined;
+  }
   const guarded = isGuarded(grant);
-  if (what === undefined || (!guarded && namesServerAccess(grant, analysis))) {
+  const isNative = serverAccess.some((phrase) => phrase.startsWith('CREATE FUNCTION'));
+  if (!guarded && namesServerAccess(grant, analysis)) {
     return undefined;
   }
   return refusal(grant, {
     code: 'HOOP_DENIED',
     message: `${what} is denied by policy`,
-    detail: 'It reaches files, programs or server administration.',
+    detail:
+      'It reaches files, programs or administration of the server, outside of what rules about relations can see. So a rule must name it: "*" does not cover it.',
+    hint: serverAccessHint(serverAccess, guarded, isNative),
     rule: builtin('server-access'),
   });
+}
+
+function serverAccessHint(
+  serverAccess: readonly string[],
+  guarded: boolean,
+  isNative: boolean,
+): string {
+  if (isNative) return 'No rule can allow code in this language. Have an administrator install it.';
+  if (guarded) return 'No rule can allow it while something is masked for you.';
+  return `A rule can allow it: allow: ${serverAccess.map(ruleForServerAccess).join(' and allow: ')}.`;
 }
 
 /** Before anything is said of verbs and relations: those behind the place where it was left are missing. */

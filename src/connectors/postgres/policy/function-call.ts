@@ -1,5 +1,6 @@
 /** FuncCall nodes: arguments, aggregate clauses, and the calls that change the session. */
 
+import { settingFact, settingParameter, settingText } from './bound-settings.ts';
 import { callSignature } from './call-signature.ts';
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
@@ -185,23 +186,27 @@ function notAFunction(
   return { lineage: derive(args), functions: [] };
 }
 
-/** set_config('role', 'x', false) is SET ROLE x in the dress of an expression. */
+/** `set_config('role', 'x', false)` does what SET ROLE x does. */
 function noteSetConfig(
   facts: StatementFacts,
   args: readonly Node[],
   scope: Scope | undefined,
 ): void {
-  const name = literalText(args[0]) ?? settingNamed(args[0], scope);
-  if (name === undefined) {
+  const local = literalText(args[2]) === 'true' || literalText(args[2]) === 't';
+  const name = settingText(facts, args[0]) ?? settingNamed(args[0], scope);
+  const nameParameter = name === undefined ? settingParameter(facts, args[0]) : undefined;
+  if (name === undefined && nameParameter === undefined) {
     facts.settings.push({ name: '*', value: undefined, local: false });
     facts.refuse('set_config() with a computed name can change any setting', {
-      hint: 'Write the name of the setting as a literal.',
+      hint: 'Write the name of the setting as a literal, or send it as a parameter.',
     });
     return;
   }
+  const value = settingText(facts, args[1]);
+  const valueParameter = value === undefined ? settingParameter(facts, args[1]) : undefined;
   facts.settings.push({
-    name: name.toLowerCase(),
-    value: literalText(args[1]),
-    local: literalText(args[2]) === 'true' || literalText(args[2]) === 't',
+    ...settingFact(name ?? '*', value, local, facts.context),
+    ...(nameParameter === undefined ? {} : { nameParameter }),
+    ...(valueParameter === undefined ? {} : { valueParameter }),
   });
 }

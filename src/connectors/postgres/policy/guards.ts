@@ -3,6 +3,7 @@
  * the gateway understands of the next one, or get at data past the rules.
  */
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
+import { isUnrestricted, temporaryFreedom } from './evaluate-functions.ts';
 import { sqlRefusal } from './evaluate-refusal.ts';
 import { settingEffect } from './settings-table.ts';
 import type { SqlRefusal } from './types.ts';
@@ -57,7 +58,7 @@ const PARSING_DEFAULTS: ReadonlyMap<string, readonly string[]> = new Map([
 export function guardSetting(
   name: string,
   value: string | undefined,
-  grant: Pick<Grant, 'rules' | 'masks' | 'commit'> | undefined,
+  grant: Grant | undefined,
 ): SqlRefusal | undefined {
   const setting = name.toLowerCase();
   const effect = settingEffect(setting);
@@ -96,16 +97,24 @@ export function guardSetting(
   if (effect === 'messages' && (grant?.masks.length ?? 0) > 0) {
     return refuse(setting, 'It would show internals of statements while columns are masked.');
   }
-  if (grant && setting !== '*' && allowsSetting(grant.rules, setting)) {
+  if (setting === '*') {
+    return refuse(
+      setting,
+      'The name of the setting is computed, so it could be any setting.',
+      'Write the name as a literal, or send it as a parameter of its own: set_config($1, $2, true).',
+    );
+  }
+  if (grant && allowsSetting(grant.rules, setting)) {
     return undefined;
   }
-  return refuse(
-    setting,
-    setting === '*'
-      ? 'The name of the setting is not a plain literal.'
-      : 'It is not among the settings that every session may change.',
-    `A policy rule can allow it: allow: { verbs: ["set ${setting}"] }.`,
-  );
+  const hint = `A policy rule can allow it: allow: { verbs: ["set ${setting}"] }.`;
+  if (grant === undefined || !isUnrestricted(grant)) {
+    return refuse(setting, 'It is not among the settings that every session may change.', hint);
+  }
+  // A setting stays when a temporary grant has ended, and the rules that are left did not allow it.
+  return temporaryFreedom(grant) === undefined
+    ? undefined
+    : refuse(setting, 'It would stay in force after your temporary access has ended.', hint);
 }
 
 /** Whether there is a masked column that nothing may be learnt of but its mask. */

@@ -162,7 +162,10 @@ export function isBuiltInCall(call: FieldsOf<'FuncCall'>, names: ReadonlySet<str
 }
 
 /** Of Parse or PREPARE; TYPE.unknown: they have left it to the server. */
-function declaredType(facts: StatementFacts, parameter: FieldsOf<'ParamRef'> | undefined): number {
+export function declaredType(
+  facts: StatementFacts,
+  parameter: FieldsOf<'ParamRef'> | undefined,
+): number {
   return facts.parameterTypes[(parameter?.number ?? 0) - 1] || TYPE.unknown;
 }
 
@@ -170,7 +173,7 @@ function declaredType(facts: StatementFacts, parameter: FieldsOf<'ParamRef'> | u
 const USES = new WeakMap<object, ReadonlyMap<number, number>>();
 
 /** Whether $number stands in one place only, so that this place gives it its type. */
-function hasOneUse({ root }: StatementFacts, number: number): boolean {
+export function hasOneUse({ root }: StatementFacts, number: number): boolean {
   if (root === undefined) {
     return false;
   }

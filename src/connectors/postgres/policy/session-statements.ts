@@ -5,6 +5,7 @@ import { constant, type NamedLineage } from './lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementResult } from './statements.ts';
 import { type FieldsOf, is, literalText, type Node } from './tree.ts';
+import type { StatementContext } from './types.ts';
 
 /** @returns undefined when it is another kind of statement. */
 export function sessionStatement(facts: StatementFacts, node: Node): StatementResult | undefined {
@@ -65,7 +66,8 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
       const plain = values.every((value) => value !== undefined);
       const value = plain ? values.join(', ') : undefined;
       // Migration tools end with the role that they began with.
-      const isOwnRole = name === 'role' && value !== undefined && isRoleInForce(facts, value);
+      const isOwnRole =
+        name === 'role' && value !== undefined && isRoleInForce(facts.context, value);
       facts.settings.push({ name, value, local, ...(isOwnRole ? { unchanged: true } : {}) });
       if (isOwnRole) return { verb: 'set', columns: undefined, protocol: {} };
       break;
@@ -88,7 +90,10 @@ function set(facts: StatementFacts, fields: FieldsOf<'VariableSetStmt'>): Statem
 }
 
 /** NONE is the user who logged in, also where the database begins sessions with another role. */
-function isRoleInForce({ context }: StatementFacts, role: string): boolean {
+export function isRoleInForce(
+  context: Pick<StatementContext, 'role' | 'isLoginRole'>,
+  role: string,
+): boolean {
   return role === 'none' ? context.isLoginRole === true : role === context.role;
 }
 

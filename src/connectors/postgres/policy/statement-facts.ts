@@ -438,10 +438,12 @@ export class StatementFacts {
   /**
    * Everything that a statement which was judged before does, now that this one runs it.
    * @param candidatesOf of its lookups, now; undefined: they cannot be counted.
+   * @param settings those that it changes, now.
    */
   include(
     other: StatementAnalysis,
     candidatesOf: (lookup: LookupFact) => Candidates | undefined,
+    settings: readonly Setting[] = other.protocol.settings ?? [],
   ): void {
     for (const lookup of other.lookups ?? []) {
       const candidates = candidatesOf(lookup);
@@ -470,7 +472,7 @@ export class StatementFacts {
     for (const fact of other.columnsWritten) this.noteColumnWritten(fact);
     for (const access of other.serverAccess) this.serverAccess.add(access);
     this.opaque.push(...other.opaque.filter((reason) => !this.opaque.includes(reason)));
-    this.settings.push(...(other.protocol.settings ?? []));
+    this.settings.push(...settings);
     this.#import(this.read, other.columnsRead);
     this.uses.include(other, (fact) => this.known(fact));
     this.#import(this.stored, other.columnsStored ?? other.columnsRead);

@@ -1,5 +1,6 @@
 /** Statements around other statements: EXPLAIN, PREPARE and EXECUTE, DECLARE and FETCH. */
 
+import { boundSettings, settingText } from './bound-settings.ts';
 import { expressions } from './expressions.ts';
 import { UNKNOWN_NAME } from './is-mistake.ts';
 import { constant } from './lineage.ts';
@@ -94,10 +95,18 @@ export function execute(
     });
   } else {
     // A value that the statement has declared as an array comes in one argument of EXECUTE.
-    facts.include(before, ({ candidates }) =>
-      typeof candidates === 'number'
-        ? candidates
-        : arrayCandidates(facts, withoutCast(fields.params?.[candidates.parameter - 1]), undefined),
+    const textOf = (parameter: number) => settingText(facts, fields.params?.[parameter - 1]);
+    facts.include(
+      before,
+      ({ candidates }) =>
+        typeof candidates === 'number'
+          ? candidates
+          : arrayCandidates(
+              facts,
+              withoutCast(fields.params?.[candidates.parameter - 1]),
+              undefined,
+            ),
+      boundSettings(before.protocol.settings ?? [], textOf, facts.context),
     );
     facts.countIsInTag = true;
   }

@@ -22,13 +22,19 @@ export const query = (sql: string): Uint8Array => encodeQuery({ sql });
 export const parse = (sql: string, statement = '', parameterTypes: number[] = []): Uint8Array =>
   encodeParse({ statement, sql, parameterTypes });
 export const bind = (
-  options: { portal?: string; statement?: string; formats?: number[]; values?: string[] } = {},
+  options: {
+    portal?: string;
+    statement?: string;
+    formats?: number[];
+    values?: (string | null)[];
+    valueFormats?: number[];
+  } = {},
 ): Uint8Array =>
   encodeBind({
     portal: options.portal ?? '',
     statement: options.statement ?? '',
-    parameterFormats: [],
-    parameters: (options.values ?? []).map((value) => Buffer.from(value)),
+    parameterFormats: options.valueFormats ?? [],
+    parameters: (options.values ?? []).map((value) => (value === null ? null : Buffer.from(value))),
     resultFormats: options.formats ?? [],
   });
 export const describePortal = (name = ''): Uint8Array => encodeDescribe({ what: 'portal', name });

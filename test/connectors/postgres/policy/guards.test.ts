@@ -149,3 +149,30 @@ test('under passthrough only replication is refused', () => {
   expect(startup({ options: '-F -c role=x', client_encoding: 'SJIS' }, anything)).toBeUndefined();
   expect(startup({ replication: '1' }, anything)).toBeDefined();
 });
+
+test('a grant that restricts nothing covers settings, unless they change how SQL is read', () => {
+  const free = grantOf({ rules: ['allow *'] });
+  for (const name of ['app.tenant', 'role', 'session_replication_role', 'no_such_setting']) {
+    expect([name, guardSetting(name, 'x', free)]).toEqual([name, undefined]);
+  }
+  expect(guardSetting('*', 'x', free)?.hint).toContain('as a literal');
+  expect(guardSetting('standard_conforming_strings', 'off', free)).toBeDefined();
+  expect(guardSetting('client_encoding', 'SJIS', free)).toBeDefined();
+  for (const rules of [['allow *', 'deny drop'], ['allow * on public.*'], ['allow select']]) {
+    expect(guardSetting('app.tenant', 'x', grantOf({ rules }))).toBeDefined();
+  }
+  const masks = ['public.customers.ssn full'];
+  expect(guardSetting('app.tenant', 'x', grantOf({ rules: ['allow *'], masks }))).toBeDefined();
+});
+
+test('a setting would outlast temporary access, so that covers none that it does not name', () => {
+  const [rule, named] = grantOf({ rules: ['allow *', 'allow set app.tenant'] }).rules;
+  if (!rule || !named) throw new TypeError('no rules');
+  const temporary = { ...rule, rule: { ...rule.rule, grant: 'g' } };
+  const grant = grantOf({});
+  expect(guardSetting('app.tenant', 'x', { ...grant, rules: [temporary] })?.detail).toContain(
+    'temporary access',
+  );
+  expect(guardSetting('app.tenant', 'x', { ...grant, rules: [temporary, named] })).toBeUndefined();
+  expect(guardSetting('app.tenant', 'x', { ...grant, rules: [rule, temporary] })).toBeUndefined();
+});
