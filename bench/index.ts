@@ -30,6 +30,7 @@ const BEGIN_MS = Date.UTC(2026, 3, 1);
 const ASKED = 25;
 const EVERYBODY: SearchScope = {
   ...{ owner: undefined, run: undefined, user: undefined, target: undefined, agent: undefined },
+  program: undefined,
   ...{ touches: undefined, detected: undefined, seenClear: false, denied: false },
   ...{ sinceMs: undefined, untilMs: undefined },
 };

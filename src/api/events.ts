@@ -156,7 +156,7 @@ export const EventsQuery = z.object({
   /** Separated by commas; `session.*` is all of a kind. */
   type: z.string().max(1000).optional(),
   session: z.string().max(100).optional(),
-  /** Name or sub of who it is about, or of who did it. */
+  /** Name or sub of the party it is about, or that did it; also of its agent, or of its requester. */
   user: z.string().max(320).optional(),
   limit: z.coerce.number().int().min(1).max(MAX_EVENTS).default(MAX_EVENTS),
   /** Seconds that the answer may wait for an event. */

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { isSessionId } from '../session-id.ts';
+import { APPROVAL_STATES } from './approvals.ts';
 import { API_VERSION } from './http.ts';
 import { SESSION_OF } from './sessions.ts';
 
@@ -23,11 +24,16 @@ export const SearchRequest = z.object({
   v: z.literal(API_VERSION),
   /** Without it only the index is asked, and no recording is opened. White space and case do not count. */
   text: z.string().max(MAX_SEARCH_TEXT).optional(),
-  /** Name of whoever the session belongs to, or the part of it before `@`. */
+  /**
+   * Name of the person or workload that a session belongs to, or the part of it before `@`; also of
+   * the agent that acted in it, and of the person for whom a workload says it works.
+   */
   user: z.string().max(200).optional(),
   target: z.string().max(200).optional(),
-  /** Name of an agent. */
+  /** Name of an agent of the policy. */
   agent: z.string().max(200).optional(),
+  /** Name of a run's program, which is a claim of the client. */
+  program: z.string().max(200).optional(),
   /** A relation, a column (`schema.table.column`), a program, a path, a `host:port`. */
   touches: z.string().max(2000).optional(),
   /** Only what returned that column, or values of that class, in clear. Without a text. */
@@ -65,6 +71,10 @@ export const SearchHit = z.object({
   /** `none`: nothing was decided about it. */
   effect: z.enum(['allow', 'approve', 'refuse', 'fail', 'none']),
   code: z.string().optional(),
+  /** With `approve`: what became of the request, and who decided. Absent: it is no longer known. */
+  approval: z
+    .object({ request: z.string(), state: z.enum(APPROVAL_STATES), by: z.array(z.string()) })
+    .optional(),
   verbs: z.array(z.string()),
   touches: z.array(z.string()),
   excerpt: Excerpt.optional(),
@@ -97,6 +107,8 @@ export const SearchReply = z.object({
   unknown: z.number().optional(),
   /** How far back it has come, RFC 3339; absent: no session was left. */
   reached: z.string().optional(),
+  /** `agent` was asked for, and the policy in force has none of that name. */
+  noSuchAgent: z.literal(true).optional(),
   /** There may be more: go on from here. */
   next: z.string().optional(),
 });

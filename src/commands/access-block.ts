@@ -32,7 +32,7 @@ export async function blockAccess(io: Io, who: string, flags: BlockFlags): Promi
   const reply = await gateway.client.json(BlockReply, { method: 'POST', path, body }, io.signal);
   if (printedAsJson(io, flags, reply)) return;
   const { block, logins, sessions } = reply;
-  const what = block.kind === 'agent' ? `agent ${block.who}` : block.who;
+  const what = whoOf(block);
   const where = block.target === undefined ? '' : ` on ${block.target}`;
   io.note(
     plain(
@@ -56,8 +56,14 @@ export async function unblockAccess(io: Io, typed: string, flags: JsonFlag): Pro
   const path = BLOCK_PATHS.block(id);
   const reply = await gateway.client.json(BlockReply, { method: 'DELETE', path }, io.signal);
   if (!printedAsJson(io, flags, reply)) {
-    io.note(plain(`${reply.block.who} is no longer blocked by ${id}; ended logins stay ended`));
+    io.note(
+      plain(`block ${id} of ${whoOf(reply.block)} is lifted; logins that it ended stay ended`),
+    );
   }
+}
+
+function whoOf({ kind, who }: BlockView): string {
+  return kind === 'agent' ? `agent ${who}` : who;
 }
 
 export async function listBlocks(

@@ -23,6 +23,7 @@ export interface SearchFlags {
   readonly user?: string;
   readonly target?: string;
   readonly agent?: string;
+  readonly program?: string;
   readonly touches?: string;
   readonly class?: string;
   readonly seenClear?: boolean;
@@ -40,6 +41,7 @@ interface Found {
   readonly unread: SearchReply['unread'];
   /** Statements; undefined: nothing that was asked for can be. */
   readonly unknown: number | undefined;
+  readonly noSuchAgent: boolean;
   /** Where the next search would go on. */
   readonly next: string | undefined;
 }
@@ -51,7 +53,7 @@ export async function searchSessions(
 ): Promise<void> {
   const request = requestOf(text, flags, Date.now());
   await using gateway = await openGateway(io);
-  const { hits, sessions, unread, unknown, next } = await search(
+  const { hits, sessions, unread, unknown, noSuchAgent, next } = await search(
     io,
     gateway.client,
     request,
@@ -70,6 +72,12 @@ export async function searchSessions(
     // The index gives only sessions that have something: how many it looked at is not known.
     const where = text === undefined ? 'the index of all sessions' : plural(sessions, 'session');
     io.note(`nothing found in ${where} that you may read`);
+    if (noSuchAgent && flags.agent !== undefined) {
+      const agent = plain(flags.agent);
+      io.note(
+        `the policy has no agent "${agent}"; for what a program of that name did, use --program`,
+      );
+    }
   }
   for (const { session, why, node } of unread) {
     const text = node === undefined ? UNREAD[why] : `${UNREAD[why]} ${plain(node)}`;
@@ -140,7 +148,8 @@ async function search(
     unread.push(...reply.unread);
     unknown ??= reply.unknown;
     if (reply.next === undefined || hits.size >= flags.limit) {
-      return { hits: [...hits.values()], sessions, unread, unknown, next: reply.next };
+      const noSuchAgent = reply.noSuchAgent === true;
+      return { hits: [...hits.values()], sessions, unread, unknown, noSuchAgent, next: reply.next };
     }
     cursor = reply.next;
     const back =
@@ -161,7 +170,7 @@ export function requestOf(
       `the text to search for must have 1 to ${MAX_SEARCH_TEXT} characters`,
     );
   }
-  const { user, target, agent, touches, denied, seenClear } = flags;
+  const { user, target, agent, program, touches, denied, seenClear } = flags;
   if (text !== undefined && (seenClear === true || flags.class !== undefined)) {
     throw new HoopError('HOOP_USAGE', '--class and --seen-clear do not work with a text', {
       hint: 'The index answers them, and it contains no text.',
@@ -181,6 +190,7 @@ export function requestOf(
     ...(user === undefined ? {} : { user }),
     ...(target === undefined ? {} : { target }),
     ...(agent === undefined ? {} : { agent }),
+    ...(program === undefined ? {} : { program }),
     ...(touches === undefined ? {} : { touches }),
     ...(flags.class === undefined ? {} : { class: flags.class }),
     ...(seenClear === true ? { seenClear } : {}),

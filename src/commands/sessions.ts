@@ -46,9 +46,16 @@ function searchCommand(io: Io): Command {
       '[text]',
       'text to find in statements, commands and bound values (default: search the index only)',
     )
-    .option('--user <name>', 'only this person or workload, by name or the part before the @')
+    .option(
+      '--user <name>',
+      'only this person, workload or agent, by name or the part before the @; also what was done for them',
+    )
     .option('--target <name>', 'only on this target')
-    .option('--agent <name>', 'only what this agent did')
+    .option('--agent <name>', 'only what this agent of the policy did')
+    .option(
+      '--program <name>',
+      'only what this program did under `hoop run`, as its client named it',
+    )
     .option(
       '--touches <name>',
       'only what touched this relation, column, program, path or host:port',

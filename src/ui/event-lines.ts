@@ -1,5 +1,6 @@
 /** Events as a table that goes on: columns have their width from the terminal, not from the rows. */
-import type { ReadEvent } from '../api/events.ts';
+import type { EventParty, ReadEvent } from '../api/events.ts';
+import { actorName } from '../policy/actor-name.ts';
 import { plain } from './printable.ts';
 import type { Style } from './style.ts';
 import { padTo, truncate } from './text-width.ts';
@@ -55,10 +56,11 @@ export function eventLines(
 
 function whoOf({ who, by }: ReadEvent): string {
   const one = who ?? by;
-  if (one === undefined) return '';
-  return one.agent === undefined || one.agentItself === true
-    ? one.name
-    : `${one.name} (${one.agent})`;
+  return one === undefined ? '' : nameOf(one);
+}
+
+function nameOf({ name, agent, agentItself, requester }: EventParty): string {
+  return actorName({ name, agent, isAgent: agentItself, requester });
 }
 
 function paintType(text: string, { type }: ReadEvent, style: Style): string {
@@ -87,7 +89,7 @@ function whatOf(event: ReadEvent): string {
   const times = typeof count === 'number' ? [plural(count, 'time')] : [];
   const isOther =
     by !== undefined && who !== undefined && (by.issuer !== who.issuer || by.sub !== who.sub);
-  return [...times, ...(isOther ? [`by ${by.name}`] : []), ...parts].join('; ');
+  return [...times, ...(isOther ? [`by ${nameOf(by)}`] : []), ...parts].join('; ');
 }
 
 function partOf(name: string, value: unknown): string {

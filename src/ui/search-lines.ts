@@ -1,6 +1,7 @@
 /** What a search has found, as lines: a hit's facts, and below them what was found. */
 
 import { stripVTControlCharacters } from 'node:util';
+import type { ApprovalState } from '../api/approvals.ts';
 import type { SearchHit } from '../api/search.ts';
 import { actorName } from '../policy/actor-name.ts';
 import { plain } from './printable.ts';
@@ -24,7 +25,7 @@ export function searchLines(hits: readonly SearchHit[], options: LineOptions): s
   const { style, width } = options;
   const idLength = width === undefined ? 36 : uniqueLength(hits.map(({ session }) => session));
   return hits.flatMap((hit) => {
-    const { word, tone } = EFFECTS[hit.effect];
+    const { word, tone } = effectOf(hit);
     const { principal: name, agent, isAgent, requester } = hit;
     const place = `${hit.session.slice(0, idLength)}:${hit.statement ?? hit.number ?? '?'}`;
     const code = hit.code === undefined ? '' : ` (${plain(hit.code)})`;
@@ -33,10 +34,30 @@ export function searchLines(hits: readonly SearchHit[], options: LineOptions): s
       style.bold(plain(place)),
       plain(actorName({ name, agent, isAgent, requester })),
       plain(hit.target),
-      `${style[tone](word)}${code}`,
+      `${style[tone](plain(word))}${code}`,
     ];
     return [...factLines(facts, width), INDENT + whatLine(hit, options)];
   });
+}
+
+/** Tells apart what ran after an approval, what still waits, and what never ran. */
+const APPROVALS = {
+  waiting: { word: 'waits for approval', tone: 'yellow' },
+  approved: { word: 'approved, has not run', tone: 'yellow' },
+  used: { word: 'approved', tone: 'green' },
+  denied: { word: 'not approved', tone: 'red' },
+  expired: { word: 'not approved in time', tone: 'red' },
+  withdrawn: { word: 'withdrawn before it was approved', tone: 'dim' },
+  void: { word: 'approval void', tone: 'red' },
+} as const satisfies Record<ApprovalState, { word: string; tone: keyof Style }>;
+
+function effectOf({ effect, approval }: SearchHit): { word: string; tone: keyof Style } {
+  if (approval === undefined || (effect !== 'approve' && effect !== 'refuse')) {
+    return EFFECTS[effect];
+  }
+  const { word, tone } = APPROVALS[approval.state];
+  const by = approval.by.length === 0 ? '' : ` by ${approval.by.join(', ')}`;
+  return { word: `${word}${by}`, tone };
 }
 
 /** What has no room goes on below, and no fact is broken. */

@@ -255,3 +255,26 @@ describe('a commit while a statement waits', () => {
     await client.end();
   });
 });
+
+test('a search tells apart what ran, what was denied, what was not approved in time and what was withdrawn', async () => {
+  const found = async (...args: string[]) => {
+    const { stdout } = await bench.hoop('auditor', 'sessions', 'search', ...args, '--json');
+    const hits: { effect: string; approval?: { state: string; by: string[] } }[] =
+      JSON.parse(stdout).hits;
+    return hits.flatMap(({ approval }) => approval ?? []);
+  };
+  const by = (...args: string[]) => found(...args, '--limit', '200');
+  for (const approvals of [
+    await by('delete from orders'),
+    await by('--touches', 'public.orders', '--user', 'engineer'),
+  ]) {
+    const states = new Set(approvals.map(({ state }) => state));
+    expect(states).toEqual(new Set(['used', 'denied', 'expired', 'withdrawn', 'void']));
+    const ran = approvals.find(({ state }) => state === 'used');
+    expect(ran?.by).toEqual(['dba@example.com']);
+  }
+  const { stdout } = await bench.hoop('auditor', 'sessions', 'search', 'delete from orders');
+  expect(stdout).toMatch(/ {2}approved by dba@example\.com$/m);
+  expect(stdout).toMatch(/ {2}withdrawn before it was approved/m);
+  expect(stdout).not.toContain('needed approval');
+});

@@ -31,6 +31,13 @@ test('somebody else who did it is named beside whose it is, and nobody is named 
   expect(line({ ...ann, issuer: 'https://other.test' })).toContain('by ann');
 });
 
+test('an agent is named before the person it acts for', () => {
+  const options = { style: styleFor(false), width: undefined, withTitles: false };
+  expect(eventLines([{ ...event, who: { ...ann, agent: 'devin' } }], options).join()).toContain(
+    'devin for ann ',
+  );
+});
+
 test('what it says is set apart, in words', () => {
   const end: ReadEvent = {
     ...event,

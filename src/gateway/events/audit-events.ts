@@ -284,7 +284,11 @@ function withoutAgent(who: EventParty | undefined): EventParty | undefined {
 
 /** To look for a whole name: each between line feeds. */
 function namesOf(...parties: readonly (EventParty | undefined)[]): string {
-  const names = parties.flatMap((party) => (party === undefined ? [] : [party.name, party.sub]));
+  const names = parties.flatMap((party) =>
+    party === undefined
+      ? []
+      : [party.name, party.sub, party.agent ?? [], party.requester ?? []].flat(),
+  );
   return names.length === 0 ? '' : `\n${[...new Set(names.map(comparable))].join('\n')}\n`;
 }
 

@@ -63,7 +63,8 @@ export function blockedMarks(someone: Subject): Subject {
 
 /** For whoever is kept out, sessions that end by it, and their recordings. */
 export function blockText({ id, kind, who, target, by, reason }: Block): string {
-  const what = kind === 'agent' ? `agent ${who} is blocked` : 'blocked';
+  // Read long afterwards, too, when the block may have been lifted: it says what happened.
+  const what = kind === 'agent' ? `agent ${who} was blocked` : 'blocked';
   const where = target === undefined ? '' : ` on target ${target}`;
   return plainText(`${what}${where} by ${by.name}: ${reason} (block ${id})`, MAX_SAID);
 }

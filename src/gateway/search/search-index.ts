@@ -3,7 +3,9 @@
  * those of others cost no time and leave no gap that could be noticed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MAX_SEARCH_UNKNOWN } from '../../api/search.ts';
+import * as z from 'zod';
+import { APPROVAL_STATES } from '../../api/approvals.ts';
+import { MAX_SEARCH_UNKNOWN, type SearchHit } from '../../api/search.ts';
 import {
   integer,
   nullable,
@@ -22,6 +24,7 @@ export interface SearchScope {
   readonly user: string | undefined;
   readonly target: string | undefined;
   readonly agent: string | undefined;
+  readonly program: string | undefined;
   /** A relation, a column, a path, … */
   readonly touches: string | undefined;
   /** Only what returned values of this detector class. */
@@ -66,6 +69,8 @@ export interface FoundStatement extends StatementPlace {
   readonly code: string | undefined;
   readonly verbs: readonly string[];
   readonly touches: readonly string[];
+  /** The request that it waited for. */
+  readonly request: string | undefined;
 }
 
 /** Of a list; all of them are in the recording. */
@@ -139,6 +144,19 @@ export class SearchIndex {
     }
   }
 
+  /** What became of requests, by their ID; those that were forgotten are not among them. */
+  async approvals(
+    requests: readonly string[],
+  ): Promise<ReadonlyMap<string, NonNullable<SearchHit['approval']>>> {
+    if (requests.length === 0) return new Map();
+    const rows = await this.#store.all(APPROVALS, { ids: JSON.stringify([...new Set(requests)]) });
+    return new Map(
+      Map.groupBy(rows, (row) => text(row['id']))
+        .entries()
+        .map(([request, votes]) => [request, approvalOf(request, votes)]),
+    );
+  }
+
   /**
    * Statements of which the index cannot say whether they did what is asked for: that they are not found
    * proves nothing. @returns undefined: nothing is asked that could be unknown. At most MAX_SEARCH_UNKNOWN.
@@ -196,6 +214,7 @@ export class SearchIndex {
 interface Row extends StatementPlace {
   readonly effect: string;
   readonly code: string | undefined;
+  readonly request: string | undefined;
   /** Of each decision about it. */
   readonly touched: readonly number[];
   /** Of its results, the last one; 0: none. */
@@ -213,6 +232,7 @@ function rowOf(row: StoredRow): Row {
     statement: integer(row['statement']),
     effect: text(row['effect']),
     code: optionalText(row['code']),
+    request: optionalText(row['approval']),
     touched: [row['touched'], row['refused_touched']].flatMap((id) =>
       id === null ? [] : integer(id),
     ),
@@ -221,6 +241,17 @@ function rowOf(row: StoredRow): Row {
     found: numberOf(row['found']),
     foundClear: numberOf(row['found_clear']),
   };
+}
+
+/** @param votes rows of one request: its state with each vote, or with none */
+function approvalOf(
+  request: string,
+  votes: readonly StoredRow[],
+): NonNullable<SearchHit['approval']> {
+  const state = z.enum(APPROVAL_STATES).parse(votes[0]?.['state']);
+  const decision = state === 'denied' ? 'deny' : 'approve';
+  const by = votes.flatMap((row) => (row['decision'] === decision ? [text(row['name'])] : []));
+  return { request, state, by };
 }
 
 function numberOf(value: unknown): number {
@@ -259,6 +290,7 @@ function filtersOf(scope: SearchScope) {
     mailbox: nullable(user === undefined ? undefined : `${likeText(user)}@%`),
     target: nullable(scope.target),
     agent: nullable(scope.agent),
+    program: nullable(scope.program),
     touches: nullable(scope.touches),
     whole: nullable(scope.touches?.replace(/[^.]*$/, '*')),
     detected: nullable(scope.detected),
@@ -309,9 +341,12 @@ const FILTERS = `
   (CAST($issuer AS TEXT) IS NULL OR (issuer = $issuer AND sub = $sub))
   AND (CAST($run AS TEXT) IS NULL OR run = $run)
   AND (CAST($user AS TEXT) IS NULL OR lower(name) = lower($user) OR sub = $user
-    OR lower(name) LIKE lower(CAST($mailbox AS TEXT)) ESCAPE '\\')
+    OR lower(name) LIKE lower(CAST($mailbox AS TEXT)) ESCAPE '\\'
+    OR lower(agent) = lower($user) OR lower(requester) = lower($user)
+    OR lower(requester) LIKE lower(CAST($mailbox AS TEXT)) ESCAPE '\\')
   AND (CAST($target AS TEXT) IS NULL OR target = $target)
   AND (CAST($agent AS TEXT) IS NULL OR agent = $agent)
+  AND (CAST($program AS TEXT) IS NULL OR lower(program) = lower($program))
   AND (CAST($until AS BIGINT) IS NULL OR started_ms <= $until)
   AND (CAST($denied AS BIGINT) = 0 OR denied > 0)
   AND (CAST($touches AS TEXT) IS NULL OR number IN (
@@ -363,7 +398,7 @@ const ONE = sql(`SELECT ${SESSION} FROM sessions WHERE id = $id AND ${FILTERS}`)
 // What was refused after all is one statement, of the time when it was asked for.
 const STATEMENTS = sql(
   `SELECT s.time_ms, s.stream, s.statement, coalesce(refusal.effect, s.effect) AS effect,
-     coalesce(refusal.code, s.code) AS code, s.touched, refusal.touched AS refused_touched,
+     coalesce(refusal.code, s.code) AS code, coalesce(s.approval, refusal.approval) AS approval, s.touched, refusal.touched AS refused_touched,
      CASE WHEN c.time_ms IS NULL THEN s.last_ms ELSE c.last_ms END AS last_ms,
      s.bytes, c.count AS found, c.clear AS found_clear
    FROM statements s LEFT JOIN statements refusal
@@ -380,6 +415,12 @@ const TOUCHING = sql(
   `SELECT DISTINCT f.touched FROM touched_facts f
    WHERE ${TOUCHES}
      AND f.touched IN (SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST($ids AS JSON)))`,
+);
+const APPROVED = `SELECT a.id, a.state, v.decision, v.name
+   FROM approvals a LEFT JOIN approval_votes v ON v.approval = a.id`;
+const APPROVALS = sql(
+  `${APPROVED} WHERE a.id IN (SELECT value FROM json_each($ids)) ORDER BY v.time_ms`,
+  `${APPROVED} WHERE a.id IN (SELECT json_array_elements_text(CAST($ids AS JSON))) ORDER BY v.time_ms`,
 );
 const FACTS = sql(
   `SELECT name FROM touched_facts WHERE kind = $kind AND touched = $touched

@@ -1,5 +1,8 @@
 /** Looks through one recording for what somebody asked a target to do. Runs in the search thread. */
+import type { ApprovalState } from '../../api/approvals.ts';
+import type { SearchHit } from '../../api/search.ts';
 import { readSegments } from '../../recording/read-segments.ts';
+import type { ApprovalOutcome } from '../../recording/types.ts';
 import { TimelineBuilder } from '../../replay/build-timeline.ts';
 import type { Replays } from '../../replay/connector.ts';
 import { REPLAY_LIMITS } from '../../replay/replay-limits.ts';
@@ -33,6 +36,8 @@ export interface FoundAct {
   readonly timeMs: number;
   readonly effect: 'allow' | 'approve' | 'refuse' | 'fail' | 'none';
   readonly code: string | undefined;
+  /** The request that it waited for, and what the recording says became of that. */
+  readonly approval: SearchHit['approval'];
   readonly verbs: readonly string[];
   readonly touches: readonly string[];
   readonly excerpt: Excerpt & { readonly in: 'text' | 'parameter' };
@@ -139,10 +144,29 @@ function match(act: Searchable, job: SearchJob): FoundAct | undefined {
     timeMs: act.timeMs,
     effect: decision?.effect ?? 'none',
     code: decision?.code,
+    approval: approvalIn(act.approvals),
     verbs: [...new Set(act.decisions.flatMap(({ verbs }) => verbs))].slice(0, MAX_TOUCHED),
     touches: [...new Set(touched)].slice(0, MAX_TOUCHED),
     excerpt,
   };
+}
+
+const STATES = {
+  released: 'used',
+  denied: 'denied',
+  expired: 'expired',
+  withdrawn: 'withdrawn',
+  void: 'void',
+  kept: 'waiting',
+} as const satisfies Record<ApprovalOutcome, ApprovalState>;
+
+function approvalIn(steps: Searchable['approvals']): SearchHit['approval'] {
+  const last = steps.at(-1);
+  if (last === undefined) return undefined;
+  const { request } = last;
+  return last.type === 'held'
+    ? { request, state: 'waiting', by: [] }
+    : { request, state: STATES[last.outcome], by: [...last.by] };
 }
 
 /** The recording says per decision what relations there are; of which columns, the index. */

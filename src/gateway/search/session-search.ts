@@ -43,6 +43,8 @@ export interface SessionSearchOptions {
   readonly index: SessionIndex;
   readonly store: RecordingStore;
   readonly events: Pick<AuditEvents, 'write'>;
+  /** Tells whether the policy in force has an agent of this name. */
+  readonly isAgent: (name: string) => boolean;
   /** See `SearchThread`. */
   readonly searchWorker: URL;
 }
@@ -121,6 +123,8 @@ export class SessionSearch implements AsyncDisposable {
       });
     }
     const { sessions, hits } = reply;
+    const { agent } = request;
+    const isUnknown = agent !== undefined && !this.#options.isAgent(agent);
     // Not what was looked for: that may be a value.
     log.info('sessions.searched', {
       by: who.principal.name,
@@ -128,7 +132,7 @@ export class SessionSearch implements AsyncDisposable {
       sessions,
       hits: hits.length,
     });
-    return reply;
+    return isUnknown ? { ...reply, noSuchAgent: true } : reply;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -222,6 +226,7 @@ export class SessionSearch implements AsyncDisposable {
     const rows = await this.#index.statements(session.number, scope, before, room + 1);
     const shown = rows.slice(0, room);
     const last = shown.at(-1);
+    const approvals = await this.#index.approvals(shown.flatMap(({ request }) => request ?? []));
     return {
       hits: shown.map((row) => ({
         ...ofSession(session),
@@ -229,6 +234,7 @@ export class SessionSearch implements AsyncDisposable {
         time: new Date(row.timeMs).toISOString(),
         effect: effectOf(row.effect),
         ...(row.code === undefined ? {} : { code: row.code }),
+        ...approvalOf(approvals.get(row.request ?? '')),
         verbs: [...row.verbs],
         touches: [...row.touches],
       })),
@@ -271,18 +277,25 @@ export class SessionSearch implements AsyncDisposable {
     }
     const { found, more, isCut, isLost } = answer.result;
     const last = found.at(-1);
+    const approvals = await this.#index.approvals(
+      found.flatMap(({ approval }) => approval?.request ?? []),
+    );
     return {
-      hits: found.map(({ number, id, timeMs, effect, code, verbs, touches, excerpt }) => ({
-        ...ofSession(session),
-        ...(id === undefined ? {} : { statement: id }),
-        number,
-        time: new Date(timeMs).toISOString(),
-        effect,
-        ...(code === undefined ? {} : { code }),
-        verbs: [...verbs],
-        touches: [...touches],
-        excerpt,
-      })),
+      hits: found.map(
+        ({ number, id, timeMs, effect, code, approval, verbs, touches, excerpt }) => ({
+          ...ofSession(session),
+          ...(id === undefined ? {} : { statement: id }),
+          number,
+          time: new Date(timeMs).toISOString(),
+          effect,
+          ...(code === undefined ? {} : { code }),
+          // The recording of a live session lags behind, and a request may outlive its session.
+          ...approvalOf(approvals.get(approval?.request ?? '') ?? approval),
+          verbs: [...verbs],
+          touches: [...touches],
+          excerpt,
+        }),
+      ),
       unread: cutBy({ isCut, isLost }),
       within: more && last ? { number: last.number } : undefined,
     };
@@ -307,6 +320,10 @@ export class SessionSearch implements AsyncDisposable {
   }
 }
 
+function approvalOf(approval: SearchHit['approval']): Pick<SearchHit, 'approval'> {
+  return approval === undefined ? {} : { approval };
+}
+
 function cutBy(cut: { readonly isCut: boolean; readonly isLost: boolean }): Looked['unread'] {
   if (cut.isCut) return { why: 'too large' };
   return cut.isLost ? { why: 'lost' } : undefined;
@@ -321,7 +338,7 @@ function scopeOf(
   request: SearchRequest,
 ): SearchScope {
   const { issuer, sub } = principal;
-  const { user, target, agent, touches, sinceMs, untilMs, denied, seenClear } = request;
+  const { user, target, agent, program, touches, sinceMs, untilMs, denied, seenClear } = request;
   if (request.class !== undefined && !DETECTORS.some((name) => name === request.class)) {
     throw new HoopError('HOOP_USAGE', 'there is no such class of values', {
       hint: `The classes are ${DETECTORS.join(', ')}.`,
@@ -333,6 +350,7 @@ function scopeOf(
     user,
     target,
     agent,
+    program,
     touches,
     detected: request.class,
     seenClear: seenClear === true,

@@ -51,7 +51,13 @@ export function openApi(
     events: data.events,
     ended: data.ended,
     nonces,
-    search: opened.use(new SessionSearch({ ...data, searchWorker })),
+    search: opened.use(
+      new SessionSearch({
+        ...data,
+        searchWorker,
+        isAgent: (name) => policy.current()?.policy.agents.has(name) === true,
+      }),
+    ),
     maskAlerts: (who) => {
       const alerts = connectors.alerts();
       const seen = new Set(

@@ -183,13 +183,19 @@ describe.each(DRIVERS)('events in %s', (driver) => {
     expect((await readEvents(store, { limit: 100, user: 'ana@example' })).events).toHaveLength(25);
     expect((await readEvents(store, { limit: 100, user: 'U1' })).events).toHaveLength(25);
     expect((await readEvents(store, { limit: 100, user: 'ana' })).events).toHaveLength(0);
+    const begunByAgent = begun('s9');
+    const who = { ...begunByAgent.who, agent: 'devin', requester: 'Boss' };
+    await events.write({ ...begunByAgent, who } as NewEvent);
+    for (const user of ['Devin', 'boss']) {
+      expect(sessionsOf(await readEvents(store, { limit: 100, user }))).toEqual(['s9']);
+    }
     const since = new Date(START_MS + 20 * 60_000).toISOString();
     const late = await readEvents(store, { limit: 100, since, type: 'session.begin' });
-    expect(sessionsOf(late)).toEqual(['s4', 's0', 's1', 's2', 's3', 's4']);
+    expect(sessionsOf(late)).toEqual(['s4', 's0', 's1', 's2', 's3', 's4', 's9']);
     const future = await readEvents(store, { limit: 100, since: '2030-01-01T00:00:00Z' });
     expect(future.events).toEqual([]);
     const newest = await readEvents(store, { limit: 100, newest: 2, type: 'session.begin' });
-    expect(sessionsOf(newest)).toEqual(['s3', 's4']);
+    expect(sessionsOf(newest)).toEqual(['s4', 's9']);
     await events.write(begun('next'));
     expect(sessionsOf(await readEvents(store, { limit: 9, after: newest.cursor }))).toEqual([
       'next',

@@ -58,6 +58,7 @@ async function start(
   principal = ENGINEER,
   target = 'prod-db',
   kind: 'postgres' | 'ssh' = 'postgres',
+  program?: string,
 ): Promise<void> {
   await index.start({
     id,
@@ -67,7 +68,7 @@ async function start(
     family: 'f1',
     run: undefined,
     parentRun: undefined,
-    program: undefined,
+    program,
     reason: 'look',
     policyCommit: 'c0ffee',
     recording: 'full',
@@ -331,6 +332,7 @@ describe.each(DRIVERS)('in %s', (driver) => {
       user: undefined,
       target: undefined,
       agent: undefined,
+      program: undefined,
       touches: undefined,
       sinceMs: undefined,
       untilMs: undefined,
@@ -355,6 +357,26 @@ describe.each(DRIVERS)('in %s', (driver) => {
         }
       }
     }
+
+    test('finds sessions by the agent that acted, the requester and the program', async () => {
+      const devin = { ...ENGINEER, agent: 'devin', requester: 'boss@example.com' };
+      await start(ID, devin, 'prod-db', 'postgres', 'claude');
+      const found = async (scope: Partial<SearchScope>) =>
+        (await new SearchIndex(store).sessions({ ...SCOPE, ...scope }, undefined, 9)).length;
+      const finding = {
+        user: ['Devin', 'boss', 'BOSS@example.com', ENGINEER.name],
+        other: ['dev'],
+      };
+      for (const user of finding.user) expect(await found({ user })).toBe(1);
+      for (const user of finding.other) expect(await found({ user })).toBe(0);
+      expect(await found({ program: 'Claude' })).toBe(1);
+      expect(await found({ program: 'devin' })).toBe(0);
+      expect(await found({ agent: 'claude' })).toBe(0);
+      // Another person finds none of it, whatever they ask for.
+      const owner = { issuer: ENGINEER.issuer, sub: 'other' };
+      expect(await found({ owner, user: 'devin' })).toBe(0);
+      expect(await found({ owner, program: 'claude' })).toBe(0);
+    });
 
     test('lists a statement that was held and then refused once, as it is counted', async () => {
       await start();

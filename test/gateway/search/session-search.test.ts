@@ -327,6 +327,14 @@ describe('hoop sessions search', () => {
     expect(unread.stderr).toMatch(/hoop: session \S+: not searched: its recording was erased\n/);
   });
 
+  test('says that the policy has no such agent, and what finds a program of that name', async () => {
+    const none = await run('engineer', '--agent', 'claude');
+    expect(none.stderr).toContain(
+      'the policy has no agent "claude"; for what a program of that name did, use --program\n',
+    );
+    expect((await run('engineer', '--user', 'claude')).stderr).not.toContain('agent');
+  });
+
   test('an answer of the index does not say that it looked at no session', async () => {
     const none = await run('engineer', '--touches', 'public.no_such_table');
     expect(none).toMatchObject({ stdout: '', status: 0 });
