@@ -1,21 +1,27 @@
 /**
- * Trees of texts that differ only in the digits of integer constants, without parsing each.
+ * Trees of texts that differ only in constants of the same length, without parsing each.
  *
- * A program that writes numbers into its SQL sends another text each time, and each would cross
+ * A program that writes values into its SQL sends another text each time, and each would cross
  * to the parser's thread and back. The second of them has the tree of the first with other values
  * in it, and that can be known for certain:
  *
  * - Digits are exchanged for the same number of digits (at most nine), between delimiters that
- *   end an integer for the scanner. Every other character, and so every location, stays.
- * - The tree of the first text shows for each of these runs exactly one integer constant of that
- *   value at that place. So the scanner was not inside a string, a comment or a name there, and it
- *   gives the same kinds of tokens for the second text: nine digits are always an ICONST.
+ *   end an integer for the scanner; what stands between two quotes for as many characters without
+ *   a quote or backslash. Every other character, and so every location, stays.
+ * - The tree of the first text shows for each of these runs exactly one constant of that value at
+ *   that place. So the scanner was not inside another string, a comment or a name there, and it
+ *   gives the same kinds of tokens for the second text: nine digits are always an ICONST, and a
+ *   string ends with the first quote, whatever standard_conforming_strings is.
  * - The grammar chooses its rules by kinds of tokens, not by values. The few actions that look at
  *   a value (FLOAT(n), a minus sign before it) do not leave a constant at that place, and what
  *   does not show up as a constant is not exchanged.
  *
  * This saves the parsing. Whether analysis and verdict are the same as well is not assumed: the
- * tree tells whether anybody looked at a value that was exchanged (`ExchangedTree.wasRead`).
+ * tree tells whether anybody looked at a value that was exchanged (`ExchangedTree.wasRead`). Only
+ * what looks at the text besides must not depend on it: a comment for pg_hint_plan is looked for in
+ * the whole text, so a string that has the beginning of one is not exchanged. Nor is one that may hold
+ * a document or a placeholder of a detector, so that these need not be looked for in others
+ * (`isPlainConstant`).
  */
 
 /** Texts above this are parsed; what a program writes in a loop is shorter. Characters. */
@@ -25,14 +31,17 @@ const MAX_CONSTANTS = 64;
 const MAX_BYTES = 8 * 1024 * 1024;
 const MAX_TREE_JSON_BYTES = 64 * 1024;
 
-const INTEGER = /(?<=[\s(,=<>+*/])\d{1,9}(?=[\s),;]|$)/g;
+/** An integer, or a string with its quotes: the first of them that begins, from left to right. */
+const CONSTANT =
+  /(?<=[\s(,=<>+*/|~])(?:\d{1,9}|'(?!\s*null\s*')(?:[^'\\/[{]|\/(?!\*))*')(?=[\s),;:|]|$)/g;
+const QUOTE = "'";
 const ASCII = /^[\t\n\r\x20-\x7e]*$/;
 
-/** A text with its integers taken out. */
+/** A text with its constants taken out. */
 export interface ConstantShape {
   readonly key: string;
   readonly places: readonly number[];
-  readonly values: readonly number[];
+  readonly values: readonly (number | string)[];
 }
 
 /** @returns undefined where there is nothing to exchange, or too much. */
@@ -41,11 +50,15 @@ export function constantShape(text: string): ConstantShape | undefined {
     return undefined;
   }
   const places: number[] = [];
-  const values: number[] = [];
-  const key = text.replace(INTEGER, (digits, place: number) => {
+  const values: (number | string)[] = [];
+  const key = text.replace(CONSTANT, (constant, place: number) => {
     places.push(place);
-    values.push(Number(digits));
-    return '0'.repeat(digits.length);
+    if (!constant.startsWith(QUOTE)) {
+      values.push(Number(constant));
+      return '0'.repeat(constant.length);
+    }
+    values.push(constant.slice(1, -1));
+    return `'${'_'.repeat(constant.length - 2)}'`;
   });
   return places.length === 0 || places.length > MAX_CONSTANTS ? undefined : { key, places, values };
 }
@@ -57,6 +70,8 @@ interface Way {
 }
 
 interface Known {
+  /** A string of the same key can be no string: then other places were taken for constants. */
+  readonly places: string;
   readonly tree: object;
   readonly way: Way;
   readonly bytes: number;
@@ -79,13 +94,13 @@ export class ConstantShapes {
   /** The tree that the parser would give; parts are shared with other trees: do not change it. */
   tree(shape: ConstantShape): ExchangedTree | undefined {
     const known = this.#known.get(shape.key);
-    if (known === undefined) {
+    if (known === undefined || known.places !== shape.places.join()) {
       return undefined;
     }
     this.#known.delete(shape.key);
     this.#known.set(shape.key, known);
     let wasRead = false;
-    const watch = (value: number): object =>
+    const watch = (value: number | string): object =>
       watched(value, () => {
         wasRead = true;
       });
@@ -104,7 +119,7 @@ export class ConstantShapes {
     }
     // A parsed tree takes several times its JSON.
     const bytes = shape.key.length * 2 + jsonBytes * 6 + 200;
-    this.#known.set(shape.key, { tree, way, bytes });
+    this.#known.set(shape.key, { places: shape.places.join(), tree, way, bytes });
     this.#bytes += bytes;
     for (const [oldest, entry] of this.#known) {
       if (this.#bytes <= MAX_BYTES) {
@@ -128,7 +143,7 @@ function findConstants(tree: object, { places, values }: ConstantShape): Way | u
         continue;
       }
       keys.push(key);
-      const constant = key === 'A_Const' ? integerConstant(child) : undefined;
+      const constant = key === 'A_Const' ? constantOf(child) : undefined;
       const index = constant === undefined ? undefined : indexes.get(constant.location);
       if (index !== undefined) {
         isSound &&= !found.has(index) && constant?.value === values[index];
@@ -144,12 +159,15 @@ function findConstants(tree: object, { places, values }: ConstantShape): Way | u
 }
 
 /** The binding leaves out a value of 0 and a location of 0. */
-function integerConstant(fields: object): { location: number; value: number } | undefined {
-  if (!('ival' in fields) || !isObject(fields.ival)) {
-    return undefined;
-  }
+function constantOf(fields: object): { location: number; value: unknown } | undefined {
   const location = 'location' in fields ? Number(fields.location) : 0;
-  return { location, value: 'ival' in fields.ival ? Number(fields.ival.ival) : 0 };
+  if ('ival' in fields && isObject(fields.ival)) {
+    return { location, value: 'ival' in fields.ival ? Number(fields.ival.ival) : 0 };
+  }
+  if ('sval' in fields && isObject(fields.sval)) {
+    return { location, value: 'sval' in fields.sval ? fields.sval.sval : '' };
+  }
+  return undefined;
 }
 
 function mark(root: Way, keys: readonly string[], constant: number): void {
@@ -165,25 +183,41 @@ function mark(root: Way, keys: readonly string[], constant: number): void {
   way.constant = constant;
 }
 
+const PLAIN = new WeakSet<object>();
+
+/**
+ * Tells without a look at the value that a string is neither JSON of an array, an object or null, nor
+ * has a bracket in it, as every placeholder of a detector does.
+ * @param holder of the value of a constant
+ */
+export function isPlainConstant(holder: unknown): boolean {
+  return isObject(holder) && PLAIN.has(holder);
+}
+
 /** Stands for the object that holds a value. The binding leaves out a 0. */
-function watched(value: number, onRead: () => void): object {
+function watched(value: number | string, onRead: () => void): object {
   const read = <T>(result: T): T => {
     onRead();
     return result;
   };
   // Every way to see what is in an object, so that a walk over all members counts as well.
-  return new Proxy(value === 0 ? {} : { ival: value }, {
+  const holder = typeof value === 'number' ? { ival: value } : { sval: value };
+  const stand = new Proxy(value === 0 ? {} : holder, {
     get: (target, key) => read(Reflect.get(target, key)),
     has: (target, key) => read(Reflect.has(target, key)),
     ownKeys: (target) => read(Reflect.ownKeys(target)),
     getOwnPropertyDescriptor: (target, key) => read(Reflect.getOwnPropertyDescriptor(target, key)),
   });
+  PLAIN.add(stand);
+  return stand;
 }
 
 /** Copies what is on the way to a constant, and nothing else. */
 function copy(node: unknown, way: Way, valueAt: (constant: number) => object): unknown {
   if (way.constant !== undefined) {
-    return { ...(isObject(node) ? node : {}), ival: valueAt(way.constant) };
+    const fields = isObject(node) ? node : {};
+    const kind = 'sval' in fields ? 'sval' : 'ival';
+    return { ...fields, [kind]: valueAt(way.constant) };
   }
   if (Array.isArray(node)) {
     const items: unknown[] = [...node];

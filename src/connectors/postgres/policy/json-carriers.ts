@@ -1,4 +1,5 @@
 /** Casts, choices and tests of whole documents, which leave what is in them as it is. */
+import { isPlainConstant } from './constant-shapes.ts';
 import { concreteType, TYPE } from './function-types.ts';
 import { documentType, HOLDERS } from './json-functions.ts';
 import { type JsonShape, literalShape, loosened, mergeShapes, shape } from './json-shape.ts';
@@ -69,5 +70,6 @@ export function nullDeciders(facts: StatementFacts, value: Lineage): readonly Li
 
 /** The JSON that a literal holds if it is taken for one. */
 export function literalDocument(fields: FieldsOf<'A_Const'>): JsonShape | undefined {
-  return fields.isnull ? shape({ type: 'null' }) : literalShape(fields.sval?.sval ?? '');
+  if (fields.isnull) return shape({ type: 'null' });
+  return isPlainConstant(fields.sval) ? undefined : literalShape(fields.sval?.sval ?? '');
 }

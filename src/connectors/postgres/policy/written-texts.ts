@@ -1,5 +1,6 @@
 /** Constants of a statement that it writes into columns. */
 import { placeholderIn } from '../../../policy/placeholders.ts';
+import { isPlainConstant } from './constant-shapes.ts';
 import type { Node } from './tree.ts';
 
 /** Parts of statements that only look for rows. */
@@ -21,8 +22,9 @@ export function writesValues(verbs: readonly string[]): boolean {
 export function writtenPlaceholder(statement: Node): string | undefined {
   const open: unknown[] = [statement];
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (typeof value !== 'object' || value === null) continue;
-    const text: unknown = Object(Object(Reflect.get(value, 'A_Const')).sval).sval;
+    if (typeof value !== 'object' || value === null || isPlainConstant(value)) continue;
+    const holder: unknown = Object(Reflect.get(value, 'A_Const')).sval;
+    const text: unknown = isPlainConstant(holder) ? undefined : Object(holder).sval;
     const found = typeof text === 'string' ? placeholderIn(text) : undefined;
     if (found !== undefined) return found;
     for (const [name, inner] of Object.entries(value)) {
