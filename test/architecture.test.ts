@@ -398,6 +398,7 @@ const GATEWAY_ROOMS: readonly string[] = [
   'nodes',
   'store',
   'targets',
+  'metrics',
   'base',
 ];
 

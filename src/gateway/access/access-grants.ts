@@ -187,6 +187,11 @@ export class AccessGrants implements Disposable {
     this.endDue();
   }
 
+  /** Number of grants that hold now. */
+  get liveCount(): number {
+    return this.#live.size;
+  }
+
   /** Those that hold now for this person on this target. */
   active(principal: Pick<Principal, 'issuer' | 'sub'>, target: string): readonly TemporaryGrant[] {
     return [...this.#live.values()]

@@ -126,6 +126,10 @@ export class ApprovalStore {
     return rows.length === 0 ? [] : recordsOf(rows, yield* all(VOTES_OF_OPEN));
   }
 
+  *countWaiting(): Work<number> {
+    return integer((yield* get(COUNT_WAITING))?.['n']);
+  }
+
   /** Wall clock, ms: when the first of the open ones is over; undefined: there is none. */
   *firstDeadline(): Work<number | undefined> {
     const ms = (yield* get(FIRST_DEADLINE))?.['ms'];
@@ -304,6 +308,7 @@ const SET_DETAILS = sql('UPDATE approvals SET details = $details WHERE id = $id'
 const OPEN_ONES = sql(
   `SELECT ${RECORD} FROM approvals WHERE ${OPEN} ORDER BY created_ms DESC, rowid DESC`,
 );
+const COUNT_WAITING = sql("SELECT count(*) AS n FROM approvals WHERE state = 'waiting'");
 const FIRST_DEADLINE = sql(
   `SELECT min(CASE state WHEN 'waiting' THEN waits_until_ms ELSE coalesce(usable_until_ms, 0) END) AS ms
    FROM approvals WHERE ${OPEN}`,

@@ -99,6 +99,11 @@ export class Approvals implements Disposable {
     return approvals;
   }
 
+  /** Counts the requests of all nodes that wait for approvers. @throws what the store says */
+  countWaiting(): Promise<number> {
+    return this.#options.store.run(() => this.#options.store.countWaiting());
+  }
+
   /** What was approved and not acted on when the gateway stopped is told again. */
   async handle(kind: ApprovalKind, handler: ApprovalHandler): Promise<void> {
     this.#handlers.set(kind, handler);

@@ -73,6 +73,8 @@ export interface GatewayConfig {
     /** Of the disk that holds dataDir; with less free no session begins. */
     readonly minFreePercent: number;
   };
+  /** Address of the metrics listener; undefined: none. */
+  readonly metrics: { readonly listen: HostAndPort } | undefined;
   /** Of what happened: docs/events.md. What is older, or more, is forgotten. */
   readonly events: { readonly days: number; readonly events: number };
   readonly limits: {
@@ -213,6 +215,7 @@ const ConfigFile = z.strictObject({
       keepEvents: z.number().int().min(1000).max(100_000_000).default(1_000_000),
     })
     .prefault({}),
+  metrics: z.strictObject({ listen: Address }).optional(),
   // 1024: PostgreSQL sends and takes no longer message.
   limits: z
     .strictObject({ messageMiB: z.number().int().min(1).max(1024).default(64) })
@@ -294,6 +297,7 @@ function resolvePaths(file: z.infer<typeof ConfigFile>, base: string): GatewayCo
       endSessionsAfterSeconds: file.store.endSessionsAfterSeconds,
     },
     recording: file.recording,
+    metrics: file.metrics,
     events: { days: file.events.keepDays, events: file.events.keepEvents },
     limits: file.limits,
   };

@@ -26,6 +26,11 @@ export class DiskRoom {
     this.#options = options;
   }
 
+  /** Free part of the disk, 0 to 1; 0 if the system cannot say. */
+  get freeRatio(): number {
+    return this.#free(0) / 100;
+  }
+
   get hasRoom(): boolean {
     return this.#free(0) >= this.#options.minFreePercent;
   }

@@ -98,6 +98,11 @@ export class GatewayPolicy {
     this.#listeners.add(listener);
   }
 
+  /** Time of the last successful fetch, and the problem with the newest commit if there is one. */
+  status(): ReturnType<PolicyRepo['status']> {
+    return this.#repo.status();
+  }
+
   current(): PolicyInForce | undefined {
     return this.#repo.current();
   }

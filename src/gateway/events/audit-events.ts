@@ -50,6 +50,8 @@ export interface AuditEventsOptions {
   /** Wall clock, ms. */
   readonly clock: () => number;
   readonly log: Log;
+  /** Hears of each event as it is written; a transaction that fails afterwards takes nothing back. */
+  readonly onWritten?: (event: NewEvent) => void;
 }
 
 interface Waiting {
@@ -109,6 +111,7 @@ export class AuditEvents implements EventSteps, AsyncDisposable {
       ADD,
       events.map((event) => this.#row(event)),
     );
+    for (const { event } of events) this.#options.onWritten?.(event);
     if (events.length > 0) this.#hinted();
   }
 

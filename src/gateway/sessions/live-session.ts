@@ -31,6 +31,7 @@ import { type AccessGrant, accessEndText } from '../access/access-grants.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { plainText } from '../base/plain-text.ts';
 import type { SessionIndex } from '../index/session-index.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { CutAgreement } from './cut-agreement.ts';
 import { SessionAudit } from './session-audit.ts';
 import { SessionControl } from './session-control.ts';
@@ -61,6 +62,7 @@ export interface LiveSessionOptions {
   readonly recording: GatewayRecording;
   readonly index: SessionIndex;
   readonly log: Log;
+  readonly metrics: Pick<GatewayMetrics, 'recorded'>;
   /** Wall clock, ms. */
   readonly clock: () => number;
   /** Everything is closed and written. */
@@ -130,6 +132,7 @@ export class LiveSession {
       index,
       prompts,
       log: this.#log,
+      count: (event) => options.metrics.recorded(options.opening.kind, event),
     });
     this.#story = new SessionStory({
       audit,

@@ -22,6 +22,8 @@ export interface SessionAuditOptions {
   readonly index: Pick<SessionIndex, 'event'>;
   readonly prompts: Pick<SessionPrompts, 'current'>;
   readonly log: Log;
+  /** Counts each event. */
+  readonly count: (event: RecordingEvent) => void;
 }
 
 /** What happens in one session: of its streams, and of itself. */
@@ -42,9 +44,10 @@ export class SessionAudit implements AuditSink {
   }
 
   event(event: RecordingEvent): void {
-    const { recording, index, session, log } = this.#options;
+    const { recording, index, session, log, count } = this.#options;
     recording.writer.event(event);
     index.event(session, event);
+    count(event);
     if (event.type === 'decision' && event.effect === 'refuse') {
       const { stream, code, rules } = event;
       log.info('statement.refused', { stream, code, rule: rules[0]?.id });

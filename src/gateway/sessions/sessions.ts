@@ -25,6 +25,7 @@ import { type Block, blockText, meansPrincipal } from '../identity/block.ts';
 import type { Authenticated, LoginStanding } from '../identity/identity.ts';
 import type { IndexedSession } from '../index/indexed-session.ts';
 import type { SessionIndex } from '../index/session-index.ts';
+import type { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import type { EndCommand, NodeCommands } from '../nodes/node-commands.ts';
 import type { PolicyHead } from '../nodes/policy-head.ts';
 import { isStoreFault, type StoreWatch } from '../store/store-watch.ts';
@@ -62,6 +63,7 @@ export interface SessionsOptions {
   /** @returns how many logins ended, with those that were made from it */
   readonly endLogin: (family: string, why: string, by: Principal) => Promise<number>;
   readonly events: Pick<AuditEvents, 'tellLimited'>;
+  readonly metrics: Pick<GatewayMetrics, 'recorded'>;
   /** A session is closed and written. */
   readonly onEnded: () => void;
 }
@@ -81,6 +83,7 @@ export class Sessions {
   /** How often a login was looked at: answers may come in another order. */
   #looks = 0;
   readonly #places = new SessionPlaces();
+  readonly #endedBytes = { up: 0, down: 0 };
   /** Why no session begins any more. */
   #closing: typeof SHUTTING_DOWN | typeof TAKEN_OVER | undefined;
 
@@ -92,6 +95,25 @@ export class Sessions {
 
   get size(): number {
     return this.#live.size;
+  }
+
+  /** Live sessions by the name of their target. */
+  liveByTarget(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { targetName } of this.#live.values()) {
+      counts.set(targetName, (counts.get(targetName) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** Bytes of all sessions since the start, of live ones up to now. */
+  relayedBytes(): { readonly up: number; readonly down: number } {
+    const sum = { ...this.#endedBytes };
+    for (const { totals } of this.#live.values()) {
+      sum.up += totals.upBytes;
+      sum.down += totals.downBytes;
+    }
+    return sum;
   }
 
   /** @throws HOOP_SESSION_UNKNOWN, also for somebody else's: one cannot tell which. */
@@ -351,8 +373,12 @@ export class Sessions {
       index,
       log,
       clock,
+      metrics: this.#options.metrics,
       onEnded: () => {
         this.#live.delete(id);
+        const { upBytes, downBytes } = session.totals;
+        this.#endedBytes.up += upBytes;
+        this.#endedBytes.down += downBytes;
         this.#standing.delete(id);
         this.#unknown.delete(id);
         this.#options.onEnded();

@@ -4,7 +4,6 @@ import { API_VERSION } from '../../api/http.ts';
 import type { InfoReply } from '../../api/login.ts';
 import type { GatewayKeys } from '../../recording/gateway-keys.ts';
 import type { GatewayConfig } from '../base/config.ts';
-import type { DiskRoom } from '../base/disk-room.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { Connectors } from '../connectors.ts';
 import { createHttpApi } from '../routes/http-api.ts';
@@ -14,17 +13,17 @@ import type { Sessions } from '../sessions/sessions.ts';
 import type { GatewayData, Opening } from './open-data.ts';
 import type { OpenLogins } from './open-logins.ts';
 import type { OpenPolicy } from './open-policy.ts';
-import { Readiness } from './readiness.ts';
+import type { Readiness } from './readiness.ts';
 
 export function openApi(
-  { config, clock, log, opened }: Opening,
+  { config, log, opened }: Opening,
   data: GatewayData,
   inForce: OpenPolicy,
   parts: OpenLogins & {
     readonly connectors: Connectors;
     readonly sessions: Sessions;
     readonly nonces: SessionNonces;
-    readonly room: DiskRoom;
+    readonly readiness: Readiness;
     readonly version: string;
     readonly searchWorker: URL;
     /** Aborted when the gateway stops. */
@@ -32,16 +31,8 @@ export function openApi(
   },
 ): ReturnType<typeof createHttpApi> {
   const { policy } = inForce;
-  const { identity, sessions, nonces, room, connectors, seenApprovers, version, signal } = parts;
+  const { identity, sessions, nonces, connectors, seenApprovers, version, signal } = parts;
   const { searchWorker } = parts;
-  const readiness = new Readiness({
-    hasRoom: () => room.hasRoom,
-    isTakenOver: () => data.node.lost.aborted,
-    hasPolicy: () => policy.current() !== undefined,
-    checkWritable: () => data.kept.checkWritable(),
-    log,
-    clock,
-  });
   return createHttpApi({
     ...inForce,
     identity,
@@ -76,7 +67,7 @@ export function openApi(
         version,
         loginNonce: identity.loginNonce(),
       }),
-    unready: () => readiness.reasons(),
+    unready: () => parts.readiness.reasons(),
     log,
     signal,
   });

@@ -9,6 +9,7 @@ import { doesActs } from '../connectors.ts';
 import { AuditEvents } from '../events/audit-events.ts';
 import { CurrentKeys } from '../identity/current-keys.ts';
 import { SessionIndex } from '../index/session-index.ts';
+import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { NodeChanges } from '../nodes/node-changes.ts';
 import { NodeCommands } from '../nodes/node-commands.ts';
 import { nodePlace, openNodeId } from '../nodes/node-id.ts';
@@ -46,7 +47,8 @@ export async function openData(
   const found: Store =
     injected ??
     opened.use(await openStore({ config: config.store, dataDir: directory.path, env, log }));
-  const kept = new StoreWatch(found, log);
+  const metrics = new GatewayMetrics();
+  const kept = new StoreWatch(found, log, undefined, (seconds) => metrics.storeAnswered(seconds));
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   await credentials.check();
   const allowedSigners = await readAllowedSigners(config.policy.allowedSignersFile);
@@ -68,6 +70,7 @@ export async function openData(
     await AuditEvents.open({
       ...{ store: kept, gateway: config.name, keep: config.events, clock, log },
       owner: node.owner,
+      onWritten: (event) => metrics.event(event),
     }),
   );
   const index = new SessionIndex(
@@ -97,6 +100,7 @@ export async function openData(
   };
   return {
     directory,
+    metrics,
     kept,
     changes,
     commands,

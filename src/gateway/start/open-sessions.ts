@@ -39,6 +39,7 @@ export function openSessions(
       return (await identity().revoke({ id: family }, why, end)).length;
     },
     events: data.events,
+    metrics: data.metrics,
     // A disputed session is signed at once, by the gateway alone.
     onEnded: data.signOverdue,
   });

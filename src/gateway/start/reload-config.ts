@@ -31,6 +31,7 @@ const FIXED: Readonly<Record<Fixed, true>> = {
   store: true,
   recording: true,
   limits: true,
+  metrics: true,
   events: true,
 };
 

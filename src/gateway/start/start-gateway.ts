@@ -24,8 +24,10 @@ import { keepHouse } from './keep-house.ts';
 import { openApi } from './open-api.ts';
 import { type GatewayData, type Opening, openData } from './open-data.ts';
 import { type OpenLogins, openLogins } from './open-logins.ts';
+import { openMetrics } from './open-metrics.ts';
 import { type OpenPolicy, openPolicy } from './open-policy.ts';
 import { openRoom, openSessions } from './open-sessions.ts';
+import { Readiness } from './readiness.ts';
 import { reloadConfig } from './reload-config.ts';
 
 export interface GatewayOptions {
@@ -87,6 +89,14 @@ export async function startGateway(
     room,
     identity: () => logins.identity,
   });
+  const readiness = new Readiness({
+    hasRoom: () => room.hasRoom,
+    isTakenOver: () => data.node.lost.aborted,
+    hasPolicy: () => policy.current() !== undefined,
+    checkWritable: () => data.kept.checkWritable(),
+    log,
+    clock,
+  });
   let origins: readonly string[] = [];
   const logins: OpenLogins = await openLogins(opening, data, inForce, sessions, () => origins);
   const api = openApi(opening, data, inForce, {
@@ -94,10 +104,14 @@ export async function startGateway(
     ...logins,
     sessions,
     nonces,
-    room,
+    readiness,
     version: options.version,
     searchWorker: options.searchWorker,
     signal: stopping.signal,
+  });
+  await openMetrics(opening, {
+    ...{ data, inForce, sessions, room },
+    unready: () => readiness.reasons(),
   });
   const upgrades = new Upgrades({
     identity: logins.identity,

@@ -24,16 +24,24 @@ export class StoreWatch implements Store {
   readonly #log: Log;
   /** Monotonic, ms. */
   readonly #now: () => number;
+  readonly #onAnswer: ((seconds: number) => void) | undefined;
   #awaySince: number | undefined;
   #answeredAt: number;
   #isAsking = false;
   /** A standby, or a disk that is full, can be read all the same. */
   #isUnreadable = false;
 
-  constructor(store: Store, log: Log, now: () => number = () => performance.now()) {
+  /** @param onAnswer hears how long each request took that was answered */
+  constructor(
+    store: Store,
+    log: Log,
+    now: () => number = () => performance.now(),
+    onAnswer?: (seconds: number) => void,
+  ) {
     this.#store = store;
     this.#log = log;
     this.#now = now;
+    this.#onAnswer = onAnswer;
     this.#answeredAt = now();
   }
 
@@ -95,6 +103,7 @@ export class StoreWatch implements Store {
     const askedAt = this.#now();
     try {
       const answer = await ask();
+      this.#onAnswer?.((this.#now() - askedAt) / 1000);
       if (writes) this.#answered(askedAt);
       return answer;
     } catch (error) {
