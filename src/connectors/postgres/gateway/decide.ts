@@ -79,7 +79,14 @@ export class Decider {
   /** Known at once in the usual case, which saves a chain of promises per statement. */
   decide(request: DecideRequest): Decided | Promise<Decided> {
     const decided = this.#decideAtOnce(request) ?? this.#decideLater(request);
-    return after(decided, (now) => this.#withRoom(request, now));
+    return after(decided, (now) => this.#withRoom(request, this.#withConversion(now)));
+  }
+
+  #withConversion(decided: Decided): Decided {
+    if (decided.type !== 'allowed') return decided;
+    const refusal = this.#state.settings.conversion.refuse(decided.statements);
+    if (refusal === undefined) return decided;
+    return { type: 'refused', verdict: refusedStatement(refusal, decided.statements) };
   }
 
   #withRoom({ text, isNamed = false }: DecideRequest, decided: Decided): Decided {

@@ -105,10 +105,7 @@ export class PortalSide {
     at: number,
   ): KnownStatement | undefined {
     const bound = withSettings(known, values, this.#state.options.grant());
-    if (!('code' in bound)) return bound;
-    const verdict = refusedStatement(bound, known.allowed === undefined ? [] : [known.allowed]);
-    this.deny(this.#refusals.denial(at, { type: 'refused', verdict }, known.source));
-    return undefined;
+    return 'code' in bound ? this.#refuseStatement(at, known, bound) : bound;
   }
 
   /** Whether what it is given must be searched for what masks have put in the place of values. */
@@ -223,6 +220,10 @@ export class PortalSide {
   ): Promise<void> | undefined {
     const state = this.#state;
     if (state.skipping) return undefined;
+    const { at, statement } = asked;
+    const shown = statement.allowed === undefined ? [] : [statement.allowed];
+    const refusal = state.settings.conversion.refuse(shown);
+    if (refusal !== undefined) return this.#refuseStatement(at, statement, refusal);
     const { generation } = state.options.grant();
     const isReleased = asked.portal.releasedUnder === generation;
     const mustAsk = !isReleased && demandsOf(asked.statement.allowed, false).length > 0;
@@ -304,26 +305,30 @@ export class PortalSide {
     const candidates = this.#candidates(portal, statement);
     const refusal = await this.#lookups.spend({ at, statement: statement.number, candidates });
     if (this.#state.skipping) return undefined;
-    if (refusal !== undefined) return this.#denyLookups(at, statement, refusal);
+    if (refusal !== undefined) return this.#refuseStatement(at, statement, refusal);
     portal.lookupsAreCounted = candidates !== 0;
     const isCurrent = await this.#decider.isCurrent(statement, true);
     if (this.#state.skipping) return undefined;
     // It is sent before anything else can happen.
     if (isCurrent) return statement;
-    if (isApproved) return this.#denyLookups(at, statement, changedMeanwhile());
+    if (isApproved) return this.#refuseStatement(at, statement, changedMeanwhile());
     const latest = await this.#current(statement, at, portal);
     if (latest === undefined) return undefined;
     const isSame =
       demandsOf(latest.allowed, false).length === 0 &&
       candidates === this.#candidates(portal, latest);
-    return isSame ? latest : this.#denyLookups(at, statement, changedMeanwhile());
+    return isSame ? latest : this.#refuseStatement(at, statement, changedMeanwhile());
   }
 
   #candidates({ bound }: KnownPortal, { allowed }: KnownStatement): number | undefined {
     return allowed === undefined ? 0 : this.#lookups.candidates([allowed], bound, false);
   }
 
-  #denyLookups(at: number, { allowed, source }: KnownStatement, refusal: SqlRefusal): undefined {
+  #refuseStatement(
+    at: number,
+    { allowed, source }: KnownStatement,
+    refusal: SqlRefusal,
+  ): undefined {
     const verdict = refusedStatement(refusal, allowed === undefined ? [] : [allowed]);
     this.deny(this.#refusals.denial(at, { type: 'refused', verdict }, source));
   }

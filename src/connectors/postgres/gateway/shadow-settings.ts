@@ -10,6 +10,7 @@ import type { TransactionStatus } from '../protocol/backend-messages.ts';
 import { widerScope } from './catalog-marks.ts';
 import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
 import type { Place } from './known-statement.ts';
+import { TextConversion } from './text-conversion.ts';
 import type { SeenCatalog } from './types.ts';
 import { NamedSettings } from './value-settings.ts';
 
@@ -32,6 +33,8 @@ export class ShadowSettings {
   standardStrings: boolean;
   /** What the client has set that changes what values stand for. */
   readonly named = new NamedSettings();
+  /** What the server makes of texts that it sends. */
+  readonly conversion: TextConversion;
   /** What the client calls itself. */
   applicationName: string;
   /** undefined: not known. */
@@ -63,6 +66,7 @@ export class ShadowSettings {
   ) {
     this.#onChange = onChange;
     this.encoding = clientEncoding(parameters.get('client_encoding') ?? 'UTF8');
+    this.conversion = new TextConversion(parameters);
     this.standardStrings = parameters.get('standard_conforming_strings') !== 'off';
     this.applicationName = parameters.get('application_name') ?? '';
   }
@@ -116,7 +120,10 @@ export class ShadowSettings {
   }
 
   reported(name: string, value: string): void {
-    if (name === 'client_encoding') this.encoding = clientEncoding(value);
+    if (name === 'client_encoding') {
+      this.encoding = clientEncoding(value);
+      this.conversion.reported(value);
+    }
     if (name === 'standard_conforming_strings') this.standardStrings = value !== 'off';
     if (name === 'application_name') this.applicationName = value;
   }
@@ -136,6 +143,7 @@ export class ShadowSettings {
   /** A statement is sent: what it may do even if it fails or is never answered. */
   sent(effect: ProtocolEffect, segment: number): void {
     if (movesPlace(effect)) this.#placeMoved = true;
+    this.conversion.sent(effect, segment);
     for (const { name } of effect.settings ?? []) this.named.add(name);
     if (effect.changesCatalog || effect.runsUserCode) {
       const isNarrow = effect.changes === 'relations' && !effect.runsUserCode;
@@ -166,6 +174,7 @@ export class ShadowSettings {
   ready(status: TransactionStatus, segment: number, nothingPending: boolean): void {
     this.transaction = status;
     if (this.parserDoubt !== undefined && this.parserDoubt <= segment) this.parserDoubt = undefined;
+    this.conversion.ready(segment);
     if (status !== 'idle') return;
     // The end of a transaction, an implicit one too, takes back what SET LOCAL did.
     if (this.#placeMoved) this.#place = undefined;
