@@ -36,6 +36,9 @@ export interface Redaction {
  */
 const MAX_LOOKED_THROUGH = 128 * 1024;
 
+/** As the mask `full` shows a string. */
+const MASKED = '****';
+
 /** Fields that nothing but the server sets: severity, SQLSTATE, places in the text and in its source. */
 const SERVER_FIELDS = new Set(['S', 'V', 'C', 'P', 'F', 'L', 'R']);
 /** Names of objects, which a RAISE can set to anything. */
@@ -65,13 +68,20 @@ export function redactLoginReport(
   return redactFields(fields, redaction, what) ?? fields;
 }
 
-/** @returns the new message, or undefined: it may pass as it is. */
+/**
+ * The channel is one that a rule lets the client listen to. What others put into the payload cannot be
+ * traced, so it is masked whole where anything is.
+ * @returns the new message, or undefined: it may pass as it is.
+ */
 export function redactNotification(
   body: Uint8Array,
-  detectors: readonly DetectorName[],
+  { masks, detectors }: Pick<Grant, 'masks' | 'detectors'>,
 ): Uint8Array | undefined {
-  if (detectors.length === 0) return undefined;
+  if (masks.length === 0 && detectors.length === 0) return undefined;
   const { processId, channel, payload } = decodeNotificationResponse(body, BYTES);
+  if (masks.length > 0 && payload !== '') {
+    return encodeNotificationResponse({ processId, channel, payload: MASKED }, BYTES);
+  }
   const names = new Set(detectors);
   const cleanChannel = clean(channel, names, MAX_LOOKED_THROUGH);
   const cleanPayload = clean(payload, names, MAX_LOOKED_THROUGH);

@@ -115,7 +115,7 @@ export class TargetSide {
       case BACKEND.NoticeResponse:
         return this.#atItsPlace(redactNotice(body, this.#redaction(queue.head)) ?? bytes);
       case BACKEND.NotificationResponse:
-        return redactNotification(body, options.grant().detectors) ?? bytes;
+        return redactNotification(body, options.grant()) ?? bytes;
       case BACKEND.ErrorResponse:
         return this.#failed(body, bytes);
       case BACKEND.ReadyForQuery:

@@ -289,6 +289,11 @@ export interface StatementAnalysis {
   readonly moves?: readonly RelationMove[];
   /** DROP … CASCADE: the schemas of which every relation can go with it. */
   readonly dropsIn?: readonly string[] | 'anywhere' | undefined;
+  /**
+   * Columns that a change of a table changes or looks at, where it can move none of the others away from
+   * its mask; undefined: it is another change.
+   */
+  readonly columnsAltered?: readonly ColumnFact[];
   /** Views that get another name, with all that their definitions read; one that cannot be followed is left out. */
   readonly viewsRenamed?: readonly {
     readonly oid: number;

@@ -67,7 +67,14 @@ export function subLink(
       const operator = namesOf(fields.operName) ?? [];
       const sides = values.length === 1 ? [test, ...values] : [];
       checkOperator(facts, operator.length > 0 ? operator : ['='], sides, fields.location);
-      return facts.test([test, ...values], 'a comparison with a subquery', TYPE.bool);
+      const [left, right] = sides;
+      const isEqual = fields.subLinkType === 'ANY_SUBLINK' && isBuiltInEquals(operator);
+      // IN (SELECT …) compares as a join does.
+      if (isEqual && left && right && facts.noteEquated([left, right], IN_SUBQUERY)) {
+        facts.tie(derive(sides).origins);
+        return constant(TYPE.bool);
+      }
+      return facts.test([test, ...values], IN_SUBQUERY, TYPE.bool);
     }
     case 'EXPR_SUBLINK':
     case 'ARRAY_SUBLINK': {
@@ -91,6 +98,13 @@ export function subLink(
       facts.unknown(`the subquery kind ${fields.subLinkType}`, fields.location);
       return derive(values);
   }
+}
+
+const IN_SUBQUERY = 'a comparison with a subquery';
+
+/** IN has no name, and = ANY has its own. */
+function isBuiltInEquals(operator: readonly string[]): boolean {
+  return operator.length === 0 || operator.join() === '=';
 }
 
 export function rowOf(

@@ -68,22 +68,29 @@ function noteColumns(
 }
 
 /** All names in it that can be columns; t.c and (t).c are t and c, and so is c(t). */
-function collectNames(value: unknown, names: Set<string>): void {
+export function collectNames(value: unknown, names: Set<string>): void {
   if (typeof value !== 'object' || value === null) return;
-  const { ColumnRef, IndexElem, FuncCall, A_Indirection }: Parts = value;
+  const { ColumnRef, IndexElem, StatsElem, FuncCall, A_Indirection, Constraint }: Parts = value;
   const found = [
     ...(ColumnRef?.fields ?? []),
     ...(A_Indirection?.indirection ?? []),
     ...(FuncCall?.funcname ?? []),
+    ...(Constraint?.keys ?? []),
+    ...(Constraint?.including ?? []),
+    ...(Constraint?.fk_attrs ?? []),
   ];
   for (const name of found.flatMap((node) => namesOf([node]) ?? [])) names.add(name);
-  if (IndexElem?.name !== undefined) names.add(IndexElem.name);
+  for (const { name } of [IndexElem ?? {}, StatsElem ?? {}]) {
+    if (name !== undefined) names.add(name);
+  }
   for (const inner of Object.values(value)) collectNames(inner, names);
 }
 
 interface Parts {
   readonly ColumnRef?: FieldsOf<'ColumnRef'>;
   readonly IndexElem?: FieldsOf<'IndexElem'>;
+  readonly StatsElem?: FieldsOf<'StatsElem'>;
+  readonly Constraint?: FieldsOf<'Constraint'>;
   readonly FuncCall?: FieldsOf<'FuncCall'>;
   readonly A_Indirection?: FieldsOf<'A_Indirection'>;
 }

@@ -1,5 +1,6 @@
 /** Statements that define, change or maintain objects: the relations they touch, the code they run. */
 
+import { noteAltered } from './altered-columns.ts';
 import type { ColumnFact } from './analysis-types.ts';
 import type { CatalogRelation } from './catalog-types.ts';
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
@@ -76,6 +77,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   facts.moves = relationMoves(facts, node);
   facts.dropsIn = schemasDropped(node);
+  noteAltered(facts, node);
   noteTypeTargets(facts, node);
   if (is(node, 'DropStmt')) {
     for (const object of node.DropStmt.objects ?? []) {

@@ -31,10 +31,21 @@ export function allowingCall(
   return grant.rules.find(
     (rule) =>
       rule.effect !== 'deny' &&
-      namesFunction(rule, called) &&
+      (namesFunction(rule, called) || isNotify(rule, called)) &&
       (rule.verbs.length === 0 ||
+        isNotify(rule, called) ||
         rule.verbs.some((ruleVerb) => analysis.verbs.some((verb) => verbMatches(ruleVerb, verb)))),
   )?.rule;
+}
+
+/** pg_notify() is NOTIFY as a function, so what allows the one allows the other. */
+function isNotify(rule: StatementRule, { builtIn, name }: FunctionFact): boolean {
+  return (
+    builtIn &&
+    name === 'pg_notify' &&
+    coversAllRelations(rule) &&
+    rule.verbs.some((verb) => verbMatches(verb, 'notify'))
+  );
 }
 
 export function namesFunction(rule: StatementRule, called: FunctionFact): boolean {
@@ -46,13 +57,17 @@ export function namesFunction(rule: StatementRule, called: FunctionFact): boolea
 export function callNotAllowed(called: FunctionFact, grant: Grant): SqlRefusal {
   const name =
     called.schema === undefined ? called.name : qualifiedName(called.schema, called.name);
+  const isGuarded = grant.masks.length > 0 || grant.detectors.length > 0;
+  const isTraced = !isGuarded || called.builtIn || called.via !== undefined;
   return refusal(grant, {
     code: 'HOOP_NOT_ALLOWED',
     message: `function ${name}() is not allowed by policy`,
     detail: called.builtIn
       ? 'It has effects beyond its result.'
       : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}Policy cannot see what a function does, so a rule has to name it.`,
-    hint: `A rule can allow it: allow: { functions: ["${name}"] }.`,
+    hint: isTraced
+      ? `A rule can allow it: allow: { functions: ["${name}"] }.`
+      : `A rule can allow it: allow: { functions: ["${name}"], mayShow: masked }. It may then show what is masked for you.`,
   });
 }
 

@@ -18,6 +18,7 @@ import { refusal } from './evaluate-refusal.ts';
 import { builtin } from './guards.ts';
 import { isCodeVerb } from './guards-verbs.ts';
 import { type MaskIndex, strictest } from './mask-index.ts';
+import { descendants } from './relation-family.ts';
 import { isString } from './string-types.ts';
 import type { OutputMask, SqlRefusal } from './types.ts';
 
@@ -101,7 +102,9 @@ export function mustRedact(
   return (
     analysis.protocol.runsUserCode ||
     evaluated.some((column) => masks.of(column) !== undefined) ||
-    analysis.reads.some((relation) => masks.hasMasks(relation)) ||
+    analysis.reads.some(
+      (relation) => masks.hasMasks(relation) && readsUnnamed(relation.oid, catalog),
+    ) ||
     // It checks every column of that type, or runs the query behind it.
     /^(alter domain|refresh)\b/.test(analysis.verb) ||
     // "Failing row contains (…)" shows every column; a trigger says what it likes.
@@ -110,6 +113,16 @@ export function mustRedact(
         masks.hasMasks({ oid }) || (changesRows && relation?.hasTriggersOrRules !== false),
     )
   );
+}
+
+/**
+ * Whether reading a table evaluates columns that the statement does not name: row security does, and
+ * a foreign table has words of its own for what its server or file holds.
+ */
+function readsUnnamed(oid: number, catalog: Catalog): boolean {
+  const relation = catalog.relationByOid(oid);
+  const all = relation ? [relation, ...descendants(catalog, relation)] : [];
+  return relation === undefined || all.some(({ kind, rowSecurity }) => kind === 'f' || rowSecurity);
 }
 
 /** What makes triggers fire: to make a table or a schema, or to drop one, does not. */
@@ -139,7 +152,16 @@ function withReferencing(
 }
 
 function refuseCode(analysis: StatementAnalysis, grant: Grant): SqlRefusal | undefined {
-  const verb = analysis.verbs.find((verb) => isCodeVerb(verb) || verb === 'listen');
+  if (analysis.verbs.includes('listen') && !namesListen(grant)) {
+    return refusal(grant, {
+      code: 'HOOP_UNTRACEABLE',
+      message: 'LISTEN is not possible while columns are masked for you',
+      detail: 'Channels and payloads are what other sessions and triggers make of their values.',
+      hint: 'A rule that names the verb can allow it: allow: { verbs: [listen] }. Payloads are then masked.',
+      rule: builtin('untraceable'),
+    });
+  }
+  const verb = analysis.verbs.find(isCodeVerb);
   if (verb === undefined) {
     return undefined;
   }
@@ -150,6 +172,10 @@ function refuseCode(analysis: StatementAnalysis, grant: Grant): SqlRefusal | und
     hint: 'Have someone for whom no column is masked do it.',
     rule: builtin('untraceable'),
   });
+}
+
+function namesListen({ rules }: Grant): boolean {
+  return rules.some(({ effect, verbs }) => effect !== 'deny' && verbs.includes('listen'));
 }
 
 const KEEPS_COLUMNS = /^(create index|comment|drop|truncate|analyze|vacuum|reindex|cluster)\b/;
@@ -166,6 +192,10 @@ function refuseStructure(
   if (!analysis.protocol.changesCatalog || KEEPS_COLUMNS.test(analysis.verb)) {
     return undefined;
   }
+  const { columnsAltered } = analysis;
+  if (columnsAltered !== undefined && firstMask(columnsAltered, masks) === undefined) {
+    return undefined;
+  }
   const moves = analysis.verb.startsWith('alter ');
   const relation = analysis.writes.find(
     (relation) =>
@@ -178,7 +208,7 @@ function refuseStructure(
       code: 'HOOP_DENIED',
       message: `${analysis.verb.toUpperCase()} on ${qualifiedName(relation.schema, relation.name)}, which has masked columns, is not possible`,
       detail: 'It could move a column away from its mask.',
-      hint: 'Have someone for whom no column is masked do it.',
+      hint: 'ALTER TABLE can add columns and constraints, set options, and change columns that are not masked. Have someone for whom no column is masked do the rest.',
       rule: builtin('masked-structure'),
     })
   );

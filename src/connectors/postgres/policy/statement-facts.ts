@@ -126,6 +126,8 @@ export class StatementFacts {
   isRule = false;
   /** Views that it gives another name, where they can be followed. */
   readonly viewsRenamed: NonNullable<StatementAnalysis['viewsRenamed']>[number][] = [];
+  /** What a change of a table changes or looks at; undefined: anything. */
+  altered: readonly ColumnFact[] | undefined;
   moves: readonly RelationMove[] = [];
   dropsIn: StatementAnalysis['dropsIn'];
   /** OID of a domain whose values are all checked now. */
@@ -613,6 +615,7 @@ export class StatementFacts {
       functions: [...this.functions.values()],
       ...(this.sequences.size === 0 ? {} : { sequences: [...this.sequences.values()] }),
       ...this.#lookupFacts(),
+      ...(this.altered === undefined ? {} : { columnsAltered: this.altered }),
       ...(this.moves.length === 0 ? {} : { moves: this.moves }),
       ...(this.dropsIn === undefined ? {} : { dropsIn: this.dropsIn }),
       ...(this.viewsRenamed.length === 0 ? {} : { viewsRenamed: this.viewsRenamed }),

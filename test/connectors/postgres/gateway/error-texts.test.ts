@@ -71,6 +71,7 @@ const SAME: readonly string[] = [
   'SELECT card FROM app.people, app.orders WHERE id = 1',
   'SET statement_timeout = 1; INSERT INTO app.orders SELECT 100, 1 FROM pg_sleep(5)',
   'BEGIN READ ONLY; DELETE FROM app.items; ',
+  'SELECT code::int FROM app.keys',
 ];
 
 /** Each has the secret in it, where the server says it itself. */
@@ -111,7 +112,7 @@ describe('errors and notices while columns are masked', () => {
   let engine: Bench;
   const grant: Grant = {
     ...grantOf({
-      rules: ['allow *', 'allow calls of app.stored that may show'],
+      rules: ['allow *', 'allow calls of app.stored that may show', 'allow listen'],
       masks: ['app.people.card full', 'app.keys.card full writable', 'app.made.card full'],
       inference: 'allow',
     }),
@@ -179,6 +180,19 @@ describe('errors and notices while columns are masked', () => {
     expect(said(await client.ask([query(text)]))).toMatchObject([
       { C: '23505', D: 'Key (id)=(1) already exists.' },
     ]);
+  });
+
+  test('payloads of notifications are masked whole', async () => {
+    await using client = await RawClient.open(engine.port);
+    await client.ask([query('LISTEN news')]);
+    const heard = await client.ask(
+      [query(`NOTIFY news, '${SECRET}'`), query('NOTIFY news'), query('SELECT 1')],
+      3,
+    );
+    const bodies = heard.filter(({ type }) => type === 'A').map(({ body }) => body.toString());
+    expect(bodies).toHaveLength(2);
+    expect(bodies[0]).toContain('news\0****\0');
+    expect(bodies[1]).toContain('news\0\0');
   });
 
   test('what is withheld says why, and what kind of error it is', async () => {

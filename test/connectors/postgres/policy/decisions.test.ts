@@ -151,8 +151,28 @@ test('what no rule allows says so, and what would', async () => {
     hint: 'Add a WHERE clause that names the rows.',
   });
   expect(await refusal('analyst', 'SELECT name_of(1)')).toMatchObject({
-    hint: 'A rule can allow it: allow: { functions: ["public.name_of"] }.',
+    hint: 'A rule can allow it: allow: { functions: ["public.name_of"], mayShow: masked }. It may then show what is masked for you.',
   });
+  const unmasked = await decide('SELECT name_of(1)', grantOf({ rules: ['allow select'] }));
+  expect(unmasked).toMatchObject({
+    refusal: { hint: 'A rule can allow it: allow: { functions: ["public.name_of"] }.' },
+  });
+});
+
+test('pg_notify() is allowed where NOTIFY is, and LISTEN beside masks where a rule names it', async () => {
+  const masks = ['public.clients.card full'];
+  const notify = "SELECT pg_notify('jobs', 'go')";
+  const select = 'allow select';
+  const allowed = async (sql: string, rules: readonly string[]): Promise<boolean> =>
+    (await decide(sql, grantOf({ rules, masks, inference: 'deny' }))).effect === 'allow';
+  expect(await allowed(notify, [select])).toBe(false);
+  expect(await allowed(notify, [select, 'allow notify on public.clients'])).toBe(false);
+  expect(await allowed(notify, [select, 'deny notify'])).toBe(false);
+  expect(await allowed(notify, [select, 'allow notify'])).toBe(true);
+  expect(await allowed("SELECT pg_notify('jobs', card) FROM clients", ['allow *'])).toBe(false);
+  expect(await allowed('LISTEN jobs', ['allow *'])).toBe(false);
+  expect(await allowed('LISTEN jobs', ['allow *', 'allow listen'])).toBe(true);
+  expect(await allowed('LISTEN jobs', ['allow *', 'allow listen', 'deny listen'])).toBe(false);
 });
 
 test('a statement without a WHERE that would wait with one is told what is missing', async () => {

@@ -7,3 +7,5 @@ CREATE TABLE parted (id int, code text, made date) PARTITION BY LIST (code);
 CREATE TABLE parted_rest PARTITION OF parted DEFAULT PARTITION BY RANGE (made);
 CREATE TYPE mood AS ENUM ('low', 'high');
 CREATE TABLE profile (id int PRIMARY KEY, mood mood, host inet, seen timestamptz, arr text[], doc jsonb, raw bytea);
+CREATE TABLE checked (id int PRIMARY KEY, name text, secret text, other text, UNIQUE (other, secret), CHECK (name <> secret));
+CREATE TABLE checking (id int PRIMARY KEY, other text, secret text, FOREIGN KEY (other, secret) REFERENCES checked (other, secret));

@@ -28,6 +28,7 @@ const MASKS = [
   'public.worded.c full',
   'public.worded.price full',
   'public.worded.other null',
+  'public.checked.secret full',
   'public.profile.mood full',
   'public.profile.host full',
   'public.profile.seen full',
