@@ -5,7 +5,7 @@ import { sameScope } from './cross-check.ts';
 import { columnName, rowCountText } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
 import type { StatementRule } from './types.ts';
-import { verbMatches } from './verbs.ts';
+import { OWN_LOGIN, verbMatches } from './verbs.ts';
 
 /** Runs SQL of whoever sends it, which no rule sees. (What `call` runs somebody has made before.) */
 const DO = 'do';
@@ -19,6 +19,7 @@ export function policyWarnings(policy: Policy): PolicyProblem[] {
   return [
     ...ways,
     ...showing(policy),
+    ...ownLogins(policy),
     ...rowWarnings(policy),
     ...openMasks(policy),
     ...pointlessLookups(policy),
@@ -36,6 +37,20 @@ function showing(policy: Policy): PolicyProblem[] {
         line,
         column: 1,
         message: `rule ${id}: ${functions.join(', ')} may return masked data in clear (mayShow: masked)`,
+      })),
+  );
+}
+
+/** Who changes a login has a way past hoop, or can take hoop's own away. */
+function ownLogins(policy: Policy): PolicyProblem[] {
+  return [...policy.documents, ...policy.agents.values()].flatMap(({ rules }) =>
+    rules
+      .filter(({ effect, verbs }) => effect !== 'deny' && verbs.includes(OWN_LOGIN))
+      .map(({ rule: { id, file, line }, effect }) => ({
+        file,
+        line,
+        column: 1,
+        message: `rule ${id} ${effect === 'allow' ? 'allows' : 'holds for approval'} "${OWN_LOGIN}": whoever may change a login can reach the database without hoop, unmasked and unrecorded, or lock hoop out`,
       })),
   );
 }

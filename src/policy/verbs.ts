@@ -192,13 +192,22 @@ update
 vacuum
 values`.split('\n');
 
+/**
+ * Statements after which the target could be reached without hoop, or hoop could not reach it. No
+ * other verb includes it for allow and approve, `*` least of all.
+ */
+export const OWN_LOGIN = 'alter own login';
+
 /** `set NAME` lets a rule speak about one setting, also one with a prefix (`set app.tenant`). */
 const SETTING = /^set [a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$/;
 
 /** Whether a verb in a rule can match anything. Expects lower case and single spaces. */
 export function isKnownVerb(verb: string): boolean {
   return (
-    verb === '*' || SETTING.test(verb) || COMMANDS.some((command) => verbMatches(verb, command))
+    verb === '*' ||
+    verb === OWN_LOGIN ||
+    SETTING.test(verb) ||
+    COMMANDS.some((command) => verbMatches(verb, command))
   );
 }
 

@@ -22,6 +22,8 @@ export interface TargetCredential {
 export interface CredentialStore {
   /** @throws HOOP_CONFIG when it is not there or cannot be read. */
   credential(name: string): Promise<TargetCredential>;
+  /** The user of a credential, without its secrets; undefined: there is no such credential. */
+  userOf(name: string): string | undefined;
 }
 
 export interface CredentialStoreOptions {
@@ -73,6 +75,10 @@ export class ConfigCredentialStore implements CredentialStore {
         }
       }
     }
+  }
+
+  userOf(name: string): string | undefined {
+    return Object.hasOwn(this.#credentials, name) ? this.#credentials[name]?.user : undefined;
   }
 
   async credential(name: string): Promise<TargetCredential> {

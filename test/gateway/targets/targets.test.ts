@@ -37,6 +37,7 @@ const credentials = {
     clientCertificate: undefined,
     privateKey: undefined,
   }),
+  userOf: () => 'app',
 };
 
 function services(addresses: GatewayConfig['addresses']): TargetServices {
@@ -107,6 +108,7 @@ describe('a server', () => {
           clientCertificate: undefined,
           privateKey: privateKey(),
         }),
+        userOf: (name) => `${name}-user`,
       },
     };
   }

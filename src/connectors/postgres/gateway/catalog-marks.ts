@@ -194,13 +194,13 @@ class ChangedObjects {
   readonly whole = new Set<WholeSection>();
 
   /** @returns false: such a change is everyone's. */
-  add({ owned = [], whole }: Tracked, owner: number): boolean {
-    if (whole !== undefined) this.whole.add(whole);
+  add({ owned = [], whole = [] }: Tracked, owner: number): boolean {
+    for (const section of whole) this.whole.add(section);
     for (const section of owned) {
       const owners = this.owned.get(section) ?? new Set();
       this.owned.set(section, owners.add(owner));
     }
-    return whole !== undefined || owned.length > 0;
+    return whole.length > 0 || owned.length > 0;
   }
 }
 

@@ -245,6 +245,19 @@ export const WHOLE = {
     from: 'pg_catalog.pg_namespace s',
     order: ['s.oid'],
   },
+  /**
+   * role, member, whether the member can only grant the role; before 16 none is so. The first row
+   * is the role that asks, and no membership.
+   */
+  roles: {
+    columns: ['x.role', 'x.member', 'x.admin_only'],
+    from: `(SELECT session_user AS role, NULL AS member, false AS admin_only, 0::pg_catalog.oid AS first, 0::pg_catalog.oid AS second
+      UNION ALL SELECT r.rolname, u.rolname,
+        pg_catalog.to_jsonb(m) OPERATOR(pg_catalog.@>) '{"inherit_option": false, "set_option": false}'::pg_catalog.jsonb, m.roleid, m.member
+      FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid ${EQ} m.roleid
+        JOIN pg_catalog.pg_roles u ON u.oid ${EQ} m.member) x`,
+    order: ['x.first', 'x.second'],
+  },
   /** schema, name, left type, right type, function */
   operators: {
     columns: ['n.nspname', 'o.oprname', 'o.oprleft', 'o.oprright', 'o.oprcode::pg_catalog.oid'],
@@ -403,4 +416,10 @@ export const OWNED_SECTIONS: readonly OwnedSection[] = [
   'code',
   'comparisons',
 ];
-export const WHOLE_SECTIONS: readonly WholeSection[] = ['server', 'schemas', 'operators', 'casts'];
+export const WHOLE_SECTIONS: readonly WholeSection[] = [
+  'server',
+  'schemas',
+  'roles',
+  'operators',
+  'casts',
+];

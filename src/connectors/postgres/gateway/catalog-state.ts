@@ -72,7 +72,7 @@ export function emptyState(marks: Marks): CatalogState {
       code: owned(),
       comparisons: owned(),
     },
-    whole: { server: [], schemas: [], operators: [], casts: [] },
+    whole: { server: [], schemas: [], roles: [], operators: [], casts: [] },
     indexes: {
       relations: index(),
       functions: index(),

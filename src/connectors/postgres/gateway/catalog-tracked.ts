@@ -13,7 +13,7 @@ export interface Tracked {
   /** Its rows come and go with whole relations. */
   readonly withRelations?: true;
   /** What must be read again as a whole. */
-  readonly whole?: WholeSection;
+  readonly whole?: readonly WholeSection[];
 }
 
 /** Whose rows come and go with the object that they belong to, and never alone: DROP COLUMN keeps the row. */
@@ -120,17 +120,17 @@ export const TRACKED: readonly Tracked[] = [
     owned: ['inherits'],
     withRelations: true,
   },
-  { name: 'pg_operator', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: 'operators' },
-  { name: 'pg_cast', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: 'casts' },
-  { name: 'pg_namespace', key: 'x.oid', owner: 'x.oid', whole: 'schemas' },
+  { name: 'pg_operator', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: ['operators'] },
+  { name: 'pg_cast', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: ['casts'] },
+  { name: 'pg_namespace', key: 'x.oid', owner: 'x.oid', whole: ['schemas'] },
   {
     // Whose member a role is says which schemas of its search_path it may use. No oid before 16.
     name: 'pg_auth_members',
     key: "pg_catalog.concat(x.roleid, '<', x.member, '<', x.grantor)",
     owner: 'x.roleid',
-    whole: 'schemas',
+    whole: ['schemas', 'roles'],
   },
-  { name: 'pg_event_trigger', key: 'x.oid', owner: 'x.oid', whole: 'server' },
+  { name: 'pg_event_trigger', key: 'x.oid', owner: 'x.oid', whole: ['server'] },
   { name: 'pg_extension', key: 'x.oid', owner: 'x.oid' },
   { name: 'pg_language', key: 'x.oid', owner: 'x.oid' },
 ];

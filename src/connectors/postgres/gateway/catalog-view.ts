@@ -8,6 +8,7 @@ import type {
   CatalogColumn,
   CatalogFunction,
   CatalogRelation,
+  CatalogRoles,
   CatalogType,
   MaskBinding,
   MaskText,
@@ -67,6 +68,7 @@ export class CatalogView implements Catalog {
   readonly #types = new Map<number, CatalogType>();
   #operators: ReadonlyMap<string, readonly UserOperator[]> | undefined;
   #casts: Catalog['userCasts'] | undefined;
+  #roles: CatalogRoles | undefined;
   #digest: string | undefined;
 
   constructor(
@@ -100,6 +102,11 @@ export class CatalogView implements Catalog {
 
   get eventTriggers(): boolean {
     return flag(this.#state.whole.server[0]?.[2]);
+  }
+
+  get roles(): CatalogRoles | undefined {
+    this.#roles ??= rolesOf(this.#state.whole.roles);
+    return this.#roles;
   }
 
   /** The same list as long as none came or went. */
@@ -395,4 +402,17 @@ function relationColumns(
       ...(found?.isTotal === true ? { generatedIsTotal: true } : {}),
     };
   });
+}
+
+function rolesOf([login, ...members]: readonly Row[]): CatalogRoles | undefined {
+  return (
+    login && {
+      login: text(login[0]),
+      members: members.map(([role, member, isAdminOnly]) => ({
+        role: text(role),
+        member: text(member),
+        isAdminOnly: flag(isAdminOnly),
+      })),
+    }
+  );
 }

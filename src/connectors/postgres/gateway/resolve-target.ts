@@ -26,6 +26,7 @@ export async function resolvePostgresTarget(
     database: target.database,
     credentialName: name,
     user,
+    users: usersOf(target, user, (one) => credentials.userOf(one)),
     password,
     clientCertificate,
     methods: target.loginMethods,
@@ -33,4 +34,14 @@ export async function resolvePostgresTarget(
     connectTimeoutMs: target.connectTimeoutSeconds * 1000,
     maxMessageBytes,
   };
+}
+
+function usersOf(
+  { credential, credentials }: PostgresPolicyTarget,
+  user: string,
+  userOf: (credential: string) => string | undefined,
+): readonly string[] {
+  const names = [credential, ...credentials.map((one) => one.credential)];
+  const users = names.flatMap((name) => (name === undefined ? [] : (userOf(name) ?? [])));
+  return [...new Set([user, ...users])];
 }

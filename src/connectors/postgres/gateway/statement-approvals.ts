@@ -13,6 +13,7 @@ import { placesOf } from '../../../gateway/targets/target-host.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { StatementAnalysis } from '../policy/analysis-types.ts';
 import type { CatalogRelation } from '../policy/catalog-types.ts';
+import { hidePasswords } from '../policy/hidden-passwords.ts';
 import { SESSION_TEMP } from '../policy/statement-facts.ts';
 import { approvalTerms } from './approval-terms.ts';
 import type { Estimates } from './estimates.ts';
@@ -81,8 +82,8 @@ function statementPart(
     session,
     stream,
     at,
-    text,
-    prepared: [...prepared],
+    text: hidePasswords(text),
+    prepared: prepared.map(hidePasswords),
     settings,
     parameters: [...parameters],
     verbs: unique(analyses.flatMap(({ verbs }) => verbs)),

@@ -29,6 +29,8 @@ export interface PostgresTarget {
   /** Of the policy: who one is there. */
   readonly credentialName: string;
   readonly user: string;
+  /** Those of all credentials that the target has; absent: it has one. */
+  readonly users?: readonly string[];
   readonly password: Secret<string> | undefined;
   readonly clientCertificate: ClientCertificate | undefined;
   /** What the server may ask for. */

@@ -5,6 +5,7 @@ import type { CatalogRelation } from './catalog-types.ts';
 import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
 import type { NamedLineage } from './lineage.ts';
+import { noteLoginRows } from './login-changes.ts';
 import { normalForm } from './normal-form.ts';
 import { outputOf } from './output-column.ts';
 import { select } from './queries.ts';
@@ -116,6 +117,7 @@ function analyseOne(
       facts.writesPlaceholder ??= writtenPlaceholder(node);
     }
     noteConsequences(facts);
+    noteLoginRows(facts);
     outputs = done.outputs ?? done.columns?.map((column) => outputOf(facts, column));
     outputParts = partsOf(outputs, MAX_OUTPUT_PARTS);
     if (outputParts > MAX_OUTPUT_PARTS || facts.namesTooMuch) {

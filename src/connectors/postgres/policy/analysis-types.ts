@@ -310,6 +310,8 @@ export interface StatementAnalysis {
   readonly rowCount?: RowCountSource;
   /** A constant that it writes has this in it: what stands for a value that a detector took out. */
   readonly writesPlaceholder?: string;
+  /** Afterwards the target could be reached without hoop, or not by hoop: why, as a phrase. */
+  readonly loginChange?: string;
   /** Server-side file or program access, as a phrase for the denial, e.g. `COPY … TO PROGRAM`. */
   readonly serverAccess: readonly string[];
   /** undefined: returns no rows. */

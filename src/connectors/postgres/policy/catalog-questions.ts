@@ -23,6 +23,7 @@ export type CatalogFacts = Pick<
   | 'userCasts'
   | 'schemas'
   | 'eventTriggers'
+  | 'roles'
   | 'maskBindings'
   | 'maskTexts'
 >;
@@ -32,13 +33,14 @@ export type ToldContext = Omit<StatementContext, 'catalog' | 'cursor' | 'owner' 
 
 export function factsOf(catalog: Catalog): CatalogFacts {
   const { generation, majorVersion, database, userCasts, schemas } = catalog;
-  const { eventTriggers, maskBindings, maskTexts } = catalog;
+  const { eventTriggers, maskBindings, maskTexts, roles } = catalog;
   return {
     generation,
     majorVersion,
     database,
     userCasts,
     schemas,
+    ...(roles === undefined ? {} : { roles }),
     ...(eventTriggers === undefined ? {} : { eventTriggers }),
     ...(maskBindings === undefined ? {} : { maskBindings }),
     ...(maskTexts === undefined ? {} : { maskTexts }),
@@ -46,12 +48,13 @@ export function factsOf(catalog: Catalog): CatalogFacts {
 }
 
 export function toldOf(context: StatementContext): ToldContext {
-  const { searchPath, role, unsettled, placeIsSteady, parameterTypes } = context;
+  const { searchPath, role, logins, unsettled, placeIsSteady, parameterTypes } = context;
   return {
     searchPath,
     role,
     unsettled,
     parameterTypes,
+    ...(logins === undefined ? {} : { logins }),
     ...(placeIsSteady === undefined ? {} : { placeIsSteady }),
   };
 }
@@ -93,6 +96,7 @@ export class AskedCatalog implements Catalog {
   readonly userCasts: Catalog['userCasts'];
   readonly schemas: readonly string[];
   readonly eventTriggers: boolean;
+  readonly roles: Catalog['roles'];
   readonly maskBindings: NonNullable<Catalog['maskBindings']>;
   readonly maskTexts: NonNullable<Catalog['maskTexts']>;
   /** Of the text that is judged now. */
@@ -109,6 +113,7 @@ export class AskedCatalog implements Catalog {
     this.database = facts.database;
     this.userCasts = facts.userCasts;
     this.schemas = facts.schemas;
+    this.roles = facts.roles;
     this.eventTriggers = facts.eventTriggers ?? false;
     this.maskBindings = facts.maskBindings ?? [];
     this.maskTexts = facts.maskTexts ?? [];

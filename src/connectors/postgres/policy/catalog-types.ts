@@ -191,12 +191,27 @@ export interface Catalog {
   readonly schemas: readonly string[];
   /** Digest of all code that is not built in (functions, triggers, rules), down to its text. */
   readonly code?: string;
+  /** Roles by their names; undefined: not known. */
+  readonly roles?: CatalogRoles | undefined;
   /** Event triggers exist: any DDL runs code that is not built in. */
   readonly eventTriggers?: boolean;
   /** What masks were bound to, under whatever name it is known now. */
   readonly maskBindings?: readonly MaskBinding[];
   /** Texts of the catalog that hold a value of a bound column. */
   readonly maskTexts?: readonly MaskText[];
+}
+
+export interface CatalogRoles {
+  /** The role that the gateway logs in with. */
+  readonly login: string;
+  readonly members: readonly CatalogMembership[];
+}
+
+export interface CatalogMembership {
+  readonly role: string;
+  readonly member: string;
+  /** The member can grant the role, and has none of its rights. */
+  readonly isAdminOnly: boolean;
 }
 
 /** Expressions and definitions that the system catalogs show: catalog-text-kinds.ts. */

@@ -6,6 +6,7 @@ import type { CatalogRelation } from './catalog-types.ts';
 import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts';
 import { noteBounds, noteClustered, noteIndexed, noteReferenced } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
+import { noteLoginChange } from './login-changes.ts';
 import { RENAMED, relationMoves } from './moved-relations.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { outputOf } from './output-column.ts';
@@ -79,6 +80,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   facts.dropsIn = schemasDropped(node);
   noteAltered(facts, node);
   noteTypeTargets(facts, node);
+  noteLoginChange(facts, node);
   if (is(node, 'DropStmt')) {
     for (const object of node.DropStmt.objects ?? []) {
       namedObject(facts, object, node.DropStmt.removeType);

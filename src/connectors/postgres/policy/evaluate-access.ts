@@ -12,7 +12,7 @@ import {
   reachesSchema,
 } from '../../../policy/patterns.ts';
 import type { ApprovalDemand, Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
-import { verbMatches } from '../../../policy/verbs.ts';
+import { OWN_LOGIN, verbMatches } from '../../../policy/verbs.ts';
 import type { IndirectWrite, RelationFact, StatementAnalysis } from './analysis-types.ts';
 import {
   allowingCall,
@@ -25,7 +25,7 @@ import { losesSight, movedAway, movedInto, openedBy } from './evaluate-moves.ts'
 import { refusal } from './evaluate-refusal.ts';
 import { allowingUse, sequenceNotAllowed, speaksOfUse } from './evaluate-sequences.ts';
 import { builtin } from './guards.ts';
-import { isBuiltInVerb, isCodeVerb, isWritingVerb } from './guards-verbs.ts';
+import { isBuiltInVerb, isCodeVerb, isRoleVerb, isWritingVerb } from './guards-verbs.ts';
 import type { SqlRefusal } from './types.ts';
 
 export type Access =
@@ -89,7 +89,11 @@ export function checkAccess(analysis: StatementAnalysis, grant: Grant): Access {
   for (const part of partsOf(analysis)) {
     const allowed = allowing(part, analysis, grant);
     if (!allowed) {
-      return { effect: 'refuse', refusal: notAllowed(part, analysis, grant) };
+      const isLogin = part.verb === OWN_LOGIN;
+      const refused = isLogin
+        ? loginNotAllowed(analysis, grant)
+        : notAllowed(part, analysis, grant);
+      return { effect: 'refuse', refusal: refused };
     }
     rules.set(allowed.rule.id, allowed.rule);
     limits.push(...(allowed.limit === undefined ? [] : [allowed.limit]));
@@ -123,6 +127,8 @@ function partsOf(analysis: StatementAnalysis): Part[] {
   const parts: Part[] = reads.map((relation) => ({ verb: 'select', relation }));
   let wrote = false;
   for (const verb of new Set(analysis.verbs)) {
+    // Who may change logins may do so with the statements that are for roles alone.
+    if (analysis.loginChange !== undefined && isRoleVerb(verb)) continue;
     if (isBuiltInVerb(verb) || (verb === 'select' && reads.length > 0)) {
       continue;
     }
@@ -190,6 +196,7 @@ function mayRead(rule: StatementRule): boolean {
 }
 
 function namesVerb(rule: StatementRule, verb: string, grant: Grant): boolean {
+  if (verb === OWN_LOGIN) return rule.verbs.includes(OWN_LOGIN);
   const explicit = isCodeVerb(verb) && !isUnrestricted(grant);
   return rule.verbs.some(
     (ruleVerb) => !(explicit && ruleVerb === '*') && verbMatches(ruleVerb, verb),
@@ -372,6 +379,15 @@ function notAllowed(part: Part, analysis: StatementAnalysis, grant: Grant): SqlR
         ? `${verb.toUpperCase()}${on} is not allowed by policy`
         : `${verb.toUpperCase()}${on} without an effective WHERE is not allowed by policy`,
     hint: effect === undefined ? undefined : CONDITION_HINTS[effect],
+  });
+}
+
+function loginNotAllowed(analysis: StatementAnalysis, grant: Grant): SqlRefusal {
+  return refusal(grant, {
+    code: 'HOOP_NOT_ALLOWED',
+    message: `${analysis.verb.toUpperCase()} is not allowed by policy: ${analysis.loginChange}`,
+    detail: 'Afterwards the database could be reached without hoop, or hoop could not reach it.',
+    hint: `Only a rule that names it allows it: allow: { verbs: ["${OWN_LOGIN}"] }.`,
   });
 }
 

@@ -37,6 +37,15 @@ const BUILT_IN: ReadonlySet<string> = new Set([
   'values',
 ]);
 
+/** They change roles, and what roles may do. */
+const ROLES: ReadonlySet<string> = new Set([
+  'alter role',
+  'create role',
+  'drop role',
+  'grant',
+  'revoke',
+]);
+
 /** They write to the relations in `writes`. */
 const WRITING: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'truncate']);
 
@@ -95,6 +104,10 @@ export function isBuiltInVerb(verb: string): boolean {
 
 export function isWritingVerb(verb: string): boolean {
   return WRITING.has(verb);
+}
+
+export function isRoleVerb(verb: string): boolean {
+  return ROLES.has(verb);
 }
 
 export function isCodeVerb(verb: string): boolean {

@@ -38,10 +38,11 @@ function formOf(value: unknown): string {
     return `${form}]`;
   }
   if ('A_Const' in value || 'ParamRef' in value) return '?';
+  if (isPassword(value)) return '?';
   const isIn = 'kind' in value && value.kind === 'AEXPR_IN';
   let form = '{';
   for (const key in value) {
-    if (PLACES.has(key)) continue;
+    if (PLACES.has(key) || key === 'conninfo') continue;
     // In what for…in has just named.
     const child: unknown = value[key as keyof typeof value];
     const isSet = SETS.has(key) || (isIn && key === 'rexpr');
@@ -67,4 +68,9 @@ function itemsOf(node: unknown): unknown {
   if (typeof node !== 'object' || node === null || !('List' in node)) return node;
   const { List: list } = node;
   return typeof list === 'object' && list !== null && 'items' in list ? list.items : node;
+}
+
+/** PASSWORD of a role, a server or a user mapping: what is kept of a statement rests on no secret. */
+function isPassword(value: object): boolean {
+  return 'defname' in value && value.defname === 'password';
 }

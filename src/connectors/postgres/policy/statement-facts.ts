@@ -134,6 +134,8 @@ export class StatementFacts {
   checkedDomain: number | undefined;
   runsUserCode = false;
   writesPlaceholder: string | undefined;
+  /** How the target could be reached without hoop afterwards, or not by hoop: a phrase. */
+  loginChange: string | undefined;
   changesCatalog = false;
   /** The INTO of a SELECT INTO that is being handled: any other INTO is out of place. */
   into: object | undefined;
@@ -486,6 +488,7 @@ export class StatementFacts {
     }
     this.runsUserCode ||= other.protocol.runsUserCode;
     this.writesPlaceholder ??= other.writesPlaceholder;
+    this.loginChange ??= other.loginChange;
     this.changesCatalog ||= other.protocol.changesCatalog;
   }
 
@@ -625,6 +628,7 @@ export class StatementFacts {
       ...(this.writesPlaceholder === undefined
         ? {}
         : { writesPlaceholder: this.writesPlaceholder }),
+      ...(this.loginChange === undefined ? {} : { loginChange: this.loginChange }),
       serverAccess: [...this.serverAccess],
       outputs,
       opaque: this.opaque,

@@ -118,6 +118,8 @@ export interface StatementContext {
   readonly searchPath: readonly string[] | undefined;
   /** current_user if known. */
   readonly role: string | undefined;
+  /** Roles that the gateway logs in with at this target, besides the one that read the catalog. */
+  readonly logins?: readonly string[] | undefined;
   /** Whether that is session_user, too. */
   readonly isLoginRole?: boolean | undefined;
   /** Names may have changed since the catalog was read (DDL not yet read again, user code). */

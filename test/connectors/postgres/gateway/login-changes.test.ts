@@ -1,0 +1,235 @@
+/** Statements about the roles that hoop logs in with, against a real server. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Secret } from '../../../../src/secret.ts';
+import { grantOf } from '../policy/grant-fixture.ts';
+import { type Bench, startBench } from './engine-bench.ts';
+import { errors, query, RawClient } from './raw-client.ts';
+import { realEngine } from './real-engine.ts';
+import { testTarget } from './test-target.ts';
+
+const { target, sql } = testTarget(`
+  CREATE TABLE t (id int, secret text);
+  CREATE TABLE plain (id int);
+  CREATE ROLE keeper LOGIN CREATEROLE CREATEDB PASSWORD 'keeper';
+  ALTER DATABASE postgres OWNER TO keeper;
+  CREATE ROLE group_of_keeper;
+  GRANT group_of_keeper TO keeper WITH ADMIN OPTION;
+  CREATE ROLE member_of_keeper LOGIN;
+  GRANT keeper TO member_of_keeper;
+  CREATE ROLE other_login LOGIN;
+  CREATE ROLE other_member;
+  CREATE ROLE app LOGIN;
+  CREATE ROLE team;
+  GRANT app, team TO keeper WITH ADMIN OPTION, INHERIT FALSE, SET FALSE;
+  GRANT ALL ON t TO keeper;
+  GRANT ALL ON plain TO keeper WITH GRANT OPTION;
+`);
+const everything = grantOf({ rules: ['allow *'] });
+const masked = grantOf({
+  rules: ['allow select', 'allow alter, create, drop, grant, revoke, reassign owned'],
+  masks: ['public.t.secret full'],
+});
+const named = grantOf({ rules: ['allow *', 'allow alter own login'] });
+const onlyNamed = grantOf({ rules: ['allow alter own login'] });
+const real = realEngine(() => keeper());
+
+function keeper() {
+  return {
+    ...target(),
+    user: 'keeper',
+    password: new Secret('keeper'),
+    users: ['keeper', 'other_login'],
+  };
+}
+
+let engine: Bench;
+let grant = everything;
+beforeAll(async () => {
+  engine = await startBench({ target: keeper(), ...real.parts(), grant: () => grant });
+});
+beforeEach(() => {
+  grant = everything;
+});
+afterAll(() => engine[Symbol.asyncDispose]());
+
+async function said(text: string): Promise<readonly (string | undefined)[]> {
+  await using client = await RawClient.open(engine.port);
+  return errors(await client.ask([query(text)])).map(({ M }) => M);
+}
+
+const REFUSED = /^[A-Z ]+ is not allowed by policy: /;
+
+const CHANGES = [
+  "ALTER ROLE keeper PASSWORD 'known'",
+  "ALTER USER keeper WITH ENCRYPTED PASSWORD 'known'",
+  "ALTER ROLE CURRENT_USER PASSWORD 'known'",
+  "ALTER ROLE CURRENT_ROLE PASSWORD 'known'",
+  "ALTER ROLE SESSION_USER PASSWORD 'known'",
+  `ALTER ROLE "keeper" PASSWORD 'known'`,
+  `ALTER ROLE U&"k\\0065eper" PASSWORD 'known'`,
+  "alter/**/user KEEPER password 'known'",
+  'ALTER ROLE keeper PASSWORD NULL',
+  "ALTER ROLE keeper VALID UNTIL '2000-01-01'",
+  'ALTER ROLE keeper NOLOGIN',
+  'ALTER ROLE keeper CONNECTION LIMIT 0',
+  'ALTER ROLE keeper NOINHERIT',
+  'ALTER ROLE keeper RENAME TO other',
+  'ALTER USER keeper RENAME TO other',
+  "ALTER ROLE keeper SET statement_timeout = '1ms'",
+  'ALTER ROLE keeper IN DATABASE postgres SET work_mem = 64',
+  'ALTER ROLE keeper RESET ALL',
+  "ALTER ROLE ALL SET statement_timeout = '1ms'",
+  'DROP ROLE keeper',
+  'DROP USER IF EXISTS app, keeper',
+  'DROP OWNED BY keeper',
+  'REASSIGN OWNED BY CURRENT_USER TO app',
+  'GRANT keeper TO app',
+  'GRANT keeper TO app WITH INHERIT TRUE, SET TRUE',
+  'GRANT member_of_keeper TO app',
+  'ALTER GROUP keeper ADD USER app',
+  'CREATE ROLE another IN ROLE keeper',
+  'ALTER ROLE group_of_keeper NOLOGIN',
+  'DROP ROLE group_of_keeper',
+  'REVOKE group_of_keeper FROM keeper',
+  'ALTER GROUP group_of_keeper DROP USER keeper',
+  "ALTER ROLE member_of_keeper VALID UNTIL '2000-01-01'",
+  "ALTER ROLE other_login VALID UNTIL '2000-01-01'",
+  'DROP ROLE other_login',
+  'CREATE ROLE another LOGIN',
+  "CREATE ROLE another PASSWORD 'known'",
+  'CREATE USER another',
+  "CREATE USER another PASSWORD 'known'",
+  "ALTER ROLE app PASSWORD 'known'",
+  'ALTER ROLE team LOGIN',
+  'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC',
+  'REVOKE ALL ON DATABASE postgres FROM keeper',
+  'REVOKE USAGE ON SCHEMA pg_catalog FROM PUBLIC',
+  'REVOKE EXECUTE ON FUNCTION pg_catalog.pg_get_viewdef(oid) FROM PUBLIC',
+];
+
+/** The server knows better than to run them where they stand, but would take them elsewhere. */
+const DATABASE = [
+  'ALTER DATABASE postgres CONNECTION LIMIT 0',
+  'ALTER DATABASE postgres ALLOW_CONNECTIONS false',
+  'ALTER DATABASE postgres RENAME TO other',
+  "ALTER DATABASE postgres SET statement_timeout = '1ms'",
+];
+
+const EVERYDAY = [
+  'CREATE ROLE report',
+  'CREATE ROLE report2 NOLOGIN ROLE other_member',
+  'ALTER ROLE report CREATEDB',
+  'ALTER ROLE report CONNECTION LIMIT 3',
+  "ALTER ROLE report VALID UNTIL '2040-01-01'",
+  "ALTER ROLE report SET search_path = 'public'",
+  'ALTER ROLE report RENAME TO reports',
+  'GRANT reports TO report2',
+  'REVOKE reports FROM report2',
+  'GRANT SELECT ON plain TO reports',
+  'REVOKE SELECT ON plain FROM reports',
+  'ALTER ROLE app CONNECTION LIMIT 5',
+  "ALTER USER app SET statement_timeout = '5s'",
+  'GRANT team TO other_member',
+  'ALTER ROLE app NOLOGIN',
+  'DROP ROLE reports, report2',
+];
+
+describe.each([
+  ['a rule for everything', everything],
+  ['rules for ALTER, CREATE and DROP beside masks', masked],
+])('under %s', (_, rules) => {
+  test.each(CHANGES)('hoop refuses %s', async (text) => {
+    grant = rules;
+    expect(await said(text)).toEqual([expect.stringMatching(REFUSED)]);
+  });
+
+  test('work on roles that hoop does not log in with passes', async () => {
+    grant = rules;
+    for (const text of EVERYDAY) expect(await said(text), text).toEqual([]);
+  });
+});
+
+test.each(DATABASE)('a rule for everything does not allow %s', async (text) => {
+  expect(await said(text)).toEqual([expect.stringMatching(REFUSED)]);
+});
+
+test('settings of the database that keep nobody out need no rule of that name', async () => {
+  expect(await said("ALTER DATABASE postgres SET search_path = 'public'")).toEqual([]);
+  expect(await said('ALTER DATABASE postgres SET work_mem = 64')).toEqual([]);
+  expect(await said('ALTER DATABASE postgres RESET ALL')).toEqual([]);
+});
+
+describe('with a superuser', () => {
+  const admin = realEngine(target);
+  const catalogs = grantOf({
+    rules: ['allow *', 'allow * on pg_catalog.*', 'allow calls of pg_catalog.*'],
+  });
+  let open: Bench;
+  beforeAll(async () => {
+    await sql(`CREATE VIEW roles_of_mine AS SELECT * FROM pg_authid;
+      CREATE TABLE inbox (word text);
+      CREATE RULE forward AS ON INSERT TO inbox DO ALSO UPDATE pg_authid SET rolpassword = NEW.word`);
+    open = await startBench({ target: target(), ...admin.parts(), grant: () => catalogs });
+  });
+  afterAll(() => open[Symbol.asyncDispose]());
+
+  test.each([
+    'ALTER ROLE postgres PASSWORD NULL',
+    "UPDATE pg_authid SET rolpassword = NULL WHERE rolname = 'postgres'",
+    "UPDATE pg_authid SET rolpassword = 'x'",
+    'DELETE FROM pg_auth_members',
+    'DELETE FROM pg_db_role_setting',
+    "UPDATE pg_database SET datallowconn = false WHERE datname = 'postgres'",
+    'UPDATE roles_of_mine SET rolcanlogin = false',
+    'DELETE FROM pg_group',
+    "INSERT INTO inbox VALUES ('x')",
+    'WITH a AS (UPDATE pg_authid SET rolcanlogin = false RETURNING 1) SELECT 1',
+    'CREATE EVENT TRIGGER at_login ON login EXECUTE FUNCTION f()',
+  ])('hoop refuses %s', async (text) => {
+    await using client = await RawClient.open(open.port);
+    const [refused] = errors(await client.ask([query(text)]));
+    expect(refused?.['M']).toMatch(REFUSED);
+  });
+
+  test('other catalogs stay open to a rule that names them', async () => {
+    await using client = await RawClient.open(open.port);
+    const text = "UPDATE pg_description SET description = '' WHERE false";
+    expect(errors(await client.ask([query(text)]))).toEqual([]);
+  });
+});
+
+test('a rule that names the verb allows it, alone as well', async () => {
+  grant = named;
+  expect(await said("ALTER ROLE keeper SET work_mem = '8MB'")).toEqual([]);
+  grant = onlyNamed;
+  expect(await said('ALTER ROLE CURRENT_USER RESET work_mem')).toEqual([]);
+  expect(await said("CREATE ROLE visitor LOGIN PASSWORD 'x'")).toEqual([]);
+  expect(await said('DROP ROLE visitor')).toEqual(['DROP ROLE is not allowed by policy']);
+  expect(await said('SELECT 1 FROM t')).toEqual(['SELECT on public.t is not allowed by policy']);
+});
+
+test('a deny of everything, or of ALTER, beats the verb', async () => {
+  for (const deny of ['deny alter', 'deny alter role', 'deny *', 'deny alter own login']) {
+    grant = grantOf({ rules: ['allow *', 'allow alter own login', deny] });
+    const text = "ALTER ROLE keeper SET work_mem = '8MB'";
+    expect(await said(text), deny).toEqual(['ALTER ROLE is denied by policy']);
+  }
+});
+
+test('a membership that others granted meanwhile counts once it has been seen', async () => {
+  await sql('CREATE ROLE fresh; GRANT fresh TO keeper');
+  await real.parts().catalog.refresh();
+  expect(await said('DROP ROLE fresh')).toEqual([expect.stringMatching(REFUSED)]);
+});
+
+test('in a role that was taken, CURRENT_USER is that role, and SESSION_USER still hoop’s', async () => {
+  grant = grantOf({ rules: ['allow *', 'allow set role'] });
+  await sql('CREATE ROLE taken CREATEROLE; GRANT taken TO keeper WITH ADMIN OPTION');
+  await using client = await RawClient.open(engine.port);
+  const ask = async (text: string) => errors(await client.ask([query(text)])).map(({ M }) => M);
+  expect(await ask('SET ROLE taken')).toEqual([]);
+  expect(await ask('ALTER ROLE SESSION_USER NOLOGIN')).toEqual([expect.stringMatching(REFUSED)]);
+  expect(await ask('BEGIN; SET ROLE keeper; ALTER ROLE CURRENT_USER NOLOGIN')).toEqual([
+    expect.stringMatching(REFUSED),
+  ]);
+});
