@@ -21,6 +21,8 @@ interface SshConfigRequest {
 const INCLUDE = 'Include config.d/hoop';
 /** In either form, and as `config.d/*`, below any directory. */
 const INCLUDED = /^[ \t]*Include[ \t=].*config\.d\/(?:hoop|\*)/im;
+/** In ssh_config the first value counts: what comes before our blocks is stronger than they are. */
+const FIRST_BLOCK = /^[ \t]*(?:Host|Match)[ \t=]/im;
 /** What leads our commands to this login; ssh may be started without it. */
 const PLACES = ['HOOP_HOME', 'HOOP_GATEWAY', 'HOOP_CA', 'HOOP_TOKEN_STORE'] as const;
 const FILES: readonly string[] = ['HOOP_HOME', 'HOOP_CA'];
@@ -32,9 +34,9 @@ export async function runSshConfig(io: Io, request: SshConfigRequest): Promise<v
   const chosen = chooseServers(servers, request.targets);
   const blocks: string[] = [];
   for (const name of chosen) {
-    const { identityFile, knownHostsFile } = await keptSshKeys(open.home, name, io.signal);
+    const { identityFiles, knownHostsFile } = await keptSshKeys(open.home, name, io.signal);
     const proxyCommand = [...placesIn(io), ...io.self, 'ssh-stdio', name];
-    blocks.push(sshHostBlock({ name, via: { proxyCommand }, identityFile, knownHostsFile }));
+    blocks.push(sshHostBlock({ name, via: { proxyCommand }, identityFiles, knownHostsFile }));
   }
   const text = `# Made by "hoop ssh-config"; run it again when targets are added or removed.\n${blocks.join('\n')}`;
   if (!request.write) {
@@ -47,13 +49,19 @@ export async function runSshConfig(io: Io, request: SshConfigRequest): Promise<v
   mkdirSync(join(directory, 'config.d'), { recursive: true, mode: 0o700 });
   writeFileAtomic(file, text);
   chmodSync(file, 0o600);
-  const isIncluded = INCLUDED.test(readIfThere(join(directory, 'config')));
+  const config = readIfThere(join(directory, 'config'));
+  const isAnywhere = INCLUDED.test(config);
+  const isIncluded = INCLUDED.test(config.split(FIRST_BLOCK)[0] ?? '');
   if (printedAsJson(io, request, { v: 1, targets: chosen, file, included: isIncluded })) return;
   io.note(plain(`${file} has ${chosen.join(', ')}`));
   if (isIncluded) {
     io.note(`try: ssh ${plain(chosen[0] ?? '')}`);
   } else {
-    io.note('put this line at the top of ~/.ssh/config, before any Host or Match:');
+    io.note(
+      isAnywhere
+        ? 'move this line to the top of ~/.ssh/config: what comes before it overrides what it includes:'
+        : 'put this line at the top of ~/.ssh/config, before any Host or Match:',
+    );
     io.stdout.write(`${INCLUDE}\n`);
   }
 }

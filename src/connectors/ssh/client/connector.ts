@@ -16,7 +16,7 @@ import type { LocalListener } from '../../../tunnel/local-listener.ts';
 import { LocalSshPort } from './local-ssh-port.ts';
 import { DEFAULT_SSH_USER, type SshHost } from './ssh-config.ts';
 import { type SshFacts, type SshFiles, sshEnvironment, writeSshFiles } from './ssh-files.ts';
-import { generateSshKeys } from './ssh-keys.ts';
+import { generateLocalSshKeys } from './ssh-keys.ts';
 
 /** What an agent has to know of servers. */
 export const SSH_BRIEFING: BriefingWords = {
@@ -50,7 +50,7 @@ class SshOffer implements LocalOffer {
         hint: 'Omit it: SSH has its own encryption.',
       });
     }
-    const keys = { hostKey: generateSshKeys(), userKey: generateSshKeys() };
+    const keys = generateLocalSshKeys();
     this.#served.push({ name, via: this.#wayTo(rest.listener), ...keys });
     return new LocalSshPort({ ...rest, ...keys });
   }
@@ -77,7 +77,8 @@ class SshOffer implements LocalOffer {
         user: DEFAULT_SSH_USER,
         config: configFile,
         knownHosts: knownHostsFile,
-        identityFile: identityFiles[0],
+        identityFile: identityFiles[0]?.[0],
+        identityFiles: identityFiles[0],
         command: ['ssh', '-F', configFile, name],
       },
       line: `ssh -F ${shellWord(configFile)} ${shellWord(name)}`,

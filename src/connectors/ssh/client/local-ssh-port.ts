@@ -1,5 +1,5 @@
 /**
- * The local port of a server: who connects here has to show the user key of the session, and only
+ * The local port of a server: who connects here has to show a user key of the session, and only
  * then gets a stream through the tunnel. As local-port.ts, which is PostgreSQL's.
  */
 import type { Socket } from 'node:net';
@@ -13,8 +13,8 @@ import type { SshKeyPair } from './ssh-keys.ts';
 export interface LocalSshPortOptions {
   /** Bound already; nobody else serves it. */
   readonly listener: LocalListener;
-  readonly hostKey: SshKeyPair;
-  readonly userKey: Pick<SshKeyPair, 'publicKey'>;
+  readonly hostKeys: readonly SshKeyPair[];
+  readonly userKeys: readonly Pick<SshKeyPair, 'publicKey'>[];
   readonly openTunnel: OpenTunnel;
   readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   /** What ssh(1) does not tell, or not well. */
@@ -43,7 +43,7 @@ export class LocalSshPort extends LocalConnections {
   }
 
   async #serve(socket: Socket): Promise<void> {
-    const { hostKey, userKey, openTunnel, onNote, isShared = false } = this.#options;
+    const { hostKeys, userKeys, openTunnel, onNote, isShared = false } = this.#options;
     this.#count += 1;
     const count = this.#count;
     const pending = this.login();
@@ -55,8 +55,8 @@ export class LocalSshPort extends LocalConnections {
       const { serveSshConnection } = await import('./serve-ssh-connection.ts');
       await serveSshConnection({
         socket,
-        hostKey,
-        userKey,
+        hostKeys,
+        userKeys,
         openTunnel: (signal) => openTunnel('ssh', signal),
         onSpoken: pending.spoken,
         onKnown: pending.over,

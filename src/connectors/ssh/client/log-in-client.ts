@@ -1,9 +1,9 @@
 /**
- * Who may use the local port: whoever holds the user key of the session, and nobody else. No
+ * Admits to the local port the holder of a user key of the session, and nobody else. No
  * password, no questions, no other key; how often one may try is counted.
  */
 import { timingSafeEqual } from 'node:crypto';
-import type { AuthContext } from 'ssh2';
+import type { AuthContext, ParsedKey } from 'ssh2';
 import { ssh2 } from '../../../ssh2.ts';
 import { publicKeyBytes, type SshKeyPair } from './ssh-keys.ts';
 
@@ -12,6 +12,13 @@ export const MAX_LOGIN_TRIES = 6;
 /** useradd(8) takes 32, and directories a little more. */
 const MAX_USER_LENGTH = 256;
 
+type KeyAttempt = Extract<AuthContext, { method: 'publickey' }>;
+
+interface UserKey {
+  readonly bytes: Buffer;
+  readonly parsed: ParsedKey;
+}
+
 export type LoginStep =
   /** The client may go on, with another key or with the signature. */
   | { readonly type: 'answered' }
@@ -19,21 +26,18 @@ export type LoginStep =
   | { readonly type: 'too many' };
 
 export class LoginTries {
-  readonly #key: Buffer;
-  readonly #verify: (attempt: Extract<AuthContext, { method: 'publickey' }>) => boolean;
+  readonly #keys: readonly UserKey[];
   #tries = 0;
   #hasAsked = false;
 
-  constructor(userKey: Pick<SshKeyPair, 'publicKey'>) {
-    this.#key = publicKeyBytes(userKey);
-    const parsed = ssh2.utils.parseKey(userKey.publicKey);
-    if (parsed instanceof Error) {
-      throw parsed;
-    }
-    this.#verify = ({ blob, signature, hashAlgo }) =>
-      blob !== undefined &&
-      signature !== undefined &&
-      parsed.verify(blob, signature, hashAlgo) === true;
+  constructor(userKeys: readonly Pick<SshKeyPair, 'publicKey'>[]) {
+    this.#keys = userKeys.map((userKey) => {
+      const parsed = ssh2.utils.parseKey(userKey.publicKey);
+      if (parsed instanceof Error) {
+        throw parsed;
+      }
+      return { bytes: publicKeyBytes(userKey), parsed };
+    });
   }
 
   /** Answers the attempt, unless it is right: that is for the caller to accept. */
@@ -44,12 +48,13 @@ export class LoginTries {
       attempt.reject(['publickey']);
       return { type: 'answered' };
     }
-    if (attempt.method === 'publickey' && this.#isRight(attempt)) {
+    const key = attempt.method === 'publickey' ? this.#keyOf(attempt) : undefined;
+    if (attempt.method === 'publickey' && key !== undefined) {
       if (attempt.signature === undefined) {
         attempt.accept();
         return { type: 'answered' };
       }
-      if (this.#verify(attempt)) {
+      if (isSigned(attempt, key)) {
         return { type: 'right', user: attempt.username };
       }
     }
@@ -61,13 +66,25 @@ export class LoginTries {
     return { type: 'answered' };
   }
 
-  #isRight({ key, username }: Extract<AuthContext, { method: 'publickey' }>): boolean {
-    return (
-      key.algo === 'ssh-ed25519' &&
-      key.data.length === this.#key.length &&
-      timingSafeEqual(key.data, this.#key) &&
-      username.length <= MAX_USER_LENGTH &&
-      !/\p{Cc}/u.test(username)
+  #keyOf({ key, username, hashAlgo }: KeyAttempt): UserKey | undefined {
+    // RSA without a hash of its own is RSA with SHA-1 (RFC 8332).
+    const isWeak = key.algo === 'ssh-rsa' && hashAlgo === undefined;
+    if (isWeak || username.length > MAX_USER_LENGTH || /\p{Cc}/u.test(username)) {
+      return undefined;
+    }
+    return this.#keys.find(
+      ({ bytes, parsed }) =>
+        key.algo === parsed.type &&
+        key.data.length === bytes.length &&
+        timingSafeEqual(key.data, bytes),
     );
   }
+}
+
+function isSigned({ blob, signature, hashAlgo }: KeyAttempt, { parsed }: UserKey): boolean {
+  return (
+    blob !== undefined &&
+    signature !== undefined &&
+    parsed.verify(blob, signature, hashAlgo) === true
+  );
 }

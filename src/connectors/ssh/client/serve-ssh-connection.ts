@@ -29,13 +29,13 @@ const TOLD: ReadonlySet<RefusalReason> = new Set(['weak algorithms', 'too many l
 
 export interface SshConnectionOptions {
   readonly socket: Socket;
-  readonly hostKey: SshKeyPair;
-  readonly userKey: Pick<SshKeyPair, 'publicKey'>;
+  readonly hostKeys: readonly SshKeyPair[];
+  readonly userKeys: readonly Pick<SshKeyPair, 'publicKey'>[];
   /** A stream to the gateway for frames of connectors/ssh/protocol. */
   readonly openTunnel: (signal: AbortSignal) => Promise<Tunnel>;
   /** The first whole line has come. */
   readonly onSpoken: () => void;
-  /** The user key is the client's: it is nobody else's connection from here on. */
+  /** The client has one of the user keys: it is nobody else's connection from here on. */
   readonly onKnown: () => void;
   /** Its client is of somebody else's terminal than `note` is for. */
   readonly isJoined: boolean;
@@ -75,11 +75,11 @@ class ServedConnection {
   constructor(options: SshConnectionOptions) {
     this.#options = options;
     const { socket, signal } = options;
-    this.#tries = new LoginTries(options.userKey);
+    this.#tries = new LoginTries(options.userKeys);
     socket.once('close', () => this.#done.resolve());
     // It has closed its half: ssh(1) does that when it is gone, and ssh2 ends then.
     socket.once('end', () => this.#done.resolve());
-    this.#ssh = new Ssh2Connection(socket, options.hostKey, {
+    this.#ssh = new Ssh2Connection(socket, options.hostKeys, {
       onIdentified: (software) => {
         this.#software = software.slice(0, MAX_SOFTWARE_LENGTH);
         options.onSpoken();
@@ -126,7 +126,7 @@ class ServedConnection {
     if (step.type === 'too many') {
       this.#ssh.disconnect(
         DISCONNECT.noMoreMethods,
-        `too many login attempts: only this session’s key is accepted, and ${MAX_LOGIN_TRIES} others were tried`,
+        `too many login attempts: only this session’s keys are accepted, and ${MAX_LOGIN_TRIES} others were tried`,
       );
       this.#fail(new LocalRefusal('too many login attempts'));
     } else if (step.type === 'right' && this.#login === undefined) {

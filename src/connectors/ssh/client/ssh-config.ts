@@ -3,6 +3,7 @@
  * that could lead elsewhere is set, so that nothing of the user's own configuration applies.
  */
 import { HoopError } from '../../../errors.ts';
+import type { SshKeyPair } from './ssh-keys.ts';
 
 export interface SshHost {
   /** Of the target; what the user types. */
@@ -12,15 +13,29 @@ export interface SshHost {
     | { readonly host: string; readonly port: number }
     | { readonly proxyCommand: readonly string[] };
   readonly knownHostsFile: string;
-  readonly identityFile: string;
+  /** In the order in which ssh(1) should try them. */
+  readonly identityFiles: readonly string[];
 }
+
+/**
+ * What every ssh(1) has, also under FIPS and the crypto policies of distributions, which refuse the
+ * whole file for one name that they do not allow: so no curve25519, Ed25519 or chacha20. The newer name
+ * of PubkeyAcceptedKeyTypes would be unknown to versions before 8.5, and this one is known to all.
+ */
+const ALGORITHMS = [
+  ['KexAlgorithms', 'ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521'],
+  ['HostKeyAlgorithms', 'ecdsa-sha2-nistp256'],
+  ['PubkeyAcceptedKeyTypes', 'ecdsa-sha2-nistp256'],
+  ['Ciphers', 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,aes256-ctr,aes128-ctr'],
+  ['MACs', 'hmac-sha2-256,hmac-sha2-512'],
+] as const;
 
 /** Login on the target when the user names none: the first that the policy has on offer. */
 export const DEFAULT_SSH_USER = 'hoop';
 
 /** @throws HoopError HOOP_LOCAL_PORT a name or a path that cannot stand there */
 export function sshHostBlock(host: SshHost): string {
-  const { name, via, knownHostsFile, identityFile } = host;
+  const { name, via, knownHostsFile, identityFiles } = host;
   const way =
     'proxyCommand' in via
       ? [['ProxyCommand', via.proxyCommand.map(shellWord).join(' ')]]
@@ -28,26 +43,32 @@ export function sshHostBlock(host: SshHost): string {
           ['HostName', via.host],
           ['Port', String(via.port)],
           ['ProxyCommand', 'none'],
+          ['AddressFamily', 'any'],
         ];
   const settings = [
     ...way,
     ['ProxyJump', 'none'],
+    ['ProxyUseFdpass', 'no'],
+    ['CanonicalizeHostname', 'no'],
     ['User', DEFAULT_SSH_USER],
     ['HostKeyAlias', hostKeyAlias(name)],
     ['UserKnownHostsFile', pathValue(knownHostsFile)],
     ['GlobalKnownHostsFile', '/dev/null'],
     ['StrictHostKeyChecking', 'yes'],
-    ['HostKeyAlgorithms', 'ssh-ed25519'],
+    ['VerifyHostKeyDNS', 'no'],
+    ...ALGORITHMS,
     ['UpdateHostKeys', 'no'],
     ['CheckHostIP', 'no'],
-    ['IdentityFile', pathValue(identityFile)],
+    ...identityFiles.map((file) => ['IdentityFile', pathValue(file)]),
     ['IdentitiesOnly', 'yes'],
     ['IdentityAgent', 'none'],
     ['PubkeyAuthentication', 'yes'],
     ['PreferredAuthentications', 'publickey'],
+    ['AddKeysToAgent', 'no'],
     ['Compression', 'no'],
     ['ForwardAgent', 'no'],
     ['ForwardX11', 'no'],
+    ['Tunnel', 'no'],
   ];
   const lines = settings.map(([key, value]) => `  ${key} ${value}`);
   return `Host ${hostPattern(name)}\n${lines.join('\n')}\n`;
@@ -72,8 +93,11 @@ function hostKeyAlias(name: string): string {
 }
 
 /** @throws HoopError HOOP_LOCAL_PORT */
-export function knownHostsLine(name: string, publicKey: string): string {
-  return `${hostKeyAlias(name)} ${publicKey}\n`;
+export function knownHostsLines(
+  name: string,
+  hostKeys: readonly Pick<SshKeyPair, 'publicKey'>[],
+): string {
+  return hostKeys.map(({ publicKey }) => `${hostKeyAlias(name)} ${publicKey}\n`).join('');
 }
 
 /**

@@ -7,22 +7,20 @@ import { accessSync, constants, mkdirSync, statSync, writeFileSync } from 'node:
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { shellWord } from '../../../shell-word.ts';
-import { knownHostsLine, otherHosts, type SshHost, sshHostBlock } from './ssh-config.ts';
-import type { SshKeyPair } from './ssh-keys.ts';
+import { knownHostsLines, otherHosts, type SshHost, sshHostBlock } from './ssh-config.ts';
+import type { LocalSshKeys } from './ssh-keys.ts';
 
-export interface SshFacts {
+export interface SshFacts extends LocalSshKeys {
   /** Of the target. */
   readonly name: string;
   readonly via: SshHost['via'];
-  readonly hostKey: Pick<SshKeyPair, 'publicKey'>;
-  readonly userKey: SshKeyPair;
 }
 
 export interface SshFiles {
   readonly configFile: string;
   readonly knownHostsFile: string;
-  /** By the order of the targets. */
-  readonly identityFiles: readonly string[];
+  /** For each target one of each type, in the order in which clients should try them. */
+  readonly identityFiles: readonly (readonly string[])[];
   /** Holds ssh, scp and sftp as wrappers; undefined: none of them is installed. */
   readonly programs: string | undefined;
 }
@@ -40,16 +38,20 @@ export function writeSshFiles(
   mkdirSync(place, { mode: 0o700 });
   const configFile = join(place, 'config');
   const knownHostsFile = join(place, 'known_hosts');
-  const identityFiles = targets.map((_target, index) => join(place, `id-${index + 1}`));
-  const blocks = targets.map(({ name, via, userKey }, index) => {
-    const identityFile = identityFiles[index] ?? '';
-    writeFileSync(identityFile, userKey.privateKey.expose(), OWN);
-    return sshHostBlock({ name, via, knownHostsFile, identityFile });
-  });
+  const identityFiles = targets.map(({ userKeys }, index) =>
+    userKeys.map(({ privateKey, publicKey }) => {
+      const file = join(place, `id-${index + 1}-${publicKey.split(' ')[0]}`);
+      writeFileSync(file, privateKey.expose(), OWN);
+      return file;
+    }),
+  );
+  const blocks = targets.map(({ name, via }, index) =>
+    sshHostBlock({ name, via, knownHostsFile, identityFiles: identityFiles[index] ?? [] }),
+  );
   const names = targets.map(({ name }) => name);
   const others = otherHosts(names, join(env['HOME'] || homedir(), '.ssh', 'config'));
   writeFileSync(configFile, [...blocks, others].join('\n'), OWN);
-  const known = targets.map(({ name, hostKey }) => knownHostsLine(name, hostKey.publicKey));
+  const known = targets.map(({ name, hostKeys }) => knownHostsLines(name, hostKeys));
   writeFileSync(knownHostsFile, known.join(''), OWN);
   const programs = writeWrappers(join(place, 'bin'), configFile, env['PATH'] ?? '');
   return { configFile, knownHostsFile, identityFiles, programs };

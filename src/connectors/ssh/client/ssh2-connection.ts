@@ -10,7 +10,7 @@ import { ssh2 } from '../../../ssh2.ts';
 import { Ssh2Ciphers } from '../../../ssh2-ciphers.ts';
 import { FIRST_CONNECTION_MESSAGE } from '../protocol/client-message.ts';
 import type { DownFrame } from '../protocol/frame.ts';
-import { OFFERED_UNSEEN } from './offered-algorithms.ts';
+import { OFFERED_HOST_KEYS, OFFERED_KEX, OFFERED_UNSEEN } from './offered-algorithms.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
 import { holdOffer, type OfferingProtocol, withGuess } from './ssh2-offer.ts';
 
@@ -66,12 +66,6 @@ const OBJECTS = [
  * for which clients have exceptions.
  */
 const IDENTIFICATION = 'OpenSSH_9.9 hoop';
-/** Ciphers and MACs depend on the client: ssh2-offer.ts puts in those of offered-algorithms.ts. */
-const ALGORITHMS = {
-  kex: ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256'],
-  serverHostKey: ['ssh-ed25519'],
-  compress: ['none'],
-} as const;
 /** 24 days, the longest that a timer takes: a client that is stopped (Ctrl-Z) is not gone. */
 const NO_KEEPALIVE_MS = 2 ** 31 - 1;
 /** RFC 4253 §11.1. */
@@ -108,18 +102,19 @@ export class Ssh2Connection {
   #protocol: Ssh2Protocol | undefined;
 
   /** @param socket accepted by somebody else, nothing read from it yet */
-  constructor(socket: Socket, hostKey: SshKeyPair, events: Ssh2Events) {
+  constructor(socket: Socket, hostKeys: readonly SshKeyPair[], events: Ssh2Events) {
     this.#socket = socket;
     const server = new ssh2.Server(
       {
-        hostKeys: [hostKey.privateKey.expose()],
+        hostKeys: hostKeys.map(({ privateKey }) => privateKey.expose()),
         ident: IDENTIFICATION,
         algorithms: {
-          kex: [...ALGORITHMS.kex],
-          serverHostKey: [...ALGORITHMS.serverHostKey],
+          kex: [...OFFERED_KEX],
+          serverHostKey: [...OFFERED_HOST_KEYS],
+          // These two depend on the client: ssh2-offer.ts puts in those of offered-algorithms.ts.
           cipher: [...OFFERED_UNSEEN.cipher],
           hmac: [...OFFERED_UNSEEN.mac],
-          compress: [...ALGORITHMS.compress],
+          compress: ['none'],
         },
         keepaliveInterval: NO_KEEPALIVE_MS,
       },

@@ -6,7 +6,12 @@
  */
 import { ProtocolError } from '../../../errors.ts';
 import { decodeKexInit, KEXINIT } from '../protocol/kex-init.ts';
-import { OFFERED_UNSEEN, type OfferedAlgorithms, offeredTo } from './offered-algorithms.ts';
+import {
+  OFFERED_HOST_KEYS,
+  OFFERED_UNSEEN,
+  type OfferedAlgorithms,
+  offeredTo,
+} from './offered-algorithms.ts';
 
 interface Cipher {
   encrypt(packet: Buffer): void;
@@ -99,12 +104,15 @@ function algorithmsFor(payload: Buffer): OfferedAlgorithms {
   }
 }
 
+const SAFE_HOST_KEYS: ReadonlySet<string> = new Set(OFFERED_HOST_KEYS);
+
 function offerOf(now: KexOffer, { cipher, mac }: OfferedAlgorithms): KexOffer {
   const direction = { cipher: [...cipher], mac: [...mac], compress: ['none'], lang: [] };
   const made: unknown = Reflect.construct(now.constructor, [
     {
       kex: [...now.lists.kex.array],
-      serverHostKey: [...now.lists.serverHostKey.array],
+      // ssh2 adds ssh-rsa, which is SHA-1, to whatever is asked of it for an RSA key.
+      serverHostKey: now.lists.serverHostKey.array.filter((name) => SAFE_HOST_KEYS.has(name)),
       cs: direction,
       sc: direction,
     },

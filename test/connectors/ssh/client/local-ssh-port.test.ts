@@ -284,7 +284,7 @@ describe('a client that does not keep to the rules', () => {
       host: '127.0.0.1',
       port: fixture.tcpPort,
       username: 'hoop',
-      privateKey: fixture.userKey.privateKey.expose(),
+      privateKey: fixture.keys.userKeys[0]?.privateKey.expose() ?? '',
       algorithms: { cipher: ['aes128-gcm@openssh.com'], serverHostKey: ['ssh-ed25519'] },
     });
     await ready;
@@ -380,9 +380,9 @@ describe.skipIf(!hasSsh)('who does not get in', () => {
   test('clients with nothing but old algorithms', async () => {
     for (const old of [
       'Ciphers=aes128-cbc',
-      'Ciphers=aes192-ctr',
-      'HostKeyAlgorithms=rsa-sha2-512',
-      'KexAlgorithms=diffie-hellman-group14-sha256',
+      'HostKeyAlgorithms=ssh-rsa',
+      'KexAlgorithms=diffie-hellman-group14-sha1',
+      'KexAlgorithms=diffie-hellman-group-exchange-sha1',
     ]) {
       const ran = await fixture.ssh('-o', old, 'web-1', 'true');
       expect(ran.stderr).toContain('Unable to negotiate');

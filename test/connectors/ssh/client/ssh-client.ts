@@ -10,7 +10,10 @@ import {
   sshEnvironment,
   writeSshFiles,
 } from '../../../../src/connectors/ssh/client/ssh-files.ts';
-import { generateSshKeys } from '../../../../src/connectors/ssh/client/ssh-keys.ts';
+import {
+  generateLocalSshKeys,
+  type LocalSshKeys,
+} from '../../../../src/connectors/ssh/client/ssh-keys.ts';
 import type { UpFrame } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import { LocalListener } from '../../../../src/tunnel/local-listener.ts';
 import type { RefusalReason } from '../../../../src/tunnel/local-refusal.ts';
@@ -22,11 +25,16 @@ export interface Ran {
   readonly stderr: string;
 }
 
+interface FixtureOptions {
+  readonly loginWithinMs?: number;
+  /** Default: those of a session. */
+  readonly keys?: LocalSshKeys;
+}
+
 /** A local port for `web-1` with frames behind it, and OpenSSH's own clients before it. */
 export class SshPortFixture implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'hoop-ssh-'));
-  readonly hostKey = generateSshKeys();
-  readonly userKey = generateSshKeys();
+  readonly keys: LocalSshKeys;
   readonly targets: FrameTarget[] = [];
   readonly refusals: RefusalReason[] = [];
   readonly notes: string[] = [];
@@ -46,17 +54,17 @@ export class SshPortFixture implements AsyncDisposable {
     });
   };
 
-  static async open(options: { readonly loginWithinMs?: number } = {}): Promise<SshPortFixture> {
+  static async open(options: FixtureOptions = {}): Promise<SshPortFixture> {
     return new SshPortFixture(await LocalListener.open({ type: 'tcp', port: 0 }), options);
   }
 
-  private constructor(listener: LocalListener, options: { readonly loginWithinMs?: number }) {
+  private constructor(listener: LocalListener, { keys, ...options }: FixtureOptions) {
+    this.keys = keys ?? generateLocalSshKeys();
     this.tcpPort = listener.port;
     this.port = new LocalSshPort({
       ...options,
       listener,
-      hostKey: this.hostKey,
-      userKey: this.userKey,
+      ...this.keys,
       openTunnel: () => this.openTunnel(),
       onRefused: (reason) => {
         this.refusals.push(reason);
@@ -65,13 +73,8 @@ export class SshPortFixture implements AsyncDisposable {
       },
       onNote: (text) => this.notes.push(text),
     });
-    const { hostKey, userKey } = this;
     const via = { host: listener.host, port: listener.port };
-    this.files = writeSshFiles(
-      this.directory,
-      [{ name: 'web-1', via, hostKey, userKey }],
-      process.env,
-    );
+    this.files = writeSshFiles(this.directory, [{ name: 'web-1', via, ...this.keys }], process.env);
   }
 
   get environment(): NodeJS.ProcessEnv {

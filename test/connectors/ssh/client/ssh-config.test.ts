@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  knownHostsLine,
+  knownHostsLines,
   requireHostName,
   sshHostBlock,
 } from '../../../../src/connectors/ssh/client/ssh-config.ts';
@@ -13,7 +13,7 @@ import {
   sshEnvironment,
   writeSshFiles,
 } from '../../../../src/connectors/ssh/client/ssh-files.ts';
-import { generateSshKeys } from '../../../../src/connectors/ssh/client/ssh-keys.ts';
+import { generateLocalSshKeys } from '../../../../src/connectors/ssh/client/ssh-keys.ts';
 import { HoopError } from '../../../../src/errors.ts';
 
 const hasSsh = findProgram('ssh', process.env['PATH'] ?? '') !== undefined;
@@ -35,7 +35,7 @@ function effective(configFile: string, host: string): ReadonlyMap<string, string
 }
 
 function files(env: NodeJS.ProcessEnv = process.env) {
-  const keys = { hostKey: generateSshKeys(), userKey: generateSshKeys() };
+  const keys = generateLocalSshKeys();
   const targets = [
     { ...keys, name: 'web-1', via: { host: '127.0.0.1', port: 4711 } },
     {
@@ -100,7 +100,7 @@ describe.skipIf(!hasSsh)('the configuration as ssh reads it', () => {
 
 test('keys are for the owner alone, and are not replaced', () => {
   const { configFile } = files();
-  for (const name of ['config', 'known_hosts', 'id-1', 'id-2']) {
+  for (const name of ['config', 'known_hosts', 'id-1-ssh-ed25519', 'id-2-ecdsa-sha2-nistp256']) {
     expect(statSync(join(directory, 'ssh', name)).mode & 0o777).toBe(0o600);
   }
   expect(statSync(join(directory, 'ssh')).mode & 0o777).toBe(0o700);
@@ -121,7 +121,9 @@ test('the environment puts wrappers before the system’s programs', () => {
 describe('names of targets', () => {
   test.each(['web-1', 'db.example.com', 'größe', 'a_b', 'prod:22', 'x+y'])('%s may be', (name) => {
     expect(requireHostName(name)).toBe(name);
-    expect(knownHostsLine(name, 'ssh-ed25519 AAAA')).toBe(`hoop-${name} ssh-ed25519 AAAA\n`);
+    expect(knownHostsLines(name, [{ publicKey: 'ssh-ed25519 AAAA' }])).toBe(
+      `hoop-${name} ssh-ed25519 AAAA\n`,
+    );
   });
 
   test.each([
@@ -142,7 +144,7 @@ describe('names of targets', () => {
     '$(x)',
   ])('%j may not', (name) => {
     expect(() => requireHostName(name)).toThrow(HoopError);
-    const paths = { knownHostsFile: '/k', identityFile: '/i' };
+    const paths = { knownHostsFile: '/k', identityFiles: ['/i'] };
     const via = { host: '127.0.0.1', port: 1 };
     expect(() => sshHostBlock({ name, via, ...paths })).toThrow('cannot be used in ssh_config');
   });
@@ -151,7 +153,7 @@ describe('names of targets', () => {
     const via = { host: '127.0.0.1', port: 1 };
     for (const path of ['/a"b', '/a\nb', '/$' + '{HOME}']) {
       expect(() =>
-        sshHostBlock({ name: 'web-1', via, knownHostsFile: path, identityFile: '/i' }),
+        sshHostBlock({ name: 'web-1', via, knownHostsFile: path, identityFiles: ['/i'] }),
       ).toThrow('cannot be used in ssh_config');
     }
   });
