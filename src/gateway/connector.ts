@@ -127,12 +127,17 @@ export interface StreamEnd {
   readonly problem?: HoopError;
 }
 
+/** @param isBusy a statement or command runs: its session is not idle */
+export type WatchWork = (isBusy: () => boolean) => () => void;
+
 /** With whose requests for approval it asks. */
 export interface SessionContext extends SessionApprovalsOptions {
   /** The grant in force now; it changes under a live session. */
   readonly grant: () => Grant;
   /** Something waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting: () => () => void;
+  /** Registers a stream on which something may run without a byte. @returns how to take it out */
+  readonly watchWork: WatchWork;
   /** The session ends: engines say so to their clients and close. */
   readonly signal: AbortSignal;
 }

@@ -45,7 +45,9 @@ function changedRows(description: string) {
 
 const Limits = strict({
   maxTime: Duration.optional().describe('The session ends after this time, e.g. "8h".'),
-  idleTime: Duration.optional().describe('The session ends after this time without traffic.'),
+  idleTime: Duration.optional().describe(
+    'The session ends after this time in which no byte passes and no statement or command runs.',
+  ),
   maxConnections: z.int().min(1).max(1000).optional().describe('Connections within one session.'),
   maxRows: z
     .int()

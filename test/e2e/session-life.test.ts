@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,6 +13,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
 });
+
+/** Ends when its connection has ended, and prints what libpq was told of it. */
+const LISTENER = `
+import psycopg2, select, sys
+connection = psycopg2.connect(sys.argv[1])
+connection.autocommit = True
+print('waits', flush=True)
+try:
+    while True:
+        select.select([connection], [], [])
+        connection.poll()
+except psycopg2.OperationalError:
+    print(connection.notices)
+`;
 
 const LIMITED = `name: limited
 who: { groups: [auditors] }
@@ -157,6 +172,18 @@ describe('the life of a session', () => {
     const replay = await bench.hoop('engineer', 'sessions', 'replay', connection.session);
     expect(replay.stdout).toContain('✓ verified (two-sided');
     expect(replay.stdout).toContain(endMessage);
+  });
+
+  test('libpq gives a program that waits for notifications the reason, as FATAL of the server', async () => {
+    await using connection = await bench.connect('engineer');
+    // Debian's, which its packages are for; PATH may have another.
+    const child = spawn('/usr/bin/python3', ['-c', LISTENER, connection.url]);
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    expect((await lines.next()).value).toBe('waits');
+    await bench.hoop('engineer', 'sessions', 'end', connection.session, '--reason', 'INC-7');
+    expect((await lines.next()).value).toContain(
+      'FATAL:  the hoop session was ended by its owner: INC-7',
+    );
   });
 
   test('an approver ends another’s session with its statement; a colleague cannot, nor is one told of it', async () => {

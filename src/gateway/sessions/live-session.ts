@@ -156,6 +156,7 @@ export class LiveSession {
       audit,
       onActivity: () => this.#limits.active(),
       onWaiting: () => this.#limits.waiting(),
+      watchWork: (isBusy) => this.#limits.watchWork(isBusy),
       onTerminal: () => options.index.terminal(options.id),
       onRecordingFault: (error) => this.#recordingFailed(error),
       onClosed: (totals) => {

@@ -17,13 +17,14 @@ export class SessionLimits implements Disposable {
   readonly #startedAt = performance.now();
   #activeAt = this.#startedAt;
   #waiting = 0;
+  readonly #work = new Set<() => boolean>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SessionLimitsOptions) {
     this.#options = options;
   }
 
-  /** A byte came from the client. */
+  /** A byte passed, in either direction. */
   active(): void {
     this.#activeAt = performance.now();
   }
@@ -37,12 +38,22 @@ export class SessionLimits implements Disposable {
     };
   }
 
+  /**
+   * Registers a stream whose statements or commands may run for long without a byte.
+   * @param isBusy asked when the session would be idle otherwise
+   * @returns to be called when the stream has ended
+   */
+  watchWork(isBusy: () => boolean): () => void {
+    this.#work.add(isBusy);
+    return () => this.#work.delete(isBusy);
+  }
+
   /** Tells when a limit is reached, else looks again when the nearest one may be. */
   check(): void {
     clearTimeout(this.#timer);
     const { maxTimeSeconds, idleTimeSeconds } = this.#options.limits();
     const now = performance.now();
-    if (this.#waiting > 0) this.#activeAt = now;
+    if (this.#isBusy) this.#activeAt = now;
     const untilExpiryMs = this.#startedAt + maxTimeSeconds * 1000 - now;
     const untilIdleMs = this.#activeAt + idleTimeSeconds * 1000 - now;
     if (untilExpiryMs <= 0) {
@@ -58,6 +69,10 @@ export class SessionLimits implements Disposable {
       const restMs = Math.ceil(Math.min(untilExpiryMs, untilIdleMs, MAX_TIMER_MS));
       this.#timer = setTimeout(() => this.check(), restMs);
     }
+  }
+
+  get #isBusy(): boolean {
+    return this.#waiting > 0 || [...this.#work].some((isBusy) => isBusy());
   }
 
   [Symbol.dispose](): void {

@@ -11,7 +11,7 @@ import { onAbort } from '../../until.ts';
 import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';
 import { type AuditSink, StreamAudit } from '../audit/stream-audit.ts';
 import { errorFields, type Log } from '../base/log.ts';
-import type { ConnectorSession, SessionContext } from '../connector.ts';
+import type { ConnectorSession, SessionContext, WatchWork } from '../connector.ts';
 import { type TunnelRecording, TunnelStream } from './tunnel-stream.ts';
 
 /** What the streams need of the session's recording. */
@@ -40,10 +40,12 @@ export interface SessionStreamsOptions {
   /** Nothing is waited for any more: sockets are cut off. */
   readonly cutOff: AbortSignal;
   readonly audit: AuditSink;
-  /** A byte came from the client. */
+  /** A byte passed, in either direction. */
   readonly onActivity: () => void;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting: () => () => void;
+  /** A stream tells whether something runs on it. @returns how to take it out */
+  readonly watchWork: WatchWork;
   /** Something of a terminal has been recorded. */
   readonly onTerminal: () => void;
   /** The recording refuses: the session cannot go on. */
@@ -67,8 +69,8 @@ export class SessionStreams {
   constructor(options: SessionStreamsOptions) {
     this.#options = options;
     this.#terminal = new SessionTerminal(options.onTerminal);
-    const { opening, grant, onWaiting, ending } = options;
-    this.#session = opening.open({ grant, onWaiting, signal: ending });
+    const { opening, grant, onWaiting, watchWork, ending } = options;
+    this.#session = opening.open({ grant, onWaiting, watchWork, signal: ending });
   }
 
   /** Numbers of all streams that there were, with that of the control channel. */

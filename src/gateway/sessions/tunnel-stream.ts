@@ -22,7 +22,7 @@ export interface TunnelRecording extends StreamRecording {
 }
 
 export interface TunnelStreamOptions extends RecordedStreamOptions<TunnelRecording> {
-  /** A byte came from the client. */
+  /** A byte passed, in either direction. */
   readonly onActivity: () => void;
   /** The recording refused bytes: the session cannot go on. */
   readonly onRecordingFault: (error: unknown) => void;
@@ -114,6 +114,7 @@ export class TunnelStream extends RecordedStream<TunnelRecording> {
       return;
     }
     const length = parts.reduce((sum, part) => sum + part.length, 0);
+    this.#options.onActivity();
     try {
       this.send(parts, length, done);
     } catch (error) {

@@ -119,6 +119,7 @@ describe.each(CARRIERS)('a stream over %s', (kind) => {
     stream.write('down');
     expect(recording.down).toBe('down');
     expect(String((await received)[0])).toBe('down');
+    expect(activity()).toBe(2);
   });
 
   test('a clean close by the client ends the readable side', async () => {

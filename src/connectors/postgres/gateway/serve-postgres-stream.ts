@@ -129,12 +129,15 @@ class PostgresStream {
       // It fails only with the stream itself, or because no cancel got through: then it runs on.
       cancelWithoutRight(state).catch(() => undefined);
     });
+    // What is in line at the target runs, also if no byte passes: pg_sleep, a long UPDATE, a lock.
+    const unwatch = options.watchWork?.(() => state.queue.length > 0);
     try {
       state.toClient.push(greeting.bytes);
       await state.toClient.flush();
       return await this.#relayBoth(state, first);
     } finally {
       unlisten?.();
+      unwatch?.();
       state.settings.end();
       cancelKeys.remove(greeting.processId);
     }

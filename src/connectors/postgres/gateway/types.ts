@@ -1,6 +1,6 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
 import type { HeldAsk, OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
-import type { ServedStream } from '../../../gateway/connector.ts';
+import type { ServedStream, WatchWork } from '../../../gateway/connector.ts';
 import type { Budget } from '../../../gateway/index/day-budget.ts';
 import type { ClientCertificate } from '../../../gateway/targets/credential-store.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
@@ -209,6 +209,8 @@ export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clie
   readonly owner?: Owner;
   /** A statement waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
+  /** Absent: the stream has no session that could be idle. */
+  readonly watchWork?: WatchWork;
   readonly cancelKeys: CancelRegistry;
   /**
    * Key of `mask: hash` (HMAC-SHA-256), 32 random bytes that belong to one gateway and never leave

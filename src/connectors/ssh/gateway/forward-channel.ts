@@ -71,6 +71,9 @@ export class ForwardChannel implements StreamChannel {
     return this.#state === 'failed' || (this.#hasClosed && this.#flow.hasSentClose);
   }
 
+  /** What passes says whether it is in use. */
+  readonly isBusy = false;
+
   request(): void {
     throw new ProtocolError('a forwarded connection takes no requests');
   }

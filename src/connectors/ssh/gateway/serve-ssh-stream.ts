@@ -146,12 +146,16 @@ class SshStream {
         }
       }),
     );
+    const unwatch = this.#options.watchWork?.(() =>
+      [...this.#channels.values()].some(({ isBusy }) => isBusy),
+    );
     try {
       return await this.#over.promise;
     } finally {
       clearTimeout(this.#helloTimer);
       this.#frames.end();
       unlisten?.();
+      unwatch?.();
     }
   }
 

@@ -100,6 +100,11 @@ export class SessionChannel implements StreamChannel {
     return this.#state === 'failed' || (this.#hasClosed && this.#flow.hasSentClose);
   }
 
+  /** A command may be silent for hours; of a shell nobody knows whether it only waits at its prompt. */
+  get isBusy(): boolean {
+    return this.#started === 'running' && this.#running?.act.kind === 'exec' && !this.#isLeft;
+  }
+
   /** Nothing starts in it any more. */
   get #isLeft(): boolean {
     return this.#flow.hasSentClose || this.#hasClosed || this.#isFinished;

@@ -14,6 +14,8 @@ export interface StreamChannel {
   readonly isOpen: boolean;
   /** Both ends have closed it. */
   readonly isOver: boolean;
+  /** A command runs in it. */
+  readonly isBusy: boolean;
   /** @throws ProtocolError */
   request(request: ChannelRequest, wantReply: boolean, at: number): void;
   /** @throws ProtocolError for more than there is credit for, or after the end */

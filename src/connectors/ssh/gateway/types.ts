@@ -2,7 +2,7 @@
 import type { HoopError } from '../../../errors.ts';
 import type { CommandAsk } from '../../../gateway/approvals/command-approvals.ts';
 import type { OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
-import type { ServedStream } from '../../../gateway/connector.ts';
+import type { ServedStream, WatchWork } from '../../../gateway/connector.ts';
 import type { TargetHost } from '../../../gateway/targets/target-host.ts';
 import type { Network } from '../../../policy/address-class.ts';
 import type { Grant } from '../../../policy/types.ts';
@@ -83,6 +83,8 @@ export interface SshStreamOptions extends Omit<ServedStream, 'kind'> {
   readonly resolver: NameResolver;
   /** Something waits for approval. @returns how to say that it no longer does. */
   readonly onWaiting?: () => () => void;
+  /** Absent: the stream has no session that could be idle. */
+  readonly watchWork?: WatchWork;
   /** Session end: the engine tells every channel why, then closes. */
   readonly signal: AbortSignal;
   /** For tests. */

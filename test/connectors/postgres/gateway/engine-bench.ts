@@ -32,7 +32,7 @@ import type {
 } from '../../../../src/connectors/postgres/policy/types.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
-import type { StreamEnd } from '../../../../src/gateway/connector.ts';
+import type { StreamEnd, WatchWork } from '../../../../src/gateway/connector.ts';
 import type { Budget } from '../../../../src/gateway/index/day-budget.ts';
 import type { Owner } from '../../../../src/owner-turns.ts';
 import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
@@ -209,6 +209,7 @@ export interface BenchOptions {
   readonly closeWithinMs?: number;
   readonly clientLeft?: AbortSignal;
   readonly countWithinMs?: number;
+  readonly watchWork?: WatchWork;
   /** Throws: the record cannot be written. */
   readonly onRecorded?: () => void;
   readonly onEvent?: (event: RecordingEvent) => void;
@@ -301,6 +302,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
       ...(options.closeWithinMs === undefined ? {} : { closeWithinMs: options.closeWithinMs }),
       ...(options.countWithinMs === undefined ? {} : { countWithinMs: options.countWithinMs }),
       ...(options.pace === undefined ? {} : { pace: options.pace }),
+      ...(options.watchWork === undefined ? {} : { watchWork: options.watchWork }),
       signal: session.signal,
     });
     summaries.push(summary);
