@@ -13,6 +13,7 @@ import { isSsh2BindingLoaded } from '../connectors/ssh/client/ssh2-binding.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome, readConfig } from '../home.ts';
 import { isSafeProviderUrl } from '../policy/provider-url.ts';
+import { fetchFailure, providerFetch } from '../provider-fetch.ts';
 import { generateSigningKey, signEd25519, verifyEd25519 } from '../recording/ed25519.ts';
 import { Fence, findBubblewrap } from '../run/fence/fence.ts';
 import { hasPseudoTerminals, loadBinding } from '../run/terminal/pseudo-terminal.ts';
@@ -155,10 +156,10 @@ export async function certificateCheck(io: Io, baseUrl: string): Promise<DoctorC
 /** Where the browser goes at a login; with a login that lives it is not needed. */
 export function providerChecks(info: InfoReply, signal: AbortSignal): Promise<DoctorCheck[]> {
   return Promise.all(
-    info.identityProviders.map(async ({ issuer, device }): Promise<DoctorCheck> => {
+    info.identityProviders.map(async ({ issuer, device, ca }): Promise<DoctorCheck> => {
       const name = 'provider';
       try {
-        await readDiscovery(issuer, signal);
+        await readDiscovery(issuer, ca, signal);
         const also = device === undefined ? '' : '; --device is allowed';
         return passed(name, `${issuer} answers${also}`);
       } catch (error) {
@@ -166,7 +167,7 @@ export function providerChecks(info: InfoReply, signal: AbortSignal): Promise<Do
         return {
           name,
           status: 'warning',
-          text: `${issuer} cannot be used: ${messageOf(error)}`,
+          text: `${issuer} cannot be used: ${fetchFailure(error)}`,
           hint: 'New logins need it; existing ones continue. Check the connection to it (proxy, VPN).',
         };
       }
@@ -175,12 +176,16 @@ export function providerChecks(info: InfoReply, signal: AbortSignal): Promise<Do
 }
 
 /** https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation */
-async function readDiscovery(issuer: string, signal: AbortSignal): Promise<void> {
+async function readDiscovery(
+  issuer: string,
+  ca: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   if (!isSafeProviderUrl(issuer)) {
     throw new Error('it is neither https nor on this machine');
   }
   const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-  const response = await fetch(address, {
+  const response = await providerFetch(ca)(address, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(PROVIDER_WITHIN_MS)]),
   });
   const document: unknown = await response.json();

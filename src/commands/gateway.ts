@@ -138,7 +138,11 @@ async function start(io: Io, options: StartOptions): Promise<void> {
           : `root key ${rootKeyFingerprint}`,
       );
     },
-    onStopping: () => io.note('ending all sessions; press again to stop immediately'),
+    onStopping: () => {
+      if (io.stderr.isTTY === true && !json) {
+        io.note('ending all sessions; press again to stop immediately');
+      }
+    },
   });
   // A supervisor that stops it with a signal has stopped it, and not seen it fail.
   io.setExitCode(0);

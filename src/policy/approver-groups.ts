@@ -17,7 +17,7 @@ export function approverGroups(policy: Policy): ReadonlyMap<string, readonly Nam
       if (places.every(({ file }) => file !== at.file)) places.push(at);
     }
   };
-  add(policy.roles.approver, { file: 'hoop.yaml', line: 1, column: 1 });
+  add(policy.roles.approver, { file: 'hoop.yaml', ...policy.places.approver });
   for (const document of policy.documents) {
     if (document.request !== undefined) {
       add(document.request.approvers, { file: document.file, ...document.places.request });

@@ -129,23 +129,25 @@ function approvingWorkloads(policy: Policy): PolicyProblem[] {
 function repeatedIssuers(policy: Policy): PolicyProblem[] {
   const issuers = policy.identityProviders.map(({ issuer }) => issuer);
   return issuers
-    .filter((issuer, index) => issuers.indexOf(issuer) !== index)
-    .map((issuer) => ({
-      file: 'hoop.yaml',
-      line: 1,
-      column: 1,
+    .map((issuer, index) => ({ issuer, index }))
+    .filter(({ issuer, index }) => issuers.indexOf(issuer) !== index)
+    .map(({ issuer, index }) => ({
+      ...placeOfProvider(policy, index),
       message: `identityProviders: the issuer "${issuer}" is listed twice`,
     }));
+}
+
+function placeOfProvider({ places }: Policy, index: number): Omit<PolicyProblem, 'message'> {
+  return { file: 'hoop.yaml', line: 1, column: 1, ...places.identityProviders[index] };
 }
 
 /** One client for both would give the roles of a login in the browser to who was sent a code. */
 function sharedDeviceClients(policy: Policy): PolicyProblem[] {
   return policy.identityProviders
+    .map(({ clientId, device, issuer }, index) => ({ clientId, device, issuer, index }))
     .filter(({ clientId, device }) => device?.clientId === clientId)
-    .map(({ issuer }) => ({
-      file: 'hoop.yaml',
-      line: 1,
-      column: 1,
+    .map(({ issuer, index }) => ({
+      ...placeOfProvider(policy, index),
       message: `identityProviders: "${issuer}" needs a client for device that is not its clientId`,
     }));
 }

@@ -66,6 +66,12 @@ export function hoopSettings(
       auditor: value.roles.auditor?.groups ?? [],
       approver: value.roles.approver?.groups ?? [],
     },
+    places: {
+      approver: document.placeOfKey(['roles'], 'approver'),
+      identityProviders: value.identityProviders.map((_, index) =>
+        document.place(['identityProviders', index]),
+      ),
+    },
     defaults: {
       limits: { ...BUILT_IN_LIMITS, ...limitsFrom(value.defaults.limits) },
       requireReason: value.defaults.requireReason,

@@ -130,6 +130,8 @@ export interface Policy {
   readonly workloads: readonly WorkloadRule[];
   /** Groups that give each role. */
   readonly roles: { readonly auditor: readonly string[]; readonly approver: readonly string[] };
+  /** Where parts of hoop.yaml stand: the approvers, and each provider in its order. */
+  readonly places: { readonly approver: Place; readonly identityProviders: readonly Place[] };
   readonly defaults: {
     readonly limits: SessionLimits;
     readonly requireReason: boolean;

@@ -380,7 +380,7 @@ test('a client for device codes must not be the one for the browser', () => {
     loadPolicy(new Map([['hoop.yaml', hoop(device)]])).problems.map(problemLine);
   expect(problems('{ clientId: hoop-device, groups: [engineering] }')).toEqual([]);
   expect(problems('{ clientId: hoop }')).toEqual([
-    'hoop.yaml:1:1: identityProviders: "https://idp.example" needs a client for device that is not its clientId',
+    'hoop.yaml:3:5: identityProviders: "https://idp.example" needs a client for device that is not its clientId',
   ]);
   expect(problems('{}')).toEqual([
     'hoop.yaml:3:62: identityProviders[0].device.clientId: missing; expected a string',

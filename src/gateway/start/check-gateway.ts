@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { createSecureContext } from 'node:tls';
 import { HoopError } from '../../errors.ts';
 import { approverGroups, neverSeenText } from '../../policy/approver-groups.ts';
 import { policyConnectors } from '../../policy/connector.ts';
@@ -15,6 +14,8 @@ import type { CheckResult } from '../base/check-result.ts';
 import { type GatewayConfig, readGatewayConfig } from '../base/config.ts';
 import { createLog } from '../base/log.ts';
 import type { CheckServices, GatewaySource } from '../connector.ts';
+import { readServerCertificate } from '../http/https-listener.ts';
+import { type CertificateState, certificateState, hostsOf } from '../http/server-certificate.ts';
 import { checkProvider } from '../identity/check-provider.ts';
 import { withGroupless } from '../identity/groupless-logins.ts';
 import { ConfigCredentialStore } from '../targets/credential-store.ts';
@@ -43,14 +44,7 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
   const log = createLog({ stream: options.logTo, json: false });
   const credentials = new ConfigCredentialStore({ credentials: config.credentials, env, log });
   const results = [
-    await attempt('tls', async () => {
-      const [cert, key] = await Promise.all([
-        readFile(config.tls.certFile),
-        readFile(config.tls.keyFile),
-      ]);
-      createSecureContext({ cert, key });
-      return 'certificate and key match';
-    }),
+    await checkCertificate(config),
     await attempt('data directory', () => checkDataDirectory(config.dataDir)),
     ...(dirname(config.keysDir) === config.dataDir
       ? []
@@ -91,6 +85,19 @@ export async function checkGateway(options: CheckGatewayOptions): Promise<CheckR
           signal,
         })),
       ];
+}
+
+async function checkCertificate(config: GatewayConfig): Promise<CheckResult> {
+  let found: CertificateState | undefined;
+  const read = await attempt('tls', async () => {
+    const { cert } = await readServerCertificate(config.tls);
+    found = certificateState(cert.toString(), hostsOf(config), Date.now());
+    return found.text;
+  });
+  if (found === undefined || found.state === 'good') return read;
+  const { state, hint } = found;
+  const told = { ...read, ...(hint === undefined ? {} : { hint }) };
+  return state === 'unusable' ? { ...told, ok: false } : { ...told, warning: true };
 }
 
 async function checkTargets(

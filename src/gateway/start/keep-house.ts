@@ -3,6 +3,7 @@ import type { DiskRoom } from '../base/disk-room.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { Blocks } from '../blocks/blocks.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
+import type { CertificateWatch } from '../http/server-certificate.ts';
 import type { Block } from '../identity/block.ts';
 import type { IdentityStore } from '../identity/identity-store.ts';
 import type { SessionIndex } from '../index/session-index.ts';
@@ -25,6 +26,7 @@ export interface HouseOptions {
     readonly watch: Pick<StoreWatch, 'look' | 'awayMs'>;
     readonly endSessionsAfterSeconds: number;
   };
+  readonly certificate: Pick<CertificateWatch, 'look'>;
   readonly log: Log;
   readonly clock: () => number;
 }
@@ -38,6 +40,7 @@ export function keepHouse(options: HouseOptions): Disposable {
   const { log, clock } = options;
   const housekeeping = setInterval(() => {
     signOverdue();
+    options.certificate.look(clock());
     void index.tryFlush();
     void approvals.prune();
     void events.prune();

@@ -49,6 +49,7 @@ export async function runGateway(options: RunGatewayOptions): Promise<void> {
   if (!signal.aborted) {
     await once(signal, 'abort');
   }
+  log.info('gateway.stopping');
   options.onStopping();
   await gateway.close();
 }

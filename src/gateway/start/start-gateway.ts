@@ -13,7 +13,8 @@ import { endBlockedLogins } from '../blocks/end-blocked-logins.ts';
 import type { GatewaySource } from '../connector.ts';
 import { Connectors } from '../connectors.ts';
 import { eventParty } from '../events/event-party.ts';
-import { listenHttps } from '../http/https-listener.ts';
+import { listenHttps, readServerCertificate } from '../http/https-listener.ts';
+import { CertificateWatch, hostsOf } from '../http/server-certificate.ts';
 import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
 import { Upgrades } from '../routes/upgrades.ts';
 import { SessionNonces } from '../sessions/session-nonces.ts';
@@ -28,7 +29,7 @@ import { openMetrics } from './open-metrics.ts';
 import { type OpenPolicy, openPolicy } from './open-policy.ts';
 import { openRoom, openSessions } from './open-sessions.ts';
 import { Readiness } from './readiness.ts';
-import { reloadConfig } from './reload-config.ts';
+import { type InUse, pairOf, reloadConfig } from './reload-config.ts';
 
 export interface GatewayOptions {
   /** For each kind of target that there may be. */
@@ -120,6 +121,7 @@ export async function startGateway(
     log,
   });
   signal.throwIfAborted();
+  const pair = await readServerCertificate(config.tls);
   const server = await listenHttps({
     listen: config.listen,
     tls: config.tls,
@@ -137,7 +139,10 @@ export async function startGateway(
     .run(stopping.signal)
     .catch((error: unknown) => log.error('policy.poll_failed', errorFields(error)));
   hearNodes(data, inForce, sessions, log);
+  const certificate = new CertificateWatch(hostsOf(config), log);
+  certificate.use(pair.cert.toString(), clock());
   const housekeeping = keepHouse({
+    certificate,
     signOverdue: data.signOverdue,
     index: data.index,
     events: data.events,
@@ -171,11 +176,11 @@ export async function startGateway(
   const { id: node, term } = data.node.owner;
   log.info('gateway.started', { gateway: config.name, url, version, node, term });
 
-  let inUse = config;
+  let inUse: InUse = { live: config, started: config, pair: pairOf(pair) };
   const reload = async (next: GatewayConfig): Promise<void> => {
     const { credentials } = data;
-    await reloadConfig({ credentials, targets: known.targets, server, env, log }, inUse, next);
-    inUse = next;
+    const parts = { credentials, targets: known.targets, server, certificate, env, log, clock };
+    inUse = await reloadConfig(parts, inUse, next);
     sessions.reconsider();
   };
   let closed: Promise<void> | undefined;

@@ -39,7 +39,7 @@ const kept = () => readSeenApprovers(seenApproversPath(join(bench.directory, 'da
 
 test('the gateway warns of a group with a typo, keeps the one that somebody has, and no other group', async () => {
   // Nobody has logged in yet.
-  expect(warned()).toEqual([['approvers', 'hoop.yaml:1']]);
+  expect(warned()).toEqual([['approvers', 'hoop.yaml:10']]);
   const dba = await bench.client('dba');
   await bench.client('engineer');
   expect(kept()).toEqual(['approvers']);

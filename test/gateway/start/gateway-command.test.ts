@@ -8,6 +8,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createCertificateAuthority, issueServerCertificate } from '../../../src/certificates.ts';
 import { gatewayCommand } from '../../../src/commands/gateway.ts';
 import type { Io } from '../../../src/commands/io.ts';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
@@ -99,6 +100,7 @@ test('start prints where it listens, serves, and ends when it is told to', async
     'policy.in_force',
     'approvers.never_logged_in',
     'gateway.started',
+    'gateway.stopping',
     'gateway.stopped',
   ]);
   expect(await log).not.toContain(postgres.password);
@@ -143,7 +145,9 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     await once(child.stdout, 'data');
     child.kill(signal);
     expect(await ended).toEqual([0, null]);
-    expect(await log).toContain('gateway.stopped');
+    // All of it is JSON, for programs that read the log.
+    const events = (await log).trimEnd().split('\n');
+    expect(events.map((line) => JSON.parse(line).event)).toContain('gateway.stopped');
   },
 );
 
@@ -192,6 +196,25 @@ test('check tries certificate, credentials, policy and each target', async () =>
     warning: true,
     text: expect.stringContaining('prod-db: there is no column public.customers.email; it masks'),
   });
+});
+
+test.each([
+  ['has expired', { now: new Date('2020-01-01') }, false, /^the certificate has expired: for 127/],
+  ['ends soon', { days: 2 }, true, /^for 127\.0\.0\.1, until [\d-]+ \([12] days?\)$/],
+] as const)('check does not pass a certificate that %s', async (_what, options, ok, said) => {
+  const authority = createCertificateAuthority(options);
+  const issued = issueServerCertificate(authority, { names: [], ips: ['127.0.0.1'] });
+  const name = `certificate-${ok}`;
+  await writeFile(join(bench.directory, `${name}.pem`), issued.certificate);
+  await writeFile(join(bench.directory, `${name}.key`), issued.privateKey, { mode: 0o600 });
+  const config = await writeConfig(name, (text) =>
+    text.replace('cert: cert.pem, key: key.pem', `cert: ${name}.pem, key: ${name}.key`),
+  );
+  const { done, stdout } = run(['check', '--json', '--config', config]);
+  await done.catch(() => undefined);
+  const [tls] = JSON.parse(await text(stdout)).checks;
+  expect(tls).toMatchObject({ check: 'tls', ok, text: expect.stringMatching(said) });
+  expect(tls).toMatchObject({ hint: expect.stringContaining('Renew it') });
 });
 
 test('check only warns of a damaged file that a gateway starts without', async () => {

@@ -85,6 +85,9 @@ test('a renewed certificate is served to whoever connects next', async () => {
   expect(await servedCertificate()).toBe(before);
   await writeFile(join(bench.directory, 'key.pem'), issued.privateKey);
   await reload();
+  expect(bench.log.events.findLast(({ event }) => event === 'config.reloaded')).toMatchObject({
+    changed: expect.stringMatching(/tls$/),
+  });
   expect(await servedCertificate()).not.toBe(before);
   await writeFile(join(bench.directory, 'cert.pem'), old[0] ?? '');
   await writeFile(join(bench.directory, 'key.pem'), old[1] ?? '');
@@ -92,11 +95,47 @@ test('a renewed certificate is served to whoever connects next', async () => {
   expect(await servedCertificate()).toBe(before);
 });
 
-test('what needs a restart is named in the log, and stays', async () => {
-  await reload((text) => text.replace('pollSeconds: 1', 'pollSeconds: 7'));
-  expect(bench.log.events).toContainEqual(
-    expect.objectContaining({ event: 'config.needs_restart', changed: 'policy' }),
-  );
+test.each([
+  ['that has expired', { now: new Date('2020-01-01') }, '127.0.0.1', 'has expired'],
+  ['for another address', {}, '127.0.0.2', 'is not for 127.0.0.1'],
+])('a certificate %s is not taken', async (_what, options, ip, reason) => {
+  const before = await servedCertificate();
+  const names = ['cert.pem', 'key.pem'] as const;
+  const paths = names.map((name) => join(bench.directory, name));
+  const old = await Promise.all(paths.map((path) => readFile(path)));
+  const authority = createCertificateAuthority(options);
+  const issued = issueServerCertificate(authority, { names: [], ips: [ip] });
+  await writeFile(paths[0] ?? '', issued.certificate);
+  await writeFile(paths[1] ?? '', issued.privateKey);
+  await expect(reload()).rejects.toMatchObject({
+    code: 'HOOP_CONFIG',
+    message: expect.stringContaining(reason),
+  });
+  expect(await servedCertificate()).toBe(before);
+  await Promise.all(paths.map((path, index) => writeFile(path, old[index] ?? '')));
+});
+
+test('the log names what was loaded, and what waits for a restart for as long as it waits', async () => {
+  const from = bench.log.events.length;
+  const said = () =>
+    bench.log.events
+      .slice(from)
+      .filter(({ event }) => String(event).startsWith('config.'))
+      .map(({ event, changed }) => [event, changed]);
+  const other = (text: string) => text.replace('pollSeconds: 1', 'pollSeconds: 7');
+  await reload();
+  await reload(other);
+  await reload(other);
+  await reload();
+  expect(said()).toEqual([
+    ['config.reloaded', 'nothing'],
+    ['config.reloaded', 'nothing'],
+    ['config.needs_restart', 'policy'],
+    ['config.reloaded', 'nothing'],
+    ['config.needs_restart', 'policy'],
+    // It is as the gateway started.
+    ['config.reloaded', 'nothing'],
+  ]);
 });
 
 test('an address that is gone ends the sessions that began with it', async () => {
