@@ -55,13 +55,15 @@ export class CatalogCode {
 
   /** Which changes of the relation run code, and whether that code can alter the row. */
   codeOn(relation: number): CodeOn {
-    const { altersRow, deferrable, alteredBy, alteredOtherwise } = this.#directly(relation);
+    const { altersRow, deferrable, alteredBy, alteredOtherwise, unread } = this.#directly(relation);
     const runs = CHANGES.filter((change) => this.#runs(relation, change, new Set()));
+    const cascading = CHANGES.filter((change) => this.#cascades(relation, change, new Set()));
     return runs.length === 0
       ? NO_CODE
       : {
           runs: new Set(runs),
           altersRow,
+          unread: new Set([...(unread ?? []), ...cascading]),
           ...(alteredBy?.length ? { alteredBy } : {}),
           ...(alteredOtherwise?.size ? { alteredOtherwise } : {}),
           ...(deferrable?.size ? { deferrable } : {}),
@@ -130,6 +132,7 @@ export class CatalogCode {
     const altersRow = new Set<RowChange>();
     const deferrable = new Set<RowChange>();
     const alteredOtherwise = new Set<RowChange>();
+    const unread = new Set<RowChange>();
     const alteredBy: NonNullable<CodeOn['alteredBy']>[number][] = [];
     const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
     const inValues =
@@ -142,6 +145,7 @@ export class CatalogCode {
         runs.add(change);
         altersRow.add(change);
         alteredOtherwise.add(change);
+        unread.add(change);
       }
     }
     for (const row of triggers.get(relation) ?? []) {
@@ -152,11 +156,14 @@ export class CatalogCode {
       for (const [bit, change] of TRIGGER_EVENTS) {
         if ((bits & bit) !== 0) {
           runs.add(change);
+          if (effect === undefined) unread.add(change);
           if (before) {
             const called = this.#lookup.function(number(row[4]));
             altersRow.add(change);
-            if (called === undefined) alteredOtherwise.add(change);
-            else alteredBy.push({ change, called, ...(effect ? { effect } : {}) });
+            if (called === undefined) {
+              alteredOtherwise.add(change);
+              unread.add(change);
+            } else alteredBy.push({ change, called, ...(effect ? { effect } : {}) });
           }
           if (flag(row[3])) deferrable.add(change);
         }
@@ -168,9 +175,10 @@ export class CatalogCode {
         runs.add(change);
         altersRow.add(change);
         alteredOtherwise.add(change);
+        unread.add(change);
       }
     }
-    const made = { runs, altersRow, deferrable, alteredBy, alteredOtherwise };
+    const made = { runs, altersRow, deferrable, alteredBy, alteredOtherwise, unread };
     this.#direct.set(relation, made);
     return made;
   }
@@ -180,7 +188,10 @@ export class CatalogCode {
     const step = `${relation} ${change}`;
     if (seen.has(step)) return false;
     seen.add(step);
-    if (this.#directly(relation).runs.has(change)) return true;
+    return this.#directly(relation).runs.has(change) || this.#cascades(relation, change, seen);
+  }
+
+  #cascades(relation: number, change: RowChange, seen: Set<string>): boolean {
     if (change !== 'delete' && change !== 'update') return false;
     const referencing = this.#state.indexes.referencing.get(String(relation)) ?? [];
     return referencing.some((other) =>

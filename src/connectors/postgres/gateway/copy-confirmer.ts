@@ -18,6 +18,7 @@ import { ColumnMasker } from '../masking/column-masker.ts';
 import { isAmbiguousNull } from '../masking/copy-text.ts';
 import type { ProtocolEffect } from '../policy/analysis-types.ts';
 import { copyWithNull, selectOfCopy } from '../policy/copy-source.ts';
+import { mayDisturb } from '../policy/may-disturb.ts';
 import type { SqlRefusal } from '../policy/types.ts';
 import type { FieldDescription } from '../protocol/backend-messages.ts';
 import { encodingKey } from '../protocol/encoding-labels.ts';
@@ -230,7 +231,7 @@ function mayChangeIt({ statement }: Run): boolean {
   return (
     effect === undefined ||
     effect.changesCatalog ||
-    effect.runsUserCode ||
+    mayDisturb(effect) ||
     (effect.settings?.length ?? 0) > 0 ||
     (effect.transaction !== undefined &&
       effect.transaction !== 'begin' &&

@@ -13,6 +13,7 @@ export class SeenCatalog {
   readonly #state: StreamState;
   /** Of the catalog seen last. */
   #schemas: readonly string[] | undefined;
+  #generation: number | undefined;
 
   constructor(state: StreamState) {
     this.#state = state;
@@ -29,6 +30,7 @@ export class SeenCatalog {
     if (settings.catalogStale !== undefined) return undefined;
     const catalog = options.catalog.fresh?.();
     if (catalog === undefined || this.#schemas !== catalog.schemas) return undefined;
+    if (settings.ranReadCode && this.#generation !== catalog.generation) return undefined;
     return settings.ownCatalog(catalog.generation) ?? catalog;
   }
 
@@ -40,7 +42,9 @@ export class SeenCatalog {
     const catalog = last ?? (await options.catalog.current());
     // Others may have made or dropped a schema of the search_path.
     if (this.#schemas !== catalog.schemas && this.#schemas !== undefined) settings.forgetPlace();
+    if (settings.ranReadCode && this.#generation !== catalog.generation) settings.doubtReadCode();
     this.#schemas = catalog.schemas;
+    this.#generation = catalog.generation;
     return settings.ownCatalog(catalog.generation) ?? catalog;
   }
 

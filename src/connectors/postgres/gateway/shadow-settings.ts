@@ -6,6 +6,7 @@
  */
 import type { ChangeScope, ProtocolEffect } from '../policy/analysis-types.ts';
 import type { Catalog } from '../policy/catalog-types.ts';
+import { mayDisturb } from '../policy/may-disturb.ts';
 import type { TransactionStatus } from '../protocol/backend-messages.ts';
 import { widerScope } from './catalog-marks.ts';
 import { type ClientEncoding, clientEncoding } from './client-encoding.ts';
@@ -45,6 +46,7 @@ export class ShadowSettings {
   #changed: ChangeScope | undefined;
   /** What it sees since the last of that; undefined: not asked. */
   #ownCatalog: SeenCatalog | undefined;
+  #ranReadCode = false;
   /** The catalog must be looked at again before a verdict rests on it. */
   catalogStale: ChangeScope | undefined;
   /** User code may have made, dropped or replaced SQL-level names. */
@@ -114,6 +116,18 @@ export class ShadowSettings {
     if (this.#changed !== undefined) this.#onChange(this.#changed);
   }
 
+  /** Triggers ran since the last change of the catalog because of what was read of them. */
+  get ranReadCode(): boolean {
+    return this.#ranReadCode;
+  }
+
+  /** What ran may have been another function already than the one that was read. */
+  doubtReadCode(): void {
+    this.#ranReadCode = false;
+    this.#place = undefined;
+    this.namesInDoubt = true;
+  }
+
   /** Schemas came or went: which of the search_path exist must be asked again. */
   forgetPlace(): void {
     this.#place = undefined;
@@ -145,18 +159,20 @@ export class ShadowSettings {
     if (movesPlace(effect)) this.#placeMoved = true;
     this.conversion.sent(effect, segment);
     for (const { name } of effect.settings ?? []) this.named.add(name);
-    if (effect.changesCatalog || effect.runsUserCode) {
-      const isNarrow = effect.changes === 'relations' && !effect.runsUserCode;
+    const isDisturbed = mayDisturb(effect);
+    if (effect.codeIsRead) this.#ranReadCode = true;
+    if (effect.changesCatalog || isDisturbed) {
+      const isNarrow = effect.changes === 'relations' && !isDisturbed;
       this.#changed = isNarrow ? (this.#changed ?? 'relations') : 'all';
       this.#forgetCatalog();
     }
     // What was made may go again, and triggers that were put off run now.
     if (endsTransaction(effect)) this.#forgetCatalog();
-    if (effect.runsUserCode) {
+    if (isDisturbed) {
       // Prepared statements outlive the error that rolls everything else back.
       this.namesInDoubt = true;
     }
-    if (effect.runsUserCode || effect.settings?.some(({ name }) => PARSER_SETTINGS.has(name))) {
+    if (isDisturbed || effect.settings?.some(({ name }) => PARSER_SETTINGS.has(name))) {
       this.parserDoubt = segment;
     }
   }
@@ -196,7 +212,7 @@ export class ShadowSettings {
 
 function movesPlace(effect: ProtocolEffect): boolean {
   return (
-    effect.runsUserCode ||
+    mayDisturb(effect) ||
     (effect.changesCatalog && effect.changes !== 'relations') ||
     (effect.settings?.some(({ name }) => PLACE_SETTINGS.has(name)) ?? false)
   );

@@ -2,6 +2,7 @@
 
 import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
+import { mayDisturb } from '../policy/may-disturb.ts';
 import type { AllowedStatement, SqlRefusal } from '../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import { type KnownStatement, type Place, samePlace } from './known-statement.ts';
@@ -121,7 +122,7 @@ export function changesNames({ analysis }: AllowedStatement): boolean {
     protocol.execute !== undefined ||
     protocol.declareCursor !== undefined ||
     protocol.closeCursor !== undefined ||
-    protocol.runsUserCode
+    mayDisturb(protocol)
   );
 }
 

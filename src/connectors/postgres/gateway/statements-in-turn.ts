@@ -6,6 +6,7 @@
  */
 
 import type { StatementAnalysis } from '../policy/analysis-types.ts';
+import { mayDisturb } from '../policy/may-disturb.ts';
 import { settingEffect } from '../policy/settings-table.ts';
 import type { AllowedStatement } from '../policy/types.ts';
 import type { Decided } from './decide.ts';
@@ -67,7 +68,7 @@ export function mustStandApart(statements: readonly AllowedStatement[]): boolean
 function changesLaterOnes({ protocol }: StatementAnalysis): boolean {
   return (
     protocol.changesCatalog ||
-    protocol.runsUserCode ||
+    mayDisturb(protocol) ||
     protocol.transaction !== undefined ||
     protocol.prepare !== undefined ||
     protocol.deallocate !== undefined ||

@@ -6,6 +6,7 @@ import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
 import type { NamedLineage } from './lineage.ts';
 import { noteLoginRows } from './login-changes.ts';
+import { mayDisturb } from './may-disturb.ts';
 import { normalForm } from './normal-form.ts';
 import { outputOf } from './output-column.ts';
 import { select } from './queries.ts';
@@ -182,8 +183,9 @@ class TextSession implements KnownStatements {
   after(analysis: StatementAnalysis): void {
     const { protocol } = analysis;
     this.#names(analysis);
-    if (protocol.changesCatalog || protocol.runsUserCode) {
-      const isNarrow = protocol.changes === 'relations' && !protocol.runsUserCode;
+    const isDisturbed = mayDisturb(protocol);
+    if (protocol.changesCatalog || isDisturbed) {
+      const isNarrow = protocol.changes === 'relations' && !isDisturbed;
       const unsettled = isNarrow ? (this.#context.unsettled ?? 'relations') : 'all';
       this.#context = { ...this.#context, unsettled };
     }
@@ -192,7 +194,7 @@ class TextSession implements KnownStatements {
       return name === '*' || name === 'all' || effect === 'names' || effect === 'identity';
     });
     const endsOther = this.#transaction(protocol.transaction);
-    if (renames || endsOther || protocol.runsUserCode) {
+    if (renames || endsOther || isDisturbed) {
       this.#context = {
         ...this.#context,
         searchPath: undefined,

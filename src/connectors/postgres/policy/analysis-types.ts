@@ -217,6 +217,11 @@ export interface ProtocolEffect {
   }[];
   /** Runs code that is not built in, so settings, search_path and role are unknown afterwards. */
   readonly runsUserCode: boolean;
+  /**
+   * All of that code are triggers whose bodies were read to their ends: they change values of the row,
+   * and leave catalog, settings and names as they are.
+   */
+  readonly codeIsRead?: true;
   /** Changes objects (DDL): the catalog is stale from then on. */
   readonly changesCatalog: boolean;
   /** What it changes, with `changesCatalog`; absent: anything. */

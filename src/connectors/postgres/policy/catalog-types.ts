@@ -54,6 +54,8 @@ export interface CatalogRelation {
       readonly effect?: TriggerEffect;
     }[];
     readonly alteredOtherwise?: ReadonlySet<RowChange>;
+    /** Changes that run anything else than triggers of `alteredBy` with an effect that is known. */
+    readonly unread?: ReadonlySet<RowChange>;
     /** It can be put off until the transaction ends. */
     readonly deferrable?: ReadonlySet<RowChange>;
   };

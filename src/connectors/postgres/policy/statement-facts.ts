@@ -133,6 +133,8 @@ export class StatementFacts {
   /** OID of a domain whose values are all checked now. */
   checkedDomain: number | undefined;
   runsUserCode = false;
+  /** Runs triggers that were read to their ends. */
+  runsReadCode = false;
   writesPlaceholder: string | undefined;
   /** How the target could be reached without hoop afterwards, or not by hoop: a phrase. */
   loginChange: string | undefined;
@@ -486,7 +488,8 @@ export class StatementFacts {
     if (other.qualified !== undefined) {
       this.noteQualified(other.qualified);
     }
-    this.runsUserCode ||= other.protocol.runsUserCode;
+    if (other.protocol.codeIsRead) this.runsReadCode = true;
+    else this.runsUserCode ||= other.protocol.runsUserCode;
     this.writesPlaceholder ??= other.writesPlaceholder;
     this.loginChange ??= other.loginChange;
     this.changesCatalog ||= other.protocol.changesCatalog;
@@ -546,7 +549,7 @@ export class StatementFacts {
       indirectly: [...this.writesIndirectly.values()],
       isPlain: this.countIsInTag && this.changeCount <= 1,
       opaque: this.opaque,
-      runsUserCode: this.runsUserCode,
+      runsUserCode: this.runsUserCode || this.runsReadCode,
       prepared: this.#preparedRowCount,
     });
   }
@@ -592,7 +595,7 @@ export class StatementFacts {
   result(
     verb: Verb,
     outputs: StatementAnalysis['outputs'],
-    protocol: Omit<ProtocolEffect, 'settings' | 'runsUserCode' | 'changesCatalog'>,
+    protocol: Omit<ProtocolEffect, 'settings' | 'runsUserCode' | 'codeIsRead' | 'changesCatalog'>,
     range: { readonly start: number; readonly end: number },
   ): StatementAnalysis {
     addAll(this.shaping, this.#counted());
@@ -636,7 +639,10 @@ export class StatementFacts {
         ...protocol,
         ...(this.settings.length > 0 ? { settings: this.settings } : {}),
         // Where it is let through all the same, what was not seen may be anything.
-        runsUserCode: this.runsUserCode || this.opaque.length > 0,
+        runsUserCode: this.runsUserCode || this.runsReadCode || this.opaque.length > 0,
+        ...(this.runsReadCode && !this.runsUserCode && this.opaque.length === 0
+          ? { codeIsRead: true as const }
+          : {}),
         changesCatalog: this.changesCatalog,
       },
       start: range.start,

@@ -16,7 +16,10 @@ import { statementKind } from './statement-verbs.ts';
 import { type FieldsOf, is, type Node, tagOf } from './tree.ts';
 import { declare, execute, explain, fetch, prepare } from './wrapped-statements.ts';
 
-export type Effect = Omit<ProtocolEffect, 'settings' | 'runsUserCode' | 'changesCatalog'>;
+export type Effect = Omit<
+  ProtocolEffect,
+  'settings' | 'runsUserCode' | 'codeIsRead' | 'changesCatalog'
+>;
 
 export interface StatementResult {
   readonly verb: string;

@@ -15,7 +15,7 @@ import { descendants } from './relation-family.ts';
 import { NO_RESULT, type QueryResult, type Scope, type Table } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf } from './tree.ts';
-import type { RowTrigger } from './trigger-effects.ts';
+import { type RowTrigger, triggeredRow } from './trigger-effects.ts';
 
 /** What flows into each column of the target, by name. */
 export type Flows = Map<string, Lineage>;
@@ -94,15 +94,27 @@ export function writeTarget(
     const code = members.map((member) => codeOn(member, changes));
     const canMove = changes.includes('update') && members.some(({ kind }) => kind === 'p');
     const moved = canMove ? members.map((member) => codeOn(member, MOVES)) : [];
-    facts.runsUserCode ||= [...code, ...moved].some((known) => known.runs);
-    return {
-      members,
-      isAltered: code.some((known) => known.isAltered),
-      triggers: code.flatMap((known) => known.triggers),
-      movedTo: moved.flatMap((known) => known.triggers),
-    };
+    const triggers = code.flatMap((known) => known.triggers);
+    const movedTo = moved.flatMap((known) => known.triggers);
+    noteCode(facts, one, [...code, ...moved]);
+    return { members, isAltered: code.some((known) => known.isAltered), triggers, movedTo };
   });
   return { ...table, isAltered: families.some((family) => family.isAltered), families };
+}
+
+/** What runs with the change: it disturbs nothing where all of it are triggers that can be followed. */
+function noteCode(
+  facts: StatementFacts,
+  parent: CatalogRelation,
+  code: readonly CodeOnChange[],
+): void {
+  if (!code.some(({ runs }) => runs)) return;
+  const triggers = code.flatMap((known) => known.triggers);
+  const isRead =
+    code.every((known) => known.isRead) &&
+    triggeredRow(facts, parent, triggers, new Set()).unclear.size === 0;
+  if (isRead) facts.runsReadCode = true;
+  else facts.runsUserCode = true;
 }
 
 /** Tables behind a view, also those that the statement reads besides. */
@@ -121,6 +133,8 @@ const MOVES: readonly RowChange[] = ['insert', 'delete'];
 
 interface CodeOnChange {
   readonly runs: boolean;
+  /** By triggers alone whose effect on the row is known. */
+  readonly isRead: boolean;
   /** By other code than triggers. */
   readonly isAltered: boolean;
   readonly triggers: readonly RowTrigger[];
@@ -128,11 +142,11 @@ interface CodeOnChange {
 
 function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeOnChange {
   // What runs on its own server is not seen here.
-  if (relation.kind === 'f') return { runs: true, isAltered: true, triggers: [] };
+  if (relation.kind === 'f') return { runs: true, isRead: false, isAltered: true, triggers: [] };
   const known = relation.codeOn;
   if (!known) {
     const has = relation.hasTriggersOrRules;
-    return { runs: has, isAltered: has, triggers: [] };
+    return { runs: has, isRead: !has, isAltered: has, triggers: [] };
   }
   const triggers = (known.alteredBy ?? []).filter(({ change }) => changes.includes(change));
   const isAltered =
@@ -140,6 +154,9 @@ function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeO
     (triggers.length === 0 && changes.some((change) => known.altersRow.has(change)));
   return {
     runs: changes.some((change) => known.runs.has(change)),
+    isRead: changes.every(
+      (change) => !known.runs.has(change) || known.unread?.has(change) === false,
+    ),
     isAltered,
     triggers: triggers.map((trigger) => ({ relation, effect: undefined, ...trigger })),
   };

@@ -128,7 +128,11 @@ describe('the catalog reader', () => {
   test('code that is not built in is found in triggers, types, constraints, indexes and policies', async () => {
     const catalog = await open().current();
     const code = (name: string) => catalog.relation('app', name)?.codeOn;
-    expect(code('users')).toEqual({ runs: new Set(['update']), altersRow: new Set() });
+    expect(code('users')).toEqual({
+      runs: new Set(['update']),
+      altersRow: new Set(),
+      unread: new Set(['update']),
+    });
     expect(code('watched')).toMatchObject({
       runs: new Set(['insert']),
       altersRow: new Set(['insert']),
@@ -140,7 +144,11 @@ describe('the catalog reader', () => {
     // The triggers of a foreign key are PostgreSQL's own.
     expect(catalog.relation('app', 'child')?.hasTriggersOrRules).toBe(false);
     // Deleting an owner deletes what is owned, which updates its parts, which fires a trigger.
-    expect(code('owner')).toEqual({ runs: new Set(['delete']), altersRow: new Set() });
+    expect(code('owner')).toEqual({
+      runs: new Set(['delete']),
+      altersRow: new Set(),
+      unread: new Set(['delete']),
+    });
     expect(catalog.relation('app', 'owner')?.referencedBy).toEqual([
       catalog.relation('app', 'owned')?.oid,
     ]);
