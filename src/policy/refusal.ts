@@ -2,8 +2,9 @@
  * The text of a refusal. It must let a person, or an agent, go on: what was refused, by which
  * rule, and what may be done instead. It names only what the statement itself names.
  */
+import { bothAllow } from './both-allow.ts';
 import { describeConditions } from './describe-grant.ts';
-import type { Grant, Refusal, RuleRef } from './types.ts';
+import type { Grant, Refusal, RuleRef, StatementRule } from './types.ts';
 
 /** Characters. psql prints the hint on one line. */
 const MAX_HINT = 400;
@@ -97,12 +98,8 @@ function rulesWith(
   grant: Grant,
   { covered }: RefusalText,
 ): string | undefined {
-  // Of both sides at once nothing has been refused in particular: the agent is who reads it.
-  const { agent } = grant;
-  const rules = agent !== undefined && agent.side === undefined ? agent.sides.agent : grant.rules;
   const texts = new Set(
-    covered?.[effect] ??
-      rules.filter((rule) => rule.effect === effect).map((rule) => describeConditions(rule)),
+    covered?.[effect] ?? rulesOf(effect, grant).map((rule) => describeConditions(rule)),
   );
   if (texts.size === 0) {
     return undefined;
@@ -117,6 +114,19 @@ function rulesWith(
     shown += 1;
   }
   return shown < texts.size ? `${hint}; and more (see \`hoop targets\`).` : `${hint}.`;
+}
+
+/** With an agent: what both sides allow, and what is left to approve when both have been asked. */
+function rulesOf(effect: 'allow' | 'approve', { agent, rules }: Grant): readonly StatementRule[] {
+  const ofEffect = (list: readonly StatementRule[], wanted: 'allow' | 'approve') =>
+    list.filter((rule) => rule.effect === wanted);
+  if (agent === undefined) return ofEffect(rules, effect);
+  const { principal, agent: own } = agent.sides;
+  const both = (one: 'allow' | 'approve', other: 'allow' | 'approve') =>
+    bothAllow(ofEffect(principal, one), ofEffect(own, other));
+  return effect === 'allow'
+    ? both('allow', 'allow')
+    : [...both('approve', 'approve'), ...both('approve', 'allow'), ...both('allow', 'approve')];
 }
 
 /** "More on request: hoop access request prod-db --grant fix-orders." */

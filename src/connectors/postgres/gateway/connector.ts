@@ -145,7 +145,7 @@ function openSession(
           ? { catalogOf: (host) => catalogs.sourceOf(target, host) }
           : {}),
         approvals: statementApprovals({ ...context, estimates, target }),
-        isRun: context.run !== undefined,
+        wholeMessages: context.run === undefined ? 'unless shown' : 'all',
         lookups,
         changedRows,
         largeRows,

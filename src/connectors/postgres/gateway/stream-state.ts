@@ -35,6 +35,9 @@ import type { PostgresStreamOptions } from './types.ts';
 const FLUSH = encodeEmptyFrontend('Flush');
 const SYNC = encodeEmptyFrontend('Sync');
 
+/** Our own programs and psql; most libraries pass on the message of an error and nothing else. */
+const SHOWS_ALL_FIELDS: ReadonlySet<string> = new Set(['psql', 'hoop mcp']);
+
 export class StreamState {
   readonly options: PostgresStreamOptions;
   readonly target: TargetConnection;
@@ -115,7 +118,10 @@ export class StreamState {
 
   /** How errors are said. */
   get saying(): ErrorResponseOptions {
-    return { codec: this.codec, isRun: this.options.isRun };
+    const { wholeMessages } = this.options;
+    const { applicationName } = this.settings;
+    const isShown = wholeMessages === 'unless shown' && SHOWS_ALL_FIELDS.has(applicationName);
+    return { codec: this.codec, isWhole: wholeMessages !== undefined && !isShown };
   }
 
   /** For names and texts. Under a passthrough grant nothing is read, and any bytes may pass. */

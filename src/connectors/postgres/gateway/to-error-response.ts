@@ -26,8 +26,8 @@ export interface ErrorResponseOptions {
   readonly severity?: 'ERROR' | 'FATAL';
   /** client_encoding of the connection. Default UTF-8. */
   readonly codec?: TextCodec | undefined;
-  /** For a program of a run: the message of a refusal has what DETAIL and HINT have. */
-  readonly isRun?: boolean | undefined;
+  /** The message of a refusal has the rule and the hint in it, too. */
+  readonly isWhole?: boolean | undefined;
 }
 
 /** Classes: https://www.postgresql.org/docs/18/errcodes-appendix.html */
@@ -63,8 +63,8 @@ export function toErrorResponse(
   const severity = options.severity ?? 'ERROR';
   const words = serversWords(problem) ?? problem;
   const { detail, hint } = words;
-  const isWhole = options.isRun === true && 'rule' in problem;
-  const message = isWhole ? wholeMessage(problem) : words.message;
+  const message =
+    options.isWhole === true && 'rule' in problem ? wholeMessage(problem) : words.message;
   const position = 'position' in problem ? problem.position : undefined;
   const sqlState = sqlStateOf(problem);
   const fields = new Map(

@@ -197,8 +197,8 @@ export interface PostgresStreamOptions extends Omit<ServedStream, 'kind' | 'clie
   /** Of the host that was connected to, where the target has several; default: `catalog`. */
   readonly catalogOf?: (host: TargetHost) => CatalogSource;
   readonly approvals: StatementApprovals;
-  /** It is of a program that hoop has started: errors are said in one line, too. */
-  readonly isRun?: boolean;
+  /** Which programs get the rule and the hint in the message itself, too. Default: none. */
+  readonly wholeMessages?: 'all' | 'unless shown';
   /** Counts what is looked up of masked columns. */
   readonly lookups: Budget;
   /** Counts the rows that are changed in a day, where the policy limits them. */

@@ -1,7 +1,7 @@
 /**
- * A refusal in one line, for programs: libraries and servers of the Model Context Protocol pass the
- * message on and drop DETAIL and HINT, and an agent that is told no more than "not allowed" tries
- * again. Whoever sits at psql has all three fields, each in its place.
+ * A refusal in one line: libraries and servers of the Model Context Protocol pass the message on and
+ * drop DETAIL and HINT, and an agent that reads no more than "not allowed" tries again. psql, outside
+ * of a run, shows all three fields, each in its place.
  */
 import type { SqlRefusal } from '../policy/types.ts';
 

@@ -19,10 +19,11 @@ import { as, type FieldsOf, literalText, type Node, namesOf, stringOf } from './
 
 export function functionCall(
   facts: StatementFacts,
-  fields: FieldsOf<'FuncCall'>,
+  written: FieldsOf<'FuncCall'>,
   scope: Scope | undefined,
 ): CallResult {
-  checkFields(facts, 'FuncCall', fields);
+  checkFields(facts, 'FuncCall', written);
+  const fields = withoutVoid(facts, written);
   const names = namesCalled(facts, fields);
   const args = expressions(facts, fields.args, scope);
   const ordered = expressions(facts, fields.agg_order, scope);
@@ -49,6 +50,21 @@ export function functionCall(
     ? { ...(known.result ?? result.lineage), ...(document ? { document } : {}) }
     : result.lineage;
   return { ...result, lineage: withOrigins(lineage, told) };
+}
+
+const VOID = 2278;
+
+/**
+ * JDBC sends what `{? = call f(?)}` returns as a parameter of type void, and the server leaves such
+ * arguments out (ParseFuncOrColumn in parse_func.c).
+ */
+function withoutVoid(facts: StatementFacts, fields: FieldsOf<'FuncCall'>): FieldsOf<'FuncCall'> {
+  const { parameterTypes } = facts;
+  if (fields.agg_within_group || !parameterTypes.includes(VOID)) return fields;
+  const isVoid = (node: Node): boolean =>
+    parameterTypes[(as(node, 'ParamRef')?.number ?? 0) - 1] === VOID;
+  const args = fields.args?.filter((node) => !isVoid(node));
+  return { ...fields, args: args ?? [] };
 }
 
 /**

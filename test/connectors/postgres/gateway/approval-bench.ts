@@ -100,7 +100,7 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
         ...others,
         target: target(),
         grant,
-        isRun: run !== undefined,
+        ...(run === undefined ? {} : { wholeMessages: 'all' as const }),
         approvals: statementApprovals({
           approvals,
           estimates: new Estimates(log),

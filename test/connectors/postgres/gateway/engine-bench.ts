@@ -193,7 +193,7 @@ export interface BenchOptions {
   readonly policy?: StatementPolicy;
   readonly catalog?: CatalogSource;
   readonly approvals?: StatementApprovals;
-  readonly isRun?: boolean;
+  readonly wholeMessages?: 'all' | 'unless shown';
   readonly lookups?: Budget;
   readonly changedRows?: Budget;
   readonly grant?: () => Grant;
@@ -263,7 +263,7 @@ export async function startBench(options: BenchOptions): Promise<Bench> {
         lookAnew: () => Promise.resolve(catalog),
       },
       approvals: options.approvals ?? noApprovals,
-      isRun: options.isRun ?? false,
+      ...(options.wholeMessages ? { wholeMessages: options.wholeMessages } : {}),
       lookups: options.lookups ?? noLookups,
       changedRows: options.changedRows ?? noChangedRows,
       cancelKeys,

@@ -209,12 +209,12 @@ describe('masks of either side', () => {
 });
 
 describe('a refusal says', () => {
-  test('that the agent is what stands in the way, what it may do, and who may do more', async () => {
+  test('that the agent is what stands in the way, what both may do, and who may do more', async () => {
     expect(await decide('DELETE FROM tasks WHERE id = 1', both(PERSON, AGENT))).toMatchObject({
       message: 'DELETE on public.tasks is not allowed by policy',
       detail:
         'Requested by devin for ann@example.org. No rule of agent devin (agents/devin.yaml, policy 0123456789ab) allows it.',
-      hint: 'Allowed for agent devin: select on public.*, "Odd Name".*; update with WHERE on public.*. ann@example.org may do it without the agent, if appropriate.',
+      hint: 'Allowed for agent devin: select on public.*; update with WHERE on public.tasks. ann@example.org may do it without the agent, if appropriate.',
     });
   });
 
@@ -223,7 +223,7 @@ describe('a refusal says', () => {
     expect(await decide('INSERT INTO tasks (id) VALUES (9)', grant)).toMatchObject({
       detail:
         'Requested by devin for ann@example.org. No rule of policy 0123456789ab allows it for ann@example.org.',
-      hint: 'Allowed here: select on public.*; update, delete on public.tasks. ann@example.org can request more access, outside the run: `hoop access request db --grant fix`.',
+      hint: 'Allowed here: select on public.*; update with WHERE on public.tasks. ann@example.org can request more access, outside the run: `hoop access request db --grant fix`.',
     });
   });
 
