@@ -40,8 +40,10 @@ function tellWhatIsGone(error) {
  */
 function useFewArenas() {
   var isGateway = process.argv[2] === 'gateway' && process.argv[3] === 'start';
-  // A channel to a parent in Node.js would not survive it.
-  if (!isGateway || process.platform !== 'linux' || process.env.MALLOC_ARENA_MAX || process.channel) {
+  // Neither a channel to a parent in Node.js nor a socket of systemd would survive it: Node.js closes
+  // what it inherited. The unit sets the variable itself.
+  var hasInherited = process.channel || process.env.LISTEN_FDS;
+  if (!isGateway || process.platform !== 'linux' || process.env.MALLOC_ARENA_MAX || hasInherited) {
     return;
   }
   if (process.execve) {

@@ -42,7 +42,8 @@ export interface PostgresStoreConfig extends HostAndPort {
 
 export interface GatewayConfig {
   readonly name: string;
-  readonly listen: HostAndPort;
+  /** `systemd`: the socket that a service manager passes. */
+  readonly listen: HostAndPort | 'systemd';
   /** What clients call it, without a trailing slash; undefined: the address it listens on. */
   readonly publicUrl: string | undefined;
   /** Where people look at a session, with `{id}` in it; undefined: nowhere. */
@@ -155,7 +156,9 @@ const StoreSection = z
 const ConfigFile = z.strictObject({
   version: z.literal(1),
   name: Name,
-  listen: Address,
+  listen: z.union([z.literal('systemd'), Address], {
+    error: 'expected host:port or [ipv6]:port, or systemd for a socket that systemd passes',
+  }),
   publicUrl: PublicUrl.optional(),
   sessionUrl: z
     .string()

@@ -12,7 +12,8 @@ import { FirstBytes } from './first-bytes.ts';
 import { inTurns } from './request-turns.ts';
 
 export interface HttpsListenerOptions {
-  readonly listen: HostAndPort;
+  /** An address, or the descriptor of a socket that listens already. */
+  readonly listen: HostAndPort | { readonly descriptor: number };
   readonly tls: { readonly certFile: string; readonly keyFile: string };
   readonly onRequest: RequestListener;
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -67,12 +68,15 @@ export async function listenHttps(options: HttpsListenerOptions): Promise<Server
       socket.destroy();
     }
   });
-  const { host, port } = options.listen;
-  server.listen(port, host);
+  const { listen } = options;
+  if ('descriptor' in listen) server.listen({ fd: listen.descriptor });
+  else server.listen(listen.port, listen.host);
   try {
     await once(server, 'listening');
   } catch (cause) {
-    throw new HoopError('HOOP_LOCAL_STATE', `cannot listen on ${host}:${port}`, {
+    const where =
+      'descriptor' in listen ? `descriptor ${listen.descriptor}` : `${listen.host}:${listen.port}`;
+    throw new HoopError('HOOP_LOCAL_STATE', `cannot listen on ${where}`, {
       hint: 'Another process may be using the port; see "listen" in the gateway configuration.',
       cause,
     });

@@ -3,7 +3,7 @@
  * is recovered before the port opens, and when it stops the sessions end before their files close.
  */
 import type { Server } from 'node:https';
-import { isIPv6 } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HoopError } from '../../errors.ts';
 import { fingerprintOf } from '../../recording/ed25519.ts';
@@ -14,6 +14,7 @@ import type { GatewaySource } from '../connector.ts';
 import { Connectors } from '../connectors.ts';
 import { eventParty } from '../events/event-party.ts';
 import { listenHttps, readServerCertificate } from '../http/https-listener.ts';
+import { inheritedSocket } from '../http/inherited-socket.ts';
 import { CertificateWatch, hostsOf } from '../http/server-certificate.ts';
 import { SqlIdentityStore } from '../identity/sql-identity-store.ts';
 import { Upgrades } from '../routes/upgrades.ts';
@@ -123,7 +124,7 @@ export async function startGateway(
   signal.throwIfAborted();
   const pair = await readServerCertificate(config.tls);
   const server = await listenHttps({
-    listen: config.listen,
+    listen: config.listen === 'systemd' ? { descriptor: inheritedSocket(env) } : config.listen,
     tls: config.tls,
     onRequest: getRequestListener(api.fetch, { overrideGlobalObjects: false }),
     onUpgrade: (request, socket, head) => upgrades.handle(request, socket, head),
@@ -212,9 +213,9 @@ async function closeServer(server: Server, endSessions: () => Promise<void>): Pr
 }
 
 function listeningUrl({ listen }: GatewayConfig, server: Server): string {
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : listen.port;
-  return `https://${isIPv6(listen.host) ? `[${listen.host}]` : listen.host}:${port}`;
+  const bound = server.address() as AddressInfo;
+  const host = listen === 'systemd' ? bound.address : listen.host;
+  return `https://${isIPv6(host) ? `[${host}]` : host}:${bound.port}`;
 }
 
 /**
