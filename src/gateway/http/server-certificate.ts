@@ -69,7 +69,8 @@ export function hostsOf({
 }: Pick<GatewayConfig, 'publicUrl' | 'sessionUrl' | 'listen'>): readonly string[] {
   const urls = [publicUrl, sessionUrl].filter((url) => url !== undefined);
   const named = urls.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ''));
-  if (publicUrl === undefined && !['0.0.0.0', '::'].includes(listen.host)) {
+  const isNamed = listen !== 'systemd' && !['0.0.0.0', '::'].includes(listen.host);
+  if (publicUrl === undefined && isNamed) {
     named.push(listen.host);
   }
   return [...new Set(named)];
