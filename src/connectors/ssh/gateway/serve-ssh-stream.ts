@@ -164,14 +164,11 @@ class SshStream {
     if (this.#state === 'ended') {
       return;
     }
-    const detail = reason.detail === undefined ? '' : `. ${reason.detail}`;
-    const message = `${reason.message}${detail}`;
     try {
       for (const channel of this.#channels.values()) {
         channel.end(reason.message);
       }
-      const hint = reason.hint === undefined ? '' : ` ${reason.hint}`;
-      const whole = Buffer.from(`${message}${hint}`)
+      const whole = Buffer.from(inSentences(reason))
         .subarray(0, MAX_MESSAGE_BYTES - 4)
         .toString();
       this.#writer.write({ type: 'disconnect', message: whole.replaceAll('\0', '') });
@@ -428,6 +425,12 @@ class SshStream {
       this.#fail(error);
     }
   }
+}
+
+/** The message of an error has no full stop of its own; detail and hint are sentences. */
+function inSentences({ message, detail, hint }: HoopError): string {
+  const sentences = [detail, hint].filter((sentence) => sentence !== undefined);
+  return sentences.length === 0 ? message : `${message}. ${sentences.join(' ')}`;
 }
 
 function endOfSession(signal: AbortSignal): HoopError {

@@ -277,7 +277,9 @@ describe.skipIf(findSshd() === undefined)('an SSH stream', () => {
       expect(problem?.code).toBe('HOOP_TARGET_UNREACHABLE');
       expect(stream.frames.at(-1)).toMatchObject({
         type: 'disconnect',
-        message: expect.stringContaining('the connection to target "web-1" was lost'),
+        message: expect.stringContaining(
+          'the connection to target "web-1" was lost. Connect again; commands that were running there',
+        ),
       });
       expect(stream.events.slice(-2).map(({ type }) => type)).toEqual(['result', 'ssh.channel']);
     });
