@@ -119,8 +119,12 @@ who: { groups: [engineering, dba] }
 targets: { names: [web-1] }
 limits: { maxTime: 4h, idleTime: 30m, maxConnections: 20 }
 rules:
+  # Also "ssh web-1 bash", with which VS Code and other editors start. A shell is recorded, not decided.
   - name: shell
     allow: { ssh: [shell, sftp] }
+  # Editors talk to their part on the server, which whoever has a shell there can do, too.
+  - name: editors
+    allow: { ssh: forward, destinations: ['127.0.0.1:*', 'localhost:*'] }
   - name: commands
     allow: { ssh: exec, commands: ['**'] }
   - name: restarts

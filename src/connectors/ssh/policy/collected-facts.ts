@@ -33,9 +33,9 @@ export class CollectedFacts {
     };
   }
 
-  unknown(reason: string, startedBy?: StartedBy): void {
+  unknown(reason: string, startedBy?: StartedBy, isInput = false): void {
     if (this.#unknown.length < MAX_COMMANDS) {
-      this.#unknown.push({ reason, startedBy });
+      this.#unknown.push({ reason, startedBy, ...(isInput ? { isInput } : {}) });
     } else if (this.#unknown.length === MAX_COMMANDS) {
       // Started by nobody: each of those before it may stand in a rule, and what is left out here,
       // which may be the notice that there are more commands, must not pass with them.

@@ -6,10 +6,11 @@
 import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
 import type { ApprovalDemand, Refusal, RuleRef } from '../../../policy/types.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
+import { decideOpening } from './decide-opening.ts';
 import { commandFits, commandMayFit, isOpen, MAYBE, NO, YES } from './match-command.ts';
 import { isNormalPath, pathMayMatch } from './paths.ts';
 import { shellFacts } from './shell-facts.ts';
-import type { ShellFacts, SimpleCommand } from './shell-types.ts';
+import type { ShellFacts, SimpleCommand, UnknownPart } from './shell-types.ts';
 import { type SshCase, sshRefusal } from './ssh-refusal.ts';
 import type { SshAct, SshRule, SshVerdict } from './types.ts';
 
@@ -24,7 +25,7 @@ export function decideExec(given: SshCase, act: ExecAct): SshVerdict {
   const one = { ...given, rules: given.rules.filter(({ acts }) => acts.includes('exec')) };
   const facts = factsOf(act);
   const touches = programs(facts);
-  const outcome = decide(one, facts);
+  const outcome = decide(one, given, facts);
   if ('code' in outcome) {
     return { effect: 'refuse', refusal: outcome, touches };
   }
@@ -56,18 +57,20 @@ interface Allowed {
   readonly anew?: string;
 }
 
-function decide(one: SshCase, facts: ShellFacts): Allowed | Refusal {
+/** @param given with the rules about other acts, too */
+function decide(one: SshCase, given: SshCase, facts: ShellFacts): Allowed | Refusal {
   const { rules } = one;
   const exact = exactCommand(facts, rules);
   // What a rule writes out word for word is no unknown, whatever it goes on to do.
+  const shell = exact === undefined ? shellRules(given, facts) : undefined;
   const hidden =
-    exact === undefined
+    exact === undefined && shell === undefined
       ? facts.unknown.filter(({ startedBy }) => !isWrittenOut(startedBy, facts, rules))
       : [];
   const denies = rules.filter(({ effect }) => effect === 'deny');
   const sure = denies.find((rule) => speaksOf(rule, facts, hidden.length > 0) === YES);
   if (sure !== undefined) {
-    return deniedBy(one, sure, `${whatOf(facts, sure)} is denied by policy`);
+    return deniedBy(one, sure, deniedText(facts, sure));
   }
   const doubt = denies.find((rule) => speaksOf(rule, facts, hidden.length > 0) === MAYBE);
   const approvals = rules
@@ -81,7 +84,10 @@ function decide(one: SshCase, facts: ShellFacts): Allowed | Refusal {
   const any = rules.find((rule) => rule.effect !== 'deny' && isAboutAny(rule));
   const readers = approvals.filter(({ rule }) => rules.some((r) => r.unknown && r.rule === rule));
   if ((doubt !== undefined || (hidden.length > 0 && any === undefined)) && readers.length === 0) {
-    return unreadable(one, hidden[0]?.reason, doubt);
+    return unreadable(one, facts, hidden[0], doubt);
+  }
+  if (shell !== undefined) {
+    return { rules: distinct([...shell, ...demanded]), approvals };
   }
   if (any !== undefined) {
     return { rules: distinct([any.rule, ...demanded]), approvals };
@@ -112,7 +118,7 @@ function allowingAll(
     if (rule === undefined) {
       return sshRefusal(one, 'exec', {
         code: 'HOOP_NOT_ALLOWED',
-        message: `${nameOf(command)} is not allowed by policy${withThese(command, one.rules)}`,
+        message: `${subjectOf(command)} is not allowed by policy${withThese(command, one.rules)}`,
       });
     }
     found.push(...rule);
@@ -180,15 +186,21 @@ function speaksOf(rule: SshRule, facts: ShellFacts, isHidden: boolean): 0 | 1 | 
   return most;
 }
 
-function unreadable(one: SshCase, reason: string | undefined, doubt: SshRule | undefined): Refusal {
-  const why = reason === undefined ? 'a word in it is not literal' : reason;
+function unreadable(
+  one: SshCase,
+  facts: ShellFacts,
+  hidden: UnknownPart | undefined,
+  doubt: SshRule | undefined,
+): Refusal {
+  const why = hidden?.reason ?? 'a word in it is not literal';
+  const known =
+    doubt === undefined
+      ? 'What it runs is known only at run time.'
+      : `Rule ${doubt.rule.id} may deny it.`;
   return sshRefusal(one, 'exec', {
     code: 'HOOP_UNPARSED',
     message: `the command cannot be checked against the rules: ${why}`,
-    detail:
-      doubt === undefined
-        ? 'What it runs is known only at run time.'
-        : `Rule ${doubt.rule.id} may deny it.`,
+    detail: isShell(facts) ? `${known} ${wayOfShells(facts)}` : known,
   });
 }
 
@@ -204,11 +216,19 @@ function nameOf({ words: [program] }: SimpleCommand): string {
   return typeof program === 'string' && /^[\w.+/-]{1,100}$/.test(program) ? program : 'the command';
 }
 
-function whatOf({ commands }: ShellFacts, rule: SshRule): string {
+function deniedText({ commands }: ShellFacts, rule: SshRule): string {
   const hit = commands.find(({ words }) =>
     rule.commands.some((pattern) => commandMayFit(pattern.words, words) === YES),
   );
-  return hit === undefined ? 'the command' : nameOf(hit);
+  return `${hit === undefined ? 'the command' : subjectOf(hit)} is denied by policy`;
+}
+
+/** What a sentence is about that goes on with "is": also where the text has another word for it. */
+function subjectOf(command: SimpleCommand): string {
+  const { standsFor } = command;
+  return standsFor === undefined
+    ? nameOf(command)
+    : `${standsFor} counts as ${nameOf(command)}, which`;
 }
 
 /** " with these arguments", where a rule knows the program. */
@@ -226,6 +246,37 @@ function withThese(command: SimpleCommand, rules: readonly SshRule[]): string {
 
 function distinct(refs: readonly RuleRef[]): RuleRef[] {
   return refs.filter(({ id }, index) => refs.findIndex((other) => other.id === id) === index);
+}
+
+// Shells that read their input, as editors start them: `ssh host bash`, with the commands on stdin.
+// Such a command does what a shell does that is asked for by itself, so the rules about shells hold.
+
+/** Nothing runs but shells that read their input. */
+function isShell({ commands, redirections, unknown }: ShellFacts): boolean {
+  return (
+    unknown.length > 0 &&
+    unknown.every(({ isInput }) => isInput === true) &&
+    redirections.length === 0 &&
+    commands.every(({ isReader, assignments }) => isReader && assignments.length === 0)
+  );
+}
+
+/** @returns the rules that allow a shell by themselves, without people */
+function shellRules(given: SshCase, facts: ShellFacts): readonly RuleRef[] | undefined {
+  if (!isShell(facts)) {
+    return undefined;
+  }
+  const verdict = decideOpening(given, 'shell');
+  return verdict.effect === 'allow' && verdict.approvals === undefined ? verdict.rules : undefined;
+}
+
+function wayOfShells({ commands: [command] }: ShellFacts): string {
+  const words = command?.words.filter((word) => typeof word === 'string') ?? [];
+  const text = words.join(' ');
+  const exact = /^[\w./ -]{1,60}$/.test(text)
+    ? `, and so does { ssh: exec, commands: ["${text}"], exact: true }`
+    : '';
+  return `A rule with allow: { ssh: shell } allows it${exact}.`;
 }
 
 // Commands that are exactly what a rule says, quoted anew: no shell can read them otherwise.

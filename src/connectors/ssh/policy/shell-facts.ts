@@ -334,6 +334,7 @@ class TextReader implements WordSink {
     words: readonly ShellWord[],
     assignments: SimpleCommand['assignments'],
     startedBy: StartedBy | undefined,
+    standsFor?: string,
   ): void {
     if (words.length > MAX_WORDS) {
       this.unknown('a command in it has too many words');
@@ -341,7 +342,7 @@ class TextReader implements WordSink {
     }
     const started = startedCommand(words);
     const { isReader = false } = started;
-    const index = this.#facts.command({ words, assignments, startedBy, isReader });
+    const index = this.#facts.command({ words, assignments, startedBy, isReader, standsFor });
     if (index === undefined) {
       return;
     }
@@ -364,6 +365,7 @@ class TextReader implements WordSink {
           one.words,
           (one.assignments ?? []).filter(({ name }) => !isHarmless(name)),
           { command: index, at: one.at },
+          one.standsFor,
         );
       });
     }
@@ -380,7 +382,11 @@ class TextReader implements WordSink {
       });
     }
     if (started.unknown !== undefined) {
-      this.#facts.unknown(started.unknown, { command: index, at: 'all' });
+      this.#facts.unknown(
+        started.unknown,
+        { command: index, at: 'all' },
+        started.readsInput === true,
+      );
     }
   }
 }

@@ -22,6 +22,8 @@ export interface SimpleCommand {
   readonly startedBy: StartedBy | undefined;
   /** Only reads a text of commands that are in the list themselves: needs no rule of its own. */
   readonly isReader: boolean;
+  /** The words of the text that do what this command does: `find -delete`. */
+  readonly standsFor?: string | undefined;
 }
 
 export interface ShellRedirection {
@@ -38,6 +40,8 @@ export interface UnknownPart {
   /** Part of a sentence: what it is, without a value of it. */
   readonly reason: string;
   readonly startedBy: StartedBy | undefined;
+  /** It is what a shell reads from its input. */
+  readonly isInput?: boolean;
 }
 
 export interface ShellFacts {

@@ -15,6 +15,8 @@ export interface Started {
   readonly isReader?: boolean;
   /** It may run anything: why. */
   readonly unknown?: string;
+  /** `unknown` is what a shell reads from its input. */
+  readonly readsInput?: boolean;
   /** Variables. */
   readonly sets?: readonly string[];
   /** Files; undefined: which is not known. */
@@ -25,10 +27,15 @@ interface InnerCommand {
   readonly words: readonly ShellWord[];
   readonly at: number | 'all';
   readonly assignments?: readonly { readonly name: string; readonly value: string | undefined }[];
+  /** The words that do the same. */
+  readonly standsFor?: string;
 }
 
 const MANY: ShellWord = { unknown: 'many' };
-const READS_INPUT: Started = { unknown: 'a shell in it reads its commands from its input' };
+const READS_INPUT: Started = {
+  unknown: 'a shell in it reads its commands from its input',
+  readsInput: true,
+};
 const NOT_WRITTEN: Started = { unknown: 'what a program in it starts is not literal' };
 
 const SHELLS = new Set(['sh', 'bash', 'dash', 'ash', 'rbash']);
@@ -224,7 +231,7 @@ function find(words: readonly ShellWord[]): Started {
       inner.push({ words: words.slice(at + 1, stop).map(filledIn), at: at + 1 });
       at = stop;
     } else if (word === '-delete') {
-      inner.push({ words: ['rm', MANY], at });
+      inner.push({ words: ['rm', MANY], at, standsFor: 'find -delete' });
     } else if (WRITES.has(word)) {
       const file = words[at + 1];
       writes.push(typeof file === 'string' ? file : undefined);
