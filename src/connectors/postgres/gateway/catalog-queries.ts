@@ -25,6 +25,17 @@ export const ownTriggers = (table: string): string =>
 /** Of the body of a trigger function that is looked into. */
 const MAX_TRIGGER_BYTES = 16 * 1024;
 
+/**
+ * Code that was there before it could be read: it changes roles, or runs SQL that does not begin as a
+ * literal. In C there is no text, and in other languages none that is read.
+ */
+const CHANGES_LOGINS = String.raw`CASE WHEN l.lanname ${EQ} ANY ('{sql,plpgsql}'::pg_catalog.name[]) THEN
+  pg_catalog.regexp_replace(p.prosrc, E'--[^\\n]*|/[*].*?[*]/', ' ', 'g') OPERATOR(pg_catalog.~*) pg_catalog.concat(
+    E'\\m(alter|create|drop)\\s+(role|user|group)\\M(?!\\s+mapping)|\\m(drop|reassign)\\s+owned\\M|\\malter\\s+database\\M',
+    E'|\\m(grant|revoke)\\M(?![^;]*\\mon\\M)|\\mpg_(authid|auth_members|db_role_setting|group)\\M|\\mdblink',
+    E'|\\mexecute\\M(?!\\s*(''|format\\s*[(]\\s*''|on\\M|function\\M|procedure\\M))')
+  ELSE NOT l.lanname ${EQ} ANY ('{c,internal}'::pg_catalog.name[]) END`;
+
 export interface SectionQuery {
   /** Expressions; the first one is the object that the row belongs to. */
   readonly columns: readonly string[];
@@ -158,8 +169,8 @@ export const OWNED = {
   /**
    * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
    * definer, extension, variadic, defaults, all argument types, their modes, their names, of what is
-   * not built in a digest of everything, its body above all, and of trigger functions body, library
-   * and settings
+   * not built in a digest of everything, its body above all, of trigger functions body, library and
+   * settings, and whether it may change logins
    */
   functions: {
     columns: [
@@ -183,6 +194,7 @@ export const OWNED = {
       `CASE WHEN p.prorettype ${EQ} 'pg_catalog.trigger'::pg_catalog.regtype::pg_catalog.oid AND p.oid ${GE} ${USER}::pg_catalog.oid
         AND pg_catalog.octet_length(p.prosrc) OPERATOR(pg_catalog.<=) ${MAX_TRIGGER_BYTES}
        THEN pg_catalog.json_build_array(p.prosrc, p.probin, p.proconfig) END`,
+      `CASE WHEN p.oid ${GE} ${USER}::pg_catalog.oid THEN ${CHANGES_LOGINS} END`,
     ],
     sqlText: 17,
     from: `pg_catalog.pg_proc p

@@ -356,6 +356,9 @@ function catalogFunction(row: Row): CatalogFunction {
     returnsSet: flag(row[6]),
     argTypeOids: oids(row[7]),
     language: text(row[8]),
+    ...(flag(row[18]) && !isHarmlessExtension(row[10] ?? undefined)
+      ? { mayChangeLogins: true as const }
+      : {}),
     securityDefiner: flag(row[9]),
     ...(row[10] ? { extension: row[10] } : {}),
     variadic: flag(row[11]),

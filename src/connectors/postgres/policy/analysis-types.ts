@@ -49,6 +49,8 @@ export interface FunctionFact {
   readonly schema: string | undefined;
   readonly name: string;
   readonly builtIn: boolean;
+  /** `CatalogFunction.mayChangeLogins` */
+  readonly mayChangeLogins?: true;
   /** Of an extension whose functions only compute from their arguments: counts as built in. */
   readonly harmless?: boolean;
   /** The statement does not call it: a default, a check or the like of this relation does. */

@@ -131,6 +131,8 @@ export interface CatalogFunction {
   readonly argTypeOids: readonly number[];
   readonly language: string;
   readonly securityDefiner: boolean;
+  /** Its text changes roles, or runs SQL that it is given or puts together. */
+  readonly mayChangeLogins?: true;
   /** Name of the extension that brought it. */
   readonly extension?: string;
   /** The last argument type takes any number of arguments. */

@@ -7,6 +7,7 @@ import { hasCodeOn, noteCode, noteDomain, noteLike } from './definition-code.ts'
 import { noteBounds, noteClustered, noteIndexed, noteReferenced } from './definition-values.ts';
 import { namedRelation } from './from-items.ts';
 import { noteLoginChange } from './login-changes.ts';
+import { noteLoginsOfFunction } from './login-code.ts';
 import { RENAMED, relationMoves } from './moved-relations.ts';
 import { creationSchema, findInTheWay, findTarget } from './names.ts';
 import { outputOf } from './output-column.ts';
@@ -123,6 +124,7 @@ export function definition(facts: StatementFacts, node: Node, kind: StatementKin
   }
   if (is(node, 'CreateFunctionStmt')) {
     noteLanguage(facts, node.CreateFunctionStmt.options);
+    noteLoginsOfFunction(facts, node.CreateFunctionStmt);
   }
   // Of all that it names.
   if (reachesBelow(node)) noteBelow(facts);

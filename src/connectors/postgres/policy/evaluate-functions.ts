@@ -6,7 +6,7 @@ import {
   qualifiedName,
 } from '../../../policy/patterns.ts';
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
-import { verbMatches } from '../../../policy/verbs.ts';
+import { OWN_LOGIN, verbMatches } from '../../../policy/verbs.ts';
 import type { FunctionFact, StatementAnalysis } from './analysis-types.ts';
 import { refusal } from './evaluate-refusal.ts';
 import type { SqlRefusal } from './types.ts';
@@ -25,10 +25,10 @@ export function allowingCall(
       return null;
     }
   }
-  if (isUnrestricted(grant)) {
+  if (isUnrestricted(grant) && called.mayChangeLogins !== true) {
     return temporaryFreedom(grant) ?? null;
   }
-  return grant.rules.find(
+  const named = grant.rules.find(
     (rule) =>
       rule.effect !== 'deny' &&
       (namesFunction(rule, called) || isNotify(rule, called)) &&
@@ -36,6 +36,15 @@ export function allowingCall(
         isNotify(rule, called) ||
         rule.verbs.some((ruleVerb) => analysis.verbs.some((verb) => verbMatches(ruleVerb, verb)))),
   )?.rule;
+  return named ?? (called.mayChangeLogins ? allowingLogins(grant) : undefined);
+}
+
+/** Where nothing else is restricted, this verb is all that such a function lacks. */
+function allowingLogins(grant: Grant): RuleRef | undefined {
+  const naming = grant.rules.find(
+    ({ effect, verbs }) => effect === 'allow' && verbs.includes(OWN_LOGIN),
+  );
+  return isUnrestricted(grant) ? naming?.rule : undefined;
 }
 
 /** pg_notify() is NOTIFY as a function, so what allows the one allows the other. */
@@ -64,7 +73,7 @@ export function callNotAllowed(called: FunctionFact, grant: Grant): SqlRefusal {
     message: `function ${name}() is not allowed by policy`,
     detail: called.builtIn
       ? 'It has effects beyond its result.'
-      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}Policy cannot see what a function does, so a rule has to name it.`,
+      : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}${called.mayChangeLogins ? 'It changes roles or runs SQL that it puts together, which a rule for everything does not cover.' : 'Policy cannot see what a function does, so a rule has to name it.'}`,
     hint: isTraced
       ? `A rule can allow it: allow: { functions: ["${name}"] }.`
       : `A rule can allow it: allow: { functions: ["${name}"], mayShow: masked }. It may then show what is masked for you.`,

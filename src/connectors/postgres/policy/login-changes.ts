@@ -38,6 +38,11 @@ export function noteLoginRows(facts: StatementFacts): void {
   if (found !== undefined) noteLogin(facts, `it writes to ${found.name}`);
 }
 
+/** Whether rows of this catalog, or of a view that writes to one, say who may log in. */
+export function isLoginCatalog(name: string): boolean {
+  return LOGIN_CATALOGS.has(name) || name === 'pg_group';
+}
+
 /** The definitions of system views are not read. The rule of pg_settings runs set_config(). */
 function holdsLogins({ context }: StatementFacts, { oid, name }: RelationFact): boolean {
   const isView = context.catalog.relationByOid(oid)?.kind === 'v';
@@ -165,7 +170,7 @@ function rolesIn(nodes: readonly Node[] | undefined): readonly RoleSpec[] {
 }
 
 /** The roles that hoop logs in with, and those above and below them. */
-class Logins {
+export class Logins {
   readonly #facts: StatementFacts;
   /** undefined: not known. */
   readonly #own: ReadonlySet<string> | undefined;

@@ -10,6 +10,7 @@ export function noteFunction(facts: StatementFacts, used: CatalogFunction, built
     schema: used.schema,
     name: used.name,
     builtIn,
+    ...(used.mayChangeLogins ? { mayChangeLogins: true } : {}),
     ...(isHarmless(facts, used) ? { harmless: true } : {}),
   });
 }

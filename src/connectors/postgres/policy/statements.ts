@@ -8,6 +8,7 @@ import { namedRelation } from './from-items.ts';
 import { functionCall } from './function-call.ts';
 import { checkFields, isSessionStatement } from './grammar.ts';
 import { constant, derive, type NamedLineage } from './lineage.ts';
+import { noteLoginCode } from './login-code.ts';
 import { select } from './queries.ts';
 import { NO_RESULT, type QueryResult, type Scope } from './scope.ts';
 import { sessionStatement } from './session-statements.ts';
@@ -61,8 +62,10 @@ export function statement(
   if (is(node, 'ExecuteStmt')) return execute(facts, node.ExecuteStmt, known);
   if (is(node, 'DeclareCursorStmt')) return declare(facts, node.DeclareCursorStmt, known);
   if (is(node, 'FetchStmt')) return fetch(facts, node.FetchStmt, known);
-  if (is(node, 'DoStmt'))
+  if (is(node, 'DoStmt')) {
+    noteLoginCode(facts, node.DoStmt.args, 'in any call');
     return userCode(facts, 'do', 'DO runs code that cannot be seen from here');
+  }
   if (is(node, 'CallStmt')) return call(facts, node.CallStmt);
   const session = sessionStatement(facts, node);
   if (session) {

@@ -198,6 +198,87 @@ describe('with a superuser', () => {
   });
 });
 
+describe('in code', () => {
+  const admin = realEngine(target);
+  let open: Bench;
+  beforeAll(async () => {
+    await sql(`CREATE TABLE done (id int);
+      CREATE FUNCTION exec_sql(command text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+        AS 'BEGIN EXECUTE command; END';
+      CREATE FUNCTION reset_password() RETURNS void LANGUAGE sql SECURITY DEFINER
+        AS 'ALTER ROLE postgres PASSWORD NULL';
+      CREATE FUNCTION add_done(n int) RETURNS void LANGUAGE plpgsql
+        AS 'BEGIN -- execute the insert
+          INSERT INTO done VALUES (n); EXECUTE ''ANALYZE done''; END'`);
+    open = await startBench({ target: target(), ...admin.parts(), grant: () => grant });
+  });
+  afterAll(() => open[Symbol.asyncDispose]());
+  const ask = async (text: string): Promise<readonly (string | undefined)[]> => {
+    await using client = await RawClient.open(open.port);
+    return errors(await client.ask([query(text)])).map(({ M }) => M);
+  };
+  const inDo = (body: string): string => `DO $do$ BEGIN ${body} END $do$`;
+
+  test.each([
+    inDo("ALTER ROLE postgres PASSWORD 'x';"),
+    inDo("alter/**/role current_user password 'x';"),
+    inDo("EXECUTE 'ALTER ROLE postgres NOLOGIN';"),
+    inDo("EXECUTE 'ALTER ' || 'ROLE postgres NOLOGIN';"),
+    inDo("EXECUTE format('ALTER ROLE %I NOLOGIN', current_user);"),
+    inDo("EXECUTE format('%s', 'ALTER ROLE postgres NOLOGIN');"),
+    inDo("EXECUTE 'ALTER ' || quote_ident('role') || ' postgres NOLOGIN';"),
+    inDo("EXECUTE replace('ALTER_ROLE postgres NOLOGIN', '_', ' ');"),
+    inDo('EXECUTE $x$ALTER ROLE postgres NOLOGIN$x$;'),
+    inDo("EXECUTE E'ALTER\\x20ROLE postgres NOLOGIN';"),
+    inDo('CREATE USER another;'),
+    inDo('UPDATE pg_authid SET rolcanlogin = false;'),
+    inDo("COPY done FROM PROGRAM 'true';"),
+    inDo("PERFORM exec_sql('ALTER ROLE postgres NOLOGIN');"),
+    inDo('PERFORM public.reset_password();'),
+    inDo("PERFORM lo_export(1, '/tmp/pg_hba.conf');"),
+    "DO LANGUAGE plpgsql 'BEGIN ALTER ROLE postgres NOLOGIN; END'",
+    "SELECT exec_sql('ALTER ROLE postgres NOLOGIN')",
+    'SELECT reset_password()',
+    'SELECT * FROM reset_password()',
+    'CREATE VIEW way AS SELECT reset_password()',
+    "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'ALTER/**/ROLE postgres NOLOGIN'",
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE NEW.command; END'",
+    "CREATE PROCEDURE f() LANGUAGE plpgsql AS 'BEGIN ALTER USER postgres NOLOGIN; END'",
+    'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM pg_authid; SELECT 1; END',
+  ])('hoop refuses %s', async (text) => {
+    expect(await ask(text)).toEqual([expect.stringMatching(/ is not allowed by policy/)]);
+  });
+
+  test('everyday code passes', async () => {
+    for (const text of [
+      inDo('NULL;'),
+      inDo(
+        "IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'audience') THEN CREATE ROLE audience; END IF;",
+      ),
+      inDo("EXCEPTION WHEN duplicate_object THEN RAISE NOTICE 'user role password';"),
+      inDo('GRANT SELECT ON done TO audience;'),
+      inDo("EXECUTE format('ALTER TABLE %I ADD COLUMN %I int', 'done', 'more');"),
+      inDo("EXECUTE 'ALTER TABLE done DROP COLUMN ' || quote_ident('more');"),
+      inDo('PERFORM add_done(1);'),
+      inDo('UPDATE done SET id = 2; REVOKE SELECT ON done FROM audience; DROP ROLE audience;'),
+      'SELECT add_done(1)',
+      "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.id := 1; RETURN NEW; END'",
+      "CREATE FUNCTION h(command text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE command; END'",
+      'DROP FUNCTION g(); DROP FUNCTION h(text)',
+    ]) {
+      expect(await ask(text), text).toEqual([]);
+    }
+  });
+
+  test('a rule that names the function, or the verb, allows it', async () => {
+    grant = grantOf({ rules: ['allow *', 'allow calls of public.exec_sql'] });
+    expect(await ask("SELECT exec_sql('ANALYZE done')")).toEqual([]);
+    grant = named;
+    expect(await ask("SELECT exec_sql('ANALYZE done')")).toEqual([]);
+    expect(await ask(inDo("EXECUTE format('ANALYZE %s', 'done');"))).toEqual([]);
+  });
+});
+
 test('a rule that names the verb allows it, alone as well', async () => {
   grant = named;
   expect(await said("ALTER ROLE keeper SET work_mem = '8MB'")).toEqual([]);
