@@ -1,22 +1,31 @@
 /** The work of `hoop connect`: a session, what is printed about it, a command if there is one. */
 import { basename } from 'node:path';
 import { debuglog } from 'node:util';
-import { openGateway } from '../auth/open-gateway.ts';
-import { CONNECTORS } from '../connectors/registry.ts';
+import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { durationWords } from '../duration-words.ts';
 import { HoopError } from '../errors.ts';
 import { endError } from '../recording/end-error.ts';
 import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import { outcomeWord } from '../recording/types.ts';
 import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
-import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
+import type { ClientSession } from '../tunnel/connect-session.ts';
+import type { LocalOffer } from '../tunnel/connector.ts';
+import {
+  type LastingAddress,
+  newLastingSecret,
+  openLastingSide,
+  readLastingAddress,
+  writeLastingAddress,
+} from '../tunnel/lasting-address.ts';
+import { type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
-import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
+import { uploadPending } from '../tunnel/upload-recordings.ts';
 import { maskList, maskUses } from '../ui/mask-words.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
 import { localTime, plural } from '../ui/times.ts';
 import { onAbort } from '../until.ts';
+import { ConnectedTarget } from './connected-target.ts';
 import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
@@ -35,6 +44,7 @@ export interface ConnectFlags extends PromptFlags, SummaryFlags {
   readonly reason?: string;
   readonly url?: boolean;
   readonly json?: boolean;
+  readonly forever?: boolean;
 }
 
 export interface ConnectRequest extends ConnectFlags {
@@ -52,6 +62,12 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
       detail: 'A unix socket does not leave the machine, and only you can enter its directory.',
     });
   }
+  if (request.socket && request.forever) {
+    throw new HoopError('HOOP_USAGE', '--socket and --forever exclude each other', {
+      detail: 'The socket’s directory is removed when you log out of this machine.',
+      hint: 'Omit --socket; --tls lets clients check that it is hoop that listens.',
+    });
+  }
   const [program] = request.command;
   if (program !== undefined) {
     requireProgram(program, { cwd: outer.cwd, path: outer.env['PATH'] });
@@ -63,17 +79,19 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
   // For what an event has said already, where both would come on stderr.
   const told: Io = io === outer ? io : { ...io, note: () => undefined };
   await using open = await openGateway(io);
-  const connecting = connectSession({
+  const lasting = request.forever ? lastingOf(open, request.target) : undefined;
+  const local = await openSide(open, request, lasting);
+  let opened = 0;
+  const target = new ConnectedTarget({
     open,
+    local,
     target: request.target,
     reason: request.reason,
     prompt,
-    tls: request.tls,
+    tls: request.tls ?? false,
     allowedUids: request.allowUid,
-    listen: {
-      ...(request.socket ? { type: 'unix' } : { type: 'tcp', port: request.port ?? 0 }),
-      connectors: CONNECTORS,
-    },
+    secret: lasting?.secret,
+    isLasting: lasting !== undefined || request.command.length > 0,
     self: io.self,
     ...sessionOptions(io),
     events: {
@@ -88,7 +106,30 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
         debug('streams go over WebSockets: %s', because);
       },
     },
-  }).catch((error: unknown) => withOtherTargets(error, open, request.target, io.signal));
+    note: io.note,
+    onOpened: (session) => {
+      summary?.opened(session);
+      opened += 1;
+      if (opened > 1 || lasting?.known !== undefined) {
+        showNext(told, target.offer, session, json);
+      }
+    },
+    onEnded: (session, { reason, message }) => {
+      json({ event: 'ended', session: session.id, reason, message });
+      told.note(
+        `the session has ended: ${plain(message)}; the port stays: the next connection opens a new session`,
+      );
+    },
+    onUploaded: (receipt) => {
+      summary?.uploaded(receipt);
+      const { session, cuts, hasUnconfirmedTail } = receipt;
+      json({ event: 'uploaded', session, cuts, complete: !hasUnconfirmedTail });
+    },
+    onNotUploaded: (session, error) => summary?.notUploaded(session, error),
+  });
+  const starting = target
+    .start(lasting?.known)
+    .catch((error: unknown) => withOtherTargets(error, open, request.target, io.signal));
   if (request.command.length > 0) {
     // What runs a command takes as long to load as the gateway to answer: both at once.
     void import('./run-child.ts');
@@ -101,91 +142,115 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
       told.setExitCode(status);
     },
   };
-  const session = await connecting;
-  summary?.opened(session);
+  const first = await starting;
   // Recordings of sessions whose upload failed: now the gateway is there.
+  const except = first === undefined ? [] : [first.id];
   const pending = adoptAbandonedRuns({ open, note: io.note }).then(() =>
-    uploadPending({ open, except: [session.id], note: io.note, signal: io.signal }),
+    uploadPending({ open, except, note: io.note, signal: io.signal }),
   );
-  let end: SessionEnd;
-  try {
-    show(io, request, session, json);
-    end = await (request.command.length > 0
-      ? serveCommand(watched, request, session, json)
-      : untilEnd(io, session));
-  } finally {
-    await session.close();
-  }
-  const refused = Object.fromEntries(session.refused);
-  json({ event: 'closing', reason: end.reason, message: end.message, refused });
-  if (request.command.length === 0) {
-    // Why it ended is then said by the error below, once the recording is delivered.
-    const isAsked = end.reason === 'closed';
-    told.note(isAsked ? `session ended: ${plain(end.message)}` : 'the session has ended');
-  }
-  noteRefused(io, session.refused);
-  await pending;
-  const receipt = await uploadRecording({
-    open,
-    session: session.id,
-    live: session.live,
-    note: io.note,
-  })
-    .then((done) => {
-      summary?.uploaded(done);
-      return done;
-    })
-    .catch((error: unknown) => {
-      summary?.notUploaded(session.id, error);
-      if (end.reason !== 'closed' && request.command.length === 0) {
-        // This error takes the place of the one below, often for the same reason: no access any more.
-        io.note(`it ended: ${plain(end.message)}`);
+  let end: SessionEnd = { reason: 'closed', message: 'closed by you' };
+  const close = (): Promise<void> =>
+    target.close(async () => {
+      const { reason, message } = end;
+      const refused = Object.fromEntries(target.refused);
+      json({ event: 'closing', reason, message, refused });
+      if (request.command.length === 0) {
+        // Why it ended is then said by the error below, once the recording is delivered.
+        const isAsked = reason === 'closed';
+        told.note(isAsked ? `session ended: ${plain(message)}` : 'the session has ended');
       }
-      throw error;
-    })
-    .finally(() => summary?.write(open, exitStatus));
-  json({
-    event: 'uploaded',
-    session: session.id,
-    cuts: receipt.cuts,
-    complete: !receipt.hasUnconfirmedTail,
-  });
+      noteRefused(io, target.refused);
+      await pending;
+    });
+  try {
+    if (lasting !== undefined) {
+      keepAddress(open, lasting, { port: local.listener.port, first });
+    }
+    show(io, request, { offer: target.offer, session: first }, json);
+    end = await (request.command.length > 0
+      ? serveCommand(watched, request, { offer: target.offer, session: first }, json)
+      : untilEnd(io, target));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  try {
+    await close();
+  } catch (error) {
+    if (end.reason !== 'closed' && request.command.length === 0) {
+      // This error takes the place of the one below, often for the same reason: no access any more.
+      io.note(`it ended: ${plain(end.message)}`);
+    }
+    throw error;
+  } finally {
+    await summary?.write(open, exitStatus);
+  }
   if (end.reason !== 'closed' && request.command.length === 0) {
     throw endError(end);
   }
 }
 
-/** Until Ctrl-C, or until the gateway or the recording ends it. */
-async function untilEnd(io: Io, session: ClientSession): Promise<SessionEnd> {
-  const { promise, resolve } = Promise.withResolvers<SessionEnd>();
-  using _ = onAbort(io.signal, () => resolve({ reason: 'closed', message: 'closed by you' }));
-  return await Promise.race([promise, session.ended]);
+interface Lasting {
+  /** Absent: the address is made now. */
+  readonly known: LastingAddress['target'] | undefined;
+  readonly port: number | undefined;
+  readonly secret: LastingAddress['secret'];
 }
 
-/** Until the command has ended; a session that ends before is said, and closed at once. */
+/** @throws HoopError HOOP_USAGE inside a run, HOOP_LOCAL_STATE */
+function lastingOf({ home, gateway }: OpenGateway, target: string): Lasting {
+  if (home.run !== undefined) {
+    throw new HoopError('HOOP_USAGE', 'no --forever inside a run', {
+      detail: 'The run ends, and its login with it.',
+      hint: 'Omit --forever, or run it in a shell outside `hoop run`.',
+    });
+  }
+  const kept = readLastingAddress(home, gateway, target);
+  return { known: kept?.target, port: kept?.port, secret: kept?.secret ?? newLastingSecret() };
+}
+
+/** Takes the address before the gateway is asked: what cannot be listened on leaves no session. */
+function openSide(
+  { home, gateway }: OpenGateway,
+  { target, socket, port }: ConnectRequest,
+  lasting: Lasting | undefined,
+): Promise<LocalSide> {
+  return lasting === undefined
+    ? openLocalSide(home, socket ? { type: 'unix' } : { type: 'tcp', port: port ?? 0 })
+    : openLastingSide(home, { gateway, target, port: port ?? lasting.port });
+}
+
+function keepAddress(
+  { home, gateway }: OpenGateway,
+  { known, secret, port: before }: Lasting,
+  { port, first }: { readonly port: number; readonly first: ClientSession | undefined },
+): void {
+  const target = known ?? first?.reply.target;
+  if (target !== undefined && (known === undefined || port !== before)) {
+    writeLastingAddress(home, { gateway, target, port, secret });
+  }
+}
+
+/** Until Ctrl-C, or until the port must close. */
+async function untilEnd(io: Io, target: ConnectedTarget): Promise<SessionEnd> {
+  const { promise, resolve } = Promise.withResolvers<SessionEnd>();
+  using _ = onAbort(io.signal, () => resolve({ reason: 'closed', message: 'closed by you' }));
+  return await Promise.race([promise, target.over]);
+}
+
+/** Until the command has ended. */
 async function serveCommand(
   io: Io,
   { command }: ConnectRequest,
-  session: ClientSession,
+  served: Served,
   json: JsonWriter,
 ): Promise<SessionEnd> {
-  let early: SessionEnd | undefined;
-  let closing: Promise<void> | undefined;
-  void session.ended.then((end) => {
-    early = end;
-    io.note(`the session has ended: ${plain(end.message)}`);
-    closing = session.close();
-  });
   const { runChild } = await import('./run-child.ts');
-  const status = await runChild(io, command, commandEnvironment(io.env, session));
+  const status = await runChild(io, command, commandEnvironment(io.env, served));
   io.setExitCode(status);
   json({ event: 'exited', status });
-  await closing;
-  const end = early ?? { reason: 'closed', message: 'the command has ended' };
-  // What ended under the command was said when it did.
-  if (early === undefined) {
-    io.note(`session ended: ${end.message}`);
-  }
+  const end: SessionEnd = { reason: 'closed', message: 'the command has ended' };
+  io.note(`session ended: ${end.message}`);
   return end;
 }
 
@@ -257,30 +322,36 @@ function showEvidence(io: Io, json: JsonWriter, line: EvidenceLine): void {
   }
 }
 
-function show(io: Io, request: ConnectRequest, session: ClientSession, json: JsonWriter): void {
-  const { reply, policy, offer } = session;
+interface Served {
+  readonly offer: LocalOffer;
+  /** Absent: the first connection opens one. */
+  readonly session: ClientSession | undefined;
+}
+
+function show(io: Io, request: ConnectRequest, served: Served, json: JsonWriter): void {
+  const { offer, session } = served;
   const told = offer.told(request.url ? 'url' : 'words');
-  const { facts, secrets, hasMasks, before = [], line, after = [] } = told;
+  const { facts, secrets, hasMasks = false, before = [], line, after = [] } = told;
   const hasCommand = request.command.length > 0;
   json({
     event: 'listening',
-    session: reply.session,
-    target: reply.target.name,
+    ...(session === undefined ? {} : { session: session.id }),
+    target: request.target,
     // A command has the password in its environment; its stderr goes to logs that live longer.
     ...(hasCommand ? {} : secrets),
     ...facts,
-    policy: { commit: policy.commit },
-    ...(hasMasks ? { masked: reply.masked } : {}),
-    expiresAt: reply.expiresAt,
+    ...(session === undefined ? {} : sessionFacts(session, hasMasks)),
   });
   if (request.json && hasCommand) {
     return;
   }
-  const masks =
-    reply.masked.length > 0
-      ? [`masked: ${plain(maskList(reply.masked))}`, ...maskUses(reply.masked).map(plain)]
-      : ['no column is masked'];
-  noteSession(io, session, ...(hasMasks ? masks : []));
+  if (session === undefined) {
+    io.note(
+      `${plain(request.target)} has its lasting address: the first connection opens a session`,
+    );
+  } else {
+    noteSession(io, session, hasMasks);
+  }
   if (hasCommand || request.json) {
     return;
   }
@@ -288,10 +359,31 @@ function show(io: Io, request: ConnectRequest, session: ClientSession, json: Jso
     io.note(text);
   }
   io.stdout.write(`${line}\n`);
-  io.note([...after, 'Ctrl-C ends the session'].join('; '));
+  const end = request.forever
+    ? 'Ctrl-C closes the port; the same command opens it again at the same address'
+    : 'Ctrl-C ends the session';
+  io.note([...after, end].join('; '));
 }
 
-/** What is said of a session when it begins. */
+/** Reports a session that a local connection has opened. */
+function showNext(io: Io, offer: LocalOffer, session: ClientSession, json: JsonWriter): void {
+  const { hasMasks = false } = offer.told('words');
+  json({
+    event: 'session',
+    session: session.id,
+    target: session.reply.target.name,
+    ...sessionFacts(session, hasMasks),
+  });
+  noteSession(io, session, hasMasks);
+}
+
+function sessionFacts({ reply, policy }: ClientSession, hasMasks: boolean) {
+  return {
+    policy: { commit: policy.commit },
+    ...(hasMasks ? { masked: reply.masked } : {}),
+    expiresAt: reply.expiresAt,
+  };
+}
 
 /** How the client came to trust the commit, in words. */
 const POLICY_SOURCES = {
@@ -300,14 +392,17 @@ const POLICY_SOURCES = {
   gateway: 'sent by the gateway and verified here',
 } as const;
 
-/** @param masks what is masked, where something can be */
-function noteSession(io: Io, { reply, policy }: ClientSession, ...masks: readonly string[]): void {
+function noteSession(io: Io, { reply, policy }: ClientSession, hasMasks: boolean): void {
   const { limits } = reply;
+  const masks =
+    reply.masked.length > 0
+      ? [`masked: ${plain(maskList(reply.masked))}`, ...maskUses(reply.masked).map(plain)]
+      : ['no column is masked'];
   io.note(`session ${reply.session} to ${plain(reply.target.name)} (recorded)`);
   io.note(
     `policy ${policy.commit.slice(0, 12)}, signed by ${plain(policy.signer)}, ${POLICY_SOURCES[policy.source]}`,
   );
-  for (const line of masks) {
+  for (const line of hasMasks ? masks : []) {
     io.note(line);
   }
   io.note(
@@ -315,9 +410,10 @@ function noteSession(io: Io, { reply, policy }: ClientSession, ...masks: readonl
   );
 }
 
-/** The environment of a command that is run on a session. */
-function commandEnvironment(env: NodeJS.ProcessEnv, session: ClientSession): NodeJS.ProcessEnv {
-  const endpoint = session.offer.endpoint(true);
+/** The environment of a command that is run on a target. */
+function commandEnvironment(env: NodeJS.ProcessEnv, { offer, session }: Served): NodeJS.ProcessEnv {
+  const endpoint = offer.endpoint(true);
   const kept = Object.entries(env).filter(([name]) => !endpoint.hides?.(name));
-  return { ...Object.fromEntries(kept), ...endpoint.env, HOOP_SESSION: session.id };
+  const first = session === undefined ? {} : { HOOP_SESSION: session.id };
+  return { ...Object.fromEntries(kept), ...endpoint.env, ...first };
 }

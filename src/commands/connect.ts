@@ -8,6 +8,7 @@ export function connectCommand(io: Io): Command {
     .argument('<target>', 'a name from `hoop targets`')
     .argument('[command...]', 'after `--`: run this with PG* and DATABASE_URL, or ssh, set up')
     .option('--port <number>', 'listen on this port of 127.0.0.1 (default: a free one)', parsePort)
+    .option('--forever', 'keep port, user and password for the next start as well (databases)')
     .option('--socket', 'listen on a Unix socket that only you can reach, instead of a port')
     .option('--tls', 'accept only TLS, with a CA and a certificate for this session (verify-full)')
     .option(
@@ -23,7 +24,7 @@ export function connectCommand(io: Io): Command {
     .option('--no-summary', 'no summary, not even under GitHub Actions')
     .option(
       '--json',
-      'print NDJSON: listening, denied, held, decided, closing, uploaded, …; with a command, on stderr',
+      'print NDJSON: listening, denied, held, ended, session, closing, uploaded, …; with a command, on stderr',
     )
     .addHelpText('after', EXAMPLES)
     .action(async (target: string, command: string[], flags: ConnectFlags) => {
@@ -54,8 +55,11 @@ Examples:
   hoop connect prod-db --reason INC-4711 -- pg_dump --schema-only
   hoop connect prod-db --json
   hoop connect prod-db --tls
+  hoop connect prod-db --forever
   hoop connect web-1 -- rsync -a site/ web-1:/srv/site/
 
-Ctrl-C ends the session, and both sides then sign its recording. With a command, the session ends when
+Port, user and password stay for as long as the command runs: a session that ends (idle, its time is up,
+the gateway restarts) is followed by another when something connects. Ctrl-C ends the session, and both
+sides then sign its recording. With a command, the session ends when
 the command does, and hoop returns its exit status (255: hoop itself failed, 2: usage error). stdout
 then belongs to the command: --json prints lines on stderr, without the session's password.`;

@@ -52,7 +52,7 @@ export const TOUR: readonly TourStep[] = [
   {
     title: 'Work as usual: an unmodified client on a local port, with columns masked',
     explanation:
-      'hoop opens a port on this machine with a password for this session only, and runs the client with it. The gateway holds the real password and masks card numbers, social security numbers and e-mail addresses in the results.',
+      'hoop opens a port on this machine with a password for this port only, and runs the client with it. The gateway holds the real password and masks card numbers, social security numbers and e-mail addresses in the results.',
     run: queryWithMasks,
   },
   {

@@ -5,7 +5,8 @@
 import { type ErrorCode, HoopError } from '../errors.ts';
 import type { EndReason } from './types.ts';
 
-const AGAIN = 'Start a new session with `hoop connect`.';
+const AGAIN =
+  'Connect again: that opens a new session. If the local port is gone, start `hoop connect` again.';
 /** Both ends record, and the message says which one could not. */
 const TELL = 'Tell whoever runs the gateway, unless the message names this machine.';
 

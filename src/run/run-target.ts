@@ -4,20 +4,17 @@
  * is up) is followed by another when somebody connects again.
  */
 
-import { once } from 'node:events';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
 import type { EvidenceLine } from '../recording/evidence-lines.ts';
 import type { UploadReceipt } from '../recording/upload-session.ts';
-import type { StreamKind } from '../stream-kinds.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
-import type { LocalOffer, OpenTunnel, SessionPort, TargetFacts } from '../tunnel/connector.ts';
-import type { Tunnel } from '../tunnel/half-close.ts';
+import type { AttachPort, LocalOffer, SessionPort, TargetFacts } from '../tunnel/connector.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
 import type { CarrierChoice } from '../tunnel/stream-opener.ts';
+import { SuccessiveSessions } from '../tunnel/successive-sessions.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
-import { untilAborted } from '../until.ts';
 import { isLoginOver } from './watch-login.ts';
 
 export interface RunTargetEvents {
@@ -60,11 +57,8 @@ export interface RunTargetOptions {
 export class RunTarget {
   readonly name: string;
   readonly #options: RunTargetOptions;
+  readonly #sessions: SuccessiveSessions;
   #port: SessionPort | undefined;
-  readonly #closing = new AbortController();
-  #live: Promise<LiveSession> | undefined;
-  /** Sessions that have ended or are ending, until they are uploaded. */
-  readonly #settling = new Set<Promise<void>>();
   readonly #failures: unknown[] = [];
   #lastNote: string | undefined;
 
@@ -80,7 +74,7 @@ export class RunTarget {
     made.#port = await offer.serve({
       target,
       listener,
-      openTunnel: (kind, stop) => made.#openTunnel(kind, stop),
+      openTunnel: (kind, stop) => made.#sessions.openTunnel(kind, stop),
       onRefused: (reason) => events.note(`a local connection to ${name} was refused: ${reason}`),
       onNote: (text) => events.note(`${name}: ${text}`),
     });
@@ -90,14 +84,18 @@ export class RunTarget {
   private constructor(options: RunTargetOptions) {
     this.#options = options;
     this.name = options.target.name;
+    this.#sessions = new SuccessiveSessions({
+      connect: (attach, signal) => this.#connect(attach, signal),
+      onOpened: (session) => this.#opened(session),
+      onFailed: (error) => this.#failed(error),
+      onEnded: (_, end) => this.#ended(end),
+      deliver: (session) => this.#deliver(session),
+    });
   }
 
   /** The session that is open now, or being opened. */
   get session(): Promise<ClientSession | undefined> {
-    return Promise.resolve(this.#live).then(
-      (live) => live?.session,
-      () => undefined,
-    );
+    return this.#sessions.current;
   }
 
   /**
@@ -106,21 +104,9 @@ export class RunTarget {
    */
   async close(): Promise<readonly unknown[]> {
     this.#port?.stopAccepting();
-    this.#closing.abort(new HoopError('HOOP_SESSION_ENDED', 'the run has ended'));
-    await this.#live?.then(
-      (live) => this.#settle(live),
-      () => undefined,
-    );
-    await Promise.all(this.#settling);
+    await this.#sessions.close(new HoopError('HOOP_SESSION_ENDED', 'the run has ended'));
     await this.#port?.close();
     return this.#failures;
-  }
-
-  async #openTunnel(kind: StreamKind, signal: AbortSignal): Promise<Tunnel> {
-    this.#live ??= this.#open();
-    // One client that goes does not stop what others wait for.
-    const { tunnels } = await untilAborted(this.#live, signal);
-    return tunnels.open(kind, signal);
   }
 
   /** Of git and what else hoop runs for a session, while the command runs. */
@@ -129,52 +115,49 @@ export class RunTarget {
     return fence === undefined ? env : { ...env, PATH: fence.pathOutside(env['PATH'] ?? '') };
   }
 
-  async #open(): Promise<LiveSession> {
-    const { open, reason, version, carrier, events, onSession } = this.#options;
-    const { name } = this;
-    const tunnels = new AttachedTunnels();
-    try {
-      // Loaded with the first connection: it is half of all code, and the child starts without it.
-      const { connectSession } = await import('../tunnel/connect-session.ts');
-      const session = await connectSession({
-        open,
-        target: name,
-        reason,
-        listen: { type: 'attached', attach: (openTunnel) => tunnels.attach(openTunnel) },
-        version,
-        env: this.#ownEnvironment(),
-        carrier,
-        signal: this.#closing.signal,
-        events: { onEvidence: (line) => events.onEvidence?.(name, line) },
-      });
-      const live = { session, tunnels };
-      events.onOpened?.(session);
-      void session.ended.then((end) => {
-        this.#noteEnd(end);
-        this.#settle(live);
-        // closed: by its person, from elsewhere.
-        if (end.reason === 'revoked' || end.reason === 'closed') {
-          this.#options.onRevoked();
-        }
-      });
-      await onSession(session);
-      this.#lastNote = undefined;
-      events.note(`session ${session.id} to ${name} (recorded)`);
-      return live;
-    } catch (error) {
-      this.#live = undefined;
-      const message = error instanceof Error ? error.message : String(error);
-      this.#noteOnce(`${name} cannot be opened: ${message}`);
-      if (isLoginOver(error)) {
-        this.#options.onRevoked();
-      }
-      throw error;
+  async #connect(attach: AttachPort, signal: AbortSignal): Promise<ClientSession> {
+    const { open, reason, version, carrier, events } = this.#options;
+    // Loaded with the first connection: it is half of all code, and the child starts without it.
+    const { connectSession } = await import('../tunnel/connect-session.ts');
+    const session = await connectSession({
+      open,
+      target: this.name,
+      reason,
+      listen: { type: 'attached', attach },
+      version,
+      env: this.#ownEnvironment(),
+      carrier,
+      signal,
+      events: { onEvidence: (line) => events.onEvidence?.(this.name, line) },
+    });
+    events.onOpened?.(session);
+    return session;
+  }
+
+  async #opened(session: ClientSession): Promise<void> {
+    const { events, onSession } = this.#options;
+    await onSession(session);
+    this.#lastNote = undefined;
+    events.note(`session ${session.id} to ${this.name} (recorded)`);
+  }
+
+  #failed(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#noteOnce(`${this.name} cannot be opened: ${message}`);
+    if (isLoginOver(error)) {
+      this.#options.onRevoked();
     }
   }
 
-  /** From here on the next connection opens another session. */
-  #settle({ session }: LiveSession): void {
-    this.#live = undefined;
+  #ended(end: SessionEnd): void {
+    this.#options.events.note(`the session to ${this.name} has ended: ${end.message}`);
+    // closed: by its person, from elsewhere.
+    if (end.reason === 'revoked' || end.reason === 'closed') {
+      this.#options.onRevoked();
+    }
+  }
+
+  async #deliver(session: ClientSession): Promise<void> {
     const { open, outer, events } = this.#options;
     const { name } = this;
     const upload = (as: OpenGateway) =>
@@ -185,28 +168,19 @@ export class RunTarget {
         owner: outer,
         note: (text) => events.note(`${name}: ${text}`),
       });
-    const settling = session
-      .close()
-      .then(() => upload(open))
-      .catch((error: unknown) => {
+    try {
+      await session.close();
+      const receipt = await upload(open).catch((error: unknown) => {
         if (error instanceof HoopError && isLoginOver(error.cause)) {
           return upload(outer);
         }
         throw error;
-      })
-      .then(
-        (receipt) => events.onUploaded?.(receipt),
-        (error: unknown) => {
-          events.onNotUploaded?.(session.id, error);
-          this.#failures.push(error);
-        },
-      )
-      .finally(() => this.#settling.delete(settling));
-    this.#settling.add(settling);
-  }
-
-  #noteEnd(end: SessionEnd): void {
-    this.#options.events.note(`the session to ${this.name} has ended: ${end.message}`);
+      });
+      events.onUploaded?.(receipt);
+    } catch (error) {
+      events.onNotUploaded?.(session.id, error);
+      this.#failures.push(error);
+    }
   }
 
   /** A program that tries again each second must not fill the terminal. */
@@ -216,62 +190,4 @@ export class RunTarget {
       this.#options.events.note(text);
     }
   }
-}
-
-interface LiveSession {
-  readonly session: ClientSession;
-  readonly tunnels: AttachedTunnels;
-}
-
-/** The connections of one session on a port that outlives it: what ends them, and nobody else's. */
-const NONE: SessionPort['refused'] = new Map();
-
-class AttachedTunnels {
-  readonly #open = new Set<Tunnel>();
-  #openTunnel: OpenTunnel | undefined;
-  #isEnding = false;
-
-  /** What the session sees of its port. */
-  attach(openTunnel: OpenTunnel): SessionPort {
-    this.#openTunnel = openTunnel;
-    return {
-      refused: NONE,
-      stopAccepting: () => {
-        this.#isEnding = true;
-      },
-      close: (reason) => this.#close(reason),
-    };
-  }
-
-  /** @throws HoopError HOOP_SESSION_ENDED; what the gateway says */
-  async open(kind: StreamKind, signal: AbortSignal): Promise<Tunnel> {
-    if (this.#openTunnel === undefined || this.#isEnding) {
-      throw ending();
-    }
-    const tunnel = await this.#openTunnel(kind, signal);
-    this.#open.add(tunnel);
-    tunnel.once('close', () => this.#open.delete(tunnel));
-    if (this.#isEnding) {
-      tunnel.on('error', () => undefined);
-      tunnel.destroy(ending());
-    }
-    return tunnel;
-  }
-
-  async #close(reason?: HoopError): Promise<void> {
-    this.#isEnding = true;
-    const closed = [...this.#open].map((tunnel) =>
-      tunnel.closed ? undefined : once(tunnel, 'close'),
-    );
-    for (const tunnel of this.#open) {
-      tunnel.destroy(reason ?? ending());
-    }
-    await Promise.allSettled(closed);
-  }
-}
-
-function ending(): HoopError {
-  return new HoopError('HOOP_SESSION_ENDED', 'the session is ending', {
-    hint: 'Connect again: the run opens a new one.',
-  });
 }

@@ -3,6 +3,7 @@
  * Connectors implement it; who opens sessions is handed them, and nothing here knows one by name.
  */
 import { HoopError } from '../errors.ts';
+import type { Secret } from '../secret.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import type { Tunnel } from './half-close.ts';
 import type { LocalListener } from './local-listener.ts';
@@ -25,11 +26,13 @@ export interface ClientConnector {
 
 /** Where programs find what they need. */
 export interface LocalPlace {
-  /** 0700, ours alone, removed at the end. */
+  /** 0700, ours alone, empty at the start. */
   readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
   /** Words that run this program. */
   readonly self: readonly string[];
+  /** Lets programs in, also after a restart; absent: nothing of the address need last. */
+  readonly secret?: Secret<string> | undefined;
 }
 
 /** Targets of one kind, as they are offered to programs of this machine. */

@@ -4,9 +4,10 @@ import { LocalListener } from './local-listener.ts';
 
 /** What a session has on this machine before there is one. */
 export interface LocalSide {
-  /** 0700; removed at the end. */
+  /** 0700; removed at the end, unless it is lasting. */
   readonly runtime: string;
   readonly listener: LocalListener;
+  readonly isLasting?: boolean;
 }
 
 /** @throws HoopError HOOP_LOCAL_PORT, HOOP_LOCAL_STATE */
@@ -25,7 +26,9 @@ export async function openLocalSide(
 }
 
 /** Idempotent; connections that are served are not touched. */
-export function closeLocalSide({ runtime, listener }: LocalSide): void {
+export function closeLocalSide({ runtime, listener, isLasting = false }: LocalSide): void {
   listener.close();
-  rmSync(runtime, { recursive: true, force: true });
+  if (!isLasting) {
+    rmSync(runtime, { recursive: true, force: true });
+  }
 }

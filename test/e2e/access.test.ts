@@ -166,11 +166,13 @@ rules: [{ allow: { verbs: [select], relations: [public.orders] } }]
     expect(unknown.stderr).toContain('no active grant has an ID that starts with "zzzz"');
     const revoked = await bench.hoop('auditor', 'access', 'revoke', id.slice(0, 6), '--json');
     expect(JSON.parse(revoked.stdout)).toEqual({ v: 1, id, state: 'revoked' });
-    expect(await connection.service.exited).toBe(4);
-    expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
-      reason: 'revoked',
-      message: `the temporary grant ${id} (audit-orders) was revoked by auditor@example.com`,
-    });
+    await expect
+      .poll(() => connection.lines.find(({ event }) => event === 'ended'))
+      .toMatchObject({
+        reason: 'revoked',
+        message: `the temporary grant ${id} (audit-orders) was revoked by auditor@example.com`,
+      });
+    await expect(connected(connection.url)).rejects.toMatchObject({ severity: 'FATAL' });
   });
 
   test('a bot follows requests as NDJSON, and whoever waits is told of a denial', async () => {

@@ -160,6 +160,17 @@ export class Connection implements AsyncDisposable {
     return socket;
   }
 
+  /** Resolves with the first line of this event. */
+  event(name: string): Promise<Record<string, unknown>> {
+    return waitFor(() => {
+      const line = this.lines.find(({ event }) => event === name);
+      if (line === undefined) {
+        throw new Error(`no "${name}" yet: ${this.service.log()}`);
+      }
+      return line;
+    });
+  }
+
   /** Ctrl-C, and wait until the recording is uploaded and the process has gone. */
   async close(): Promise<number | null> {
     this.service.kill('SIGINT');

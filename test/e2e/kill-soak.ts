@@ -113,7 +113,11 @@ async function playRound(bench: Bench, server: KillServer, number: number): Prom
   bench.demo.gatewayProcess().kill('SIGKILL');
   await bench.demo.gatewayProcess().exited;
   stop.abort();
-  const gone = [main, counted, shell].map(({ service }) => service.exited);
+  const gone = [main, counted, shell].map(({ service }) => {
+    // The ports would stay; the recordings go with a later session.
+    service.kill('SIGINT');
+    return service.exited;
+  });
   await Promise.all([working, deciding, ...gone]);
   laterMarks = [...told.later.sent].filter((mark) => mark.startsWith(`l${number}.`)).slice(-3);
   const sessions = { main: main.session, counted: counted.session, server: shell.session };

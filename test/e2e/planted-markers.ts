@@ -105,7 +105,9 @@ export class PlantedMarkers {
     await waiting;
     const end = ['sessions', 'end', connection.session, '--reason', this.#marker('end')];
     expect((await bench.hoop('dba', ...end)).exitCode).toBe(0);
-    await connection.service.exited;
+    // The port outlives the session, whose recording is uploaded meanwhile.
+    await connection.event('uploaded');
+    await connection.close();
     await bench.hoop('auditor', 'sessions', 'search', this.#marker('search'));
     await bench.hoop('auditor', 'sessions', 'replay', connection.session, '--no-tui');
   }

@@ -62,7 +62,8 @@ test('what a power cut took is sent back by the hoop that lives, and whoever rea
   await bench.demo.restartGateway();
   connection.service.kill('SIGCONT');
   await broken;
-  await connection.service.exited;
+  await connection.event('uploaded');
+  await connection.close();
   expect(connection.service.log()).toMatch(/\d+ bytes that the gateway had lost were sent back/);
 
   const { session } = connection;

@@ -99,7 +99,7 @@ describe('the life of a session', () => {
     });
   });
 
-  test('a session ends when its time is up, and says why on every open connection', async () => {
+  test('a session ends when its time is up, says why on every open connection, and the port stays', async () => {
     await bench.commitPolicy({ 'policies/auditors.yaml': LIMITED });
     await using connection = await bench.connect('auditor');
     const client = new pg.Client({ connectionString: connection.url });
@@ -109,9 +109,17 @@ describe('the life of a session', () => {
     const [error] = await failure;
     expect(error).toMatchObject({ code: '57P01' });
     expect(String(error.message)).toMatch(/ends a session after 3 s \(limits.maxTime\)/);
-    await connection.service.exited;
+    await expect.poll(() => connection.lines.map((line) => line['event'])).toContain('uploaded');
+    expect(connection.lines.find(({ event }) => event === 'ended')).toMatchObject({
+      session: connection.session,
+      reason: 'expired',
+    });
+    const next = new pg.Client({ connectionString: connection.url });
+    next.on('error', () => undefined);
+    await next.connect();
+    expect(connection.lines.find(({ event }) => event === 'session')).toBeDefined();
+    await connection.close();
     expect(connection.lines.map((line) => line['event'])).toContain('closing');
-    expect(connection.lines.map((line) => line['event'])).toContain('uploaded');
   });
 
   test('a policy that takes the access away ends live sessions within seconds', async () => {
@@ -132,7 +140,16 @@ describe('the life of a session', () => {
     });
     const [error] = await failure;
     expect(error).toMatchObject({ code: '57P01' });
-    await connection.service.exited;
+    // The port stays; each connection learns that there is no access any more.
+    for (const _ of [1, 2]) {
+      const refused = new pg.Client({ connectionString: connection.url });
+      await expect(refused.connect()).rejects.toMatchObject({
+        severity: 'FATAL',
+        message: expect.stringContaining('no access to target "prod-db"'),
+      });
+    }
+    expect(connection.service.log().match(/cannot be opened/g)).toHaveLength(1);
+    await connection.close();
     const denied = await bench.hoop('devin', 'connect', 'prod-db', '--json');
     expect(denied.exitCode).toBe(4);
   });
@@ -206,11 +223,13 @@ describe('the life of a session', () => {
       message: expect.stringMatching(/ended by dba@\S+: maintenance$/),
     });
     expect(run.stderr).toMatch(/ended by dba@\S+: maintenance/);
-    expect(await connection.service.exited).toBe(4);
-    expect(connection.lines.find(({ event }) => event === 'closing')).toMatchObject({
-      reason: 'revoked',
-      message: expect.stringMatching(/ended by dba@\S+: maintenance$/),
-    });
+    await expect
+      .poll(() => connection.lines.find(({ event }) => event === 'ended'))
+      .toMatchObject({
+        session: connection.session,
+        reason: 'revoked',
+        message: expect.stringMatching(/ended by dba@\S+: maintenance$/),
+      });
     const again = await bench.hoop('dba', 'sessions', 'end', connection.session);
     expect(again.exitCode).toBe(1);
     // Of sessions that have ended an approver is told nothing, by this way neither.

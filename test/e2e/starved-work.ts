@@ -102,7 +102,8 @@ export class Starved {
 
   /** @param words of what ended it, that the user reads */
   async mustEnd(work: LiveWork, ...words: RegExp[]): Promise<Ended> {
-    const status = await work.service.exited;
+    await work.connection.event('ended');
+    const status = await work.close();
     const ended = { status, stderr: work.service.log(), client: (await work.ended) ?? '' };
     for (const word of words) {
       this.check(`stderr has ${word}`, word.test(ended.stderr), ended.stderr);

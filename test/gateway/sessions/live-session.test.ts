@@ -426,7 +426,7 @@ describe('a session ends', () => {
     const report = (await fatal).at(-1)?.[1].toString();
     expect(report).toContain('57P01');
     expect(report).toContain(words);
-    expect(report).toContain('Start a new session with `hoop connect`.');
+    expect(report).toContain('Connect again: that opens a new session.');
     await session.finish();
     await limit('maxTime: 1h, idleTime: 10m, maxConnections: 2');
     const client = await bench.client('dba');

@@ -78,7 +78,7 @@ class PostgresOffer implements LocalOffer {
       port: listener.port,
       user: textOf(target, 'user') ?? LOCAL_USER,
       database: textOf(target, 'database') ?? name,
-      password: new Secret(randomBytes(PASSWORD_BYTES).toString('base64url')),
+      password: this.#place.secret ?? new Secret(randomBytes(PASSWORD_BYTES).toString('base64url')),
       caFile: tls && writeCaFile(this.#place.directory, tls.ca),
     };
     this.#served.push(facts);

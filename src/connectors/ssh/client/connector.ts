@@ -50,6 +50,11 @@ class SshOffer implements LocalOffer {
         hint: 'Omit it: SSH has its own encryption.',
       });
     }
+    if (this.#place.secret !== undefined) {
+      throw new HoopError('HOOP_USAGE', `--forever is for databases, and "${name}" is a server`, {
+        hint: 'Servers get a lasting address with `hoop ssh-config --write`.',
+      });
+    }
     const keys = generateLocalSshKeys();
     this.#served.push({ name, via: this.#wayTo(rest.listener), ...keys });
     return new LocalSshPort({ ...rest, ...keys });
