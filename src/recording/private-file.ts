@@ -22,7 +22,7 @@ export function readPrivateFile(path: string): Uint8Array | undefined {
   let fd: number;
   try {
     // A link could point at a file that someone else controls.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   } catch (error) {
     if (isMissing(error)) {
       return undefined;
@@ -31,7 +31,8 @@ export function readPrivateFile(path: string): Uint8Array | undefined {
   }
   try {
     const { mode } = fstatSync(fd);
-    if ((mode & 0o077) !== 0) {
+    // On Windows the mode says nothing about who may read: the user's profile is private.
+    if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw new HoopError('HOOP_CONFIG', `"${path}" can be read by others`, {
         detail: 'The file holds a private key.',
         hint: `Replace the key if others may have read it, then run: chmod 600 '${path}'`,
@@ -98,6 +99,10 @@ function writeAside(temporary: string, content: Uint8Array | string): void {
 }
 
 function syncDirectoryOf(path: string): void {
+  // Windows opens no directories, and writes names through by itself.
+  if (process.platform === 'win32') {
+    return;
+  }
   const directory = openSync(dirname(path), 'r');
   try {
     fsyncSync(directory);

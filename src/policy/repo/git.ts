@@ -3,6 +3,7 @@
  * bounds of time, memory, disk and output. What it may read and run is in git-settings.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
 import { onAbort } from '../../until.ts';
 import { directoryBytes, type SizeLimit, watchSize } from './directory-size.ts';
@@ -57,16 +58,14 @@ export async function runGit(options: GitOptions): Promise<GitRun> {
   const signal = AbortSignal.any([options.signal, timeout, large.signal]);
   signal.throwIfAborted();
   const { limit, args, env, globalConfig } = options;
-  const child = spawn(
-    '/bin/sh',
-    ['-c', WITHIN_LIMITS, 'sh', ...limits(limit), ...command(options)],
-    {
-      cwd: '/',
-      env: gitEnvironment(env, globalConfig),
-      stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true,
-    },
-  );
+  const [program = '', ...words] = withinLimits(limit, command(options));
+  const child = spawn(program, words, {
+    cwd: '/',
+    env: gitEnvironment(env, globalConfig),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: process.platform !== 'win32',
+    windowsHide: true,
+  });
   using _ = onAbort(signal, () => killGroup(child));
   using _watch = limit && watchSize(limit, () => large.abort());
   const run = await collect(child, options.input);
@@ -88,9 +87,13 @@ export async function runGit(options: GitOptions): Promise<GitRun> {
   return run;
 }
 
-function limits(limit: SizeLimit | undefined): string[] {
+/** Windows has no limits that a shell could set; there the size is watched, and the time. */
+function withinLimits(limit: SizeLimit | undefined, words: readonly string[]): readonly string[] {
+  if (process.platform === 'win32') {
+    return words;
+  }
   const blocks = Math.ceil((limit?.bytes ?? MAX_FILE_BYTES) / 512);
-  return [`${MAX_MEMORY_KIB}`, `${blocks}`];
+  return ['/bin/sh', '-c', WITHIN_LIMITS, 'sh', `${MAX_MEMORY_KIB}`, `${blocks}`, ...words];
 }
 
 function command({ program, gitDir, settings = [], args }: GitOptions): string[] {
@@ -162,7 +165,10 @@ async function collect(child: ChildProcess, input: Uint8Array | undefined): Prom
     }
   });
   const ended = new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
+    // Where there is no shell in between that says it with a status.
+    child.once('error', (error) =>
+      errorCode(error) === 'ENOENT' ? resolve(NO_SUCH_PROGRAM) : reject(error),
+    );
     child.once('close', (code) => resolve(code ?? 128));
   });
   // git may end before it has read all input; its exit status tells what that means.
