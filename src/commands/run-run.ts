@@ -10,6 +10,7 @@ import { buildEnvironment } from '../run/environment.ts';
 import { entriesOf } from '../run/fence/entries-of.ts';
 import type { RunFence } from '../run/fence/run-fence.ts';
 import type { RunChanges } from '../run/later/owed-changes.ts';
+import { offerOwnCommand } from '../run/own-command.ts';
 import { RunRemains } from '../run/remains.ts';
 import { RemovedVariables } from '../run/removed-variables.ts';
 import { Run } from '../run/run.ts';
@@ -125,18 +126,20 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     const { keepEnv = [], dropEnv = [] } = open.config;
     const { fence } = around;
     const rules = new RemovedVariables({ keep, drop }, { keep: keepEnv, drop: dropEnv });
+    const parts = [
+      ...run.environment,
+      context.environment,
+      ...(made ? [made.environment] : []),
+      ...(fence ? [fence.environment] : []),
+    ];
+    const path = parts.findLast(({ PATH }) => PATH !== undefined)?.['PATH'] ?? io.env['PATH'] ?? '';
     const environment = buildEnvironment(
       io.env,
       {
         reason: (name, value) =>
           fence?.reasonAgainst(name, rules, value) ?? rules.reason(name, value),
       },
-      [
-        ...run.environment,
-        context.environment,
-        ...(made ? [made.environment] : []),
-        ...(fence ? [fence.environment] : []),
-      ],
+      [...parts, offerOwnCommand(run.directory, io.self, path)],
     );
     if (request.printEnv) {
       const render = request.json ? renderRunEnvironmentJson : renderRunEnvironment;

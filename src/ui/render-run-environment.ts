@@ -5,6 +5,7 @@ import { renderJson } from './render-json.ts';
 
 /** Addresses, names and paths. Everything else may hold a password or a token. */
 const SHOWN: ReadonlySet<string> = new Set([
+  'PATH',
   'PGHOST',
   'PGPORT',
   'PGUSER',

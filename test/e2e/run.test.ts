@@ -162,6 +162,18 @@ describe('the environment', () => {
 });
 
 describe('what runs inside', () => {
+  test('finds hoop behind everything else on PATH, if the PATH has none', async () => {
+    const script = 'command -v hoop; hoop whoami --json; echo "$PATH"';
+    const run = await runHoop(['run', '--', 'sh', '-c', script], {
+      home: bench.home('engineer'),
+      variables: { PATH: '/usr/bin:/bin' },
+    });
+    const [place = '', whoami = '', path = ''] = run.stdout.trim().split('\n');
+    expect(place).toMatch(/own-bin\/hoop$/);
+    expect(JSON.parse(whoami)).toHaveProperty('run');
+    expect(path.endsWith(place.replace(/\/hoop$/, ''))).toBe(true);
+  });
+
   test('hoop there has the login of the run, and its sessions belong to it', async () => {
     const script = [
       `${HOOP} whoami --json`,
