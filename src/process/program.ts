@@ -34,7 +34,6 @@ export function buildProgram(io: Io, json: boolean): Command {
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('-q, --quiet', 'print errors only')
     .option('--no-color', 'no escape codes, even on a terminal')
-    .showHelpAfterError(json ? false : 'hoop: hint: Run it with --help to see the options.')
     .exitOverride()
     // Beside `connect [options] <target> [command...]` there are 38 columns left.
     .configureHelp({ minWidthToWrap: 30 })
@@ -42,9 +41,14 @@ export function buildProgram(io: Io, json: boolean): Command {
       writeOut: (text) => io.stdout.write(wrapHelp(text, HELP_WIDTH)),
       // Help after a group of commands alone, too.
       writeErr: (text) => io.stderr.write(wrapHelp(text, HELP_WIDTH)),
-      outputError: (text) => io.stderr.write(usageError(text, program, json)),
     })
     .addHelpText('after', HELP_FOOTER);
+  const report: Report = (command, words) => {
+    const hint = helpHint(words, command.commands.length > 0);
+    command.showHelpAfterError(json ? false : `hoop: hint: ${hint}`).configureOutput({
+      outputError: (text) => io.stderr.write(usageError(text, { program, hint, json })),
+    });
+  };
   const groups: Readonly<Record<string, readonly Command[]>> = {
     'Log in:': [loginCommand(io), logoutCommand(io), whoamiCommand(io)],
     'Work:': [
@@ -66,10 +70,11 @@ export function buildProgram(io: Io, json: boolean): Command {
   for (const [heading, commands] of Object.entries(groups)) {
     program.commandsGroup(heading);
     for (const command of commands) {
-      inheritSettings(command, program);
+      inheritSettings(command, program, report, 'hoop');
       program.addCommand(command);
     }
   }
+  report(program, 'hoop');
   program.helpCommand('help [command]', 'help for a command');
   // What ssh, the completion scripts and the build call; nobody types them.
   program.addCommand(sshStdioCommand(io), { hidden: true });
@@ -78,13 +83,24 @@ export function buildProgram(io: Io, json: boolean): Command {
   return program;
 }
 
-/** commander's own words in our form. */
-function usageError(text: string, program: Command, json: boolean): string {
+/** Has a command report wrong usage in our words. @param words that a person types for it */
+type Report = (command: Command, words: string) => void;
+
+function helpHint(words: string, isGroup: boolean): string {
+  return `\`${words} --help\` lists the ${isGroup ? 'commands' : 'options'}.`;
+}
+
+/** commander's own words in our form. @param told the hint where there is no better one */
+function usageError(
+  text: string,
+  told: { readonly program: Command; readonly hint: string; readonly json: boolean },
+): string {
+  const { program, json } = told;
   const { message, hint } = usageWords(text.replace(/^error: /, '').trimEnd(), program);
   if (!json) {
     return `hoop: error: ${message}\n${hint === undefined ? '' : `hoop: hint: ${hint}\n`}`;
   }
-  const error = { code: 'HOOP_USAGE', message, hint: hint ?? 'See the options with --help.' };
+  const error = { code: 'HOOP_USAGE', message, hint: hint ?? told.hint };
   return `${renderJson({ v: 1, error })}\n`;
 }
 
@@ -136,10 +152,12 @@ fails (2 for a usage error, except with \`ssh\`).
 New here?  hoop demo`;
 
 /** Commands made apart from the program do not inherit exitOverride and output by themselves. */
-function inheritSettings(command: Command, parent: Command): void {
+function inheritSettings(command: Command, parent: Command, report: Report, path: string): void {
+  const words = `${path} ${command.name()}`;
   command.copyInheritedSettings(parent);
+  report(command, words);
   for (const child of command.commands) {
-    inheritSettings(child, command);
+    inheritSettings(child, command, report, words);
   }
 }
 

@@ -68,7 +68,7 @@ test.each([
     'Did you mean `hoop runs show`, `hoop approvals show`, `hoop sessions show` or `hoop policy show`?',
   ],
   ['sessions lst', 'Did you mean list?'],
-  ['nonsense', 'Run it with --help to see the options.'],
+  ['nonsense', '`hoop --help` lists the commands.'],
 ])('after `hoop %s` the hint is: %s', async (words, hint) => {
   written = '';
   const program = buildProgram(io, false);

@@ -256,7 +256,7 @@ describe('wrong usage', () => {
   test('a command that is misspelt gets the one that was meant, and JSON stays JSON', () => {
     const text = spawnSync(process.execPath, ['bin/hoop.js', 'conect'], { encoding: 'utf8' });
     expect(text.stderr).toBe(
-      "hoop: error: unknown command 'conect'\nhoop: hint: Did you mean connect?\nhoop: hint: Run it with --help to see the options.\n",
+      "hoop: error: unknown command 'conect'\nhoop: hint: Did you mean connect?\nhoop: hint: `hoop --help` lists the commands.\n",
     );
     const args = ['bin/hoop.js', 'sessions', 'lst', '--json'];
     const json = spawnSync(process.execPath, args, { encoding: 'utf8' });
