@@ -8,6 +8,7 @@ import { homedir, tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { errorCode } from './error-code.ts';
 import { HoopError } from './errors.ts';
+import { findJsonError } from './json-place.ts';
 
 export interface Home {
   /** config.json: what the user chose. */
@@ -130,6 +131,36 @@ export function writeFileAtomic(path: string, text: string): void {
   }
 }
 
+/**
+ * Makes the directories that a login is kept in, and writes there for a try.
+ * @throws HoopError HOOP_LOCAL_STATE
+ */
+export function requireWritable({ config, state }: Home): void {
+  for (const directory of new Set([config, state])) {
+    const probe = join(directory, `.${process.pid}.${randomBytes(6).toString('hex')}.tmp`);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      writeFileSync(probe, '', { mode: 0o600, flag: 'wx' });
+      rmSync(probe);
+    } catch (cause) {
+      const reason = WRITE_REASONS[errorCode(cause) ?? ''] ?? 'it cannot be written';
+      throw new HoopError('HOOP_LOCAL_STATE', `cannot keep a login in "${directory}": ${reason}`, {
+        hint: 'Correct its owner and permissions, or set HOOP_HOME to a directory of your own.',
+        cause,
+      });
+    }
+  }
+}
+
+const WRITE_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'it is a file',
+};
+
 export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT';
 }
@@ -138,9 +169,11 @@ export function isMissing(error: unknown): boolean {
 export function parseConfig(text: string, path: string): ClientConfig {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(withoutMark(text));
   } catch (cause) {
-    throw new HoopError('HOOP_CONFIG', `"${path}" is not valid JSON`, {
+    const { line, column } = findJsonError(withoutMark(text));
+    const place = `line ${line}, column ${column}`;
+    throw new HoopError('HOOP_CONFIG', `"${path}" is not valid JSON: ${place}`, {
       hint: 'Correct the file, or remove it and run `hoop login --gateway URL` again.',
       cause,
     });
@@ -167,6 +200,11 @@ export function parseConfig(text: string, path: string): ClientConfig {
     }
   }
   return config;
+}
+
+/** Notepad writes a byte order mark in front. */
+function withoutMark(text: string): string {
+  return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }
 
 function isFenceConfig(value: unknown): value is NonNullable<ClientConfig['fence']> {

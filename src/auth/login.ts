@@ -6,7 +6,7 @@ import { generateDpopKey, thumbprintOf } from '../client/dpop-key.ts';
 import { GatewayClient } from '../client/gateway-client.ts';
 import { normalizeGatewayUrl } from '../client/gateway-url.ts';
 import { HoopError } from '../errors.ts';
-import { type ClientConfig, type Home, writeConfig } from '../home.ts';
+import { type ClientConfig, type Home, requireWritable, writeConfig } from '../home.ts';
 import { type DeviceCode, loginWithDeviceCode } from './device-login.ts';
 import { groupsProblem } from './groups-problem.ts';
 import { readCa } from './open-gateway.ts';
@@ -32,6 +32,10 @@ export interface LoginOptions {
   readonly ca?: string | undefined;
   /** Which identity provider, where the policy names several. */
   readonly issuer?: string | undefined;
+  /** Root key that the gateway must have, as its administrator gives it: `SHA256:…`. */
+  readonly fingerprint?: string | undefined;
+  /** Says where the name of the CA's file came from. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
   /** Accept keys of the gateway that differ from the pinned ones. */
   readonly trust?: boolean | undefined;
   /** undefined: the user opens the URL. */
@@ -66,15 +70,27 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
     gateway,
     ...(caPath === undefined ? {} : { ca: caPath }),
   };
-  const ca = readCa(caPath);
+  const ca = readCa(caPath, options.env);
+  // Before anybody logs in for nothing.
+  requireWritable(home);
   await using anonymous = new GatewayClient({ baseUrl: gateway, ca });
   const info = await anonymous.info(signal);
   const pinned = options.trust === true ? undefined : readTrust(home).get(gateway);
   const { pin, firstUse } = checkGatewayKeys(pinned, gateway, info, Date.now());
   checkSigners(pinned, gateway, info);
+  const found = rootKeyFingerprint(pin.rootKey);
+  requireFingerprint(options.fingerprint, gateway, found);
   if (firstUse) {
-    note(`gateway "${pin.gateway}" has the root key ${rootKeyFingerprint(pin.rootKey)}`);
-    note('compare it with the fingerprint from its administrator; hoop trusts it from now on');
+    note(`gateway "${pin.gateway}" has the root key ${found}`);
+    note(
+      options.fingerprint === undefined
+        ? 'compare it with the fingerprint from its administrator; hoop trusts it after this login'
+        : 'it is the one that --fingerprint names',
+    );
+  }
+  if (options.config.gateway === undefined) {
+    // A login that is broken off need not be told the address again.
+    writeConfig(home, config);
   }
   const key = generateDpopKey();
   const provider = chooseProvider(info, options.issuer);
@@ -125,6 +141,16 @@ export async function login(options: LoginOptions): Promise<LoginResult> {
   const { openBrowser } = options;
   const nonce = loginNonce === undefined ? undefined : tokenNonce(loginNonce, thumbprintOf(key));
   return await loginAtProvider({ provider, showUrl, openBrowser, note, nonce, signal }, use);
+}
+
+/** @throws HoopError HOOP_GATEWAY_KEY */
+function requireFingerprint(wanted: string | undefined, gateway: string, found: string): void {
+  if (wanted !== undefined && wanted.trim().replace(/=+$/, '') !== found) {
+    throw new HoopError('HOOP_GATEWAY_KEY', `"${gateway}" has another root key than you named`, {
+      detail: `Named: ${wanted.trim()}. Found: ${found}.`,
+      hint: 'Check the fingerprint and the address with the administrator. Nothing was sent or stored.',
+    });
+  }
 }
 
 function noRefreshToken({ issuer, fresh = 0, scopes }: LoginProvider): HoopError {

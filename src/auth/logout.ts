@@ -44,7 +44,7 @@ export async function logout(options: LogoutOptions): Promise<LogoutResult> {
     return { gateway, ...person };
   }
   const { env, all, signal } = options;
-  await using client = new GatewayClient({ baseUrl: gateway, ca: readCa(config.ca) });
+  await using client = new GatewayClient({ baseUrl: gateway, ca: readCa(config.ca, options.env) });
   const job = await logoutWorkload({ home, gateway, client, env, all, signal });
   return job
     ? {

@@ -1,11 +1,18 @@
 /** The start of every command that talks to the gateway: configuration, CA, pins, tokens. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GatewayClient } from '../client/gateway-client.ts';
 import { normalizeGatewayUrl } from '../client/gateway-url.ts';
 import { sweepRuntimeDirectories } from '../client/runtime-directory.ts';
 import { HoopError } from '../errors.ts';
-import { type ClientConfig, type Home, locateHome, readConfig, writeFileAtomic } from '../home.ts';
+import {
+  type ClientConfig,
+  type Home,
+  isMissing,
+  locateHome,
+  readConfig,
+  writeFileAtomic,
+} from '../home.ts';
 import { chooseIdentity } from './choose-identity.ts';
 import { StoredTokens } from './stored-tokens.ts';
 import type { TokenRecord } from './token-record.ts';
@@ -41,7 +48,7 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
   sweepRuntimeDirectories(home.runtime);
   const config = readConfig(home, io.env);
   const gateway = requireGateway(config, io.env);
-  const ca = readCa(config.ca);
+  const ca = readCa(config.ca, io.env);
   // What runs inside a run has the run's login, whatever stands in its environment.
   if (home.run === undefined) {
     const { env, note, signal = new AbortController().signal } = io;
@@ -98,7 +105,12 @@ export async function openGateway(io: OpeningIo): Promise<OpenGateway> {
 /** @throws HoopError HOOP_NOT_LOGGED_IN, HOOP_CONFIG */
 export function requireGateway(config: ClientConfig, env: NodeJS.ProcessEnv): string {
   if (config.gateway === undefined) {
+    const directory = env['HOOP_HOME'];
     throw new HoopError('HOOP_NOT_LOGGED_IN', 'not logged in to any gateway', {
+      detail:
+        directory && !existsSync(directory)
+          ? `HOOP_HOME names "${directory}", which does not exist. A demo that has ended removes its directory.`
+          : undefined,
       hint: 'Log in with `hoop login --gateway URL`, or try `hoop demo`.',
     });
   }
@@ -131,8 +143,12 @@ export function requireNoRun(home: Home, command: 'login' | 'logout'): void {
   }
 }
 
-/** @returns PEM text. @throws HoopError HOOP_CONFIG */
-export function readCa(path: string | undefined): string | undefined {
+/**
+ * @param env HOOP_CA in it may be what names the file
+ * @returns PEM text
+ * @throws HoopError HOOP_CONFIG
+ */
+export function readCa(path: string | undefined, env: NodeJS.ProcessEnv = {}): string | undefined {
   if (path === undefined) {
     return undefined;
   }
@@ -140,10 +156,18 @@ export function readCa(path: string | undefined): string | undefined {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new HoopError('HOOP_CONFIG', `cannot read the CA certificate "${path}"`, {
-      hint: 'Name the PEM file with `hoop login --gateway URL --ca FILE`; HOOP_CA overrides it.',
-      cause,
-    });
+    const why = isMissing(cause) ? 'there is no such file' : 'it cannot be read';
+    const isVariable = env['HOOP_CA'] === path;
+    throw new HoopError(
+      'HOOP_CONFIG',
+      `cannot read the CA certificate "${path}"${isVariable ? ', which HOOP_CA names' : ''}: ${why}`,
+      {
+        hint: isVariable
+          ? 'Correct HOOP_CA, or unset it to use the CA of your login.'
+          : 'Name the PEM file with `hoop login --gateway URL --ca FILE`; HOOP_CA overrides it.',
+        cause,
+      },
+    );
   }
   if (!text.includes('-----BEGIN CERTIFICATE-----')) {
     throw new HoopError('HOOP_CONFIG', `"${path}" contains no PEM certificate`, {

@@ -7,6 +7,7 @@ interface LoginFlags {
   readonly issuer?: string;
   readonly browser: boolean;
   readonly device?: boolean;
+  readonly fingerprint?: string;
   readonly trust?: boolean;
   readonly json?: boolean;
 }
@@ -19,6 +20,7 @@ export function loginCommand(io: Io): Command {
     .option('--issuer <url>', 'which identity provider, if the gateway has several')
     .option('--no-browser', 'only print the address to open')
     .option('--device', 'log in with a code that you enter in a browser elsewhere')
+    .option('--fingerprint <sha256>', 'root key that the gateway must have, e.g. SHA256:…')
     .option('--trust', 'accept changed keys of the gateway (compare the fingerprint first)')
     .option('--json', 'print who is logged in as JSON')
     .addHelpText('after', EXAMPLES)
@@ -68,6 +70,8 @@ async function runLogin(io: Io, flags: LoginFlags): Promise<void> {
     gateway,
     ca: flags.ca ?? (isStored || io.env['HOOP_CA'] ? config.ca : undefined),
     issuer: flags.issuer,
+    fingerprint: flags.fingerprint,
+    env: io.env,
     trust: flags.trust,
     openBrowser: flags.browser ? (url) => openBrowser(url, io.env) : undefined,
     // Not a note: without it nobody can log in, even under --quiet.

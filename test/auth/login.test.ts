@@ -186,7 +186,11 @@ describe('hoop login', () => {
         },
       }),
     ).rejects.toBe(reason);
-    expect(existsSync(join(home.path, 'config.json'))).toBe(false);
+    // The next try need not name the address again; nothing is trusted, nobody is logged in.
+    const { gateway: kept } = JSON.parse(readFileSync(join(home.path, 'config.json'), 'utf8'));
+    expect(kept).toBe(gateway.url);
+    expect(existsSync(join(home.path, 'trust.json'))).toBe(false);
+    expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
   });
 
   test('shows on both sides why the gateway refuses, and keeps nothing', async () => {
@@ -509,5 +513,113 @@ describe('hoop logout', () => {
     });
     expect(stderr).toContain('hoop: could not notify the gateway: cannot reach gateway');
     expect(existsSync(join(home.path, 'tokens.json'))).toBe(false);
+  });
+});
+
+/** What it printed on stderr, and what it threw. */
+async function tried(create: typeof loginCommand, args: readonly string[], options: RunOptions) {
+  let stderr = '';
+  const onStderr = (line: string): void => {
+    stderr += line;
+    options.onStderr?.(line);
+  };
+  const error: unknown = await runCommand(create, args, { ...options, onStderr }).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  return { stderr, error };
+}
+
+describe('hoop login before its browser', () => {
+  test('fails where nothing can be stored, and asks nobody to log in', async () => {
+    using home = temporaryHome();
+    const file = join(home.path, 'a-file');
+    writeFileSync(file, '');
+    const env = {
+      ...home.env,
+      HOOP_HOME: undefined,
+      XDG_CONFIG_HOME: home.path,
+      XDG_STATE_HOME: join(file, 'state'),
+    };
+    const args = ['--no-browser', '--gateway', gateway.url, '--ca', gateway.caFile];
+    const { stderr, error } = await tried(loginCommand, args, { env });
+    expect(error).toMatchObject({
+      code: 'HOOP_LOCAL_STATE',
+      message: `cannot keep a login in "${join(file, 'state', 'hoop')}": a part of the path is a file`,
+    });
+    expect(stderr).not.toContain('log in at');
+  });
+
+  test('compares the root key with --fingerprint, and stores nothing for another one', async () => {
+    using home = temporaryHome();
+    const { stderr } = await login(home, 'dba');
+    const [fingerprint = ''] = /SHA256:[A-Za-z0-9+/]{43}/.exec(stderr) ?? [];
+    using fresh = temporaryHome();
+    const args = ['--no-browser', '--gateway', gateway.url, '--ca', gateway.caFile];
+    const other = ['--fingerprint', `SHA256:${'A'.repeat(43)}`];
+    const wrong = await tried(loginCommand, [...args, ...other], { env: fresh.env });
+    expect(wrong.error).toMatchObject({ code: 'HOOP_GATEWAY_KEY' });
+    expect(existsSync(join(fresh.path, 'config.json'))).toBe(false);
+    const right = await login(fresh, 'dba', ['--fingerprint', fingerprint]);
+    expect(right.stderr).toContain('it is the one that --fingerprint names');
+    expect(right.stderr).not.toContain('compare it');
+  });
+
+  test('remembers the address of a login that was broken off, but not in place of another', async () => {
+    using home = temporaryHome();
+    const args = ['--no-browser', '--gateway', gateway.url, '--ca', gateway.caFile];
+    const broken = async (env: NodeJS.ProcessEnv, words: readonly string[]) => {
+      const controller = new AbortController();
+      await tried(loginCommand, words, {
+        env,
+        signal: controller.signal,
+        onStderr: (line) => {
+          if (line.includes('log in at')) controller.abort(new HoopError('HOOP_INTERRUPTED', 'x'));
+        },
+      });
+    };
+    await broken(home.env, args);
+    const kept = JSON.parse(readFileSync(join(home.path, 'config.json'), 'utf8'));
+    expect(kept).toMatchObject({ gateway: gateway.url, ca: gateway.caFile });
+    using other = temporaryHome();
+    const before = '{"gateway":"https://other.example.com"}';
+    writeFileSync(join(other.path, 'config.json'), before);
+    await broken(other.env, args);
+    expect(readFileSync(join(other.path, 'config.json'), 'utf8')).toBe(before);
+  });
+
+  test('reads a configuration with a byte order mark, and names the place of an error in one', async () => {
+    using home = temporaryHome();
+    writeFileSync(join(home.path, 'config.json'), '\uFEFF{\r\n  "tokenStore": "file"\r\n}\r\n');
+    const { stderr } = await login(home, 'dba');
+    expect(stderr).toContain('log in at');
+    using broken = temporaryHome();
+    const file = join(broken.path, 'config.json');
+    writeFileSync(file, '{\n  "gateway": "https://a",\n}\n');
+    const run = await tried(loginCommand, [], { env: broken.env });
+    expect(run.error).toMatchObject({
+      code: 'HOOP_CONFIG',
+      message: `"${file}" is not valid JSON: line 3, column 1`,
+    });
+  });
+
+  test('a HOOP_CA that names no file, and a HOOP_HOME that has gone, are named', async () => {
+    using home = temporaryHome();
+    await login(home, 'dba');
+    const env = { ...home.env, HOOP_CA: '/nonexistent/ca.pem' };
+    const withoutCa = await tried(whoamiCommand, [], { env });
+    expect(withoutCa.error).toMatchObject({
+      code: 'HOOP_CONFIG',
+      message:
+        'cannot read the CA certificate "/nonexistent/ca.pem", which HOOP_CA names: there is no such file',
+      hint: 'Correct HOOP_CA, or unset it to use the CA of your login.',
+    });
+    const gone = join(home.path, 'gone');
+    const ended = await tried(whoamiCommand, [], { env: { ...home.env, HOOP_HOME: gone } });
+    expect(ended.error).toMatchObject({
+      code: 'HOOP_NOT_LOGGED_IN',
+      detail: expect.stringContaining(`HOOP_HOME names "${gone}", which does not exist`),
+    });
+    expect(existsSync(gone)).toBe(false);
   });
 });
