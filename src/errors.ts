@@ -53,6 +53,7 @@ export const ERROR_CODES = [
   'HOOP_WORKLOAD_EVENT',
   // the way to the gateway and to the target
   'HOOP_UNREACHABLE',
+  'HOOP_PROXY',
   'HOOP_GATEWAY_TLS',
   'HOOP_GATEWAY_KEY',
   'HOOP_GATEWAY_REFUSED',

@@ -1,4 +1,7 @@
 /** Requests to an identity provider, whose certificate may come from a private CA that the policy names. */
+import { HoopError } from './errors.ts';
+import { proxyFor } from './proxy.ts';
+import { type Connect, connectorThrough } from './proxy-connection.ts';
 
 /** Documents of providers have some 10 KiB; key sets of the largest a few more. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -31,14 +34,23 @@ type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
 /** @param ca PEM; in its place the public ones are not believed */
 export function providerFetch(ca: string | undefined): Fetch {
-  return ca === undefined
-    ? (url, init) => fetch(url, init)
-    : (url, init = {}) => ask(url, init, ca);
+  return async (url, init = {}) => {
+    const proxy = proxyFor(url, process.env);
+    const tls = ca === undefined ? {} : { ca };
+    if (proxy === undefined && ca === undefined) {
+      return fetch(url, init);
+    }
+    return ask(url, init, proxy === undefined ? tls : connectorThrough(proxy, tls));
+  };
 }
 
-async function ask(url: string, init: RequestInit, ca: string): Promise<Response> {
+async function ask(
+  url: string,
+  init: RequestInit,
+  connect: Connect | { readonly ca?: string },
+): Promise<Response> {
   const { default: undici } = await import('undici');
-  const agent = new undici.Agent({ connect: { ca } });
+  const agent = new undici.Agent({ connect });
   try {
     const { method = 'GET', body, redirect, signal } = init;
     const response = await undici.fetch(url, {
@@ -85,6 +97,11 @@ export function fetchFailure(error: unknown): string {
   for (let one: unknown = error; one instanceof Error; one = causeOf(one)) {
     if (one.name === 'TimeoutError') {
       return 'it did not answer in time';
+    }
+    if (one instanceof HoopError) {
+      return one.hint === undefined
+        ? one.message
+        : `${one.message}. ${one.hint.replace(/\.$/, '')}`;
     }
     const code = 'code' in one && typeof one.code === 'string' ? one.code : '';
     if (UNKNOWN_CA_CODES.has(code)) {

@@ -17,6 +17,7 @@ const PREREQUISITES: readonly Prerequisite[] = [
   { program: '/usr/sbin/sshd', debianPackage: 'openssh-server', neededFor: 'sessions on servers' },
   { program: 'psql', debianPackage: 'postgresql-client', neededFor: 'end-to-end sessions' },
   { program: 'groff', debianPackage: 'groff-base', neededFor: 'the manual page' },
+  { program: 'tinyproxy', debianPackage: 'tinyproxy-bin', neededFor: 'the way through a proxy' },
   { program: 'zsh', debianPackage: 'zsh', neededFor: 'completion' },
   { program: 'fish', debianPackage: 'fish', neededFor: 'completion' },
   { program: 'script', debianPackage: 'bsdutils', neededFor: 'terminals that vanish' },

@@ -11,6 +11,7 @@ const MAX_PAUSE_MS = 30_000;
 /** It is not there now; what it said before holds when it is back. */
 const AWAY: ReadonlySet<string> = new Set([
   'HOOP_UNREACHABLE',
+  'HOOP_PROXY',
   'HOOP_STORE_UNAVAILABLE',
   'HOOP_GATEWAY_BAD_REPLY',
 ]);

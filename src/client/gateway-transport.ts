@@ -6,6 +6,8 @@ import * as z from 'zod';
 import { ErrorBody } from '../api/http.ts';
 import { errorCode } from '../error-code.ts';
 import { ERROR_CODES, type ErrorCode, HoopError } from '../errors.ts';
+import { proxyFor } from '../proxy.ts';
+import { connectorThrough } from '../proxy-connection.ts';
 import { describeNetworkError } from './network-error.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -47,11 +49,13 @@ export class GatewayTransport implements AsyncDisposable {
     this.baseUrl = options.baseUrl;
     this.#userAgent = options.userAgent;
     this.nonce = options.nonce;
+    const tls = options.ca === undefined ? {} : { ca: options.ca };
+    const proxy = proxyFor(options.baseUrl, process.env);
     this.#agent = new Agent({
-      connect: {
-        timeout: CONNECT_TIMEOUT_MS,
-        ...(options.ca === undefined ? {} : { ca: options.ca }),
-      },
+      connect:
+        proxy === undefined
+          ? { timeout: CONNECT_TIMEOUT_MS, ...tls }
+          : connectorThrough(proxy, tls),
       headersTimeout: REQUEST_TIMEOUT_MS,
       bodyTimeout: STALL_TIMEOUT_MS,
       connections: 8,

@@ -62,6 +62,11 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
       detail: 'A unix socket does not leave the machine, and only you can enter its directory.',
     });
   }
+  if (request.socket && process.platform === 'win32') {
+    throw new HoopError('HOOP_USAGE', '--socket needs Unix sockets, which Windows lacks', {
+      hint: 'Omit it to use a port.',
+    });
+  }
   if (request.socket && request.forever) {
     throw new HoopError('HOOP_USAGE', '--socket and --forever exclude each other', {
       detail: 'The socket’s directory is removed when you log out of this machine.',

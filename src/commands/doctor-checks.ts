@@ -11,6 +11,7 @@ import { locateHome, readConfig } from '../home.ts';
 import { packageVersion } from '../package-version.ts';
 import { policyConnectors } from '../policy/connector.ts';
 import { checkRepository } from '../policy/repo/check-policy.ts';
+import { proxyFor } from '../proxy.ts';
 import { pendingUploads } from '../recording/pending-uploads.ts';
 import { spoolsOf } from '../tunnel/spools-of.ts';
 import { verifyGatewayPolicy } from '../tunnel/verify-gateway-policy.ts';
@@ -74,26 +75,36 @@ async function gateway(io: Io): Promise<Reached> {
   try {
     const config = readConfig(locateHome(io.env), io.env);
     baseUrl = requireGateway(config, io.env);
-    client = new GatewayClient({ baseUrl, ca: readCa(config.ca) });
+    client = new GatewayClient({ baseUrl, ca: readCa(config.ca, io.env) });
   } catch (error) {
     return { checks: [failedBy('gateway', error)], info: undefined };
   }
   await using _ = client;
   const startedMs = Date.now();
+  const through = proxyCheck(baseUrl);
   let info: InfoReply;
   try {
     info = await client.info(withDeadline(io));
   } catch (error) {
     io.signal.throwIfAborted();
-    return { checks: [failedBy('gateway', error)], info: undefined };
+    return { checks: [...through, failedBy('gateway', error)], info: undefined };
   }
   const tookMs = Date.now() - startedMs;
   const checks = [
+    ...through,
     passed('gateway', `${baseUrl} answers over TLS in ${duration(tookMs)}, hoop ${info.version}`),
     clockCheck(client.lastDateMs, startedMs + tookMs / 2),
     keys(io, baseUrl, info),
   ];
   return { checks, info, baseUrl };
+}
+
+/** Says which proxy is used; where none is set there is nothing to say. */
+function proxyCheck(baseUrl: string): DoctorCheck[] {
+  const proxy = proxyFor(baseUrl, process.env);
+  return proxy === undefined
+    ? []
+    : [passed('proxy', `the gateway is reached through ${proxy.shown} (${proxy.variable})`)];
 }
 
 export function clockCheck(theirsMs: number | undefined, oursMs: number): DoctorCheck {

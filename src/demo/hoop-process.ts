@@ -33,7 +33,7 @@ export interface HoopEnvironment {
  * write where the person's own job reports.
  */
 const FOREIGN =
-  /^(HOOP_(?!CARRIER$|COLUMNS$)\w+|PG[A-Z]+|DATABASE_URL|FORCE_COLOR|GITHUB_STEP_SUMMARY)$/;
+  /^(HOOP_(?!CARRIER$|COLUMNS$)\w+|PG[A-Z]+|DATABASE_URL|FORCE_COLOR|GITHUB_STEP_SUMMARY|(?:https?|all)_proxy|(?:HTTPS?|ALL)_PROXY)$/;
 
 export function childEnvironment(options: HoopEnvironment): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name));

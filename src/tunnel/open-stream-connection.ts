@@ -12,6 +12,7 @@ import {
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { describeNetworkError } from '../client/network-error.ts';
 import { HELLO } from '../protocol/carrier/frames.ts';
+import { openThroughProxy } from '../proxy-connection.ts';
 import { onAbort } from '../until.ts';
 
 const CONNECT_WITHIN_MS = 10_000;
@@ -61,6 +62,7 @@ export async function openStreamConnection(
     ...headers,
   });
 
+  const through = await openThroughProxy(url);
   const reply = new UpgradeReply();
   let receive = (bytes: Buffer): void => reply.add(bytes);
   const arena = new RecordArena((bytes) => receive(bytes));
@@ -69,6 +71,7 @@ export async function openStreamConnection(
   const options = {
     host,
     port: Number(url.port || 443),
+    ...(through === undefined ? {} : { socket: through }),
     ...(isIP(host) ? {} : { servername: host }),
     ...(client.ca === undefined ? {} : { ca: client.ca }),
     ALPNProtocols: ['http/1.1'],

@@ -1,9 +1,12 @@
 /** WebSockets to the gateway, with the login's proof on the upgrade. */
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { parseRefusal } from '../client/gateway-transport.ts';
 import { describeNetworkError } from '../client/network-error.ts';
+import { openThroughProxy } from '../proxy-connection.ts';
 import { onAbort } from '../until.ts';
 import type { UpgradeClient } from './open-stream-connection.ts';
 
@@ -48,7 +51,9 @@ async function tryOpen(
   const url = client.webSocketUrl(path);
   // The proof is for the path without its query, as RFC 9449 §4.2 has it for htu.
   const headers = await client.authHeaders('GET', url.replace(/\?.*$/, ''), signal);
+  const through = await openThroughProxy(url);
   const socket = new WebSocket(url, {
+    ...(through === undefined ? {} : { createConnection: overTls(through, client) }),
     headers: { ...headers },
     ...(client.ca === undefined ? {} : { ca: client.ca }),
     perMessageDeflate: false,
@@ -71,6 +76,19 @@ async function tryOpen(
     signal.throwIfAborted();
     throw describeNetworkError(client.baseUrl, error);
   }
+}
+
+/** ws connects by itself, unless it is given what it should speak to. */
+function overTls(through: Socket, { baseUrl, ca }: UpgradeClient): () => TLSSocket {
+  const host = new URL(baseUrl).hostname.replace(/^\[|\]$/g, '');
+  return () =>
+    connectTls({
+      socket: through,
+      host,
+      ...(isIP(host) ? {} : { servername: host }),
+      ...(ca === undefined ? {} : { ca }),
+      ALPNProtocols: ['http/1.1'],
+    });
 }
 
 async function readRefusal(response: IncomingMessage, socket: WebSocket): Promise<Refused> {

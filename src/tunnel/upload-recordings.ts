@@ -221,7 +221,9 @@ function unknownThere(kept: string, nowMs: number): string | undefined {
 function isPassing(error: unknown): error is HoopError {
   return (
     error instanceof HoopError &&
-    (error.code === 'HOOP_UNREACHABLE' || error.code === 'HOOP_GATEWAY_TLS')
+    (error.code === 'HOOP_UNREACHABLE' ||
+      error.code === 'HOOP_PROXY' ||
+      error.code === 'HOOP_GATEWAY_TLS')
   );
 }
 

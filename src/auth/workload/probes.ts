@@ -8,6 +8,8 @@ import { access, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../error-code.ts';
 import { HoopError } from '../../errors.ts';
+import { proxyFor } from '../../proxy.ts';
+import { connectorThrough } from '../../proxy-connection.ts';
 import { onAbort } from '../../until.ts';
 
 /**
@@ -180,7 +182,13 @@ async function sendBounded(
   // All of it, which most commands need not wait for; nor does the time for the answer count it.
   const { default: undici } = await import('undici');
   const timeout = AbortSignal.timeout(request.timeoutMs ?? TOKEN_TIMEOUT_MS);
-  const direct = request.direct === true ? new undici.Agent() : undefined;
+  const proxy = request.direct === true ? undefined : proxyFor(url, process.env);
+  const agent =
+    proxy !== undefined
+      ? new undici.Agent({ connect: connectorThrough(proxy, {}) })
+      : request.direct === true
+        ? new undici.Agent()
+        : undefined;
   try {
     const response = await undici.fetch(url, {
       method: request.method ?? 'GET',
@@ -189,7 +197,7 @@ async function sendBounded(
       // A token or a secret of the platform goes where it was meant to go and nowhere else.
       redirect: 'error',
       signal: AbortSignal.any([signal, timeout]),
-      ...(direct === undefined ? {} : { dispatcher: direct }),
+      ...(agent === undefined ? {} : { dispatcher: agent }),
     });
     return {
       status: response.status,
@@ -210,7 +218,7 @@ async function sendBounded(
       cause,
     });
   } finally {
-    await direct?.destroy();
+    await agent?.destroy();
   }
 }
 

@@ -196,7 +196,8 @@ function isMissing(error: unknown): boolean {
     error instanceof HoopError &&
     (error.code === 'HOOP_WORKLOAD_TOKEN' ||
       error.code === 'HOOP_TOKEN_EXPIRED' ||
-      error.code === 'HOOP_UNREACHABLE')
+      error.code === 'HOOP_UNREACHABLE' ||
+      error.code === 'HOOP_PROXY')
   );
 }
 
