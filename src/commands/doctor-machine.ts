@@ -2,6 +2,7 @@
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { delimiter } from 'node:path';
 import { connect, DEFAULT_MAX_VERSION } from 'node:tls';
 import type { InfoReply } from '../api/login.ts';
@@ -132,7 +133,13 @@ export async function certificateCheck(io: Io, baseUrl: string): Promise<DoctorC
   const { ca } = readConfig(locateHome(io.env), io.env);
   const host = hostname.replace(/^\[|\]$/g, '');
   const pem = readCa(ca, io.env);
-  const through = await openThroughProxy(baseUrl);
+  const hint = 'The gateway answered a moment ago: try again, and check the connection to it.';
+  let through: Socket | undefined;
+  try {
+    through = await openThroughProxy(baseUrl);
+  } catch (error) {
+    return { name, status: 'warning', text: messageOf(error), hint };
+  }
   const socket = connect({
     ...(through === undefined ? {} : { socket: through }),
     host,
@@ -150,7 +157,6 @@ export async function certificateCheck(io: Io, baseUrl: string): Promise<DoctorC
       : passed(name, text);
   } catch (error) {
     io.signal.throwIfAborted();
-    const hint = 'The gateway answered a moment ago: try again, and check the connection to it.';
     return { name, status: 'warning', text: messageOf(error), hint };
   } finally {
     socket.destroy();
@@ -203,7 +209,8 @@ async function readDiscovery(
 
 function messageOf(error: unknown): string {
   if (error instanceof Error) {
-    return fetchFailure(error);
+    // What fetch says is "fetch failed"; the reason stands below.
+    return error.cause instanceof Error ? error.cause.message : error.message;
   }
   return String(error);
 }
