@@ -59,7 +59,9 @@ export function catalogComparisons(
     return [
       {
         kind: OTHER_THAN_CHECK.find((other) => other === kind) ?? 'check',
-        name: text(row[2]),
+        name: kind === 'unique' ? '' : text(row[2]),
+        ...(kind === 'unique' && row[2] ? { isKey: true } : {}),
+        ...(kind === 'unique' && row[2] === 'nulls' ? { nullsAreEqual: true } : {}),
         columns: [...new Set(used?.map((column) => number(column[1])) ?? oids(row[3]))],
       },
     ];

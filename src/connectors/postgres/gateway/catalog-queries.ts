@@ -65,7 +65,7 @@ export const OWNED = {
     where: `c.relkind ${EQ} ${RELATION_KINDS}`,
     sqlText: 6,
   },
-  /** relation, attnum, name, type, dropped, generation expression */
+  /** relation, attnum, name, type, dropped, generation expression, not null */
   columns: {
     columns: [
       'a.attrelid',
@@ -76,6 +76,7 @@ export const OWNED = {
       // Few are: a join would read all defaults.
       `CASE WHEN a.attgenerated ${NE} ''::pg_catalog."char" THEN (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
         FROM pg_catalog.pg_attrdef d WHERE d.adrelid ${EQ} a.attrelid AND d.adnum ${EQ} a.attnum) END`,
+      'a.attnotnull',
     ],
     from: 'pg_catalog.pg_attribute a',
     where: `a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
@@ -364,7 +365,10 @@ export const COMPARISONS: readonly {
     // Exclusion constraints, too.
     kind: 'unique',
     owner: 'x.indrelid',
-    name: "''::pg_catalog.name",
+    // Since PostgreSQL 15 NULL may be equal to NULL.
+    name: `(CASE WHEN NOT (x.indisunique AND x.indimmediate AND x.indisvalid AND x.indexprs IS NULL AND x.indpred IS NULL) THEN ''
+      WHEN pg_catalog.to_jsonb(x) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct' ${EQ} 'true' THEN 'nulls'
+      ELSE 'key' END)::pg_catalog.name`,
     from: 'pg_catalog.pg_index x',
     columns: `pg_catalog.concat_ws(' ', pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts OPERATOR(pg_catalog.-) 1], ' '),
       CASE WHEN x.indexprs IS NOT NULL OR x.indpred IS NOT NULL THEN ${usedBy('pg_class', 'x.indexrelid', 'x.indrelid')} END)`,

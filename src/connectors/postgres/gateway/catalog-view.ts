@@ -401,6 +401,7 @@ function relationColumns(
       typeOid: number(row[3]),
       dropped: flag(row[4]),
       generatedFrom,
+      ...(flag(row[6]) ? { notNull: true } : {}),
       ...(used ? { generatedColumns: used.map((other) => number(other[1])) } : {}),
       ...(found?.isTotal === true ? { generatedIsTotal: true } : {}),
     };

@@ -7,6 +7,7 @@ export interface CatalogColumn {
   readonly name: string;
   readonly typeOid: number;
   readonly dropped: boolean;
+  readonly notNull?: true;
   /** Expression text of a generated column (pg_get_expr), which derives from other columns. */
   readonly generatedFrom: string | undefined;
   /** attnums that `generatedFrom` reads; undefined although generated = not known, so all columns. */
@@ -109,6 +110,10 @@ export interface CatalogComparison {
   readonly name: string;
   /** attnums; 0: it is about the whole row, or an expression whose columns are listed. */
   readonly columns: readonly number[];
+  /** A unique index of these columns and nothing else, which holds at any time. */
+  readonly isKey?: true;
+  /** That index takes NULL for equal to NULL. */
+  readonly nullsAreEqual?: true;
 }
 
 /** CREATE RULE: statements that the server runs with, or in place of, a change. */

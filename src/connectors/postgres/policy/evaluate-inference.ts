@@ -80,17 +80,32 @@ export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): Sq
     code: 'HOOP_DENIED',
     message: `masked column ${columnName(mask)} must not be computed with (${by})`,
     detail: 'The result would reveal something about values that you see only masked.',
-    hint: hintFor(mask),
+    hint: hintFor(mask, by),
     rule: mask.rule,
   });
 }
 
-function hintFor(mask: ColumnMask): string {
+function hintFor(mask: ColumnMask, by: string): string {
+  const grouping = GROUPING.get(by);
+  if (grouping !== undefined) return grouping;
   if (mask.lookup) return howToLookUp(mask);
   const { schema, relation: name, column } = mask;
   const isSystem = maskedSystemColumn({ schema, name, column }) !== undefined;
   return isSystem ? IN_SYSTEM_VIEWS : OTHERWISE;
 }
+
+const WITH_ORDER =
+  'With the primary key of its table among the columns it is possible if ORDER BY has that key and all columns of other tables (ORDER BY id), or if only count(*) is taken of the rows.';
+
+/** What would pass, by the word of the statement. */
+const GROUPING: ReadonlyMap<string, string> = new Map([
+  ['DISTINCT', WITH_ORDER],
+  ['UNION without ALL', `${WITH_ORDER} UNION ALL is possible without a key.`],
+  [
+    'GROUP BY',
+    'It is possible with the primary key of its table in the same GROUP BY, where that table or a plain subquery of it is in FROM.',
+  ],
+]);
 
 const IN_SYSTEM_VIEWS =
   'Select it as it is, or with left(), trim() or coalesce(), and filter, sort and group by the other columns of the view.';

@@ -2,7 +2,7 @@
 import { condition } from './conditions.ts';
 import { expressions } from './expressions.ts';
 import { checkFields } from './grammar.ts';
-import { derive, type NamedLineage, type Origin, oneOf } from './lineage.ts';
+import { columnsOfEntry, derive, type NamedLineage, type Origin, oneOf } from './lineage.ts';
 import { findRelation } from './names.ts';
 import { checkOperator } from './operators.ts';
 import { refuseServerFiles, relationColumns } from './relation-columns.ts';
@@ -15,6 +15,8 @@ export interface FromItem {
   readonly tables: readonly Table[];
   readonly columns: readonly NamedLineage[];
   readonly conditions: ReadonlySet<Origin>;
+  /** Rows of tables that the planner sees here: named here, or in subqueries that it folds in. */
+  readonly rows?: ReadonlySet<object>;
 }
 
 const NOTHING: FromItem = { tables: [], columns: [], conditions: new Set() };
@@ -39,6 +41,7 @@ function beside(left: FromItem, right: FromItem): FromItem {
     tables: [...left.tables, ...right.tables],
     columns: [...left.columns, ...right.columns],
     conditions: new Set([...left.conditions, ...right.conditions]),
+    rows: new Set([...(left.rows ?? []), ...(right.rows ?? [])]),
   };
 }
 
@@ -116,7 +119,7 @@ export function relationItem(
     const table = {
       name,
       schema: undefined,
-      columns: columns ?? [],
+      columns: columnsOfEntry(columns ?? []),
       relation: undefined,
       namesRows: true,
     };
@@ -129,7 +132,14 @@ export function relationItem(
     incomplete: true,
     relation: undefined,
   };
-  return single(table);
+  const isTable = table.relation?.kind === 'r' || table.relation?.kind === 'p';
+  return { ...single(table), ...(isTable ? { rows: rowsOf(table) } : {}) };
+}
+
+/** Of a table all columns have the same row. */
+function rowsOf({ columns }: Table): ReadonlySet<object> {
+  const row = columns[0]?.lineage.row;
+  return new Set(row === undefined ? [] : [row]);
 }
 
 /** A relation of the catalog under its own name or its alias. */
@@ -162,7 +172,8 @@ function subqueryItem(
     relation: undefined,
     namesRows: true,
   };
-  return { ...single(aliased(facts, table, fields.alias)), conditions: query.conditions };
+  const rows = query.foldedRows ?? new Set();
+  return { ...single(aliased(facts, table, fields.alias)), conditions: query.conditions, rows };
 }
 
 function sampleItem(
@@ -229,13 +240,15 @@ function joinItem(
       relation: undefined,
       namesRows: true,
     };
-    return { ...single(aliased(facts, table, fields.alias)), conditions: origins };
+    const rows = both.rows ?? new Set();
+    return { ...single(aliased(facts, table, fields.alias)), conditions: origins, rows };
   }
   const using = fields.join_using_alias;
   const extra = using
     ? [{ name: using.aliasname, schema: undefined, columns: merged, relation: undefined }]
     : [];
-  return { tables: [...both.tables, ...extra], columns, conditions: origins };
+  const tables = [...both.tables, ...extra];
+  return { tables, columns, conditions: origins, rows: both.rows ?? new Set() };
 }
 
 function commonNames(left: FromItem, right: FromItem): string[] {
@@ -285,6 +298,6 @@ function mergedColumn(
   const { fields } = kept ?? compared;
   return {
     name,
-    lineage: { ...compared, identity, type: kept?.type, fields },
+    lineage: { ...compared, identity, row: identity && kept?.row, type: kept?.type, fields },
   };
 }

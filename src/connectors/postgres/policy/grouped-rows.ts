@@ -1,42 +1,48 @@
 /**
- * GROUP BY and DISTINCT: rows with the same values are put together, which tells that they are. And
- * they come out in an order that the server takes from the values, sorted or by their hashes: with
+ * GROUP BY, DISTINCT and UNION: rows with the same values are put together, which tells that they are.
+ * And they come out in an order that the server takes from the values, sorted or by their hashes: with
  * other columns as a ruler (`GROUP BY tag, g`) that order tells, off line, whether a guess is right.
+ *
+ * A value beside the primary key of its row puts nothing together that is not one row already. What is left
+ * is the order, which depends on such a value unless
+ * - the server groups by the key alone, as it does in a plain GROUP BY,
+ * - ORDER BY sets it by keys and other columns, or
+ * - the rows are counted only.
  */
 import type { Lineage } from './lineage.ts';
+import { keyWith, type RowKey } from './row-keys.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
 /**
- * A value behind the primary key of its row puts nothing together that is not one row already.
- * @param isSettled whether the order of the rows does not depend on values of this relation that
- *   stand behind its primary key
+ * @param isSettled whether the order of the rows does not depend on values behind this key
  */
 export function noteGroupedRows(
   facts: StatementFacts,
   values: readonly Lineage[],
   by: string,
-  isSettled: (relation: number) => boolean,
+  isSettled: (key: RowKey, attnum: number) => boolean,
+  isUnion = false,
 ): void {
-  const seen = new Map<number, Set<number>>();
-  // Asked once per relation: each looks at all values, of which a text can have tens of thousands.
-  const settled = once(isSettled);
-  const isAllOf = once((oid) => values.every((other) => isOf(other, oid)));
+  const keyOf = once((row: object) => keyWith(facts, values, row));
+  const isAllOf = once((oid: number) => values.every((other) => isOf(other, oid)));
   for (const value of values) {
     const { fact } = value.identity ?? {};
-    if (!fact || !isKeyed(facts, value, seen) || !settled(fact.oid)) {
-      if (fact && isAllOf(fact.oid)) facts.noteGrouped(value, by);
-      else facts.noteComputed(value, by);
-    }
-    if (fact) seen.set(fact.oid, (seen.get(fact.oid) ?? new Set()).add(fact.attnum));
+    const key = value.row && !value.collated ? keyOf(value.row) : undefined;
+    if (fact && key && isSettled(key, fact.attnum)) continue;
+    if (fact && !isUnion && isAllOf(fact.oid)) facts.noteGrouped(value, by);
+    else facts.noteComputed(value, by);
   }
 }
 
-function once(ask: (oid: number) => boolean): (oid: number) => boolean {
-  const answers = new Map<number, boolean>();
-  return (oid) => {
-    const known = answers.get(oid) ?? ask(oid);
-    answers.set(oid, known);
-    return known;
+/** Asks once for each: each looks at all values, of which a text can have tens of thousands. */
+export function once<Asked, Answer>(ask: (one: Asked) => Answer): (one: Asked) => Answer {
+  const answers = new Map<Asked, Answer>();
+  return (one) => {
+    const known = answers.get(one);
+    if (known !== undefined || answers.has(one)) return known as Answer;
+    const answer = ask(one);
+    answers.set(one, answer);
+    return answer;
   };
 }
 
@@ -45,38 +51,25 @@ function isOf({ identity, origins }: Lineage, oid: number): boolean {
   return origins.size === 0 || identity?.fact.oid === oid;
 }
 
-function isKeyed(
-  facts: StatementFacts,
-  { identity }: Lineage,
-  seen: ReadonlyMap<number, ReadonlySet<number>>,
-): boolean {
-  const { catalog } = facts.context;
-  const relation = identity && catalog.relationByOid(identity.fact.oid);
-  const before = relation && seen.get(relation.oid);
-  if (!relation?.primaryKey?.every((attnum) => before?.has(attnum))) {
-    return false;
-  }
-  // Children have keys of their own, and the same numbers in them.
-  const isAlone = relation.kind === 'p' || catalog.childrenOf(relation.oid).length === 0;
-  return isAlone && facts.isReferencedOnce(relation);
-}
-
-/** Whether ORDER BY leaves nothing open: it has the key of this relation, and all other columns. */
+/** Whether ORDER BY leaves nothing open: it has the key of this row, and all else or the key that it is behind. */
 export function isOrdered(
   facts: StatementFacts,
-  oid: number,
+  { row, columns }: RowKey,
   shown: readonly Lineage[],
   sorted: readonly Lineage[],
 ): boolean {
-  const keys = new Set(sorted.flatMap(({ identity }) => identity?.fact ?? []));
-  const primary = facts.context.catalog.relationByOid(oid)?.primaryKey ?? [];
-  const hasKey =
-    primary.length > 0 &&
-    primary.every((attnum) => [...keys].some((key) => key.oid === oid && key.attnum === attnum));
+  const sets = (value: Lineage): boolean =>
+    sorted.some((key) => !key.collated && key.row === value.row && key.identity === value.identity);
+  const setsKeyOf = once(
+    (other: object) => keyWith(facts, shown, other)?.columns.every(sets) === true,
+  );
   return (
-    hasKey &&
+    columns.every(sets) &&
     shown.every(
-      (one) => isOf(one, oid) || (one.identity !== undefined && keys.has(one.identity.fact)),
+      (one) =>
+        one.origins.size === 0 ||
+        (one.row !== undefined && (one.row === row || setsKeyOf(one.row))) ||
+        (one.identity !== undefined && sets(one)),
     )
   );
 }

@@ -26,6 +26,8 @@ export interface Lineage {
   readonly origins: ReadonlySet<Origin>;
   /** Set when the value is that of one base column, unchanged. */
   readonly identity: ColumnOrigin | undefined;
+  /** With an identity: the entry in FROM of which one row gives this value and those with the same object. */
+  readonly row?: object | undefined;
   readonly type: number | undefined;
   /**
    * Made of one string column by functions that fail for no value of it and whose result is as NULL
@@ -79,6 +81,7 @@ export function oneOf(parts: readonly Lineage[]): Lineage {
   return {
     origins: unite(parts),
     identity: same ? first.identity : undefined,
+    row: same && parts.every((part) => part.row === first.row) ? first.row : undefined,
     type: sameType ? first.type : undefined,
     fields,
     document: sameType ? mergeShapes(parts.map((part) => part.document)) : undefined,
@@ -120,6 +123,29 @@ export function mixed(lineage: Lineage): Lineage {
   const fields = lineage.fields?.map((field) => lazily(field.name, () => mixed(field.lineage)));
   const document = lineage.document && loosened(lineage.document);
   return { ...lineage, identity: undefined, fields, document };
+}
+
+/**
+ * The columns of one entry in FROM. What it has from one row of a table is told apart from what another
+ * entry has from that table, also where both name the same view or query.
+ */
+export function columnsOfEntry(
+  columns: readonly NamedLineage[],
+  isTable = false,
+): readonly NamedLineage[] {
+  const rows = new Map<object | undefined, object>();
+  const rowOf = (inner: object | undefined): object | undefined => {
+    if (inner === undefined && !isTable) return undefined;
+    const row = rows.get(inner) ?? {};
+    rows.set(inner, row);
+    return row;
+  };
+  return columns.map((column) =>
+    lazily(column.name, () => {
+      const { lineage } = column;
+      return lineage.identity ? { ...lineage, row: rowOf(lineage.row) } : lineage;
+    }),
+  );
 }
 
 function mergeFields(parts: readonly Lineage[]): readonly NamedLineage[] | undefined {

@@ -4,10 +4,11 @@ import { SQL_STATE } from '../sql-state.ts';
 import { isStar } from './column-references.ts';
 import { condition, windowOrigins } from './conditions.ts';
 import { entries, expression, listed, noteUnified, starColumns } from './expressions.ts';
+import { countedQuery, isFolded } from './folded-queries.ts';
 import { fromList } from './from-items.ts';
 import { TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
-import { isOrdered, noteGroupedRows } from './grouped-rows.ts';
+import { isOrdered, noteGroupedRows, once } from './grouped-rows.ts';
 import {
   constant,
   derive,
@@ -20,6 +21,7 @@ import {
 import { whereClause } from './lookups.ts';
 import { checkOperator } from './operators.ts';
 import { outputName } from './output-name.ts';
+import { keyWith, type RowKey } from './row-keys.ts';
 import { isOwnColumn, type QueryResult, type Scope, SYSTEM_COLUMNS } from './scope.ts';
 import { settingNameOf } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -35,6 +37,8 @@ export function select(
 ): QueryResult {
   return facts.nested(() => {
     checkFields(facts, 'SelectStmt', fields);
+    const counted = countedQuery(fields);
+    if (counted) facts.unordered.add(counted);
     if (fields.intoClause && fields.intoClause !== facts.into) {
       facts.unknown('INTO inside a statement');
     }
@@ -63,14 +67,16 @@ function plainSelect(facts: StatementFacts, fields: Select, outer: Scope | undef
   }
   const keys = (fields.groupClause ?? []).map((key) => groupKey(facts, key, columns, scope));
   const isPlain = !fields.groupClause?.some((key) => as(key, 'GroupingSet'));
-  // Of a table that stands here itself the server groups by the primary key alone.
-  const isHere = (oid: number): boolean =>
-    from.tables.some(({ relation }) => relation?.oid === oid);
-  if (isPlain) noteGroupedRows(facts, keys, 'GROUP BY', isHere);
-  else for (const key of keys) facts.noteComputed(key, 'GROUP BY');
+  // Of a table that the planner sees here the server groups by the primary key alone.
+  if (isPlain) {
+    noteGroupedRows(facts, keys, 'GROUP BY', (key, attnum) => {
+      return from.rows?.has(key.row) === true && key.leavesOut(attnum);
+    });
+  } else for (const key of keys) facts.noteComputed(key, 'GROUP BY');
   for (const key of keys) addAll(conditions, key.origins);
   addAll(conditions, condition(facts, fields.havingClause, scope));
-  return finish(facts, fields, { columns, conditions }, scope);
+  const foldedRows = isFolded(fields) && from.rows ? { foldedRows: from.rows } : {};
+  return finish(facts, fields, { columns, conditions, ...foldedRows }, scope);
 }
 
 /** DISTINCT, ORDER BY, LIMIT and FOR UPDATE, which all kinds of query can have. */
@@ -79,6 +85,7 @@ function finish(
   fields: Select,
   result: QueryResult,
   scope: Scope | undefined,
+  union?: string,
 ): QueryResult {
   const sorted: Lineage[] = [];
   for (const node of fields.sortClause ?? []) {
@@ -89,11 +96,14 @@ function finish(
     facts.tie(key.origins);
     facts.noteDeciding(key.origins);
   }
+  const shown = result.columns.map(({ lineage }) => lineage);
+  const isUnordered = facts.unordered.has(fields);
+  const isSettled = once((key: RowKey) => isUnordered || isOrdered(facts, key, shown, sorted));
+  if (union !== undefined) noteGroupedRows(facts, shown, union, isSettled, true);
   // DISTINCT without ON is a list with one empty node.
   for (const key of fields.distinctClause ?? []) {
     if (tagOf(key) === undefined) {
-      const shown = result.columns.map(({ lineage }) => lineage);
-      noteGroupedRows(facts, shown, 'DISTINCT', (oid) => isOrdered(facts, oid, shown, sorted));
+      noteGroupedRows(facts, shown, 'DISTINCT', isSettled);
     } else {
       // It sorts by these.
       facts.noteComputed(outputOrInput(facts, key, result.columns, scope), 'DISTINCT ON');
@@ -102,6 +112,7 @@ function finish(
   for (const limit of [fields.limitCount, fields.limitOffset]) {
     facts.noteShaping(expression(facts, limit, scope));
   }
+  facts.locksRows ||= fields.lockingClause !== undefined;
   for (const lock of fields.lockingClause ?? []) {
     const clause = as(lock, 'LockingClause');
     if (!clause) {
@@ -258,15 +269,14 @@ function combinedQueries(
     const message = `each ${word} query must have the same number of columns`;
     facts.refuse(message, { mistake: { sqlState: SQL_STATE.syntaxError, message } });
   }
-  const columns = unionColumns(facts, left.columns, right.columns);
-  const compares = fields.op !== 'SETOP_UNION' || fields.all !== true;
-  if (compares) {
-    facts.noteComputed(
-      derive(columns.map((column) => column.lineage)),
-      SET_WORDS[fields.op ?? ''] ?? 'a set operation',
-    );
+  const isUnion = fields.op === 'SETOP_UNION';
+  const united = unionColumns(facts, left.columns, right.columns);
+  const columns = isUnion && !fields.all ? withUnitedRows(facts, left, right, united) : united;
+  const word = SET_WORDS[fields.op ?? ''] ?? 'a set operation';
+  if (!isUnion || !fields.all) {
     for (const { lineage } of columns) facts.noteDeciding(lineage.origins);
   }
+  if (!isUnion) facts.noteComputed(derive(columns.map((column) => column.lineage)), word);
   const conditions = new Set([...left.conditions, ...right.conditions]);
   if (fields.op !== 'SETOP_UNION') {
     for (const column of columns) {
@@ -274,7 +284,38 @@ function combinedQueries(
       addAll(conditions, column.lineage.origins);
     }
   }
-  return finish(facts, fields, { columns, conditions }, scope);
+  const grouped = isUnion && !fields.all ? word : undefined;
+  return finish(facts, fields, { columns, conditions }, scope, grouped);
+}
+
+/**
+ * What both sides have at the same places from one table, its key among them, is the same where the
+ * keys are: unless a statement changes rows, or waits for other versions of them, in between.
+ */
+function withUnitedRows(
+  facts: StatementFacts,
+  left: QueryResult,
+  right: QueryResult,
+  united: readonly NamedLineage[],
+): readonly NamedLineage[] {
+  if (facts.changed.length > 0 || facts.locksRows) return united;
+  const sides = [left, right].map(({ columns }) => columns.map(({ lineage }) => lineage));
+  const [first = [], second = []] = sides;
+  const rows = new Map<object, Map<object, object>>();
+  return united.map((column, index) => {
+    const [a, b] = [first[index], second[index]];
+    if (!a?.row || !b?.row || !column.lineage.identity || a.collated || b.collated) return column;
+    const places = (values: readonly Lineage[], row: object): string | undefined =>
+      keyWith(facts, values, row)
+        ?.columns.map((one) => values.indexOf(one))
+        .join();
+    const place = places(first, a.row);
+    if (place === undefined || place !== places(second, b.row)) return column;
+    const byOther = rows.get(a.row) ?? new Map<object, object>();
+    const row = byOther.get(b.row) ?? {};
+    rows.set(a.row, byOther.set(b.row, row));
+    return { name: column.name, lineage: { ...column.lineage, row } };
+  });
 }
 
 const SET_WORDS: Readonly<Record<string, string>> = {

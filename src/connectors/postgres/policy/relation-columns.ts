@@ -2,6 +2,7 @@ import type { CatalogColumn, CatalogRelation } from './catalog-types.ts';
 import { concreteType } from './function-types.ts';
 import { arrayShape, type JsonShape, rowShape } from './json-shape.ts';
 import {
+  columnsOfEntry,
   constant,
   derive,
   type Lineage,
@@ -32,7 +33,7 @@ export function relationColumns(
   }
   const looksThrough = (relation.kind === 'v' || relation.kind === 'm') && !isBuiltIn(relation);
   if (!looksThrough) {
-    return storedColumns(facts, relation, only);
+    return columnsOfEntry(storedColumns(facts, relation, only), true);
   }
   const seen = facts.walks.view(facts, relation);
   const own = visibleColumns(relation);
@@ -42,10 +43,12 @@ export function relationColumns(
     }
     return storedColumns(facts, relation, only);
   }
-  return own.map((column, index) => {
-    const inner = seen[index]?.lineage ?? constant();
-    return { name: column.name, lineage: retyped(inner, column.typeOid) };
-  });
+  return columnsOfEntry(
+    own.map((column, index) => {
+      const inner = seen[index]?.lineage ?? constant();
+      return { name: column.name, lineage: retyped(inner, column.typeOid) };
+    }),
+  );
 }
 
 /** Of a table; that it is read is not noted. */

@@ -52,6 +52,8 @@ export interface Scope {
 export interface QueryResult {
   readonly columns: readonly NamedLineage[];
   readonly conditions: ReadonlySet<Origin>;
+  /** Rows of tables in FROM, where the planner folds the query into the one around it. */
+  readonly foldedRows?: ReadonlySet<object>;
 }
 
 export const NO_RESULT: QueryResult = { columns: [], conditions: new Set() };

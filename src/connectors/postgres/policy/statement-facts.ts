@@ -326,6 +326,11 @@ export class StatementFacts {
     return this.#references.get(relation) === 1 && !isRepeated;
   }
 
+  /** A lock waits for the newest version of a row, so that two entries in FROM can see two of them. */
+  locksRows = false;
+  /** Queries of which nothing shows the order of the rows. */
+  readonly unordered = new WeakSet<object>();
+
   /** Rows with the same value are put together. */
   noteGrouped(value: Lineage, by: string): void {
     this.noteEvaluated(value);

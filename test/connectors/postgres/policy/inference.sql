@@ -9,3 +9,5 @@ CREATE TYPE mood AS ENUM ('low', 'high');
 CREATE TABLE profile (id int PRIMARY KEY, mood mood, host inet, seen timestamptz, arr text[], doc jsonb, raw bytea);
 CREATE TABLE checked (id int PRIMARY KEY, name text, secret text, other text, UNIQUE (other, secret), CHECK (name <> secret));
 CREATE TABLE checking (id int PRIMARY KEY, other text, secret text, FOREIGN KEY (other, secret) REFERENCES checked (other, secret));
+CREATE TABLE numbered (id int PRIMARY KEY, code int NOT NULL UNIQUE, pin int NOT NULL UNIQUE, other int UNIQUE);
+CREATE SEQUENCE s;

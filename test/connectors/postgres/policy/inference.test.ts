@@ -29,6 +29,8 @@ const MASKS = [
   'public.worded.price full',
   'public.worded.other null',
   'public.checked.secret full',
+  'public.numbered.pin full',
+  'public.numbered.other full',
   'public.profile.mood full',
   'public.profile.host full',
   'public.profile.seen full',
