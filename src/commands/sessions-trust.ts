@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import { readTrust } from '../auth/trust.ts';
+import { readTrust, rootKeyFingerprint } from '../auth/trust.ts';
 import { HoopError } from '../errors.ts';
 import { locateHome } from '../home.ts';
 import { fromBase64 } from '../recording/encoding.ts';
 import type { VerifyTrust } from '../recording/verify.ts';
+import { plain } from '../ui/printable.ts';
+import { renderJson } from '../ui/render-json.ts';
 import type { Io } from './io.ts';
 
 /** trust.json of a HOOP_HOME, as far as checking a recording needs it. */
@@ -40,13 +42,33 @@ export function trustedRoots(
   }));
 }
 
+/** Writes the root keys that this machine has pinned, for people who verify without a login here. */
+export async function exportTrust(io: Io): Promise<void> {
+  const pins = readTrust(locateHome(io.env));
+  if (pins.size === 0) {
+    throw new HoopError('HOOP_NOT_LOGGED_IN', 'this machine has pinned no root key yet', {
+      hint: 'The first `hoop login` to a gateway pins its key.',
+    });
+  }
+  const gateways = Object.fromEntries(
+    [...pins].map(([url, { gateway, rootKey, keyringVersion }]) => [
+      url,
+      { gateway, rootKey, keyringVersion },
+    ]),
+  );
+  io.stdout.write(`${renderJson({ v: 1, gateways })}\n`);
+  for (const { gateway, rootKey } of pins.values()) {
+    io.note(plain(`gateway "${gateway}": root key ${rootKeyFingerprint(rootKey)}`));
+  }
+}
+
 function readTrustFile(path: string): z.infer<typeof TrustFile> {
   try {
     return TrustFile.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
     throw new HoopError('HOOP_USAGE', `"${path}" holds no trusted keys`, {
       detail: cause instanceof Error && 'code' in cause ? `${cause.message}.` : undefined,
-      hint: 'Give a copy of trust.json from the HOOP_HOME of someone who has logged in.',
+      hint: 'Give a file from `hoop sessions trust`, run by a person who has logged in.',
       cause,
     });
   }

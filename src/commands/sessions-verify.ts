@@ -87,7 +87,7 @@ function throwUnlessVerified(
   if (untrusted) {
     throw new HoopError('HOOP_VERIFY_UNTRUSTED', `no trusted key for recording "${name}"`, {
       detail: sentence(untrusted.text),
-      hint: 'Log in to its gateway, or pass a trust.json that you were given with --trust.',
+      hint: 'Log in to its gateway, or pass a file from `hoop sessions trust` with --trust; get it from a person who has logged in.',
     });
   }
   const open = checks.find(({ status }) => status === 'incomplete');

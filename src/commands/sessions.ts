@@ -15,7 +15,8 @@ export function sessionsCommand(io: Io): Command {
     .addCommand(replayCommand(io))
     .addCommand(whyCommand(io))
     .addCommand(verifyCommand(io))
-    .addCommand(downloadCommand(io));
+    .addCommand(downloadCommand(io))
+    .addCommand(trustCommand(io));
 }
 
 function listCommand(io: Io): Command {
@@ -84,6 +85,13 @@ function endCommand(io: Io): Command {
     .action(lazyAction(io, async () => (await import('./sessions-end.ts')).endSession));
 }
 
+function trustCommand(io: Io): Command {
+  return new Command('trust')
+    .description('print the root keys that this machine has pinned, for `verify --trust` elsewhere')
+    .addHelpText('after', TRUST_EXAMPLES)
+    .action(lazyAction(io, async () => (await import('./sessions-trust.ts')).exportTrust));
+}
+
 function replayCommand(io: Io): Command {
   return new Command('replay')
     .description('show what happened in a session: statements, decisions, results, times')
@@ -106,7 +114,7 @@ function replayCommand(io: Io): Command {
     .option('--json', 'print NDJSON, one entry per line')
     .option('--terminal', 'play the terminal of the program started by `hoop run`')
     .option('--raw', 'print the bytes that the client received, unfiltered; not on a terminal')
-    .option('--trust <file>', 'keys to verify with: a copy of trust.json from a HOOP_HOME')
+    .option('--trust <file>', 'keys to verify with: a file from `hoop sessions trust`')
     .addHelpText('after', REPLAY_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-replay.ts')).replaySession));
 }
@@ -116,7 +124,7 @@ function whyCommand(io: Io): Command {
     .description('show why a statement was sent: the prompt, the decision and the outcome')
     .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
     .argument('[statement]', 'its number in the replay, or CONNECTION.STATEMENT; default: a list')
-    .option('--trust <file>', 'keys to verify with: a copy of trust.json from a HOOP_HOME')
+    .option('--trust <file>', 'keys to verify with: a file from `hoop sessions trust`')
     .option('--json', 'print one JSON document')
     .addHelpText('after', WHY_EXAMPLES)
     .action(lazyAction(io, async () => (await import('./sessions-why.ts')).whySession));
@@ -126,7 +134,7 @@ function verifyCommand(io: Io): Command {
   return new Command('verify')
     .description('verify a recording: signatures, every chunk, both sides; a file needs no network')
     .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
-    .option('--trust <file>', 'keys to verify with: a copy of trust.json from a HOOP_HOME')
+    .option('--trust <file>', 'keys to verify with: a file from `hoop sessions trust`')
     .option('--allow-one-sided', 'accept a recording that the client has not signed')
     .option('--json', 'print one JSON document')
     .addHelpText('after', VERIFY_EXAMPLES)
@@ -264,11 +272,19 @@ Examples:
   hoop sessions why evidence.tar 7 --json |
     jq -r '.statements[].prompts[0].text'`;
 
+const TRUST_EXAMPLES = `
+The keys are public. What counts is that they arrive unchanged: send the file through another channel
+than the recording, and compare the fingerprints, which are printed beside it.
+
+Examples:
+  hoop sessions trust > trust.json
+  hoop sessions verify evidence.tar --trust trust.json`;
+
 const VERIFY_EXAMPLES = `
 Prints each check with its result; a check that could not be made is never reported as ok.
 
-The keys come from your own login (trust.json in HOOP_HOME). Send that file to people without a login
-here, through another channel than the recording; they pass it with --trust.
+The keys come from your own login. For people without a login here, write them to a file with
+\`hoop sessions trust\` and send it through another channel than the recording; they pass it with --trust.
 
 Exit status: 0 verified; 1 the recording was altered; 2 undecided: no trusted key, incomplete, not a
 recording at all, or signed by one side only (see --allow-one-sided).

@@ -50,6 +50,16 @@ const parameters = z
   .describe('values of $1, $2, …');
 const cell = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
+/** Refuses other arguments by name: a model that guesses one would take the answer for its own. */
+function only<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `There is no argument ${issue.keys.map((key) => JSON.stringify(key.slice(0, 50))).join(', ')}. The arguments are: ${Object.keys(shape).join(', ')}.`
+        : undefined,
+  });
+}
+
 /** Clients hold errors to it as well: of each status there is what it has. */
 const QUERY_OUTPUT = {
   status: z.enum(['ok', 'denied', 'held', 'error']),
@@ -77,13 +87,13 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     {
       title: 'Run one SQL statement',
       description: `Runs one SQL statement. Returns the first rows (${DEFAULT_ROWS} unless max_rows is set); "cut" says if there were more. Masked columns are returned masked.`,
-      inputSchema: {
+      inputSchema: only({
         sql: z.string().max(MAX_TEXT).describe('one statement, with $1, $2, … for values'),
         parameters,
         target,
         max_rows: z.number().int().min(1).max(MAX_ROWS).default(DEFAULT_ROWS),
         wait_seconds: waitSeconds,
-      },
+      }),
       outputSchema: QUERY_OUTPUT,
     },
     (input, extra) =>
@@ -102,7 +112,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
       title: 'Show tables, or the columns of one',
       description:
         'Without "table": the tables and views, and the available databases. With it: its columns, and which of them are masked.',
-      inputSchema: { target, schema: z.string().optional(), table: z.string().optional() },
+      inputSchema: only({ target, schema: z.string().optional(), table: z.string().optional() }),
       annotations: { readOnlyHint: true },
     },
     (input, extra) =>
@@ -128,7 +138,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
     {
       title: 'Show the plan of a statement',
       description: 'EXPLAIN without ANALYZE: the statement does not run.',
-      inputSchema: { sql: z.string().max(MAX_TEXT), parameters, target },
+      inputSchema: only({ sql: z.string().max(MAX_TEXT), parameters, target }),
       annotations: { readOnlyHint: true },
     },
     (input, extra) =>
@@ -149,7 +159,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
       title: 'Show which columns are masked',
       description:
         'The columns that are returned masked, how, and whether statements may filter by them.',
-      inputSchema: { target },
+      inputSchema: only({ target }),
       annotations: { readOnlyHint: true },
     },
     (input, extra) =>
@@ -166,7 +176,7 @@ export function createMcpServer(access: () => Promise<McpAccess>, version: strin
       title: 'Check the status of a held statement',
       description:
         'Returns the status of a request for approval, by the ID from "query". Waits up to wait_seconds for the decision. It does not approve anything.',
-      inputSchema: { request: z.string().max(64), wait_seconds: waitSeconds },
+      inputSchema: only({ request: z.string().max(64), wait_seconds: waitSeconds }),
       annotations: { readOnlyHint: true },
     },
     (input, extra) =>

@@ -65,6 +65,7 @@ export function hoopSettings(
     roles: {
       auditor: value.roles.auditor?.groups ?? [],
       approver: value.roles.approver?.groups ?? [],
+      observer: value.roles.observer?.groups ?? [],
     },
     places: {
       approver: document.placeOfKey(['roles'], 'approver'),

@@ -9,6 +9,7 @@ export function namesNoGroup(policy: Policy, groups: readonly string[]): boolean
   const named = new Set([
     ...policy.documents.flatMap(({ who }) => who.groups),
     ...policy.roles.auditor,
+    ...policy.roles.observer,
     ...approverGroups(policy).keys(),
   ]);
   return groups.length > 0 && named.size > 0 && !groups.some((group) => named.has(group));

@@ -129,7 +129,7 @@ export interface Policy {
   readonly identityProviders: HoopFile['identityProviders'];
   readonly workloads: readonly WorkloadRule[];
   /** Groups that give each role. */
-  readonly roles: { readonly auditor: readonly string[]; readonly approver: readonly string[] };
+  readonly roles: Readonly<Record<'auditor' | 'approver' | 'observer', readonly string[]>>;
   /** Where parts of hoop.yaml stand: the approvers, and each provider in its order. */
   readonly places: { readonly approver: Place; readonly identityProviders: readonly Place[] };
   readonly defaults: {

@@ -157,6 +157,9 @@ export const HoopFile = strict(
     roles: strict({
       auditor: strict({ groups: Groups }).optional().describe('May read all recordings.'),
       approver: strict({ groups: Groups }).optional().describe('May decide on held statements.'),
+      observer: strict({ groups: Groups })
+        .optional()
+        .describe('May read events (`hoop gateway events`), and no recordings.'),
     }).prefault({}),
     defaults: strict({
       limits: Limits.prefault({}),

@@ -31,7 +31,7 @@ export interface Principal {
   /** Thumbprint of the key that the login is bound to; of a run, of the login that started it. */
   readonly loginKey?: string;
   readonly groups: readonly string[];
-  /** Roles from hoop.yaml that the groups give: 'auditor', 'approver'. A run has none. */
+  /** Roles from hoop.yaml that the groups give: 'auditor', 'approver', 'observer'. A run has none. */
   readonly roles: readonly string[];
   /**
    * Name of the agent that acts for whoever this is (agents/*.yaml); what it may do is what both

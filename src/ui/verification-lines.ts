@@ -19,7 +19,8 @@ export function verificationLines(
   style: Style,
   width?: number,
 ): string[] {
-  const { checks, session } = verification;
+  const { session } = verification;
+  const checks = summarised(verification.checks);
   const nameWidth = Math.max(0, ...checks.map(({ name }) => name.length));
   const wordWidth = Math.max(0, ...checks.map(({ status }) => SIGNS[status].word.length));
   return [
@@ -37,6 +38,26 @@ export function verificationLines(
     '',
     verdictLine(verification, style),
   ];
+}
+
+/** Checks that say the same are one line: of a file that was cut off, nothing was checked. */
+const MAX_ALIKE = 3;
+
+interface Row extends Pick<Check, 'status' | 'text'> {
+  readonly name: string;
+}
+
+function summarised(checks: readonly Check[]): readonly Row[] {
+  const alike = Map.groupBy(checks, ({ status, text }) => `${status} ${text}`);
+  return checks.flatMap((check) => {
+    const { status, text } = check;
+    const same = alike.get(`${status} ${text}`) ?? [];
+    if (same.length <= MAX_ALIKE) return [check];
+    const names = same.map(({ name }) => name).join(', ');
+    return same[0] === check
+      ? [{ status, name: `${same.length} checks`, text: `${text} (${names})` }]
+      : [];
+  });
 }
 
 /** E.g. `✓ verified (two-sided, not logged)`. */

@@ -109,6 +109,13 @@ test('describe tells tables, columns and masks; masks and explain do theirs', as
   expect(table.said['columns']).toContainEqual(
     expect.objectContaining({ name: 'email', mask: expect.any(String) }),
   );
+  // A guessed argument is an error that names the right ones, not the answer to another question.
+  const guessed = await session.client.callTool({
+    name: 'describe',
+    arguments: { relation: 'customers' },
+  });
+  expect(guessed.isError).toBe(true);
+  expect(JSON.stringify(guessed.content)).toContain('The arguments are: target, schema, table.');
   const masks = await session.call('masks', {});
   expect(JSON.stringify(masks.said)).toContain('public.customers.email');
   const plan = await session.call('explain', { sql: 'SELECT * FROM orders' });

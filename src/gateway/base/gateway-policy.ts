@@ -179,7 +179,7 @@ export class GatewayPolicy {
 
   roles(): Readonly<Record<string, readonly string[]>> {
     const roles = this.#repo.current()?.policy.roles;
-    return roles === undefined ? {} : { auditor: roles.auditor, approver: roles.approver };
+    return roles === undefined ? {} : { ...roles };
   }
 
   /** The policy in force names groups, and none that they have. */

@@ -9,7 +9,7 @@ import type { Env, Guards } from '../http/api-context.ts';
 import { readQuery } from '../http/http-body.ts';
 import { json } from '../http/http-replies.ts';
 import { LongPolls } from '../http/long-polls.ts';
-import { maySeeAll } from '../sessions/access.ts';
+import { maySeeEvents } from '../sessions/access.ts';
 
 export interface EventRoutesOptions {
   readonly events: AuditEvents;
@@ -30,10 +30,10 @@ export function addEventRoutes(
   app.get(
     EVENTS_PATH,
     authenticated(async (c, { principal }) => {
-      if (!maySeeAll(principal, true)) {
+      if (!maySeeEvents(principal)) {
         throw new HoopError('HOOP_ACCESS_DENIED', `no access to events for ${principal.name}`, {
           detail:
-            'They are for auditors and approvers: the policy (hoop.yaml, `roles`) names their groups.',
+            'They are for auditors, approvers and observers: the policy (hoop.yaml, `roles`) names their groups.',
         });
       }
       const { wait, ...asked } = readQuery(c, EventsQuery);

@@ -75,6 +75,11 @@ export function maySeeAll(principal: Principal, live: boolean): boolean {
   return hasRole(principal, ROLE.read) || (live && hasRole(principal, ROLE.end));
 }
 
+/** Events name sessions of others, and hold nothing of what was said in them. */
+export function maySeeEvents(principal: Principal): boolean {
+  return maySeeAll(principal, true) || hasRole(principal, 'observer');
+}
+
 function hasRole({ roles }: Principal, role: string | undefined): boolean {
   return role !== undefined && roles.includes(role);
 }

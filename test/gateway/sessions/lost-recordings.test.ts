@@ -1,5 +1,5 @@
 /** Recordings that a gateway does not have (any more): what it says of them, and what clients do. */
-import { readdirSync, renameSync, rmSync, truncateSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EVENTS_PATH, EventsReply } from '../../../src/api/events.ts';
@@ -117,6 +117,24 @@ test('a download that breaks off is named by the client and logged without a sta
   expect(bench.log.events.filter(({ event }) => event === 'bundle.broken_off')).toMatchObject([
     { level: 'error', session: id, message: expect.stringContaining('segment') },
   ]);
+});
+
+test('a file from `hoop sessions trust` verifies a recording without a login', async () => {
+  const { id } = await endedSession();
+  const cwd = bench.directory;
+  const env = bench.environment('auditor');
+  await runSessions(['download', id, '--out', 'trusted.tar'], { env, cwd });
+  const trust = await runSessions(['trust'], { env, cwd });
+  expect(trust.stderr).toMatch(/root key SHA256:/);
+  expect(trust.stdout).not.toContain('policyRepository');
+  writeFileSync(join(cwd, 'exported.json'), trust.stdout);
+  const nobody = { env: { HOOP_HOME: join(cwd, 'homes', 'nobody') }, cwd };
+  const without = await runSessions(['verify', 'trusted.tar'], nobody);
+  expect(without.stderr).toContain('`hoop sessions trust`');
+  const args = ['verify', 'trusted.tar', '--trust', 'exported.json', '--allow-one-sided'];
+  const verified = await runSessions(args, nobody);
+  expect(verified.stdout).toMatch(/ok +trust/);
+  expect(verified.status).toBe(0);
 });
 
 async function readings(): Promise<number> {
