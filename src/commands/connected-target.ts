@@ -54,6 +54,7 @@ export class ConnectedTarget {
   #redelivery: Promise<void> = Promise.resolve();
   #offer: LocalOffer | undefined;
   #port: SessionPort | undefined;
+  #newest: ClientSession | undefined;
   #isClosing = false;
   #lastNote: string | undefined;
 
@@ -117,9 +118,10 @@ export class ConnectedTarget {
     const ended = new HoopError('HOOP_SESSION_ENDED', CLOSED_BY_OWNER.message);
     this.#port?.stopAccepting();
     try {
-      const last = await this.#sessions.current;
+      await this.#sessions.current;
       const settled = this.#sessions.close(ended);
-      await last?.close();
+      // Also one that is ending by itself: its connections get its own reason first.
+      await this.#newest?.close();
       await this.#port?.close(ended);
       closeLocalSide(this.#options.local);
       await onClosed();
@@ -156,6 +158,7 @@ export class ConnectedTarget {
 
   #opened(session: ClientSession): void {
     this.#lastNote = undefined;
+    this.#newest = session;
     this.#options.onOpened(session);
     // The gateway answers again.
     void this.#redeliver();
