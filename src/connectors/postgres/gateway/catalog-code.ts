@@ -1,8 +1,8 @@
 /** Code that is not built in and that reading or changing a relation runs. */
 
 import type { CatalogFunction, CatalogRelation, RowChange } from '../policy/catalog-types.ts';
-import { isHarmlessExtension } from '../policy/functions-table.ts';
 import type { TriggerEffect } from '../policy/trigger-body.ts';
+import { isPlainFunction } from '../policy/trusted-extensions.ts';
 import { catalogForeignKey, RULE_EVENTS } from './catalog-consequences.ts';
 import { USER } from './catalog-queries.ts';
 import { flag, number, type Row, text } from './catalog-rows.ts';
@@ -40,7 +40,7 @@ export class CatalogCode {
 
   isHarmless(functionOid: number): boolean {
     const called = this.#lookup.function(functionOid);
-    return called !== undefined && (called.oid < USER || isHarmlessExtension(called.extension));
+    return called !== undefined && (called.oid < USER || isPlainFunction(called));
   }
 
   /** A row security policy calls code that is not built in. */

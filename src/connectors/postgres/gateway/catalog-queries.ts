@@ -171,7 +171,7 @@ export const OWNED = {
    * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
    * definer, extension, variadic, defaults, all argument types, their modes, their names, of what is
    * not built in a digest of everything, its body above all, of trigger functions body, library and
-   * settings, and whether it may change logins
+   * settings, whether it may change logins, and whether a superuser owns what an extension brought
    */
   functions: {
     columns: [
@@ -196,6 +196,7 @@ export const OWNED = {
         AND pg_catalog.octet_length(p.prosrc) OPERATOR(pg_catalog.<=) ${MAX_TRIGGER_BYTES}
        THEN pg_catalog.json_build_array(p.prosrc, p.probin, p.proconfig) END`,
       `CASE WHEN p.oid ${GE} ${USER}::pg_catalog.oid THEN ${CHANGES_LOGINS} END`,
+      `CASE WHEN e.oid IS NOT NULL THEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid ${EQ} p.proowner) END`,
     ],
     sqlText: 17,
     from: `pg_catalog.pg_proc p
@@ -207,7 +208,8 @@ export const OWNED = {
   },
   /**
    * oid, schema, name, kind, relation, element, base, array, extension, whether input, output or a
-   * range's own functions are not built in
+   * range's own functions are not built in, category, whether it is preferred, subtype of a range,
+   * range of a multirange
    */
   types: {
     columns: [
@@ -224,6 +226,13 @@ export const OWNED = {
       OR EXISTS (SELECT 1 FROM pg_catalog.pg_range r WHERE r.rngtypid ${EQ} t.oid
         AND (r.rngcanonical::pg_catalog.oid ${GE} ${USER}::pg_catalog.oid
           OR r.rngsubdiff::pg_catalog.oid ${GE} ${USER}::pg_catalog.oid OR r.rngsubopc ${GE} ${USER}::pg_catalog.oid))`,
+      't.typcategory',
+      't.typispreferred',
+      // Before 14 there is no column rngmultitypid, and no type of that kind.
+      `CASE t.typtype
+        WHEN 'r'::pg_catalog."char" THEN (SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid ${EQ} t.oid)
+        WHEN 'm'::pg_catalog."char" THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r
+          WHERE pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.->>) 'rngmultitypid' ${EQ} t.oid::pg_catalog.text) END`,
     ],
     from: `pg_catalog.pg_type t
       JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} t.typnamespace
@@ -271,18 +280,24 @@ export const WHOLE = {
         JOIN pg_catalog.pg_roles u ON u.oid ${EQ} m.member) x`,
     order: ['x.first', 'x.second'],
   },
-  /** schema, name, left type, right type, function */
+  /** schema, name, left type, right type, function, result, oid */
   operators: {
-    columns: ['n.nspname', 'o.oprname', 'o.oprleft', 'o.oprright', 'o.oprcode::pg_catalog.oid'],
+    columns: [
+      'n.nspname',
+      'o.oprname',
+      'o.oprleft',
+      'o.oprright',
+      'o.oprcode::pg_catalog.oid',
+      'o.oprresult',
+      'o.oid',
+    ],
     from: `pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} o.oprnamespace`,
-    where: `o.oid ${GE} ${USER}::pg_catalog.oid`,
     order: ['o.oid'],
   },
   /** source, target, function, context */
   casts: {
     columns: ['c.castsource', 'c.casttarget', 'c.castfunc', 'c.castcontext'],
     from: 'pg_catalog.pg_cast c',
-    where: `c.oid ${GE} ${USER}::pg_catalog.oid AND c.castfunc ${NE} 0::pg_catalog.oid`,
     order: ['c.oid'],
   },
 } as const satisfies Record<string, SectionQuery>;

@@ -4,17 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import type {
+  CastContext,
   Catalog,
   CatalogColumn,
   CatalogFunction,
+  CatalogOperator,
   CatalogRelation,
   CatalogRoles,
   CatalogType,
   MaskBinding,
   MaskText,
 } from '../policy/catalog-types.ts';
-import { isHarmlessExtension } from '../policy/functions-table.ts';
 import type { TriggerBody, TriggerEffect } from '../policy/trigger-body.ts';
+import { isComputingExtension, isKnownExtension } from '../policy/trusted-extensions.ts';
 import type { BucketMap } from './bucket-map.ts';
 import { CatalogCode } from './catalog-code.ts';
 import { catalogComparisons, catalogForeignKey, catalogRules } from './catalog-consequences.ts';
@@ -50,11 +52,9 @@ export interface ParsedTexts {
 }
 
 const SCHEMA_NAMES = new WeakMap<readonly Row[], readonly string[]>();
-
-interface UserOperator {
-  readonly key: string;
-  readonly function: CatalogFunction;
-}
+/** Most catalogs share these lists with the one before. */
+const OPERATORS = new WeakMap<readonly Row[], ReadonlyMap<string, readonly Row[]>>();
+const CAST_CONTEXTS = new WeakMap<readonly Row[], Catalog['castContexts']>();
 
 export class CatalogView implements Catalog {
   readonly generation: number;
@@ -66,7 +66,6 @@ export class CatalogView implements Catalog {
   readonly #relations = new Map<number, CatalogRelation>();
   readonly #functions = new Map<number, CatalogFunction>();
   readonly #types = new Map<number, CatalogType>();
-  #operators: ReadonlyMap<string, readonly UserOperator[]> | undefined;
   #casts: Catalog['userCasts'] | undefined;
   #roles: CatalogRoles | undefined;
   #digest: string | undefined;
@@ -163,6 +162,9 @@ export class CatalogView implements Catalog {
       elementOid: number(row[5]),
       baseOid: number(row[6]),
       arrayOid: number(row[7]),
+      category: text(row[10]),
+      isPreferred: flag(row[11]),
+      subtypeOid: number(row[12]),
       runsUserCode: oid >= USER && this.#runsCode(oid, new Set()),
       ...(text(row[3]) === 'd' && oid >= USER ? { checking: this.#code.inType(oid) } : {}),
     };
@@ -170,21 +172,36 @@ export class CatalogView implements Catalog {
     return made;
   }
 
-  userOperators(schema: string, name: string): readonly CatalogFunction[] {
-    this.#operators ??= Map.groupBy(
-      this.#state.whole.operators.map((row) => this.#operator(row)),
-      ({ key }) => key,
+  operators(schema: string, name: string): readonly CatalogOperator[] {
+    const rows = kept(OPERATORS, this.#state.whole.operators, (all) =>
+      Map.groupBy(all, (row) => nameKey(text(row[0]), text(row[1]))),
     );
-    return (this.#operators.get(nameKey(schema, name)) ?? []).map((one) => one.function);
+    return (rows.get(nameKey(schema, name)) ?? []).map((row) => ({
+      oid: number(row[6]),
+      schema,
+      name,
+      left: number(row[2]),
+      right: number(row[3]),
+      result: number(row[5]),
+      called: this.#function(number(row[4])),
+    }));
+  }
+
+  get castContexts(): Catalog['castContexts'] {
+    return kept(
+      CAST_CONTEXTS,
+      this.#state.whole.casts,
+      (all) => new Map(all.map((row) => [`${number(row[0])} ${number(row[1])}`, castContext(row)])),
+    );
   }
 
   get userCasts(): Catalog['userCasts'] {
     this.#casts ??= this.#state.whole.casts
-      .filter((row) => !this.#code.isHarmless(number(row[2])))
+      .filter((row) => number(row[2]) >= USER && !this.#code.isHarmless(number(row[2])))
       .map((row) => ({
         source: number(row[0]),
         target: number(row[1]),
-        context: row[3] === 'i' ? 'implicit' : row[3] === 'a' ? 'assignment' : 'explicit',
+        context: castContext(row),
         called: this.#function(number(row[2])),
       }));
     return this.#casts;
@@ -310,7 +327,7 @@ export class CatalogView implements Catalog {
     const [row] = this.#state.owned.types.get(oid) ?? [];
     if (row === undefined || open.has(oid)) return false;
     open.add(oid);
-    const ownFunctions = flag(row[9]) && !isHarmlessExtension(row[8] ?? undefined);
+    const ownFunctions = flag(row[9]) && !isTrustedType(row);
     if (ownFunctions || this.#code.runsInType(oid)) return true;
     const columns = this.#state.owned.columns.get(number(row[4])) ?? [];
     const parts = [
@@ -320,28 +337,26 @@ export class CatalogView implements Catalog {
     ];
     return parts.some((part) => part !== 0 && this.#runsCode(part, open));
   }
+}
 
-  /** The function behind an operator, with the operator's own operand types. */
-  #operator(row: Row): UserOperator {
-    const operands = [number(row[2]), number(row[3])].filter((oid) => oid !== 0);
-    const unknown: CatalogFunction = {
-      oid: number(row[4]),
-      schema: '',
-      name: text(row[1]),
-      kind: 'f',
-      volatility: 'v',
-      returnTypeOid: 0,
-      returnsSet: false,
-      argTypeOids: operands,
-      language: '',
-      securityDefiner: false,
-    };
-    const called = this.#function(number(row[4])) ?? unknown;
-    return {
-      key: nameKey(text(row[0]), text(row[1])),
-      function: { ...called, argTypeOids: operands },
-    };
-  }
+/** Only a superuser makes base types; the functions of others can be anybody's. */
+function isTrustedType(row: Row): boolean {
+  const extension = row[8] ?? undefined;
+  return isComputingExtension(extension) || (row[3] === 'b' && isKnownExtension(extension));
+}
+
+function castContext(row: Row): CastContext {
+  return row[3] === 'i' ? 'implicit' : row[3] === 'a' ? 'assignment' : 'explicit';
+}
+
+function kept<T>(
+  known: WeakMap<readonly Row[], T>,
+  rows: readonly Row[],
+  make: (rows: readonly Row[]) => T,
+): T {
+  const found = known.get(rows) ?? make(rows);
+  known.set(rows, found);
+  return found;
 }
 
 function catalogFunction(row: Row): CatalogFunction {
@@ -356,13 +371,15 @@ function catalogFunction(row: Row): CatalogFunction {
     returnsSet: flag(row[6]),
     argTypeOids: oids(row[7]),
     language: text(row[8]),
-    ...(flag(row[18]) && !isHarmlessExtension(row[10] ?? undefined)
+    ...(flag(row[18]) && !isComputingExtension(row[10] ?? undefined)
       ? { mayChangeLogins: true as const }
       : {}),
     securityDefiner: flag(row[9]),
     ...(row[10] ? { extension: row[10] } : {}),
     variadic: flag(row[11]),
     defaults: number(row[12]),
+    ...argumentNames(row),
+    ...(flag(row[19]) ? { ownedBySuperuser: true as const } : {}),
     ...(outputs ? { outputs } : {}),
   };
 }
@@ -370,6 +387,15 @@ function catalogFunction(row: Row): CatalogFunction {
 function primaryKeyOf(rows: readonly Row[] | undefined): readonly number[] | undefined {
   const [row] = rows ?? [];
   return row && oids(row[1]);
+}
+
+/** In the order of the parameters that take arguments: IN (i), INOUT (b) and VARIADIC (v). */
+function argumentNames(row: Row): Pick<CatalogFunction, 'argNames'> {
+  const names: unknown = row[15] ? JSON.parse(row[15]) : undefined;
+  if (!Array.isArray(names)) return {};
+  const modes = row[14] ?? '';
+  const argNames = names.map(String).filter((_, index) => 'ibv'.includes(modes[index] ?? 'i'));
+  return { argNames };
 }
 
 /** OUT (o), INOUT (b) and TABLE (t) parameters. */

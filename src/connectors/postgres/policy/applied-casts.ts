@@ -13,8 +13,6 @@ import { columnByNumber } from './relation-attributes.ts';
 import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
-const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=', '>=']);
-
 /** A value is stored in a column of that type, or taken for a condition. */
 export function noteAssigned(facts: StatementFacts, value: Lineage, to: number | undefined): void {
   const { userCasts } = facts.context.catalog;
@@ -43,35 +41,22 @@ function noteConverted(
   }
 }
 
-/** A value is an argument of that type. */
+/** A value is an argument or an operand of that type. */
 export function notePassed(facts: StatementFacts, value: Lineage, to: number | undefined): void {
   const casts = implicitCasts(facts);
   if (casts.length > 0 && to !== undefined) refuseCasts(facts, casts, value, to);
 }
 
-/** An operator is chosen by what its operands can be converted to. */
-export function noteOperands(
+/** Several values are made one of this type; undefined: it is not known which. */
+export function noteCommonType(
   facts: StatementFacts,
-  name: string,
-  operands: readonly Lineage[],
+  values: readonly Lineage[],
+  common: number | undefined,
 ): void {
-  for (const cast of implicitCasts(facts)) {
-    for (const operand of operands) {
-      if (!isOf(facts, operand, cast.source)) continue;
-      const others = operands.filter((one) => one !== operand);
-      const isSame =
-        others.length > 0 && others.every((one) => one.type === operand.type && one.type);
-      // Types that are built in have operators of their own; others share those of any type.
-      const applies = isBuiltIn({ oid: cast.source })
-        ? others.some((one) => concreteType(facts, one.type) === cast.target)
-        : !(isSame && COMPARISONS.has(name));
-      if (applies) refuse(facts, cast);
-    }
+  if (common !== undefined) {
+    for (const value of values) notePassed(facts, value, common);
+    return;
   }
-}
-
-/** Several values are made one of one type. */
-export function noteCommonType(facts: StatementFacts, values: readonly Lineage[]): void {
   for (const cast of implicitCasts(facts)) {
     const applies =
       values.some((value) => isOf(facts, value, cast.source)) &&

@@ -4,8 +4,9 @@
  */
 import type { ProtocolEffect, StatementAnalysis } from './analysis-types.ts';
 import { TYPE } from './function-types.ts';
-import { declaredType, hasOneUse } from './lookup-values.ts';
+import { declaredType } from './lookup-values.ts';
 import { findType } from './names.ts';
+import { hasOneUse } from './parameter-uses.ts';
 import { isRoleInForce } from './session-statements.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, literalText, type Node } from './tree.ts';

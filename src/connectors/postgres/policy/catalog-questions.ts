@@ -2,7 +2,13 @@
  * A catalog for a thread that has none: whoever judges there asks for what a text names, and for
  * nothing else. A catalog can have tens of thousands of relations, and most texts name three.
  */
-import type { Catalog, CatalogFunction, CatalogRelation, CatalogType } from './catalog-types.ts';
+import type {
+  Catalog,
+  CatalogFunction,
+  CatalogOperator,
+  CatalogRelation,
+  CatalogType,
+} from './catalog-types.ts';
 import type { AllowedStatement, StatementContext } from './types.ts';
 
 export type CatalogQuestion =
@@ -21,6 +27,7 @@ export type CatalogFacts = Pick<
   | 'majorVersion'
   | 'database'
   | 'userCasts'
+  | 'castContexts'
   | 'schemas'
   | 'eventTriggers'
   | 'roles'
@@ -32,13 +39,14 @@ export type CatalogFacts = Pick<
 export type ToldContext = Omit<StatementContext, 'catalog' | 'cursor' | 'owner' | 'prepared'>;
 
 export function factsOf(catalog: Catalog): CatalogFacts {
-  const { generation, majorVersion, database, userCasts, schemas } = catalog;
+  const { generation, majorVersion, database, userCasts, castContexts, schemas } = catalog;
   const { eventTriggers, maskBindings, maskTexts, roles } = catalog;
   return {
     generation,
     majorVersion,
     database,
     userCasts,
+    castContexts,
     schemas,
     ...(roles === undefined ? {} : { roles }),
     ...(eventTriggers === undefined ? {} : { eventTriggers }),
@@ -77,7 +85,7 @@ export function answerQuestion(question: CatalogQuestion, context: StatementCont
     case 'type by oid':
       return catalog.typeByOid(question.oid);
     case 'operators':
-      return catalog.userOperators(question.schema, question.name);
+      return catalog.operators(question.schema, question.name);
     case 'cursor':
       return context.cursor(question.name);
     case 'prepared':
@@ -94,6 +102,7 @@ export class AskedCatalog implements Catalog {
   readonly majorVersion: number;
   readonly database: string;
   readonly userCasts: Catalog['userCasts'];
+  readonly castContexts: Catalog['castContexts'];
   readonly schemas: readonly string[];
   readonly eventTriggers: boolean;
   readonly roles: Catalog['roles'];
@@ -112,6 +121,7 @@ export class AskedCatalog implements Catalog {
     this.majorVersion = facts.majorVersion;
     this.database = facts.database;
     this.userCasts = facts.userCasts;
+    this.castContexts = facts.castContexts;
     this.schemas = facts.schemas;
     this.roles = facts.roles;
     this.eventTriggers = facts.eventTriggers ?? false;
@@ -145,8 +155,8 @@ export class AskedCatalog implements Catalog {
     return this.#types.get(oid) ?? this.#type(this.#answer({ of: 'type by oid', oid }));
   }
 
-  userOperators(schema: string, name: string): readonly CatalogFunction[] {
-    return this.#answer({ of: 'operators', schema, name }) as readonly CatalogFunction[];
+  operators(schema: string, name: string): readonly CatalogOperator[] {
+    return this.#answer({ of: 'operators', schema, name }) as readonly CatalogOperator[];
   }
 
   #relation(answer: unknown): CatalogRelation | undefined {

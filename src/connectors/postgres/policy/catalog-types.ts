@@ -144,6 +144,10 @@ export interface CatalogFunction {
   readonly variadic?: boolean;
   /** How many of the last arguments have defaults. */
   readonly defaults?: number;
+  /** Names of the parameters that take arguments, '' for those without one; absent: none has one. */
+  readonly argNames?: readonly string[];
+  /** It belongs to a superuser: nobody else can have written what it does. */
+  readonly ownedBySuperuser?: true;
   /** OUT, INOUT and TABLE parameters: the columns of its result row. */
   readonly outputs?: readonly { readonly name: string; readonly typeOid: number }[];
 }
@@ -162,18 +166,38 @@ export interface CatalogType {
   readonly baseOid: number;
   /** pg_type.typarray: the type of arrays of this, else 0. */
   readonly arrayOid?: number;
+  /** pg_type.typcategory. */
+  readonly category?: string;
+  /** The preferred type of its category. */
+  readonly isPreferred?: boolean;
+  /** Of a range: its subtype; of a multirange: its range. */
+  readonly subtypeOid?: number;
   /** Input, output or CHECK of this type runs code that is not built in. */
   readonly runsUserCode?: boolean;
   /** Functions of the CHECKs that are not built in. */
   readonly checking?: readonly CatalogFunction[];
 }
 
+export interface CatalogOperator {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** OIDs of types; 0: it has no left operand. */
+  readonly left: number;
+  readonly right: number;
+  readonly result: number;
+  /** The function that it calls; undefined: none is known. */
+  readonly called: CatalogFunction | undefined;
+}
+
+export type CastContext = 'explicit' | 'assignment' | 'implicit';
+
 export interface CatalogCast {
   /** OIDs of types. */
   readonly source: number;
   readonly target: number;
   /** Where the server applies it by itself: `assignment` to values that are stored, `implicit` anywhere. */
-  readonly context: 'explicit' | 'assignment' | 'implicit';
+  readonly context: CastContext;
   readonly called: CatalogFunction | undefined;
 }
 
@@ -193,9 +217,10 @@ export interface Catalog {
   functions(schema: string, name: string): readonly CatalogFunction[];
   type(schema: string, name: string): CatalogType | undefined;
   typeByOid(oid: number): CatalogType | undefined;
-  /** Operators that are not built in (OID >= 16384), by schema and name: the functions they call. */
-  userOperators(schema: string, name: string): readonly CatalogFunction[];
-  /** Casts by functions that are not built in. */
+  operators(schema: string, name: string): readonly CatalogOperator[];
+  /** Where each cast of pg_cast is applied, whatever does it: by the OIDs of both types, `25 1043`. */
+  readonly castContexts: ReadonlyMap<string, CastContext>;
+  /** Casts by functions that are not built in, nor known to be as harmless. */
   readonly userCasts: readonly CatalogCast[];
   readonly schemas: readonly string[];
   /** Digest of all code that is not built in (functions, triggers, rules), down to its text. */

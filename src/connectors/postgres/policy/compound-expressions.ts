@@ -1,9 +1,10 @@
 /** CASE, subqueries, rows and arrays: expressions made of others with a shape of their own. */
+import { arrayOf as arrayType } from './coercions.ts';
 import { chosen, expression, expressions, listed, noteUnified } from './expressions.ts';
-import { elementType, TYPE } from './function-types.ts';
+import { commonTypeOf, elementType, TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { arrayShape, rowShape, surrounded } from './json-shape.ts';
-import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
+import { constant, derive, type Lineage, settled, withOrigins } from './lineage.ts';
 import { checkOperator } from './operators.ts';
 import type { Scope } from './scope.ts';
 import { columnFacts, type StatementFacts } from './statement-facts.ts';
@@ -15,7 +16,8 @@ export function caseOf(
   scope: Scope | undefined,
 ): Lineage {
   checkFields(facts, 'CaseExpr', fields);
-  const subject = expression(facts, fields.arg, scope);
+  const written = expression(facts, fields.arg, scope);
+  const subject = written.type === TYPE.unknown ? { ...written, type: TYPE.text } : written;
   const conditions = fields.arg ? [subject] : [];
   const results: Lineage[] = [];
   for (const node of fields.args ?? []) {
@@ -39,8 +41,11 @@ export function caseOf(
   for (const condition of conditions) {
     facts.noteComputed(condition, 'a condition of CASE');
   }
-  noteUnified(facts, results, 'CASE');
-  const value = chosen(results);
+  // What is else comes first.
+  const otherwise = fields.defresult ? results.at(-1) : constant(TYPE.unknown);
+  const type = commonTypeOf(facts, [...(otherwise ? [otherwise] : []), ...results]);
+  noteUnified(facts, results, 'CASE', type);
+  const value = chosen(facts, results, type);
   // In a view, which branch was taken tells about the conditions, which the owner wrote.
   const told = facts.view ? conditions : [];
   const all = derive([...told, ...results], value.type, value.fields);
@@ -55,7 +60,7 @@ export function subLink(
 ): Lineage {
   checkFields(facts, 'SubLink', fields);
   const inner = facts.walks.query(facts, fields.subselect, scope);
-  const values = inner.columns.map((column) => column.lineage);
+  const values = settled(inner.columns).map((column) => column.lineage);
   // What the owner of a view tests is masked like the columns that are tested.
   const tested = facts.view ? inner.conditions : [];
   switch (fields.subLinkType) {
@@ -65,13 +70,19 @@ export function subLink(
     case 'ALL_SUBLINK': {
       const test = expression(facts, fields.testexpr, scope);
       const operator = namesOf(fields.operName) ?? [];
-      const sides = values.length === 1 ? [test, ...values] : [];
-      checkOperator(facts, operator.length > 0 ? operator : ['='], sides, fields.location);
-      const [left, right] = sides;
+      const tested = values.length === 1 ? [test] : test.fields?.map(({ lineage }) => lineage);
+      const pairs = (tested ?? []).flatMap((one, index) => {
+        const value = values[index];
+        return value ? [[one, value]] : [];
+      });
+      for (const sides of pairs.length > 0 ? pairs : [[]]) {
+        checkOperator(facts, operator.length > 0 ? operator : ['='], sides, fields.location);
+      }
+      const [left, right] = values.length === 1 ? [test, ...values] : [];
       const isEqual = fields.subLinkType === 'ANY_SUBLINK' && isBuiltInEquals(operator);
       // IN (SELECT …) compares as a join does.
       if (isEqual && left && right && facts.noteEquated([left, right], IN_SUBQUERY)) {
-        facts.tie(derive(sides).origins);
+        facts.tie(derive([left, right]).origins);
         return constant(TYPE.bool);
       }
       return facts.test([test, ...values], IN_SUBQUERY, TYPE.bool);
@@ -83,12 +94,12 @@ export function subLink(
       // (SELECT 1 … WHERE …) is a test in the dress of a value.
       const told = columnFacts(value.origins).length === 0 ? tested : [];
       const isArray = fields.subLinkType === 'ARRAY_SUBLINK';
-      const arrayType = facts.context.catalog.typeByOid(first?.type ?? 0)?.arrayOid;
+      const arrayType = arrayTypeOf(facts, first?.type);
       if (isArray && first) noteArrayOfArrays(facts, first);
       const document = isArray ? first?.document && arrayShape(first) : first?.document;
       return {
         ...withOrigins(isArray || values.length > 1 ? value : (first ?? value), told),
-        type: isArray ? arrayType || undefined : first?.type,
+        type: isArray ? arrayType : values.length === 1 ? first?.type : undefined,
         // With several columns (UPDATE … SET (a, b) = (SELECT …)) it is a row.
         fields: values.length === 1 ? first?.fields : inner.columns,
         document: values.length === 1 ? document && surrounded(document, told) : undefined,
@@ -142,8 +153,13 @@ export function arrayOf(
     const isWritten = as(fields.elements?.[index], 'A_ArrayExpr') !== undefined;
     if (!isWritten) noteArrayOfArrays(facts, element);
   }
-  const common = literals ? constant(TYPE.text) : chosen(elements);
-  const element = facts.context.catalog.typeByOid(common.type ?? 0);
+  const common = literals ? constant(TYPE.text) : chosen(facts, elements);
   const document = common.document && arrayShape(common);
-  return { ...derive(elements, element?.arrayOid || undefined, common.fields), document };
+  return { ...derive(elements, arrayTypeOf(facts, common.type), common.fields), document };
+}
+
+/** An array of arrays is one of more dimensions, and of the same type. */
+function arrayTypeOf(facts: StatementFacts, type: number | undefined): number | undefined {
+  if (type === undefined) return undefined;
+  return elementType(facts, type) === undefined ? arrayType(facts.context.catalog, type) : type;
 }

@@ -1,10 +1,11 @@
 /** Where the value of each kind of expression comes from. */
 import { noteCast, noteCommonType } from './applied-casts.ts';
+import { checkOperation } from './check-operation.ts';
 import { columnRef, fieldOf, isIncomplete, isStar } from './column-references.ts';
 import { arrayOf, caseOf, rowOf, subLink } from './compound-expressions.ts';
 import { windowOrigins } from './conditions.ts';
 import { functionCall } from './function-call.ts';
-import { elementType, TYPE } from './function-types.ts';
+import { commonTypeOf, concreteType, elementType, TYPE } from './function-types.ts';
 import { COMBINED, checkFields, checkVersion, type Part } from './grammar.ts';
 import {
   castDocument,
@@ -27,7 +28,8 @@ import {
   unite,
 } from './lineage.ts';
 import { findType } from './names.ts';
-import { checkOperator } from './operators.ts';
+import { type Applied, checkOperator } from './operators.ts';
+import { hasOneUse } from './parameter-uses.ts';
 import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import { hasIncomplete, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -90,7 +92,10 @@ function evaluate(facts: StatementFacts, node: Node, scope: Scope | undefined): 
     return expression(facts, node.MultiAssignRef.source, scope);
   }
   if (is(node, 'SQLValueFunction'))
-    return ownValue(facts, 'SQLValueFunction', node.SQLValueFunction);
+    return {
+      ...ownValue(facts, 'SQLValueFunction', node.SQLValueFunction),
+      type: VALUE_TYPES[node.SQLValueFunction.op?.replace(/_N$/, '') ?? ''],
+    };
   if (is(node, 'SetToDefault')) {
     facts.usesDefaults = true;
     return { ...ownValue(facts, 'SetToDefault', node.SetToDefault), type: TYPE.unknown };
@@ -111,6 +116,21 @@ function ownValue(facts: StatementFacts, tag: string, fields: object): Lineage {
   checkFields(facts, tag, fields);
   return constant();
 }
+
+/** date, timetz, timestamptz, time, timestamp, name. */
+const VALUE_TYPES: Readonly<Record<string, number>> = {
+  SVFOP_CURRENT_DATE: 1082,
+  SVFOP_CURRENT_TIME: 1266,
+  SVFOP_CURRENT_TIMESTAMP: 1184,
+  SVFOP_LOCALTIME: 1083,
+  SVFOP_LOCALTIMESTAMP: 1114,
+  SVFOP_CURRENT_ROLE: 19,
+  SVFOP_CURRENT_USER: 19,
+  SVFOP_USER: 19,
+  SVFOP_SESSION_USER: 19,
+  SVFOP_CURRENT_CATALOG: 19,
+  SVFOP_CURRENT_SCHEMA: 19,
+};
 
 const TESTS: ReadonlySet<string> = new Set(['BoolExpr', 'BooleanTest', 'JsonIsPredicate']);
 
@@ -171,14 +191,16 @@ function resultOfNode(
     return facts.test(found, NODE_WORDS[tag] ?? 'a test', TYPE.bool);
   }
   if (tag === 'CoalesceExpr' || tag === 'MinMaxExpr') {
-    noteCommonType(facts, found);
+    noteCommonType(facts, found, commonTypeOf(facts, found));
   }
   if (tag === 'CoalesceExpr') {
     return coalesced(facts, argumentsOf(fields), found);
   }
   facts.combine(found);
   facts.noteComputed(derive(found), NODE_WORDS[tag] ?? 'an expression');
-  return tag === 'MinMaxExpr' ? { ...chosen(found), document: undefined } : derive(found, type);
+  return tag === 'MinMaxExpr'
+    ? { ...chosen(facts, found), document: undefined }
+    : derive(found, type);
 }
 
 /** Nodes around a value of which the node around them says what is done with it. */
@@ -220,7 +242,7 @@ function coalesced(
   nodes: readonly Node[],
   found: readonly Lineage[],
 ): Lineage {
-  const value = coalescedDocument(chosen(found));
+  const value = coalescedDocument(chosen(facts, found));
   if (value.document) {
     return value;
   }
@@ -252,22 +274,31 @@ function noteNullTests(
 }
 
 /** One of several values; literals and NULL take the type of the others. */
-export function chosen(values: readonly Lineage[]): Lineage {
+export function chosen(
+  facts: StatementFacts,
+  values: readonly Lineage[],
+  type: number | undefined = commonTypeOf(facts, values),
+): Lineage {
   const typed = oneOf(values.filter((value) => value.type !== TYPE.unknown));
   // A literal such as '(2,guess)' or a parameter is a row of that type, too.
-  const isMixed = values.some(({ type, document }) => {
-    return type === TYPE.unknown && document?.content.type !== 'null';
+  const isMixed = values.some((value) => {
+    return value.type === TYPE.unknown && value.document?.content.type !== 'null';
   });
   const { fields } = isMixed ? mixed(typed) : typed;
-  return { ...derive(values, typed.type, fields), document: chosenDocument(values) };
+  return { ...derive(values, type, fields), document: chosenDocument(values) };
 }
 
 /**
  * One of several values is carried on. The server converts them to one type where they differ, and
  * a conversion can fail for some values and not for others.
  */
-export function noteUnified(facts: StatementFacts, values: readonly Lineage[], by: string): void {
-  noteCommonType(facts, values);
+export function noteUnified(
+  facts: StatementFacts,
+  values: readonly Lineage[],
+  by: string,
+  type: number | undefined = commonTypeOf(facts, values),
+): void {
+  noteCommonType(facts, values, type);
   const typed = values.filter((value) => value.type !== TYPE.unknown);
   const [first] = typed;
   const isOne =
@@ -339,6 +370,8 @@ export function indirection(
 ): Lineage {
   checkFields(facts, 'A_Indirection', fields);
   let value = expression(facts, fields.arg, scope);
+  // Where one of several subscripts is a slice, all are.
+  const isSliced = (fields.indirection ?? []).some((step) => as(step, 'A_Indices')?.is_slice);
   for (const step of fields.indirection ?? []) {
     const name = stringOf(step);
     const indices = as(step, 'A_Indices');
@@ -351,7 +384,7 @@ export function indirection(
         [indices.lidx, indices.uidx].flatMap((index) => index ?? []),
         scope,
       );
-      const type = indices.is_slice ? value.type : elementType(facts, value.type);
+      const type = isSliced ? value.type : subscripted(facts, value.type);
       facts.combine([value, ...inner]);
       value = derive([value, ...inner], type, value.fields);
       facts.noteComputed(value, 'a subscript');
@@ -362,23 +395,37 @@ export function indirection(
   return value;
 }
 
+/** One subscript or several, of an array of one dimension or several: it gives an element. */
+function subscripted(facts: StatementFacts, type: number | undefined): number | undefined {
+  return elementType(facts, concreteType(facts, type));
+}
+
 function literal(facts: StatementFacts, fields: FieldsOf<'A_Const'>): Lineage {
   checkFields(facts, 'A_Const', fields);
   if (fields.ival) return constant(TYPE.int4);
-  if (fields.fval) return constant(isInt8(fields.fval.fval ?? '') ? TYPE.int8 : TYPE.numeric);
+  if (fields.fval) return constant(numberType(fields.fval.fval ?? ''));
   if (fields.boolval) return constant(TYPE.bool);
+  if (fields.bsval) return constant(TYPE.bit);
   return { ...constant(TYPE.unknown), document: literalDocument(fields) };
 }
 
-/** Integers that do not fit into int4 come from the lexer as text. */
-function isInt8(text: string): boolean {
-  return /^\d{1,19}$/.test(text) && BigInt(text) <= 9_223_372_036_854_775_807n;
+/** Integers that do not fit into int4 come from the lexer as text, and so does the least that fits. */
+function numberType(text: string): number {
+  const [, sign = '', digits] =
+    /^(-?)(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.exec(text.replaceAll('_', '')) ?? [];
+  if (digits === undefined) return TYPE.numeric;
+  const value = BigInt(digits) * (sign === '-' ? -1n : 1n);
+  if (BigInt.asIntN(32, value) === value) return TYPE.int4;
+  return BigInt.asIntN(64, value) === value ? TYPE.int8 : TYPE.numeric;
 }
 
 function parameter(facts: StatementFacts, fields: FieldsOf<'ParamRef'>): Lineage {
   checkFields(facts, 'ParamRef', fields);
-  const declared = facts.parameterTypes[(fields.number ?? 0) - 1];
-  return constant(declared || TYPE.unknown);
+  const number = fields.number ?? 0;
+  const declared = facts.parameterTypes[number - 1];
+  if (declared) return constant(declared);
+  const isOpen = !hasOneUse(facts, number);
+  return { ...constant(TYPE.unknown), ...(isOpen ? { isOpen: true } : {}) };
 }
 
 const COMPARISONS: ReadonlySet<string> = new Set(['=', '<>', '!=', '<', '>', '<=', '>=']);
@@ -394,37 +441,22 @@ function operation(
   scope: Scope | undefined,
 ): Lineage {
   checkFields(facts, 'A_Expr', fields);
-  const operands: Lineage[] = [];
-  for (const side of [fields.lexpr, fields.rexpr]) {
-    const items = fields.kind === 'AEXPR_OP' ? undefined : as(side, 'List')?.items;
-    if (items) {
-      operands.push(derive(expressions(facts, items, scope), itemType(facts, items)));
-    } else if (side) {
-      operands.push(expression(facts, side, scope));
-    }
-  }
-  const names = namesOf(fields.name) ?? [];
-  const between = fields.kind?.includes('BETWEEN');
-  for (const operator of between ? [['>='], ['<=']] : [names]) {
-    // ANY and ALL compare with elements, whose type is not that of the operand.
-    const comparable = fields.kind === 'AEXPR_OP_ANY' || fields.kind === 'AEXPR_OP_ALL';
-    checkOperator(
-      facts,
-      operator,
-      comparable
-        ? operands.map((side) => ({ ...side, type: elementType(facts, side.type) ?? side.type }))
-        : operands,
-      fields.location,
-    );
-  }
+  const { kind, lexpr, rexpr } = fields;
+  const items = kind === 'AEXPR_OP' ? undefined : as(rexpr, 'List')?.items;
+  const left = lexpr && expression(facts, lexpr, scope);
+  const listed = expressions(facts, items, scope);
+  const right = items ? derive(listed) : rexpr && expression(facts, rexpr, scope);
+  const operands = [left, right].flatMap((side) => side ?? []);
+  const applied = checkOperation(facts, fields, { left, right, listed });
   if (asksForWords(facts, fields, scope)) return constant(TYPE.bool);
-  return resultOfOperation(facts, fields, operands);
+  return resultOfOperation(facts, fields, operands, applied);
 }
 
 function resultOfOperation(
   facts: StatementFacts,
   { kind, name, lexpr, rexpr }: FieldsOf<'A_Expr'>,
   operands: readonly Lineage[],
+  applied: Applied,
 ): Lineage {
   const operator = namesOf(name)?.at(-1) ?? '';
   const by = OPERATION_WORDS[kind ?? ''] ?? `operator ${operator}`;
@@ -455,7 +487,7 @@ function resultOfOperation(
   // NULLIF compares, too.
   if (kind === 'AEXPR_NULLIF') facts.tie(unite(operands));
   else facts.combine(operands);
-  const value = derive(operands, kind === 'AEXPR_NULLIF' ? left?.type : undefined);
+  const value = derive(operands, kind === 'AEXPR_NULLIF' ? applied.leftType : applied.type);
   facts.noteComputed(value, by);
   return value;
 }
@@ -473,14 +505,6 @@ const OPERATION_WORDS: Readonly<Record<string, string>> = {
   AEXPR_NULLIF: 'NULLIF',
   AEXPR_SIMILAR: 'SIMILAR TO',
 };
-
-/** The common type of a list of literals, so that `x IN ('a', 'b')` compares with what x is. */
-function itemType(facts: StatementFacts, items: readonly Node[]): number | undefined {
-  const literals = items.map((item) => as(item, 'A_Const'));
-  return literals.every((item) => item !== undefined)
-    ? literal(facts, literals[0] ?? {}).type
-    : undefined;
-}
 
 function cast(
   facts: StatementFacts,

@@ -1,8 +1,16 @@
 /** FROM: relations, subqueries, functions, joins and the columns that they bring into scope. */
 import { condition } from './conditions.ts';
 import { expressions } from './expressions.ts';
+import { commonTypeOf } from './function-types.ts';
 import { checkFields } from './grammar.ts';
-import { columnsOfEntry, derive, type NamedLineage, type Origin, oneOf } from './lineage.ts';
+import {
+  columnsOfEntry,
+  derive,
+  type NamedLineage,
+  type Origin,
+  oneOf,
+  settled,
+} from './lineage.ts';
 import { findRelation } from './names.ts';
 import { checkOperator } from './operators.ts';
 import { refuseServerFiles, relationColumns } from './relation-columns.ts';
@@ -168,7 +176,7 @@ function subqueryItem(
   const table = {
     name: undefined,
     schema: undefined,
-    columns: query.columns,
+    columns: settled(query.columns),
     relation: undefined,
     namesRows: true,
   };
@@ -298,6 +306,12 @@ function mergedColumn(
   const { fields } = kept ?? compared;
   return {
     name,
-    lineage: { ...compared, identity, row: identity && kept?.row, type: kept?.type, fields },
+    lineage: {
+      ...compared,
+      identity,
+      row: identity && kept?.row,
+      type: commonTypeOf(facts, sides),
+      fields,
+    },
   };
 }

@@ -149,41 +149,11 @@ function names(value: VolatileKind, list: string): [string, VolatileKind][] {
   return list.split(/\s+/).map((name) => [name, value]);
 }
 
-/**
- * Extensions whose functions compute from their arguments and touch no table, file or network.
- * Read from their SQL scripts and C sources; an extension that is not listed is user code.
- */
-const HARMLESS_EXTENSIONS: ReadonlySet<string> = new Set([
-  'btree_gin',
-  'btree_gist',
-  'citext',
-  'cube',
-  'earthdistance',
-  'fuzzystrmatch',
-  'hstore',
-  'intarray',
-  'ip4r',
-  'isn',
-  'ltree',
-  'pg_trgm',
-  'pg_uuidv7',
-  'pgcrypto',
-  'seg',
-  'semver',
-  'unaccent',
-  'uuid-ossp',
-  'vector',
-]);
-
-/** Functions of these that keep a number or a switch in the session, which another one tells. */
+/** Functions of extensions that keep a number or a switch in the session, which another one tells. */
 const KEEPING: ReadonlySet<string> = new Set(['isn_weak', 'set_limit']);
 
 export function keepsArguments(name: string): boolean {
   return KEEPING.has(name);
-}
-
-export function isHarmlessExtension(extension: string | undefined): boolean {
-  return extension !== undefined && HARMLESS_EXTENSIONS.has(extension);
 }
 
 /** Extensions that reach other servers, files or raw pages, by what they do. */

@@ -1,12 +1,13 @@
 /** A function call: which functions it can mean, what they do, and what comes out. */
 import { notePassed } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
-import { bestMatches, mayTake, resultOf, TYPE } from './function-types.ts';
+import { resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, keepsArguments } from './functions-table.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
-import { findFunctions, isBuiltIn, refuseUnsettledCode } from './names.ts';
+import { findFunctions, findType, isBuiltIn, refuseUnsettledCode, typeNamed } from './names.ts';
 import { isHarmless, noteFunction, statisticsViewOf } from './note-function.ts';
 import { columnByName } from './relation-attributes.ts';
+import { resolveFunction } from './resolve-function.ts';
 import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { FieldsOf } from './tree.ts';
@@ -47,18 +48,20 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
     noteArguments(call.carried);
     return undefined;
   }
-  const trusted = candidates.filter(
-    (candidate) => isBuiltIn(candidate) || isHarmless(facts, candidate),
-  );
-  const foreign = candidates.filter(
-    (candidate) => !trusted.includes(candidate) && mayTake(facts, candidate, call.args, trusted),
-  );
+  const isTrusted = (one: CatalogFunction): boolean => isBuiltIn(one) || isHarmless(facts, one);
+  const { possible: fitting, isExact } = resolveFunction(facts, call, candidates);
+  // Where nothing fits, the server says so; only a rule may tell that there is one of that name.
+  const likely = fitting.length > 0 ? fitting.map(({ called }) => called) : candidates;
+  const trusted = likely.filter(isTrusted);
+  const foreign =
+    fitting.length === 0 && trusted.length > 0 ? [] : likely.filter((one) => !isTrusted(one));
+  if (!isExact) noteTypeOfName(facts, call);
   // What the built-in one only carries, a function of its name may do anything with.
   noteArguments(foreign.length === 0 ? call.carried : undefined);
   for (const candidate of foreign) {
     noteUserFunction(facts, candidate, call.location);
   }
-  const builtIn = candidates.filter(isBuiltIn);
+  const builtIn = likely.filter(isBuiltIn);
   if (foreign.length === 0) {
     noteTrusted(facts, trusted, builtIn);
   }
@@ -70,10 +73,10 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   } else if (keepsArguments(name)) {
     for (const argument of call.args) facts.noteStored(argument);
   }
-  const possible = foreign.length > 0 ? candidates : bestMatches(facts, trusted, call.args);
+  const possible = foreign.length > 0 ? likely : trusted;
   if (foreign.length === 0) {
     for (const [index, argument] of call.args.entries()) {
-      for (const one of possible) notePassed(facts, argument, one.argTypeOids[index]);
+      for (const { takes } of fitting) notePassed(facts, argument, takes[index]);
     }
   }
   // How many rows unnest() makes of an array of rows says nothing of what is in these.
@@ -84,13 +87,27 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   }
   const lineage =
     statistics(facts, foreign.length > 0 ? [] : possible) ??
-    resultOf(facts, name, call.args, possible);
+    resultOf(
+      facts,
+      name,
+      call.args,
+      fitting.length > 0
+        ? fitting
+        : possible.map((called) => ({ called, takes: called.argTypeOids })),
+    );
   if (foreign.length === 0 && possible.every((one) => one.returnTypeOid === TYPE.bool)) {
     return { lineage: facts.test(call.args, by, TYPE.bool), functions: possible };
   }
   // What it is compared with it can show: in a target list as in FROM.
   const rows = makesRows ? [facts.rows(call.node ?? call, isCounting(name))] : [];
   return { lineage: withOrigins(lineage, rows), functions: possible };
+}
+
+/** `lower('x')` is a cast where a type is called so and no function takes exactly that. */
+function noteTypeOfName(facts: StatementFacts, { names, args, node }: Call): void {
+  if (args.length !== 1 || !node) return;
+  const type = typeNamed(facts, names, names.at(-1) ?? '');
+  if (type && !isBuiltIn(type)) findType(facts, { names: node.funcname ?? [] });
 }
 
 function statistics(

@@ -34,6 +34,8 @@ export interface Lineage {
    * as the column: masked whole it shows what the mask of the column shows (total-functions.ts).
    */
   readonly total?: true;
+  /** A parameter whose type another place of the statement may decide. */
+  readonly isOpen?: true;
   /** Under a COLLATE of the statement: it may be equal to more than it is equal to as stored. */
   readonly collated?: true;
   /** The columns of a row (or of the rows in an array) where its shape is known. */
@@ -45,11 +47,18 @@ export interface Lineage {
   readonly document?: JsonShape | undefined;
 }
 
+/** The type by which the server chooses functions and operators; undefined: it is not known. */
+export function inputOf({ type, isOpen }: Lineage): number | undefined {
+  return isOpen ? undefined : type || undefined;
+}
+
 export interface NamedLineage {
   readonly name: string;
   readonly lineage: Lineage;
 }
 
+const UNKNOWN = 705;
+const TEXT = 25;
 const NO_ORIGINS: ReadonlySet<Origin> = new Set();
 
 /** A value that depends on no data: a constant, count(*). */
@@ -108,6 +117,15 @@ export function withOrigins(lineage: Lineage, more: Iterable<Origin>): Lineage {
 /** The value as one of this type; of a document in it nothing is known if it had another one. */
 export function retyped(lineage: Lineage, type: number | undefined): Lineage {
   return lineage.type === type ? lineage : { ...lineage, type, document: undefined };
+}
+
+/** Columns of a query in a query: literals of VALUES become text there. */
+export function settled(columns: readonly NamedLineage[]): readonly NamedLineage[] {
+  return columns.map((column) => {
+    const { type, isOpen } = column.lineage;
+    if (type !== UNKNOWN) return column;
+    return { name: column.name, lineage: { ...column.lineage, type: isOpen ? undefined : TEXT } };
+  });
 }
 
 /** The same value, and nothing known of the JSON in it. */

@@ -105,10 +105,10 @@ function isCitext({ context: { catalog } }: StatementFacts, oid: number): boolea
     type?.name === 'citext' &&
     !isBuiltIn(type) &&
     catalog
-      .userOperators(type.schema, '=')
+      .operators(type.schema, '=')
       .some(
-        ({ extension, argTypeOids }) =>
-          extension === 'citext' && argTypeOids.every((argument) => argument === oid),
+        ({ left, right, called }) =>
+          called?.extension === 'citext' && left === oid && right === oid,
       )
   );
 }

@@ -20,7 +20,7 @@ import {
   type Values,
 } from './lookup-values.ts';
 import { isBuiltIn } from './names.ts';
-import { checkOperator, userOperators } from './operators.ts';
+import { checkOperator, mayBeForeign } from './operators.ts';
 import type { Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, is, type Node, namesOf } from './tree.ts';
@@ -151,6 +151,6 @@ function isExact(
   return types.every((one) => {
     const operands = [column, { ...column, type: one }];
     checkOperator(facts, operator, operands, location);
-    return userOperators(facts, operator, operands).length === 0;
+    return !mayBeForeign(facts, operator, operands);
   });
 }

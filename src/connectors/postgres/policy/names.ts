@@ -171,6 +171,11 @@ export function functionSchemas(
   return path.filter((name) => !name.startsWith('pg_temp'));
 }
 
+/** Whether it is known in which order schemas are searched for it. */
+export function isPathKnown(facts: StatementFacts, qualified: readonly string[]): boolean {
+  return qualified.length > 1 || searchPath(facts) !== undefined;
+}
+
 function takes(candidate: CatalogFunction, count: number): boolean {
   const parameters = candidate.argTypeOids.length;
   if (candidate.variadic) {

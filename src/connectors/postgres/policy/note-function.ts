@@ -1,7 +1,7 @@
 /** A function that a statement calls, as the rules and the verdict hear of it. */
 import type { Catalog, CatalogFunction, CatalogRelation } from './catalog-types.ts';
-import { isHarmlessExtension } from './functions-table.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { isPlainFunction } from './trusted-extensions.ts';
 
 const READING: ReadonlySet<string> = new Set(['pg_stat_statements', 'pg_stat_statements_info']);
 
@@ -16,9 +16,7 @@ export function noteFunction(facts: StatementFacts, used: CatalogFunction, built
 }
 
 export function isHarmless({ context }: StatementFacts, called: CatalogFunction): boolean {
-  return (
-    isHarmlessExtension(called.extension) || statisticsViewOf(called, context.catalog) !== undefined
-  );
+  return isPlainFunction(called) || statisticsViewOf(called, context.catalog) !== undefined;
 }
 
 /** @returns the view over this function, which has the same name and columns; undefined: another function. */

@@ -1,75 +1,117 @@
 /** Operators, which are functions by another name. */
-import { noteOperands } from './applied-casts.ts';
-import type { CatalogFunction } from './catalog-types.ts';
-import { concreteType, hasUserCast, TYPE } from './function-types.ts';
-import { isHarmlessExtension } from './functions-table.ts';
-import type { Lineage } from './lineage.ts';
-import { functionSchemas, isBuiltIn, refuseUnsettledCode } from './names.ts';
+import { notePassed } from './applied-casts.ts';
+import type { CatalogOperator } from './catalog-types.ts';
+import { baseType, type Input, resultOfCall, UNKNOWN } from './coercions.ts';
+import { TYPE } from './function-types.ts';
+import { inputOf, type Lineage } from './lineage.ts';
+import { functionSchemas, isBuiltIn, isPathKnown, refuseUnsettledCode } from './names.ts';
 import { noteFunction } from './note-function.ts';
+import { bestOverloads, fittingOverloads, type Overload, visible } from './overloads.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { isPlainFunction } from './trusted-extensions.ts';
 
-/** Says so when an operator of that name could run code that is not built in. */
+interface Candidate extends Overload {
+  readonly operator: CatalogOperator;
+}
+
+/** Types of the result and of the left operand, as the operator takes it; undefined: not known. */
+export interface Applied {
+  readonly type: number | undefined;
+  readonly leftType: number | undefined;
+}
+
+/**
+ * Says so when an operator of that name runs code that is not built in.
+ * @param operands none: it is not known what it is applied to
+ */
 export function checkOperator(
   facts: StatementFacts,
   qualified: readonly string[],
   operands: readonly Lineage[],
   location: number | undefined,
-): void {
+): Applied {
   const name = qualified.at(-1) ?? '';
   refuseUnsettledCode(facts, name, location);
-  noteOperands(facts, name, operands);
-  for (const candidate of userOperators(facts, qualified, operands)) {
-    // A rule may let it run: what is permitted to the built-in one, such as a lookup, is not to this.
-    for (const operand of operands) facts.noteComputed(operand, `operator ${name}`);
-    facts.runsUserCode = true;
-    noteFunction(facts, candidate, isBuiltIn(candidate));
-    facts.refuse(
-      `operator ${name} calls ${candidate.schema}.${candidate.name}, which is not built in`,
-      {
-        hint: `Write OPERATOR(pg_catalog.${name}) if you mean the built-in one.`,
-        location,
-        because: { schema: candidate.schema, function: candidate.name },
-      },
-    );
+  const possible = possibleOperators(facts, qualified, operands);
+  for (const { operator, takes } of possible) {
+    if (isForeign(operator)) noteForeign(facts, operator, operands, location);
+    for (const [index, operand] of operands.entries()) notePassed(facts, operand, takes[index]);
   }
+  const inputs = operands.map(inputOf);
+  const { catalog } = facts.context;
+  const typeOf = (of: (candidate: Candidate) => number): number | undefined => {
+    const types = possible.map((one) => resultOfCall(catalog, inputs, one.takes, of(one)));
+    return new Set(types).size === 1 ? types[0] : undefined;
+  };
+  const leftType = typeOf(({ operator }) => operator.left);
+  return {
+    type: typeOf(({ operator }) => operator.result),
+    // A row of a table stays one.
+    leftType: leftType === TYPE.record ? inputs[0] : leftType,
+  };
 }
 
-/** The operators of that name that can be meant and are neither built in nor of a known extension. */
-export function userOperators(
+function noteForeign(
+  facts: StatementFacts,
+  { name, schema, called }: CatalogOperator,
+  operands: readonly Lineage[],
+  location: number | undefined,
+): void {
+  // A rule may let it run: what is permitted to the built-in one, such as a lookup, is not to this.
+  for (const operand of operands) facts.noteComputed(operand, `operator ${name}`);
+  facts.runsUserCode = true;
+  if (called) noteFunction(facts, called, false);
+  const calls = called ? `${called.schema}.${called.name}` : `a function of ${schema}`;
+  facts.refuse(`operator ${name} calls ${calls}, which is not built in`, {
+    hint: `Write OPERATOR(pg_catalog.${name}) if you mean the built-in one.`,
+    location,
+    ...(called ? { because: { schema: called.schema, function: called.name } } : {}),
+  });
+}
+
+/** Whether one of that name which can be meant is neither built in nor of a known extension. */
+export function mayBeForeign(
   facts: StatementFacts,
   qualified: readonly string[],
   operands: readonly Lineage[],
-): readonly CatalogFunction[] {
-  const name = qualified.at(-1) ?? '';
-  return functionSchemas(facts, qualified)
-    .flatMap((schema) => facts.context.catalog.userOperators(schema, name))
-    .filter((candidate) => !isHarmlessExtension(candidate.extension))
-    .filter((candidate) => mayOperate(facts, candidate, operands));
+): boolean {
+  return possibleOperators(facts, qualified, operands).some(({ operator }) => isForeign(operator));
 }
 
-function mayOperate(
+function isForeign({ oid, called }: CatalogOperator): boolean {
+  return !isBuiltIn({ oid }) && !(called && isPlainFunction(called));
+}
+
+/** Those that the server could choose: one, if it is known what the operands are. */
+export function possibleOperators(
   facts: StatementFacts,
-  candidate: CatalogFunction,
+  qualified: readonly string[],
   operands: readonly Lineage[],
-): boolean {
-  if (candidate.argTypeOids.length !== operands.length) {
-    return operands.length === 0;
-  }
-  // Operators on types of their own are chosen only when one side has such a type.
-  const own = candidate.argTypeOids.map((oid) => !isBuiltIn({ oid: concreteType(facts, oid) }));
-  if (!own.some(Boolean)) {
-    return true;
-  }
-  return (
-    operands.every((operand, index) => {
-      const declared = candidate.argTypeOids[index] ?? 0;
-      return (
-        !own[index] ||
-        operand.type === undefined ||
-        operand.type === TYPE.unknown ||
-        operand.type === declared ||
-        hasUserCast(facts, operand.type, declared)
-      );
-    }) && operands.some((operand, index) => own[index] && operand.type !== TYPE.unknown)
-  );
+): readonly Candidate[] {
+  const { catalog } = facts.context;
+  const name = qualified.at(-1) ?? '';
+  const all = functionSchemas(facts, qualified)
+    .flatMap((schema) => catalog.operators(schema, name))
+    .map((operator) => ({ operator, takes: [operator.left, operator.right].filter(Boolean) }));
+  if (operands.length === 0) return all;
+  const named = all.filter(({ takes }) => takes.length === operands.length);
+  const inputs = operands.map(inputOf);
+  if (!isPathKnown(facts, qualified)) return fittingOverloads(catalog, named, inputs);
+  const seen = visible(named);
+  const exact = exactly(facts, seen, inputs);
+  return exact ? [exact] : bestOverloads(catalog, seen, inputs);
+}
+
+/** A literal beside a value is first taken for one of the same type, and of what that is a domain over. */
+function exactly(
+  { context: { catalog } }: StatementFacts,
+  seen: readonly Candidate[],
+  inputs: readonly Input[],
+): Candidate | undefined {
+  const find = (types: readonly Input[]): Candidate | undefined =>
+    seen.find(({ takes }) => takes.every((type, index) => type === types[index]));
+  const [known] = inputs.filter((type) => type !== UNKNOWN);
+  if (inputs.length === 1 || !inputs.includes(UNKNOWN) || known === undefined) return find(inputs);
+  const base = baseType(catalog, known);
+  return find([known, known]) ?? find([base, base]);
 }

@@ -6,7 +6,7 @@ import { condition, windowOrigins } from './conditions.ts';
 import { entries, expression, listed, noteUnified, starColumns } from './expressions.ts';
 import { countedQuery, isFolded } from './folded-queries.ts';
 import { fromList } from './from-items.ts';
-import { TYPE } from './function-types.ts';
+import { commonTypeOf, TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import { isOrdered, noteGroupedRows, once } from './grouped-rows.ts';
 import {
@@ -16,6 +16,7 @@ import {
   type NamedLineage,
   type Origin,
   oneOf,
+  retyped,
   withOrigins,
 } from './lineage.ts';
 import { whereClause } from './lookups.ts';
@@ -167,7 +168,8 @@ export function targetColumns(
     }
     const lineage = expression(facts, val, scope);
     // What is still a bare literal here becomes text.
-    const type = lineage.type === TYPE.unknown ? TYPE.text : lineage.type;
+    const { isOpen } = lineage;
+    const type = isOpen ? undefined : lineage.type === TYPE.unknown ? TYPE.text : lineage.type;
     const name = target.name ?? outputName(val) ?? '?column?';
     return [{ name, lineage: { ...lineage, type } }];
   });
@@ -247,7 +249,10 @@ function valuesRows(facts: StatementFacts, fields: Select, scope: Scope | undefi
   const columns = (rows[0] ?? []).map((_, index) => {
     const values = rows.map((row) => row[index] ?? constant());
     noteUnified(facts, values, 'VALUES of different types');
-    return { name: `column${index + 1}`, lineage: withOrigins(oneOf(values), [origin]) };
+    const isLiteral = values.every(({ type }) => type === TYPE.unknown);
+    const common = isLiteral ? TYPE.unknown : commonTypeOf(facts, values);
+    const lineage = retyped(withOrigins(oneOf(values), [origin]), common);
+    return { name: `column${index + 1}`, lineage };
   });
   for (const column of columns) {
     facts.noteRead(column.lineage);
@@ -333,8 +338,17 @@ export function unionColumns(
   return left.map((column, index) => {
     const other = right[index]?.lineage;
     if (other) noteUnified(facts, [column.lineage, other], 'UNION of different types');
-    return { name: column.name, lineage: other ? oneOf([column.lineage, other]) : column.lineage };
+    if (!other) return column;
+    const pair = [column.lineage, other];
+    return { name: column.name, lineage: retyped(oneOf(pair), unionType(facts, pair)) };
   });
+}
+
+/** A literal counts as text where it is shown, and here as one of what the other side has. */
+function unionType(facts: StatementFacts, pair: readonly Lineage[]): number | undefined {
+  const [left, right] = pair;
+  const mayBeLiteral = pair.some(({ type, origins }) => type === TYPE.text && origins.size === 0);
+  return left?.type !== right?.type && mayBeLiteral ? undefined : commonTypeOf(facts, pair);
 }
 
 function addAll(target: Set<Origin>, origins: Iterable<Origin>): void {

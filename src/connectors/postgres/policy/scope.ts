@@ -68,6 +68,16 @@ export const SYSTEM_COLUMNS: ReadonlyMap<string, number> = new Map([
   ['tableoid', -6],
 ]);
 
+/** tid, xid, cid, oid. */
+const SYSTEM_TYPES: Readonly<Record<string, number>> = {
+  ctid: 27,
+  xmin: 28,
+  cmin: 29,
+  xmax: 28,
+  cmax: 29,
+  tableoid: 26,
+};
+
 export function findCte(scope: Scope | undefined, name: string): Cte | undefined {
   for (let level = scope; level; level = level.outer) {
     const cte = level.ctes?.get(name);
@@ -159,7 +169,7 @@ function systemColumn(facts: StatementFacts, table: Table, name: string): Lineag
     return undefined;
   }
   const origin = facts.column(table.relation, attnum, name);
-  return { ...constant(), origins: new Set([origin]), identity: origin };
+  return { ...constant(SYSTEM_TYPES[name]), origins: new Set([origin]), identity: origin };
 }
 
 /**

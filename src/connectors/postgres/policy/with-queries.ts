@@ -1,7 +1,7 @@
 /** WITH: common table expressions, recursive and data-modifying ones included. */
 import { expressions } from './expressions.ts';
 import { checkFields } from './grammar.ts';
-import { derive, type NamedLineage, withOrigins, withoutDocuments } from './lineage.ts';
+import { derive, type NamedLineage, settled, withOrigins, withoutDocuments } from './lineage.ts';
 import { type Cte, renameColumns, type Scope } from './scope.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
@@ -137,7 +137,7 @@ function named(
   scope: Scope,
 ): readonly NamedLineage[] {
   checkFields(facts, 'CommonTableExpr', fields);
-  const own = renameColumns(columns, namesOf(fields.aliascolnames) ?? []);
+  const own = renameColumns(settled(columns), namesOf(fields.aliascolnames) ?? []);
   const extra: NamedLineage[] = [];
   // What they collect are values of the columns that they name: to be safe, of all columns.
   const collected = derive(own.map((column) => column.lineage));

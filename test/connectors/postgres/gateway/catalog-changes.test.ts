@@ -115,7 +115,7 @@ async function dump(catalog: Catalog, client: pg.Client): Promise<unknown> {
       return [one, one && catalog.type(one.schema, one.name) === one];
     }),
     functions: functions.map(([schema, name]) => catalog.functions(schema ?? '', name ?? '')),
-    operators: operators.map(([schema, name]) => catalog.userOperators(schema ?? '', name ?? '')),
+    operators: operators.map(([schema, name]) => catalog.operators(schema ?? '', name ?? '')),
     casts: catalog.userCasts,
     schemas: catalog.schemas,
     code: catalog.code,

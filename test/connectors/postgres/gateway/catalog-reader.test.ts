@@ -118,8 +118,8 @@ describe('the catalog reader', () => {
     const [replace] = catalog.functions('public', 'replace');
     expect(replace?.extension).toBe('citext');
     expect(catalog.functions('pg_catalog', 'lower').length).toBeGreaterThan(1);
-    expect(catalog.userOperators('app', '|+|')).toMatchObject([
-      { name: 'int4pl', argTypeOids: [23, 23] },
+    expect(catalog.operators('app', '|+|')).toMatchObject([
+      { left: 23, right: 23, result: 23, called: { name: 'int4pl' } },
     ]);
     // citext's casts are harmless.
     expect(catalog.userCasts).toEqual([]);

@@ -56,11 +56,11 @@ describe('what applies none goes on', () => {
     'INSERT INTO app.moody (m) VALUES ($1)',
     'INSERT INTO app.moody (m, ms) VALUES (DEFAULT, DEFAULT)',
     "UPDATE app.moody SET m = ms[1], ms[1] = 'fine'",
-    "UPDATE app.moody SET m = DEFAULT, ms = '{fine}', v = v || id WHERE m = 'fine'::app.mood",
+    "UPDATE app.moody SET m = DEFAULT, ms = '{fine}', v = v || id WHERE ms = '{fine}'",
     'INSERT INTO app.moody (m) SELECT m FROM app.moody',
     'INSERT INTO app.moody (v) SELECT v FROM app.moody',
     'INSERT INTO app.moody (id, v) SELECT id + 1, v || v FROM app.moody',
-    'SELECT a.id FROM app.moody a JOIN app.moody b ON a.m = b.m',
+    'SELECT a.id FROM app.moody a JOIN app.moody b ON a.ms = b.ms',
     'SELECT m, lower(v), count(*) FROM app.moody GROUP BY m, v',
     "SELECT m FROM app.moody WHERE v = 'x' AND id = 1",
   ])('%s', async (sql) => {

@@ -12,7 +12,8 @@ export function emptyCatalog(generation = 1): Catalog {
     functions: () => [],
     type: () => undefined,
     typeByOid: () => undefined,
-    userOperators: () => [],
+    operators: () => [],
+    castContexts: new Map(),
     userCasts: [],
     schemas: [],
   };

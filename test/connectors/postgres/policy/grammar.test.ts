@@ -18,7 +18,8 @@ const EMPTY_CATALOG: Catalog = {
   functions: () => [],
   type: () => undefined,
   typeByOid: () => undefined,
-  userOperators: () => [],
+  operators: () => [],
+  castContexts: new Map(),
   userCasts: [],
 };
 const CONTEXT: StatementContext = {
