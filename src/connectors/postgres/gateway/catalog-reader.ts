@@ -14,7 +14,7 @@ import { sectionSql } from './catalog-sql.ts';
 import { type CatalogState, type Changed, emptyState, withReading } from './catalog-state.ts';
 import { type CatalogTextParser, CatalogTexts } from './catalog-texts.ts';
 import { CatalogView, type ParsedTexts } from './catalog-view.ts';
-import { everyMaskText, readMaskTexts } from './mask-texts.ts';
+import { readMaskTexts } from './mask-texts.ts';
 import type { CatalogMasks, CatalogSource, DatabasePlace } from './types.ts';
 
 /**
@@ -306,9 +306,12 @@ class CatalogReader implements CatalogSource {
     ) {
       const bindings = this.#options.masks?.bind(catalog, place) ?? [];
       const { query, parse } = this.#options;
-      const telling = await readMaskTexts({ bindings, catalog, query, parse });
-      this.#textsOwed = telling === undefined;
-      const found = { bindings, texts: telling ?? everyMaskText(bindings) };
+      const { texts: told, unread } = await readMaskTexts({ bindings, catalog, query, parse });
+      this.#textsOwed = unread.length > 0;
+      this.#options.masks?.unread(
+        unread.map(({ oid, error }) => ({ relation: catalog.relationByOid(oid), error })),
+      );
+      const found = { bindings, texts: told };
       if (catalog !== before.catalog || !isSameJson(found, masksOf(catalog))) {
         catalog = new CatalogView(state, texts, generation, found);
       }

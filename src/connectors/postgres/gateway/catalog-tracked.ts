@@ -114,6 +114,13 @@ export const TRACKED: readonly Tracked[] = [
     withRelations: true,
   },
   {
+    // Nothing of it is kept, but a condition in it can tell a value of a masked column.
+    name: 'pg_publication_rel',
+    key: 'x.oid',
+    owner: 'x.prrelid',
+    owned: ['primaryKeys'],
+  },
+  {
     name: 'pg_inherits',
     key: "pg_catalog.concat(x.inhrelid, '<', x.inhparent)",
     owner: 'x.inhrelid',

@@ -8,9 +8,10 @@
  * to what the policy names, and to what the column was called when it was last seen elsewhere.
  */
 
-import type { Log } from '../../../gateway/base/log.ts';
+import { errorFields, type Log } from '../../../gateway/base/log.ts';
 import { columnName } from '../../../policy/describe-grant.ts';
 import type { MaskAlert } from '../../../policy/mask-alert.ts';
+import { qualifiedName } from '../../../policy/patterns.ts';
 import type { Catalog, MaskBinding, MaskedName } from '../policy/catalog-types.ts';
 import { columnByName } from '../policy/relation-attributes.ts';
 import {
@@ -37,6 +38,8 @@ export class MaskBindings {
   #kept: readonly KeptBinding[];
   /** By target and database, as looked at last. */
   readonly #alerts = new Map<string, readonly MaskAlert[]>();
+  /** Relations by target. */
+  readonly #notRead = new Map<string, ReadonlySet<string>>();
   #revision = 0;
 
   constructor(options: MaskBindingsOptions) {
@@ -49,6 +52,7 @@ export class MaskBindings {
     return {
       revision: () => this.#revision,
       bind: (catalog, place) => this.#bind(target, catalog, place),
+      unread: (relations) => this.#unread(target, relations),
     };
   }
 
@@ -106,6 +110,21 @@ export class MaskBindings {
     }
     this.#tell(target, database, resolved);
     return resolved.flatMap(({ bindings }) => bindings);
+  }
+
+  /** Said once for each relation, until it can be read. */
+  #unread(target: string, relations: Parameters<CatalogMasks['unread']>[0]): void {
+    const before = this.#notRead.get(target) ?? new Set();
+    const now = new Set<string>();
+    for (const { relation, error } of relations) {
+      const name = relation ? qualifiedName(relation.schema, relation.name) : 'a relation';
+      now.add(name);
+      if (!before.has(name)) {
+        const fields = { target, relation: name, ...errorFields(error) };
+        this.#options.log.warn('mask.definitions_unread', fields);
+      }
+    }
+    this.#notRead.set(target, now);
   }
 
   #keep(bindings: readonly KeptBinding[]): void {

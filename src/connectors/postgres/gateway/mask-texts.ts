@@ -7,7 +7,7 @@ import { isTelling, isTellingDefault } from '../policy/telling-texts.ts';
 import { number, type Row, text } from './catalog-rows.ts';
 
 /** kind, relation, attribute number or '', form, text. Asked on the gateway's own connection. */
-function textsSql(oids: readonly number[]): string {
+function textsSql(oids: readonly number[], majorVersion: number): string {
   const among = (column: string): string => `${column} = ANY ('{${oids.join(',')}}'::oid[])`;
   return `
 SELECT 'default', d.adrelid, d.adnum::text, CASE WHEN a.attgenerated <> '' THEN 'expression' ELSE 'default' END, pg_get_expr(d.adbin, d.adrelid)
@@ -15,9 +15,9 @@ SELECT 'default', d.adrelid, d.adnum::text, CASE WHEN a.attgenerated <> '' THEN 
 UNION ALL SELECT 'missing', a.attrelid, a.attnum::text, 'missing', a.attmissingval::text FROM pg_attribute a
   WHERE ${among('a.attrelid')} AND a.atthasmissing
 UNION ALL SELECT 'default', a.attrelid, a.attnum::text, 'default', t.typdefault FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-  WHERE ${among('a.attrelid')} AND t.typdefault IS NOT NULL AND t.typtype = 'd'
+  WHERE ${among('a.attrelid')} AND NOT a.attisdropped AND t.typdefault IS NOT NULL AND t.typtype = 'd'
 UNION ALL SELECT 'constraint', a.attrelid, a.attnum::text, 'domain', pg_get_expr(k.conbin, 0) FROM pg_attribute a JOIN pg_constraint k ON k.contypid = a.atttypid
-  WHERE ${among('a.attrelid')} AND k.contype = 'c'
+  WHERE ${among('a.attrelid')} AND NOT a.attisdropped AND k.contypid <> 0 AND k.contype = 'c'
 UNION ALL SELECT 'constraint', k.conrelid, '', 'check', pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
   WHERE ${among('k.conrelid')} AND k.contype = 'c'
 UNION ALL SELECT 'index', i.indrelid, '', 'condition', pg_get_expr(i.indpred, i.indrelid) FROM pg_index i
@@ -44,7 +44,13 @@ UNION ALL SELECT 'view', v.relation, '', CASE WHEN v.rulename = '_RETURN' THEN '
     UNION SELECT v.relation, r.ev_class, r.oid, r.rulename FROM reads v
       JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.classid = 'pg_rewrite'::regclass
       JOIN pg_rewrite r ON r.oid = d.objid)
-  SELECT * FROM reads) v`;
+  SELECT * FROM reads) v${
+    majorVersion < 15
+      ? ''
+      : `
+UNION ALL SELECT 'publication', q.prrelid, '', 'condition', pg_get_expr(q.prqual, q.prrelid) FROM pg_publication_rel q
+  WHERE ${among('q.prrelid')} AND q.prqual IS NOT NULL`
+  }`;
 }
 
 /**
@@ -54,6 +60,7 @@ UNION ALL SELECT 'view', v.relation, '', CASE WHEN v.rulename = '_RETURN' THEN '
 const PATH = 'SET LOCAL search_path = pg_catalog, pg_temp;';
 /** Deparsing takes a lock on the table: an open ALTER TABLE must not keep everybody waiting. */
 const LOCK_TIMEOUT_MS = 200;
+const MAX_UNREAD = 10;
 
 export interface MaskTextsRequest {
   readonly bindings: readonly MaskBinding[];
@@ -63,25 +70,63 @@ export interface MaskTextsRequest {
   readonly parse: (sql: string) => Promise<unknown>;
 }
 
-/** @returns undefined: they could not be read now. */
-export async function readMaskTexts(
-  request: MaskTextsRequest,
-): Promise<readonly MaskText[] | undefined> {
+/** What texts tell; and of which relations they could not be read now. */
+export interface MaskTexts {
+  readonly texts: readonly MaskText[];
+  readonly unread: readonly { readonly oid: number; readonly error: HoopError }[];
+}
+
+export async function readMaskTexts(request: MaskTextsRequest): Promise<MaskTexts> {
   const oids = [...new Set(request.bindings.map(({ oid }) => oid))];
-  if (oids.length === 0) return [];
+  if (oids.length === 0) return { texts: [], unread: [] };
+  const all = await rowsOf(oids, request);
+  if (!(all instanceof HoopError)) {
+    return { texts: await tellingTexts(all, request), unread: [] };
+  }
+  return await readOneByOne(oids, request);
+}
+
+/** What cannot be read of one relation says nothing of the others. */
+async function readOneByOne(
+  oids: readonly number[],
+  request: MaskTextsRequest,
+): Promise<MaskTexts> {
+  const texts: MaskText[] = [];
+  const unread: { readonly oid: number; readonly error: HoopError }[] = [];
+  for (const oid of oids) {
+    // Each may wait for a lock: after so many, the others are not asked for.
+    const last = unread.length < MAX_UNREAD ? undefined : unread.at(-1)?.error;
+    const rows = last ?? (await rowsOf([oid], request));
+    if (rows instanceof HoopError) {
+      unread.push({ oid, error: rows });
+      const unknown = request.bindings.filter((binding) => binding.oid === oid);
+      texts.push(...everyMaskText(unknown));
+    } else {
+      texts.push(...(await tellingTexts(rows, request)));
+    }
+  }
+  return { texts, unread };
+}
+
+async function rowsOf(
+  oids: readonly number[],
+  { query, catalog }: MaskTextsRequest,
+): Promise<readonly Row[] | HoopError> {
   const first = `${PATH} SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};`;
   try {
-    return await tellingTexts(await request.query(`${first} ${textsSql(oids)}`), request);
+    return await query(`${first} ${textsSql(oids, catalog.majorVersion)}`);
   } catch (error) {
     if (!(error instanceof HoopError)) throw error;
-    return undefined;
+    return error;
   }
 }
 
 /** Where it is not known which texts tell a value, all may. */
-export function everyMaskText(bindings: readonly MaskBinding[]): readonly MaskText[] {
+function everyMaskText(bindings: readonly MaskBinding[]): readonly MaskText[] {
   const masks = new Map(bindings.map(({ mask }) => [JSON.stringify(mask), mask]));
-  return [...masks.values()].flatMap((mask) => CATALOG_TEXT_KINDS.map((kind) => ({ mask, kind })));
+  return [...masks.values()].flatMap((mask) =>
+    CATALOG_TEXT_KINDS.map((kind) => ({ mask, kind, isUnread: true as const })),
+  );
 }
 
 async function tellingTexts(

@@ -1,4 +1,5 @@
 /** What the Postgres engine needs from the rest of the gateway; nothing else reaches it. */
+import type { HoopError } from '../../../errors.ts';
 import type { HeldAsk, OperationApprovals } from '../../../gateway/approvals/session-approvals.ts';
 import type { ServedStream, WatchWork } from '../../../gateway/connector.ts';
 import type { Budget } from '../../../gateway/index/day-budget.ts';
@@ -9,7 +10,7 @@ import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
 import type { Secret } from '../../../secret.ts';
 import type { ChangeScope, StatementAnalysis } from '../policy/analysis-types.ts';
-import type { Catalog, MaskBinding } from '../policy/catalog-types.ts';
+import type { Catalog, CatalogRelation, MaskBinding } from '../policy/catalog-types.ts';
 import type { LoginMethod, SessionAttributes } from '../policy/target.ts';
 import type { AllowedStatement, StatementPolicy } from '../policy/types.ts';
 import type { CollectedMessages } from './collected-messages.ts';
@@ -125,6 +126,13 @@ export interface CatalogMasks {
    * @throws when it cannot be kept: the catalog must not be used then
    */
   bind(catalog: Catalog, place: DatabasePlace): readonly MaskBinding[];
+  /** Relations of which it could not be read what their definitions tell of masked columns. */
+  unread(
+    relations: readonly {
+      readonly relation: CatalogRelation | undefined;
+      readonly error: HoopError;
+    }[],
+  ): void;
 }
 
 export interface SeenCatalog {

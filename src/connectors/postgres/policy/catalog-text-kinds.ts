@@ -13,6 +13,7 @@ export const CATALOG_TEXT_KINDS: readonly CatalogTextKind[] = [
   'partition',
   'statistics',
   'policy',
+  'publication',
   'trigger',
   'view',
 ];
@@ -40,6 +41,8 @@ const COLUMNS: Readonly<Record<string, CatalogTextKind>> = {
   'pg_policy.polwithcheck': 'policy',
   'pg_policies.qual': 'policy',
   'pg_policies.with_check': 'policy',
+  'pg_publication_rel.prqual': 'publication',
+  'pg_publication_tables.rowfilter': 'publication',
   'pg_trigger.tgqual': 'trigger',
   'triggers.action_condition': 'trigger',
   'pg_rewrite.ev_qual': 'view',

@@ -257,12 +257,15 @@ export type CatalogTextKind =
   | 'partition'
   | 'statistics'
   | 'policy'
+  | 'publication'
   | 'trigger'
   | 'view';
 
 export interface MaskText {
   readonly mask: MaskedName;
   readonly kind: CatalogTextKind;
+  /** The texts of its relation could not be read: it is not known whether one holds a value. */
+  readonly isUnread?: true;
 }
 
 /** A masked column by the names of the policy. */

@@ -17,20 +17,24 @@ export function refuseCatalogTexts(
     return undefined;
   }
   for (const { kind, place } of catalogTextsRead(analysis)) {
-    const masked = texts
+    const found = texts
       .filter((text) => text.kind === kind)
-      .flatMap(
-        (text) => grant.masks.find((mask) => columnName(mask) === columnName(text.mask)) ?? [],
-      );
-    const [mask] = masked;
-    if (mask) {
+      .flatMap(({ mask: name, isUnread }) => {
+        const mask = grant.masks.find((one) => columnName(one) === columnName(name));
+        return mask ? [{ mask, isUnread }] : [];
+      });
+    // What is known comes first.
+    const [first] = [...found.filter((one) => !one.isUnread), ...found];
+    if (first) {
+      const column = columnName(first.mask);
       return refusal(grant, {
         code: 'HOOP_DENIED',
-        message: `${place} shows a value of masked column ${columnName(mask)}`,
-        detail:
-          'In this database, the definition shown there compares the column with a constant or assigns one.',
-        hint: `Omit ${place} from the query.`,
-        rule: mask.rule,
+        message: `${place} ${first.isUnread ? 'may show' : 'shows'} a value of masked column ${column}`,
+        detail: first.isUnread
+          ? 'The definitions around this column could not be read just now, so it is not known whether one holds a value of it.'
+          : 'In this database, the definition shown there compares the column with a constant or assigns one.',
+        hint: `${first.isUnread ? 'Try again, or omit' : 'Omit'} ${place} from the query.`,
+        rule: first.mask.rule,
       });
     }
   }

@@ -56,6 +56,10 @@ const ASKS = {
   ],
   partition: ['SELECT pg_get_expr(relpartbound, oid) FROM pg_class', 'SELECT * FROM pg_class'],
   policy: ['SELECT pg_get_expr(polqual, polrelid) FROM pg_policy', 'SELECT qual FROM pg_policies'],
+  publication: [
+    'SELECT pg_get_expr(prqual, prrelid) FROM pg_publication_rel',
+    'SELECT rowfilter FROM pg_publication_tables',
+  ],
   trigger: ['SELECT pg_get_triggerdef(oid, true) FROM pg_trigger'],
   view: [
     'SELECT definition FROM pg_views',
@@ -136,6 +140,32 @@ test('a locked table keeps nobody waiting, and shows its definitions when they c
   expect(await refused(gateway)).toEqual([]);
 });
 
+test('a column that was dropped, and checks of other tables, close nothing', async () => {
+  await using gateway = await made(
+    "ALTER TABLE $S.staff DROP COLUMN kind; CREATE TABLE $S.other (v int CHECK (v > 5), w text CHECK (w = 'x'))",
+  );
+  expect(await refused(gateway)).toEqual([]);
+});
+
+test('definitions that cannot be read are said to be unread, logged once, and close no other table’s', async () => {
+  await using gateway = await made('CREATE TABLE $S.more (token text)', ['more.token']);
+  expect(await refused(gateway)).toEqual([]);
+  const [masked = ''] = gateway.masks;
+  const table = masked.replace('.id', '');
+  await using migration = await connectTarget({
+    target: target(),
+    signal: new AbortController().signal,
+  });
+  await migration.query(`BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+  await sql(`ALTER TABLE ${table.replace('staff', 'more')} ADD COLUMN w int`);
+  const { maskTexts = [] } = await gateway.catalog();
+  expect(new Set(maskTexts.map(({ mask }) => mask.relation))).toEqual(new Set(['staff']));
+  expect(maskTexts.every(({ isUnread }) => isUnread)).toBe(true);
+  await gateway.catalog();
+  const said = gateway.log.events.filter(({ event }) => event === 'mask.definitions_unread');
+  expect(said).toMatchObject([{ relation: table }]);
+});
+
 describe('what holds a value of a masked column is not shown', () => {
   test.each<[Kind, string]>([
     ['default', "ALTER TABLE $S.staff ALTER COLUMN token SET DEFAULT 'sk-1'"],
@@ -164,6 +194,7 @@ describe('what holds a value of a masked column is not shown', () => {
       `CREATE FUNCTION $S.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
        CREATE TRIGGER t BEFORE UPDATE ON $S.staff FOR EACH ROW WHEN (OLD.token = 'sk-1') EXECUTE FUNCTION $S.f()`,
     ],
+    ['publication', "CREATE PUBLICATION $S_p FOR TABLE $S.staff WHERE (token = 'sk-1')"],
     ['view', "CREATE VIEW $S.v AS SELECT id FROM $S.staff WHERE token = 'sk-1'"],
     [
       'view',

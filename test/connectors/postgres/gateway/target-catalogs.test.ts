@@ -219,6 +219,7 @@ describe('the connection of the catalog', () => {
           const oid = catalog.relation('public', 'told')?.oid ?? 0;
           return [{ mask, oid, attnum: 1, isNamed: true }];
         },
+        unread: (relations) => expect(relations).toEqual([]),
       },
     });
     expect((await source.current()).maskTexts).toEqual([{ mask, kind: 'default' }]);
