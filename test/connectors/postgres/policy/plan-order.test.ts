@@ -70,7 +70,7 @@ describe('statements', () => {
     ['SET enable_seqscan = off', 'HOOP_SETTING'],
     ['SET LOCAL random_page_cost = 0', 'HOOP_SETTING'],
     ["SELECT set_config('enable_sort', 'off', true)", 'HOOP_SETTING'],
-    ['ALTER ROLE postgres SET enable_seqscan = off', 'HOOP_SETTING'],
+    ['ALTER ROLE reports SET enable_seqscan = off', 'HOOP_SETTING'],
     ['/*+ IndexScan(people people_secret) */ SELECT id FROM people', 'HOOP_DENIED'],
     ['EXPLAIN (ANALYZE, SERIALIZE) SELECT secret FROM people', 'HOOP_DENIED'],
     [
