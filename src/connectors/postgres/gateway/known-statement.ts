@@ -13,6 +13,8 @@ export interface Place {
   readonly role: string;
   /** Whether that is session_user, the role that SET ROLE NONE leads back to. */
   readonly isLoginRole: boolean;
+  /** There is a temporary schema of the session: what is made in it moves no search_path any more. */
+  readonly hasTemporary: boolean;
 }
 
 /** What a verdict rests on besides text and grant. When any of it changes, the verdict is void. */

@@ -19,6 +19,7 @@ import type { StreamState } from './stream-state.ts';
  */
 const PLACE = `SELECT 'role', current_user::pg_catalog.text, NULL
 UNION ALL SELECT 'login', session_user::pg_catalog.text, NULL
+UNION ALL SELECT 'temporary', pg_catalog.pg_my_temp_schema()::pg_catalog.text, NULL
 UNION ALL SELECT 'schemas', pg_catalog.array_to_json(pg_catalog.current_schemas(true))::pg_catalog.text, NULL`;
 const NAMES = `
 UNION ALL SELECT 'statement', name, statement FROM pg_catalog.pg_prepared_statements
@@ -45,7 +46,13 @@ export async function probe(state: StreamState): Promise<void> {
   const answer = (kind: string): string | undefined => rows.find(([one]) => one === kind)?.[1];
   const role = answer('role') ?? '';
   const isLoginRole = role === answer('login');
-  settings.learned({ searchPath: schemaNames(answer('schemas')), role, isLoginRole });
+  const hasTemporary = (answer('temporary') ?? '0') !== '0';
+  settings.learned({
+    searchPath: schemaNames(answer('schemas')),
+    role,
+    isLoginRole,
+    hasTemporary,
+  });
   if (!withNames) return;
   settings.namesInDoubt = false;
   const sources = new Map(rows.map(([kind, name, text]) => [`${kind} ${name}`, text]));

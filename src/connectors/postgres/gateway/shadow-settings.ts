@@ -44,6 +44,8 @@ export class ShadowSettings {
   #placeMoved = false;
   /** DDL or user code ran in this transaction: the catalog that the gateway read is not what it sees. */
   #changed: ChangeScope | undefined;
+  /** Of that, more than temporary tables of this session. */
+  #concernsOthers = false;
   /** What it sees since the last of that; undefined: not asked. */
   #ownCatalog: SeenCatalog | undefined;
   #ranReadCode = false;
@@ -113,7 +115,7 @@ export class ShadowSettings {
 
   /** The connection is over: what became of its transaction nobody tells. */
   end(): void {
-    if (this.#changed !== undefined) this.#onChange(this.#changed);
+    if (this.#changed !== undefined && this.#concernsOthers) this.#onChange(this.#changed);
   }
 
   /** Triggers ran since the last change of the catalog because of what was read of them. */
@@ -145,7 +147,7 @@ export class ShadowSettings {
   /** Whether a statement with this effect puts something in doubt for those that follow it. */
   disturbs(effect: ProtocolEffect): boolean {
     return (
-      movesPlace(effect) ||
+      this.#movesPlace(effect) ||
       effect.prepare !== undefined ||
       effect.deallocate !== undefined ||
       effect.declareCursor !== undefined ||
@@ -156,13 +158,15 @@ export class ShadowSettings {
 
   /** A statement is sent: what it may do even if it fails or is never answered. */
   sent(effect: ProtocolEffect, segment: number): void {
-    if (movesPlace(effect)) this.#placeMoved = true;
+    const isOwn = this.#isOwn(effect);
+    if (this.#movesPlace(effect)) this.#placeMoved = true;
     this.conversion.sent(effect, segment);
     for (const { name } of effect.settings ?? []) this.named.add(name);
     const isDisturbed = mayDisturb(effect);
     if (effect.codeIsRead) this.#ranReadCode = true;
     if (effect.changesCatalog || isDisturbed) {
-      const isNarrow = effect.changes === 'relations' && !isDisturbed;
+      const isNarrow = (effect.changes === 'relations' || isOwn) && !isDisturbed;
+      this.#concernsOthers ||= !isOwn;
       this.#changed = isNarrow ? (this.#changed ?? 'relations') : 'all';
       this.#forgetCatalog();
     }
@@ -179,7 +183,7 @@ export class ShadowSettings {
 
   /** A statement has ended, well or not. */
   ended(effect: ProtocolEffect, failed: boolean): void {
-    if (movesPlace(effect) && !failed) this.#place = undefined;
+    if (this.#movesPlace(effect) && !failed) this.#place = undefined;
     if (this.#placeMoved && endsTransaction(effect)) this.#place = undefined;
     // Told only by the next ReadyForQuery, but what follows in the pipeline runs again.
     if (!failed && this.transaction === 'failed' && endsTransaction(effect)) {
@@ -196,26 +200,36 @@ export class ShadowSettings {
     if (this.#placeMoved) this.#place = undefined;
     if (this.#changed !== undefined) {
       this.catalogStale = widerScope(this.catalogStale, this.#changed);
-      this.#onChange(this.#changed);
+      if (this.#concernsOthers) this.#onChange(this.#changed);
       this.#forgetCatalog();
     }
     if (!nothingPending) return;
     this.#placeMoved = false;
     this.#changed = undefined;
+    this.#concernsOthers = false;
+  }
+
+  #movesPlace(effect: ProtocolEffect): boolean {
+    return (
+      mayDisturb(effect) ||
+      (effect.changesCatalog && effect.changes !== 'relations' && !this.#isOwn(effect)) ||
+      (effect.settings?.some(({ name }) => PLACE_SETTINGS.has(name)) ?? false)
+    );
+  }
+
+  /**
+   * It makes relations in a temporary schema that was there before the transaction, which ROLLBACK
+   * leaves there: no other session can read them, and the search_path has had that schema before.
+   */
+  #isOwn(effect: ProtocolEffect): boolean {
+    const isThere = !this.#placeMoved && this.#place?.hasTemporary === true;
+    return effect.changes === 'temporary' && !mayDisturb(effect) && isThere;
   }
 
   #forgetCatalog(): void {
     this.#ownCatalog = undefined;
     this.touches += 1;
   }
-}
-
-function movesPlace(effect: ProtocolEffect): boolean {
-  return (
-    mayDisturb(effect) ||
-    (effect.changesCatalog && effect.changes !== 'relations') ||
-    (effect.settings?.some(({ name }) => PLACE_SETTINGS.has(name)) ?? false)
-  );
 }
 
 function endsTransaction(effect: ProtocolEffect): boolean {

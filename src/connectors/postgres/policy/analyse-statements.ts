@@ -1,6 +1,6 @@
 /** Parse tree → what each statement of the text does. */
 
-import type { OutputColumn, StatementAnalysis } from './analysis-types.ts';
+import type { OutputColumn, ProtocolEffect, StatementAnalysis } from './analysis-types.ts';
 import type { CatalogRelation } from './catalog-types.ts';
 import { noteConsequences } from './consequences.ts';
 import type { TextRange } from './copy-query.ts';
@@ -139,9 +139,8 @@ function analyseOne(
     done = NOT_KNOWN;
     outputs = undefined;
   }
-  const protocol = makesRelationsOnly(node)
-    ? { ...done.protocol, changes: 'relations' as const }
-    : done.protocol;
+  const changes = changesOf(node);
+  const protocol = changes === undefined ? done.protocol : { ...done.protocol, changes };
   const analysis = facts.result(done.verb, outputs, protocol, range);
   return isTooLarge
     ? { ...analysis, isTooLarge }
@@ -266,30 +265,45 @@ const WHOLE_RELATIONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Temporary relations are not among them: the first one makes a schema, which search_path looks
- * into. Nor is CASCADE, which takes columns and defaults of others with it.
+ * Temporary views are not among them: another session may read one, and one can replace another. Nor
+ * is CASCADE, which takes columns and defaults of others with it.
  */
-function makesRelationsOnly(node: Node): boolean {
-  if (is(node, 'CreateStmt')) return isPermanent(node.CreateStmt.relation);
-  if (is(node, 'CreateTableAsStmt')) return isPermanent(node.CreateTableAsStmt.into?.rel);
-  if (is(node, 'SelectStmt')) return isPermanent(node.SelectStmt.intoClause?.rel);
-  if (is(node, 'ViewStmt')) return isPermanent(node.ViewStmt.view);
-  if (is(node, 'CreateSeqStmt')) return isPermanent(node.CreateSeqStmt.sequence);
-  if (is(node, 'IndexStmt') || is(node, 'CommentStmt')) return true;
-  return (
+function changesOf(node: Node): ProtocolEffect['changes'] {
+  if (is(node, 'CreateStmt')) return changesBy(node.CreateStmt.relation);
+  if (is(node, 'CreateTableAsStmt')) return changesBy(node.CreateTableAsStmt.into?.rel);
+  if (is(node, 'SelectStmt')) return changesBy(node.SelectStmt.intoClause?.rel);
+  if (is(node, 'ViewStmt')) return isPermanent(node.ViewStmt.view) ? 'relations' : undefined;
+  if (is(node, 'CreateSeqStmt')) return changesBy(node.CreateSeqStmt.sequence);
+  if (is(node, 'IndexStmt') || is(node, 'CommentStmt')) return 'relations';
+  const isWhole =
     is(node, 'DropStmt') &&
     node.DropStmt.behavior !== 'DROP_CASCADE' &&
-    WHOLE_RELATIONS.has(node.DropStmt.removeType ?? '')
-  );
+    WHOLE_RELATIONS.has(node.DropStmt.removeType ?? '');
+  return isWhole ? 'relations' : undefined;
 }
 
-function isPermanent(
-  name: { readonly relpersistence?: string; readonly schemaname?: string } | undefined,
-): boolean {
+interface NewName {
+  readonly relpersistence?: string;
+  readonly schemaname?: string;
+}
+
+function changesBy(made: NewName | undefined): ProtocolEffect['changes'] {
+  if (isPermanent(made)) return 'relations';
+  return isTemporary(made) ? 'temporary' : undefined;
+}
+
+function isPermanent(name: NewName | undefined): boolean {
   return (
     name !== undefined &&
     (name.relpersistence === 'p' || name.relpersistence === 'u') &&
     !(name.schemaname ?? '').startsWith('pg_')
+  );
+}
+
+function isTemporary(name: NewName | undefined): boolean {
+  return (
+    name?.schemaname === 'pg_temp' ||
+    (name?.schemaname === undefined && name?.relpersistence === 't')
   );
 }
 

@@ -226,8 +226,11 @@ export interface ProtocolEffect {
   readonly codeIsRead?: true;
   /** Changes objects (DDL): the catalog is stale from then on. */
   readonly changesCatalog: boolean;
-  /** What it changes, with `changesCatalog`; absent: anything. */
-  readonly changes?: 'relations';
+  /**
+   * What it changes, with `changesCatalog`; absent: anything. `temporary`: it makes whole relations in
+   * the session's temporary schema, and that schema too where there is none yet.
+   */
+  readonly changes?: 'relations' | 'temporary';
 }
 
 /**

@@ -1,5 +1,6 @@
 /** DDL in a session, and statements that use what it made, under rules and masks that restrict. */
 import { describe, expect, test, vi } from 'vitest';
+import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import {
@@ -23,6 +24,8 @@ const { target, sql } = testTarget(`
   CREATE TABLE app.t (id int, v text); INSERT INTO app.t VALUES (1, 'plain-1');
   CREATE TABLE app.pg_class (relname text); INSERT INTO app.pg_class VALUES ('hidden-class');
   CREATE VIEW app.names AS SELECT relname FROM pg_catalog.pg_class WHERE relname = 'pg_class';
+  CREATE FUNCTION app.moves(v text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM set_config('search_path', v, false); RETURN v; END $$;
   CREATE TABLE app.late (id int);
   CREATE FUNCTION app.replace_view() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     CREATE OR REPLACE VIEW app.view AS SELECT id, v || '' AS v FROM two.t; RETURN NULL; END $$;
@@ -37,6 +40,7 @@ const masked = grantOf({
     'allow select, insert, update, create table, create table as, create view, alter table, drop table, create function, set on app.*, two.*, pg_temp.*',
     'allow select, insert, set search_path, rollback to, savepoint',
     'allow create function, create schema, alter schema, create operator',
+    'allow calls of app.moves that may show',
   ],
   masks: ['two.t.v full', 'app.pg_class.relname full'],
 });
@@ -206,6 +210,24 @@ const TRICKS: Record<string, readonly string[]> = {
     'COMMIT AND CHAIN',
     'SELECT v FROM t',
   ],
+  'a temporary table with the name of a type': [
+    'CREATE TEMP TABLE text (v text)',
+    'SET search_path = two',
+    'CREATE TEMP TABLE t (id int, v text)',
+    'DROP TABLE t',
+    'SELECT v::text FROM t',
+  ],
+  'a temporary table whose default moves the search_path': [
+    'SET search_path = app, two',
+    "CREATE TEMP TABLE moving (v text DEFAULT app.moves('two, app'))",
+    'INSERT INTO moving DEFAULT VALUES',
+    'SELECT v FROM t',
+  ],
+  'a temporary table made of a query that moves the search_path': [
+    'SET search_path = app, two',
+    "CREATE TEMP TABLE moved AS SELECT app.moves('two, app') AS v",
+    'SELECT v FROM t',
+  ],
   'a prepared statement from before': [
     'SET search_path = two',
     'BEGIN',
@@ -292,7 +314,14 @@ describe('what is masked stays masked: ', () => {
   const inOneText = Object.entries(TRICKS).map(
     ([title, texts]) => [`${title}, in one text`, [texts.join('; ')]] as const,
   );
-  test.each([...Object.entries(TRICKS), ...inOneText])('%s', async (_, texts) => {
+  // Once there is a temporary schema, what is made in it moves no search_path.
+  const withTemporary = Object.entries(TRICKS)
+    .filter(([, texts]) => texts.some((text) => text.includes('TEMP')))
+    .map(([title, texts]) => {
+      const before = ['CREATE TEMP TABLE earlier (id int)', 'SELECT id FROM earlier'];
+      return [`${title}, after other temporary tables`, [...before, ...texts]] as const;
+    });
+  test.each([...Object.entries(TRICKS), ...inOneText, ...withTemporary])('%s', async (_, texts) => {
     await using engine = await bench();
     await using client = await RawClient.open(engine.port);
     const answers = await play(client, texts);
@@ -310,6 +339,60 @@ describe('what is masked stays masked: ', () => {
       END IF; END $$;
       CREATE OR REPLACE VIEW app.view AS SELECT id, v || '' AS v FROM app.t`);
     await real.parts().catalog.refresh();
+  });
+
+  test('the temporary schema that a rollback takes back is asked for again', async () => {
+    await using engine = await bench();
+    await using client = await RawClient.open(engine.port);
+    const answers = await play(client, [
+      'SET search_path = two',
+      'BEGIN',
+      'CREATE TEMP TABLE earlier (id int)',
+      'SELECT id FROM earlier',
+      'ROLLBACK',
+      'CREATE TEMP TABLE t AS SELECT 3 AS id',
+      'SELECT id FROM t',
+      'DROP TABLE t',
+      'SELECT v FROM t',
+    ]);
+    expect([codes(answers), rows(answers)]).toEqual([[], [['3'], ['****'], ['****']]]);
+  });
+
+  test('a second temporary table makes no session look at the catalog', async () => {
+    const { policy, catalog } = real.parts();
+    const looks: string[] = [];
+    const counting: CatalogSource = {
+      current: () => catalog.current(),
+      fresh: () => catalog.fresh?.(),
+      lastRead: () => catalog.lastRead?.(),
+      refresh: (scope) => {
+        looks.push(`look at ${scope}`);
+        return catalog.refresh(scope);
+      },
+      lookAnew: () => catalog.lookAnew(),
+      invalidate: (scope) => {
+        looks.push(`${scope} for others`);
+        return catalog.invalidate?.(scope);
+      },
+    };
+    await using engine = await startBench({
+      target: target(),
+      policy,
+      catalog: counting,
+      grant: () => masked,
+    });
+    await using client = await RawClient.open(engine.port);
+    await play(client, ['CREATE TEMP TABLE a (id int)', 'SELECT id FROM a']);
+    expect(looks).toEqual(['all for others', 'look at all']);
+    looks.length = 0;
+    await play(client, ['CREATE TEMP TABLE b (id int)', 'CREATE TEMP TABLE c (id int)']);
+    expect(looks).toEqual([]);
+    expect(codes(await play(client, ['SELECT id FROM c']))).toEqual([]);
+    expect(looks).toEqual(['look at relations']);
+    // Another session may read the view, and this one replaces it.
+    looks.length = 0;
+    await play(client, ['CREATE OR REPLACE TEMP VIEW seen AS SELECT id FROM app.t']);
+    expect(looks).toContain('all for others');
   });
 
   test('DDL of another session of the gateway counts at once', async () => {
