@@ -116,7 +116,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
       summary?.opened(session);
       opened += 1;
       if (opened > 1 || lasting?.known !== undefined) {
-        showNext(told, target.offer, session, json);
+        showNext(told, request, { offer: target.offer, session }, json);
       }
     },
     onEnded: (session, { reason, message }) => {
@@ -254,9 +254,7 @@ async function serveCommand(
   const status = await runChild(io, command, commandEnvironment(io.env, served));
   io.setExitCode(status);
   json({ event: 'exited', status });
-  const end: SessionEnd = { reason: 'closed', message: 'the command has ended' };
-  io.note(`session ended: ${end.message}`);
-  return end;
+  return { reason: 'closed', message: 'the command has ended' };
 }
 
 /** Somebody on this machine tried; each was said when it came, which may have scrolled away. */
@@ -355,7 +353,7 @@ function show(io: Io, request: ConnectRequest, served: Served, json: JsonWriter)
       `${plain(request.target)} has its lasting address: the first connection opens a session`,
     );
   } else {
-    noteSession(io, session, hasMasks);
+    noteSession(io, session, { hasMasks, hasCommand });
   }
   if (hasCommand || request.json) {
     return;
@@ -371,7 +369,12 @@ function show(io: Io, request: ConnectRequest, served: Served, json: JsonWriter)
 }
 
 /** Reports a session that a local connection has opened. */
-function showNext(io: Io, offer: LocalOffer, session: ClientSession, json: JsonWriter): void {
+function showNext(
+  io: Io,
+  { command }: ConnectRequest,
+  { offer, session }: { readonly offer: LocalOffer; readonly session: ClientSession },
+  json: JsonWriter,
+): void {
   const { hasMasks = false } = offer.told('words');
   json({
     event: 'session',
@@ -379,7 +382,7 @@ function showNext(io: Io, offer: LocalOffer, session: ClientSession, json: JsonW
     target: session.reply.target.name,
     ...sessionFacts(session, hasMasks),
   });
-  noteSession(io, session, hasMasks);
+  noteSession(io, session, { hasMasks, hasCommand: command.length > 0 });
 }
 
 function sessionFacts({ reply, policy }: ClientSession, hasMasks: boolean) {
@@ -397,11 +400,19 @@ const POLICY_SOURCES = {
   gateway: 'sent by the gateway and verified here',
 } as const;
 
-function noteSession(io: Io, { reply, policy }: ClientSession, hasMasks: boolean): void {
+function noteSession(
+  io: Io,
+  { reply, policy }: ClientSession,
+  { hasMasks, hasCommand }: { readonly hasMasks: boolean; readonly hasCommand: boolean },
+): void {
   const { limits } = reply;
   const masks =
     reply.masked.length > 0
-      ? [`masked: ${plain(maskList(reply.masked))}`, ...maskUses(reply.masked).map(plain)]
+      ? // A refusal says the uses, too, and a command's own output follows this.
+        [
+          `masked: ${plain(maskList(reply.masked))}`,
+          ...(hasCommand ? [] : maskUses(reply.masked).map(plain)),
+        ]
       : ['no column is masked'];
   io.note(`session ${reply.session} to ${plain(reply.target.name)} (recorded)`);
   io.note(

@@ -26,7 +26,7 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
     ...line(
       closed,
       namesOf(closed),
-      'may be selected, but not used to filter, sort, join or compute',
+      'may be shown (also inside text expressions, min and max), not used in WHERE, JOIN, ORDER BY, DISTINCT or functions that reveal something',
     ),
     ...line(
       lookups,
@@ -36,7 +36,7 @@ export function maskUses(masked: readonly MaskWords[]): string[] {
     ...line(
       open,
       namesOf(open),
-      'may be used to filter, sort and join: whoever can filter can guess the values',
+      'may be shown and used in WHERE, JOIN and ORDER BY: filtering lets a client guess the values',
     ),
   ];
 }

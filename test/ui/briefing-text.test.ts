@@ -48,10 +48,10 @@ test('what may be done with masked columns is what the policy in force says', ()
     return briefingText(briefing({ ...FACTS, targets: [{ ...target, masked }] }));
   };
   expect(text('deny')).toContain(
-    'Masked columns may be selected, but not used to filter, sort, join',
+    'Masked columns may be shown (also inside text expressions, min and max), not used in WHERE',
   );
-  expect(text('allow')).toContain('Masked columns may be used to filter, sort and join');
-  expect(text('allow')).not.toContain('not used to filter');
+  expect(text('allow')).toContain('Masked columns may be shown and used in WHERE, JOIN and ORDER BY');
+  expect(text('allow')).not.toContain('not used in WHERE');
   expect(text('deny', { lookup: true, lookupsPerDay: 20 })).toContain(
     'may be looked up by whole values (= and IN with constants), 20 a day',
   );
@@ -228,13 +228,13 @@ test('what may be done with masked columns is said as it is: carried, looked up,
   } as const;
   const city = { column: 'public.t.city', mask: 'full', inference: 'allow' } as const;
   expect(words([city])).toContain(
-    '- Masked columns may be used to filter, sort and join: whoever can filter can guess',
+    '- Masked columns may be shown and used in WHERE, JOIN and ORDER BY: filtering lets a client guess',
   );
   expect(words([city])).not.toContain('denied; filtering');
   const both = words([email, city]);
-  expect(both).toContain('- public.t.email may be selected, but not used to filter');
+  expect(both).toContain('- public.t.email may be shown (also inside');
   expect(both).toContain(
     '- public.t.email may be looked up by whole values (= and IN with constants), 20 a day',
   );
-  expect(both).toContain('- public.t.city may be used to filter');
+  expect(both).toContain('- public.t.city may be shown and used in WHERE');
 });

@@ -58,10 +58,7 @@ export class MaskNotices {
         severity: 'NOTICE',
         sqlState: SQL_STATE.successfulCompletion,
         message: `masked for you in this result: ${shown}${more}`,
-        detail: ['Their values are replaced. Do not write them back or treat them as real.']
-          .concat(reasons(columns))
-          .join(' '),
-        hint: 'This notice appears once per column and connection. SET hoop.notices = off turns it off.',
+        detail: reasons(columns).join(' ') || undefined,
       },
       codec,
     );

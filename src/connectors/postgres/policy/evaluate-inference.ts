@@ -74,11 +74,11 @@ function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undef
   return column && concreteTypeOf(catalog, column.typeOid);
 }
 
-/** @param by where, in the words of SQL */
+/** @param by the place, in the words of SQL: it follows `in` */
 export function inferenceRefusal(grant: Grant, mask: ColumnMask, by: string): SqlRefusal {
   return refusal(grant, {
     code: 'HOOP_DENIED',
-    message: `masked column ${columnName(mask)} must not be computed with (${by})`,
+    message: `masked column ${columnName(mask)} may be shown, but not used in ${by}`,
     detail: 'The result would reveal something about values that you see only masked.',
     hint: hintFor(mask, by),
     rule: mask.rule,

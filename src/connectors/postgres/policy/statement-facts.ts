@@ -356,7 +356,7 @@ export class StatementFacts {
 
   noteShaping(lineage: Lineage): void {
     addAll(this.shaping, lineage.origins);
-    this.noteComputed(lineage, 'the number of rows');
+    this.noteComputed(lineage, 'a number of rows, such as LIMIT');
   }
 
   noteLookup(node: object, columns: Iterable<Origin>, candidates: Candidates): void {

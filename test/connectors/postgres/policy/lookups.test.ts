@@ -327,7 +327,7 @@ describe('what the policy says', () => {
       effect: 'refuse',
       refusal: {
         code: 'HOOP_DENIED',
-        message: 'masked column public.customers.email must not be computed with (operator =)',
+        message: 'masked column public.customers.email may be shown, but not used in operator =',
         hint: 'Select the column as it is, and filter, join, sort and compute with unmasked columns. If you have to find rows by its values, ask the policy’s owner.',
       },
     });
