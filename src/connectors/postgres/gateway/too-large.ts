@@ -22,17 +22,19 @@ export function tooLargeStatement(bodyLength: number, limit: number): SqlRefusal
   );
 }
 
-/** Of the target: it has begun to come, and nothing behind it can be read. */
+/** A message of the target that has begun to arrive: nothing behind it can be read. */
 export function tooLargeToRead(type: number, bodyLength: number, limit: number): HoopError {
   const isRow = type === BACKEND.DataRow || type === BACKEND.CopyData;
   return new HoopError(
     'HOOP_TOO_LARGE',
     isRow
-      ? `a row of ${bodyLength} bytes is too large to be masked`
+      ? `a row of ${bodyLength} bytes is too large to be searched for protected data`
       : `a message of the target of ${bodyLength} bytes is too large to be read`,
     {
       detail: limitText(
-        isRow ? 'Rows with masked columns are read completely' : 'It is read completely',
+        isRow
+          ? 'Rows to which a mask or a detector applies are read completely'
+          : 'It is read completely',
         limit,
       ),
       hint: 'Omit large columns from the statement, or ask the operator for a higher limit.',

@@ -127,8 +127,8 @@ describe('the longest message that is collected is the operator\u2019s choice', 
         S: 'FATAL',
         C: '54000',
         R: 'HOOP_TOO_LARGE',
-        M: 'a row of 1048582 bytes is too large to be masked',
-        D: 'Rows with masked columns are read completely, up to 1 MiB (limits.messageMiB of the gateway).',
+        M: 'a row of 1048582 bytes is too large to be searched for protected data',
+        D: 'Rows to which a mask or a detector applies are read completely, up to 1 MiB (limits.messageMiB of the gateway).',
       },
     ]);
     expect(rows(client.received).flat().join('')).not.toContain('x');
