@@ -2,6 +2,7 @@ import type { Approval } from '../api/approvals.ts';
 import { openGateway } from '../auth/open-gateway.ts';
 import { ApprovalsClient } from '../client/approvals-client.ts';
 import { type ErrorCode, HoopError } from '../errors.ts';
+import { peopleText } from '../policy/people-text.ts';
 import { lackingNotes, spanOf } from '../ui/approval-lines.ts';
 import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
@@ -92,7 +93,5 @@ function describe({ access, target }: Approval): string {
 }
 
 function approversOf({ needs }: Approval): string {
-  return needs
-    .map(({ count, groups }) => plain(`${count === 1 ? 'one' : count} of ${groups.join(', ')}`))
-    .join(' and ');
+  return needs.map((need) => plain(peopleText(need))).join(' and ');
 }

@@ -2,6 +2,7 @@
 
 import type { ConnectorRule } from './connector.ts';
 import { qualifiedName } from './patterns.ts';
+import { peopleText } from './people-text.ts';
 import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
 
 /**
@@ -36,12 +37,11 @@ function approversOf({ approval }: StatementRule | ConnectorRule): string {
   return approval === undefined ? '' : ` (by ${describeApprovers([approval])})`;
 }
 
-/** Who may approve, e.g. `2 of dba, leads`. */
+/** Names those who may approve, e.g. `2 people of the groups dba, leads`. */
 export function describeApprovers(
   terms: readonly Pick<ApprovalTerms, 'groups' | 'count'>[],
 ): string {
-  const texts = terms.map(({ groups, count }) => `${count} of ${groups.join(', ') || 'nobody'}`);
-  return [...new Set(texts)].join(' and ');
+  return [...new Set(terms.map((one) => peopleText(one)))].join(' and ');
 }
 
 /** What a rule covers, e.g. `update with WHERE on public.orders`. */

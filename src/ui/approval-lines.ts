@@ -3,6 +3,7 @@
 import type { Approval, StatementPart } from '../api/approvals.ts';
 import { withLater } from '../api/view.ts';
 import { actorName } from '../policy/actor-name.ts';
+import { peopleText } from '../policy/people-text.ts';
 import { isLimit } from '../recording/prompt.ts';
 import { plain } from './printable.ts';
 import { NO_ROOM } from './prompt-lines.ts';
@@ -128,7 +129,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ...approval.needs.flatMap((need) =>
       fact(
         'needs',
-        `${need.count - need.approvedBy > 0 ? `${need.count - need.approvedBy} more of ` : 'enough of '}${need.groups.join(', ') || 'nobody'} (${need.rule}: ${need.approvedBy} of ${need.count})${lackingText(approval, need)}`,
+        `${missingText(need) ?? 'no more approvals'} (${need.rule}: ${need.approvedBy} of ${need.count})${lackingText(approval, need)}`,
       ),
     ),
     ...approval.votes.flatMap((vote) =>
@@ -139,6 +140,14 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
     ),
     ...fact('policy', approval.policyCommit.slice(0, 12)),
   ];
+}
+
+/** Says which approvals a request still needs. @returns undefined if it needs none */
+function missingText({ groups, count, approvedBy }: Approval['needs'][number]): string | undefined {
+  const missing = count - approvedBy;
+  return missing > 0
+    ? peopleText({ groups, count: missing }, approvedBy > 0 ? 'more ' : '')
+    : undefined;
 }
 
 /** Programs give up what takes long. */
@@ -211,10 +220,7 @@ export function decisionText(approval: Approval, decision: 'approve' | 'deny'): 
   if (decision === 'deny') {
     return `denied request ${subject}`;
   }
-  const open = approval.needs.filter(({ count, approvedBy }) => approvedBy < count);
-  const missing = open.map(({ count, approvedBy, groups }) =>
-    plain(`${count - approvedBy} more of ${groups.join(', ')}`),
-  );
+  const missing = approval.needs.flatMap((need) => missingText(need) ?? []).map(plain);
   return `approved request ${subject}${missing.length === 0 ? '' : `; it still needs ${missing.join(', and ')}`}`;
 }
 

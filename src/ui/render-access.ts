@@ -1,4 +1,5 @@
 /** What `hoop access list` prints: grants, requests that wait, and what can be asked for. */
+
 import type { AccessReply } from '../api/access.ts';
 import type { Approval } from '../api/approvals.ts';
 import { approvalTable, spanOf } from './approval-lines.ts';
@@ -94,6 +95,10 @@ const REQUESTABLE: readonly ListColumn<Requestable>[] = [
     whole: true,
     cell: ({ maxDurationSeconds }) => spanOf(maxDurationSeconds * 1000),
   },
-  { title: 'APPROVERS', cell: ({ count, approvers }) => `${count} of ${approvers.join(', ')}` },
+  {
+    title: 'APPROVERS',
+    cell: ({ count, approvers }) =>
+      `${count} of group${approvers.length === 1 ? '' : 's'} ${approvers.join(', ')}`,
+  },
 ];
 const GIVES: ListColumn<Requestable> = { title: 'GIVES', cell: ({ rules }) => rules.join('; ') };

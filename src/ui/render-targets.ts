@@ -1,7 +1,9 @@
 /** What `hoop targets` prints: for each target what one may do there, in words. */
+
 import type { AccessReply } from '../api/access.ts';
 import type { TargetsReply } from '../api/targets.ts';
 import type { GroupsProblem } from '../auth/groups-problem.ts';
+import { peopleText } from '../policy/people-text.ts';
 import { spanOf } from './approval-lines.ts';
 import { limitWords } from './limit-words.ts';
 import { maskList, maskUses } from './mask-words.ts';
@@ -79,7 +81,7 @@ function requestableLines(
     style.bold('on request, temporarily'),
     ...requestable.flatMap(({ target, policy, maxDurationSeconds, count, approvers, rules }) =>
       wrapWords(
-        `${plain(target)}: ${plain(policy)}, up to ${spanOf(maxDurationSeconds * 1000)}, by ${count} of ${plain(approvers.join(', '))} (${plain(rules.join('; '))})`,
+        `${plain(target)}: ${plain(policy)}, up to ${spanOf(maxDurationSeconds * 1000)}, by ${plain(peopleText({ groups: approvers, count }))} (${plain(rules.join('; '))})`,
         width,
         { first: '  ', rest: '    ' },
       ),

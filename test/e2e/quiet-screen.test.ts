@@ -63,7 +63,7 @@ describe.each(['', '--no-terminal '])('hoop run %s', (flag) => {
     type('\n');
     await sees(/recording signed by both sides[\s\S]*ready> $/);
     const shown = screen(output());
-    const title = `\x1b[22;2t\x1b]2;hoop: prod-db: a statement waits for approval ${id} by 1 of approvers\x07`;
+    const title = `\x1b[22;2t\x1b]2;hoop: prod-db: a statement waits for approval ${id} by one person of the group approvers\x07`;
     const controls = flag === '' ? [title, '\x1b[23;2t'] : [];
     for (const control of controls) {
       expect(shown).toContain(control);

@@ -49,7 +49,7 @@ test('a rule may name a number of rows, and says so in words', () => {
   expect(grant.rules.map(({ rows }) => rows)).toEqual([5000, 1, 0]);
   expect(describeRules(grant)).toEqual([
     'p/rule-1: allow insert, update, delete, merge, copy of up to 5,000 rows on public.*',
-    'p/rule-2: approve delete with WHERE of more than 1 row (by 1 of leads)',
+    'p/rule-2: approve delete with WHERE of more than 1 row (by one person of the group leads)',
     'p/rule-3: deny delete of more than 0 rows',
   ]);
 });

@@ -32,7 +32,7 @@ test('An approver is shown statement, parameters, requester, agent, reason, prom
     '  DELETE FROM public.orders\n  WHERE id = $1',
     '$2 = NULL',
     '$3 = \\x00ff',
-    'needs      1 more of dba, leads (engineers/deletes: 1 of 2)',
+    'needs      one more person of the groups dba, leads (engineers/deletes: 1 of 2)',
     'approved   by Lea',
     'ok for me',
   ]) {
@@ -100,7 +100,7 @@ test('A request for access says what it gives, for how long, and who can approve
   const text = approvalLines(accessRequest(), PLAIN, NOW_MS).join('\n');
   expect(text).toContain('asks for   fix, for 2 h');
   expect(text).toContain('gives      allow update on public.orders');
-  expect(text).toContain('needs      1 more of leads (fix: 0 of 1)');
+  expect(text).toContain('needs      one person of the group leads (fix: 0 of 1)');
 });
 
 test('The table fits 80 columns and has who and what', () => {
@@ -128,7 +128,7 @@ test('Spans are short and whole, and what is over has none left', () => {
 
 test('Whoever decides is told what is still missing', () => {
   expect(decisionText(heldStatement(), 'approve')).toBe(
-    'approved request 7k3mq9xw2c4d of devin for eve@example.com; it still needs 1 more of dba, leads',
+    'approved request 7k3mq9xw2c4d of devin for eve@example.com; it still needs one more person of the groups dba, leads',
   );
   const done = accessRequest({
     state: 'used',

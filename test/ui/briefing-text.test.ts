@@ -17,7 +17,7 @@ const FACTS: BriefingFacts = {
       labels: {},
       rules: [
         'engineers/read: allow select on public.*',
-        'engineers/deletes: approve delete on public.orders (by 1 of dba)',
+        'engineers/deletes: approve delete on public.orders (by one person of the group dba)',
         'engineers/no-structure: deny drop, truncate',
       ],
       masked: [{ column: 'public.customers.ssn', mask: 'full', inference: 'deny' as const }],
@@ -50,7 +50,9 @@ test('what may be done with masked columns is what the policy in force says', ()
   expect(text('deny')).toContain(
     'Masked columns may be shown (also inside text expressions, min and max), not used in WHERE',
   );
-  expect(text('allow')).toContain('Masked columns may be shown and used in WHERE, JOIN and ORDER BY');
+  expect(text('allow')).toContain(
+    'Masked columns may be shown and used in WHERE, JOIN and ORDER BY',
+  );
   expect(text('allow')).not.toContain('not used in WHERE');
   expect(text('deny', { lookup: true, lookupsPerDay: 20 })).toContain(
     'may be looked up by whole values (= and IN with constants), 20 a day',
@@ -146,7 +148,7 @@ const AGENT: BriefingFacts = {
     ...target,
     agentRules: [
       'agents/narrow/read: allow select on public.orders',
-      'agents/narrow/inserts: approve insert (by 1 of leads)',
+      'agents/narrow/inserts: approve insert (by one person of the group leads)',
       'agents/narrow/no-delete: deny delete',
     ],
   })),
@@ -161,11 +163,11 @@ Everything you do needs a rule for the person you act for and a rule for the age
   expect(text).toContain(`Allowed to the person you act for:
 - engineers/read: allow select on public.*
 Waits for a person to approve, by the person’s rules:
-- engineers/deletes: approve delete on public.orders (by 1 of dba)
+- engineers/deletes: approve delete on public.orders (by one person of the group dba)
 The agent also needs a rule of its own. Allowed:
 - agents/narrow/read: allow select on public.orders
 Waits for a person to approve, by the agent’s rules:
-- agents/narrow/inserts: approve insert (by 1 of leads)
+- agents/narrow/inserts: approve insert (by one person of the group leads)
 `);
   // These promise: what stands under them is so, whatever else is said.
   expect(text).not.toMatch(/^(Allowed|Waits for a person to approve):$/m);
@@ -179,7 +181,7 @@ test('a program that reads what is allowed finds no promise of one side', () => 
     denied: ['engineers/no-structure: deny drop, truncate', 'agents/narrow/no-delete: deny delete'],
     needsOneOfEach: {
       principal: { allowed: ['engineers/read: allow select on public.*'] },
-      agent: { held: ['agents/narrow/inserts: approve insert (by 1 of leads)'] },
+      agent: { held: ['agents/narrow/inserts: approve insert (by one person of the group leads)'] },
     },
   });
 });

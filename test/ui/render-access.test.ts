@@ -20,7 +20,7 @@ test('what a grant gives is never cut: below it where the terminal is narrow', (
   expect(lines(60)).toEqual([
     'You can request',
     'TARGET   GRANT           UP TO  APPROVERS',
-    'prod-db  ticket-cleanup  2 h    1 of approvers',
+    'prod-db  ticket-cleanup  2 h    1 of group approvers',
     '  allow update on public.support_tickets',
     '  allow delete with WHERE on public.support_tickets,',
     '    public.support_ticket_comments',
@@ -29,6 +29,6 @@ test('what a grant gives is never cut: below it where the terminal is narrow', (
 
 test('in a pipe a grant is a line', () => {
   expect(lines(undefined).at(-1)).toBe(
-    `prod-db  ticket-cleanup  2 h    1 of approvers  ${RULES.join('; ')}`,
+    `prod-db  ticket-cleanup  2 h    1 of group approvers  ${RULES.join('; ')}`,
   );
 });

@@ -99,7 +99,7 @@ test('what can be asked for is listed, with who decides, where no target is open
     },
   ];
   const lines = `on request, temporarily
-  prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
+  prod-db: fix-orders, up to 2 h, by one person of the groups dba, leads (allow update on public.orders)
 request with: hoop access request NAME --for TIME --reason TEXT
 `;
   const reply = { v: 1, commit: 'a', requestable } as const;
@@ -112,7 +112,7 @@ request with: hoop access request NAME --for TIME --reason TEXT
     `No target is open to you now.
 
 on request, temporarily
-  prod-db: fix-orders, up to 2 h, by 1 of dba, leads (allow update on public.orders)
+  prod-db: fix-orders, up to 2 h, by one person of the groups dba, leads (allow update on public.orders)
 you cannot request access in this run; whoever started it can, outside the run: hoop access request NAME --for TIME --reason TEXT
 `,
   );

@@ -31,7 +31,7 @@ const REQUEST = '7k3mq9xw2c4d';
 const MESSAGE = `DELETE on public.orders is held for approval, request ${REQUEST}`;
 
 function held(at: number): EvidenceLine {
-  const approvers = '1 of dba';
+  const approvers = 'one person of the group dba';
   const until = '2026-03-01T13:05:09.000Z';
   const line = { type: 'held', stream: 1, at, request: REQUEST, message: MESSAGE } as const;
   return { ...line, approvers, waits: true, until };
@@ -61,7 +61,7 @@ describe('a statement that waited for people', () => {
     expect(transcript(stream)).toContain(`#1 ✓ approved on connection 1, DELETE 1, 2.0 s
     DELETE FROM orders WHERE id = 1
     needs approval: by p/deletes (p.yaml:3), policy 0123456789ab
-    held: ${MESSAGE}; by 1 of dba
+    held: ${MESSAGE}; by one person of the group dba
     approved after 2.0 s by dba@example.com: a test
     DELETE 1
 `);
@@ -89,14 +89,14 @@ describe('a statement that waited for people', () => {
       .evidence(decided(executed, { outcome: 'denied', by: ['dba'], message: 'no\x1b[2J' }))
       .down(error('42501', 'DELETE on public.orders was not approved'), ready());
     const text = transcript(stream);
-    expect(text).toContain(`    held: ${MESSAGE}; by 1 of dba
+    expect(text).toContain(`    held: ${MESSAGE}; by one person of the group dba
     denied after 1 min 1 s by dba: no⟪U+001B⟫[2J
     ERROR:  DELETE on public.orders was not approved (42501)`);
   });
 
   test('lines about a statement that is not there are shown by themselves', () => {
     const stream = new RecordedStream().start().evidence(held(4711));
-    expect(transcript(stream)).toContain(`held: ${MESSAGE}; by 1 of dba`);
+    expect(transcript(stream)).toContain(`held: ${MESSAGE}; by one person of the group dba`);
   });
 });
 

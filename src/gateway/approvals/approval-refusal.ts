@@ -20,7 +20,7 @@ export function needsOf(
   return demands.map(({ rule, terms: { groups, count } }) => ({ rule: rule.id, groups, count }));
 }
 
-/** "Rule p/deletes (policies/p.yaml:12) of policy 0123 asks for approval by 1 of dba." */
+/** "Rule p/deletes (policies/p.yaml:12) of policy 0123 requires approval by one person of the group dba." */
 export function rulesOf({ demands, policyCommit }: HeldAsk): string {
   const rules = demands.map(({ rule }) => `${rule.id} (${rule.file}:${rule.line})`);
   const one = rules.length === 1;

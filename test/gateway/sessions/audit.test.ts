@@ -80,7 +80,11 @@ test('a request is held: in the events and on stream 0, with who may approve', (
     {
       type: 'held',
       ...{ stream: 3, at: 40, request: 'r1', message: 'DELETE is held' },
-      ...{ approvers: '2 of leads', waits: true, until: '1970-01-01T00:00:00.000Z' },
+      ...{
+        approvers: '2 people of the group leads',
+        waits: true,
+        until: '1970-01-01T00:00:00.000Z',
+      },
     },
   ]);
 });

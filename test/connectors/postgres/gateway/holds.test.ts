@@ -129,7 +129,7 @@ test('a held Query tells who can approve and how, runs once approved, and what f
     R: 'HOOP_APPROVAL_PENDING',
   });
   expect(notice['D']).toContain('p/rule-2 (policies/p.yaml:11) of policy commit-');
-  expect(notice['D']).toContain('by 1 of leads');
+  expect(notice['D']).toContain('by one person of the group leads');
   // In this index nobody has ever logged in.
   expect(notice['D']).toContain(
     '. Nobody else in leads has logged in to this gateway yet. It waits until ',

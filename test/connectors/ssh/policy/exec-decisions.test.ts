@@ -778,7 +778,7 @@ test('a refusal says which part it is about, and what may be done', () => {
   });
   expect(describeRules(grant)).toEqual([
     'p/logs: allow exec of journalctl **, cat /var/log/*',
-    'p/restart: approve exec of systemctl restart * (by 1 of leads)',
+    'p/restart: approve exec of systemctl restart * (by one person of the group leads)',
     'p/never: deny exec of rm **',
   ]);
 });

@@ -332,7 +332,7 @@ test('with an agent both sides must allow it, and the refusal says which does no
   });
   expect(describeRules(grant)).toEqual([
     'p/rule-1: allow shell and sftp',
-    'p/rule-2: approve forward to db:5432 (by 1 of leads)',
+    'p/rule-2: approve forward to db:5432 (by one person of the group leads)',
   ]);
   expect(describeAgentRules(grant)).toEqual([
     'agents/devin/rule-1: allow sftp and forward to anywhere',
