@@ -10,6 +10,7 @@ import { RowMasker } from '../masking/row-masker.ts';
 import type { OutputColumn } from '../policy/analysis-types.ts';
 import type { Catalog } from '../policy/catalog-types.ts';
 import { sqlRefusal } from '../policy/evaluate-refusal.ts';
+import { isPlainList, isPlainValue } from '../policy/secret-settings.ts';
 import { isStatementText } from '../policy/system-relations.ts';
 import type { AllowedStatement, OutputMask, SqlRefusal } from '../policy/types.ts';
 import type { FieldDescription } from '../protocol/backend-messages.ts';
@@ -144,6 +145,7 @@ export function columnMaskerOptions(
       mask: effectiveMask(allowed.masks?.[index], output),
       document: allowed.masks?.[index]?.document,
       own: ownText(result, output),
+      shows: SHOWN[allowed.masks?.[index]?.shows ?? 'nothing'],
       derived: output?.kind !== 'identity',
     };
   });
@@ -157,6 +159,11 @@ export function columnMaskerOptions(
     isUtf8: result.codec === UTF8,
   };
 }
+
+const SHOWN: Readonly<Record<string, ((text: string) => boolean) | undefined>> = {
+  'values without secrets': isPlainValue,
+  'lists without secrets': isPlainList,
+};
 
 /**
  * Partial masks and hashes are for the stored value. Of a computed one a part may be the secret

@@ -32,6 +32,8 @@ export interface ResultColumn {
   readonly document?: DocumentMask | undefined;
   /** A value that is not masked: what the client itself has sent. */
   readonly own?: Uint8Array | undefined;
+  /** Values that are not masked. */
+  readonly shows?: ((text: string) => boolean) | undefined;
   /** Computed, not stored in a column: numbers are then searched for card numbers too. */
   readonly derived: boolean;
 }
@@ -140,7 +142,8 @@ export class ColumnMasker {
     const column = this.columns[index];
     const work = this.#work[index];
     if (column === undefined || work === 'pass') return 'pass';
-    if (column.own !== undefined || column.document !== undefined) return 'value';
+    if (column.own !== undefined || column.shows !== undefined || column.document !== undefined)
+      return 'value';
     if (work === 'detect') return this.#searches[index] === 'value' ? 'value' : 'search';
     return this.#isText(column.typeOid) ? (column.mask ?? 'null') : 'null';
   }
@@ -180,7 +183,9 @@ export class ColumnMasker {
     const work = this.#work[index];
     const column = this.columns[index];
     if (work === 'pass' || column === undefined) return undefined;
-    const isOwn = column.own !== undefined && Buffer.compare(column.own, value) === 0;
+    const isOwn =
+      (column.own !== undefined && Buffer.compare(column.own, value) === 0) ||
+      this.#isShown(value, column);
     if (work === 'mask' && column.mask !== undefined && !isOwn) {
       const document = this.#maskedDocument(value, index);
       this.#observe(document, column);
@@ -193,6 +198,12 @@ export class ColumnMasker {
         : valueWithoutHits(value, column.typeOid, column.format, this.#detector);
     this.#observe(replaced === undefined ? value : replaced, column);
     return replaced;
+  }
+
+  #isShown(value: Uint8Array, { shows, typeOid, format }: ResultColumn): boolean {
+    if (shows === undefined || (format !== TEXT_FORMAT && !this.#isText(typeOid))) return false;
+    const text = this.#options.decode(value);
+    return text !== undefined && shows(text);
   }
 
   /** Counts what is in a value as it goes out. */

@@ -19,6 +19,7 @@ import { builtin } from './guards.ts';
 import { isCodeVerb } from './guards-verbs.ts';
 import { type MaskIndex, strictest } from './mask-index.ts';
 import { descendants } from './relation-family.ts';
+import { shownSettings } from './secret-settings.ts';
 import { isString } from './string-types.ts';
 import type { OutputMask, SqlRefusal } from './types.ts';
 
@@ -26,7 +27,14 @@ import type { OutputMask, SqlRefusal } from './types.ts';
 export function outputMask(output: OutputColumn, masks: MaskIndex): OutputMask | undefined {
   const whole = valueMask(output, masks);
   const document = whole && documentMask(output, masks, valueMask);
-  return document ? { ...whole, mask: 'full', document } : whole;
+  if (document) return { ...whole, mask: 'full', document };
+  const shows = whole && output.kind === 'identity' ? shownOf(output) : undefined;
+  return whole && shows ? { ...whole, shows } : whole;
+}
+
+function shownOf({ sources, tied = [] }: OutputColumn): OutputMask['shows'] {
+  const [shown, ...others] = [...sources, ...tied].map(shownSettings);
+  return others.length === 0 ? shown : undefined;
 }
 
 /**

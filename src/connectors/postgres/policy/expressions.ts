@@ -32,6 +32,7 @@ import { type Applied, checkOperator } from './operators.ts';
 import { hasOneUse } from './parameter-uses.ts';
 import { rowTypeRelation, visibleColumns } from './row-types.ts';
 import { hasIncomplete, type Scope } from './scope.ts';
+import { comparesSettings } from './setting-lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { asksForWords } from './statement-words.ts';
 import { isString } from './string-types.ts';
@@ -448,7 +449,9 @@ function operation(
   const right = items ? derive(listed) : rexpr && expression(facts, rexpr, scope);
   const operands = [left, right].flatMap((side) => side ?? []);
   const applied = checkOperation(facts, fields, { left, right, listed });
-  if (asksForWords(facts, fields, scope)) return constant(TYPE.bool);
+  if (asksForWords(facts, fields, scope) || comparesSettings(fields, scope)) {
+    return constant(TYPE.bool);
+  }
   return resultOfOperation(facts, fields, operands, applied);
 }
 

@@ -12,6 +12,8 @@ import { jsonFunction } from './json-functions.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findType, isBuiltIn, typeNamed } from './names.ts';
 import { findColumn, findTable, type Scope } from './scope.ts';
+import { isSettingList } from './secret-settings.ts';
+import { calledSetting, namedSetting } from './setting-lineage.ts';
 import { settingNamed } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { isStringOfColumn, totalArguments } from './total-functions.ts';
@@ -108,6 +110,14 @@ function knownCall(
 ): KnownCall {
   const name = namesOf(fields.funcname)?.at(-1) ?? '';
   const [value] = args;
+  if (name === 'current_setting') {
+    const literal = settingText(facts, fields.args?.[0]);
+    const isKnown = literal !== undefined;
+    return { result: isKnown ? namedSetting(facts, literal) : calledSetting(facts, value) };
+  }
+  if (name === 'array_to_string' && value?.identity && isSettingList(value.identity.fact)) {
+    return { carried: new Set([value]), result: value };
+  }
   if (isRowCount(facts, fields, scope)) {
     return { carried: new Set(args), result: constant(TYPE.int8) };
   }

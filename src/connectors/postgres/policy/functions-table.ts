@@ -33,6 +33,10 @@ const STATEMENTS = hidden(
   'shows statements of other sessions, with the values in them',
   'Select from pg_stat_activity instead: statements of other sessions are masked there.',
 );
+const SETTINGS = hidden(
+  'shows settings, which may be connection strings or commands',
+  'Select from pg_settings instead: what may hold a password is masked there.',
+);
 const CHANGES = hidden('reads row contents from the write-ahead log');
 
 /** Patterns first: families of names that only grow. */
@@ -48,6 +52,7 @@ const FAMILIES: readonly (readonly [RegExp, FunctionEffect | 'server files' | 'a
       'server files',
     ],
     [/^pg_show_all_file_settings$/, 'server files'],
+    [/^pg_show_all_settings$/, SETTINGS],
     [/^pg_(available_)?wal_summar/, CHANGES],
     [/^pg_logical_(slot|emit)/, CHANGES],
     [/^pg_mcv_list_items$/, STATISTICS],

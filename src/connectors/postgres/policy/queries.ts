@@ -24,6 +24,7 @@ import { checkOperator } from './operators.ts';
 import { outputName } from './output-name.ts';
 import { keyWith, type RowKey } from './row-keys.ts';
 import { isOwnColumn, type QueryResult, type Scope, SYSTEM_COLUMNS } from './scope.ts';
+import { plainSettings, settingValue } from './setting-lineage.ts';
 import { settingNameOf } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
@@ -57,10 +58,15 @@ export function select(
 function plainSelect(facts: StatementFacts, fields: Select, outer: Scope | undefined): QueryResult {
   facts.verb('select');
   const from = fromList(facts, fields.fromClause, outer);
-  const base: Scope = { tables: from.tables, columns: from.columns, outer };
+  const plain = plainSettings(fields, from);
+  const base: Scope = { ...plain, outer };
   const scope: Scope = { ...base, windows: windowsOf(facts, fields.windowClause, base) };
   const conditions = new Set(from.conditions);
   addAll(conditions, whereClause(facts, fields.whereClause, scope));
+  // The condition that names them may be an operator that is not the server's.
+  if (facts.opaque.length > 0 && plain.columns !== from.columns) {
+    facts.noteComputed(settingValue(facts), 'WHERE');
+  }
   const settingName = settingNameOf(facts, fields, from.tables);
   const columns = targetColumns(facts, fields.targetList, { ...scope, settingName });
   for (const column of columns) {

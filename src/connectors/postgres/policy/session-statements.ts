@@ -2,6 +2,7 @@
 
 import type { ProtocolEffect } from './analysis-types.ts';
 import { constant, type NamedLineage } from './lineage.ts';
+import { namedSetting, settingValue } from './setting-lineage.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import type { StatementResult } from './statements.ts';
 import { type FieldsOf, is, literalText, type Node } from './tree.ts';
@@ -11,7 +12,7 @@ import type { StatementContext } from './types.ts';
 export function sessionStatement(facts: StatementFacts, node: Node): StatementResult | undefined {
   if (is(node, 'TransactionStmt')) return transaction(facts, node.TransactionStmt);
   if (is(node, 'VariableSetStmt')) return set(facts, node.VariableSetStmt);
-  if (is(node, 'VariableShowStmt')) return show(node.VariableShowStmt);
+  if (is(node, 'VariableShowStmt')) return show(facts, node.VariableShowStmt);
   if (is(node, 'DiscardStmt')) return discard(facts, node.DiscardStmt);
   if (is(node, 'DeallocateStmt')) {
     const { name, isall } = node.DeallocateStmt;
@@ -108,10 +109,16 @@ function setVerb(kind: string | undefined, name: string): string {
   return name === 'session_authorization' ? `${verb} session authorization` : verb;
 }
 
-function show(fields: FieldsOf<'VariableShowStmt'>): StatementResult {
+function show(facts: StatementFacts, fields: FieldsOf<'VariableShowStmt'>): StatementResult {
   const name = fields.name ?? '';
-  const names = name === 'all' ? ['name', 'setting', 'description'] : [name];
-  const columns = names.map((column): NamedLineage => ({ name: column, lineage: constant() }));
+  const columns: readonly NamedLineage[] =
+    name.toLowerCase() === 'all'
+      ? [
+          { name: 'name', lineage: constant() },
+          { name: 'setting', lineage: settingValue(facts) },
+          { name: 'description', lineage: constant() },
+        ]
+      : [{ name, lineage: namedSetting(facts, name) }];
   return { verb: 'show', columns, protocol: {} };
 }
 

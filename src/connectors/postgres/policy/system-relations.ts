@@ -19,6 +19,7 @@ interface SensitiveColumns {
 const STATISTICS = 'shows sampled values of table columns';
 const STATEMENTS = 'shows statements of other sessions, with the values in them';
 const SECRETS = 'shows password hashes or connection secrets';
+const SETTINGS = 'shows settings and options, which may be connection strings or commands';
 const DATA = 'shows raw data of tables or large objects';
 
 const SAMPLED = [
@@ -46,13 +47,23 @@ const SENSITIVE: ReadonlyMap<string, SensitiveColumns> = new Map([
   // pg_stat_statements is an extension's view, but its text is that of everyone.
   ['pg_stat_statements', some(STATEMENTS, 'query')],
   ['pg_authid', some(SECRETS, 'rolpassword')],
-  ['pg_shadow', some(SECRETS, 'passwd')],
+  ['pg_shadow', some(SECRETS, 'passwd', 'useconfig')],
   ['pg_user_mapping', some(SECRETS, 'umoptions')],
   ['pg_user_mappings', some(SECRETS, 'umoptions')],
   ['pg_subscription', some(SECRETS, 'subconninfo')],
   ['pg_stat_wal_receiver', some(SECRETS, 'conninfo')],
   ['user_mapping_options', some(SECRETS, 'option_value')],
   ['_pg_user_mappings', some(SECRETS, 'umoptions')],
+  ['pg_settings', some(SETTINGS, 'setting', 'boot_val', 'reset_val')],
+  ['pg_db_role_setting', some(SETTINGS, 'setconfig')],
+  ['pg_roles', some(SETTINGS, 'rolconfig')],
+  ['pg_user', some(SETTINGS, 'useconfig')],
+  ['pg_foreign_server', some(SETTINGS, 'srvoptions')],
+  ['pg_foreign_data_wrapper', some(SETTINGS, 'fdwoptions')],
+  ['foreign_server_options', some(SETTINGS, 'option_value')],
+  ['foreign_data_wrapper_options', some(SETTINGS, 'option_value')],
+  ['_pg_foreign_servers', some(SETTINGS, 'foreign_server_options')],
+  ['_pg_foreign_data_wrappers', some(SETTINGS, 'fdwoptions')],
   ['pg_largeobject', some(DATA, 'data')],
   ['pg_file_settings', file('pg_file_settings')],
   ['pg_hba_file_rules', file('pg_hba_file_rules')],

@@ -13,6 +13,7 @@ import type {
 } from '../../../policy/types.ts';
 import type { ChangeScope, ColumnFact, LookupFact, StatementAnalysis } from './analysis-types.ts';
 import type { Catalog } from './catalog-types.ts';
+import type { shownSettings } from './secret-settings.ts';
 
 /** A refusal of a statement. */
 export interface SqlRefusal extends Refusal {
@@ -26,6 +27,8 @@ export interface OutputMask {
   /** The masked base columns whose values could reach here, for the record. */
   readonly columns: readonly ColumnFact[];
   readonly rule: RuleRef;
+  /** Set where some values of the column are shown all the same. */
+  readonly shows?: ReturnType<typeof shownSettings>;
   /** Set where the value is JSON that is masked inside; `mask` is for what does not fit it. */
   readonly document?: DocumentMask;
 }

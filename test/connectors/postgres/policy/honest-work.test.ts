@@ -85,7 +85,7 @@ const HONEST: Readonly<Record<string, readonly string[]>> = {
     'SELECT tablename, attname, null_frac, n_distinct FROM pg_stats',
     'SELECT * FROM pg_locks',
     'SELECT relname, n_live_tup FROM pg_stat_user_tables',
-    'SELECT name, setting FROM pg_settings',
+    "SELECT name, setting FROM pg_settings WHERE vartype = 'bool'",
     'SELECT rolname, rolsuper FROM pg_roles',
     'SELECT result.table_cat, (result.keys).n FROM (SELECT current_database() AS table_cat, information_schema._pg_expandarray(i.indkey) AS keys FROM pg_index i) result',
   ],
