@@ -1,6 +1,7 @@
 /** A grant in words, for `hoop targets`, the line that `connect` prints, and refusals. */
 
 import type { ConnectorRule } from './connector.ts';
+import { jointNeeds } from './joint-needs.ts';
 import { qualifiedName } from './patterns.ts';
 import { peopleText } from './people-text.ts';
 import type { ApprovalTerms, ColumnMask, Grant, StatementRule } from './types.ts';
@@ -37,11 +38,15 @@ function approversOf({ approval }: StatementRule | ConnectorRule): string {
   return approval === undefined ? '' : ` (by ${describeApprovers([approval])})`;
 }
 
-/** Names those who may approve, e.g. `2 people of the groups dba, leads`. */
+/**
+ * Names those who may approve, e.g. `2 people of the groups dba, leads`, or where rules with different
+ * groups must agree `one person of the group dba and one person of the group leads (different people)`.
+ */
 export function describeApprovers(
   terms: readonly Pick<ApprovalTerms, 'groups' | 'count'>[],
 ): string {
-  return [...new Set(terms.map((one) => peopleText(one)))].join(' and ');
+  const texts = jointNeeds(terms).map((one) => peopleText(one));
+  return `${texts.join(' and ')}${texts.length > 1 ? ' (different people)' : ''}`;
 }
 
 /** What a rule covers, e.g. `update with WHERE on public.orders`. */

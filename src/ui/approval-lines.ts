@@ -3,6 +3,7 @@
 import type { Approval, StatementPart } from '../api/approvals.ts';
 import { withLater } from '../api/view.ts';
 import { actorName } from '../policy/actor-name.ts';
+import { needDifferentPeople } from '../policy/joint-needs.ts';
 import { peopleText } from '../policy/people-text.ts';
 import { isLimit } from '../recording/prompt.ts';
 import { plain } from './printable.ts';
@@ -132,6 +133,7 @@ export function approvalLines(approval: Approval, options: LineOptions, nowMs: n
         `${missingText(need) ?? 'no more approvals'} (${need.rule}: ${need.approvedBy} of ${need.count})${lackingText(approval, need)}`,
       ),
     ),
+    ...fact('needs', needDifferentPeople(approval.needs) ? DIFFERENT_PEOPLE : undefined),
     ...approval.votes.flatMap((vote) =>
       fact(
         vote.decision === 'approve' ? 'approved' : 'denied',
@@ -149,6 +151,8 @@ function missingText({ groups, count, approvedBy }: Approval['needs'][number]): 
     ? peopleText({ groups, count: missing }, approvedBy > 0 ? 'more ' : '')
     : undefined;
 }
+
+const DIFFERENT_PEOPLE = 'different people: one person counts for one of these groups only';
 
 /** Programs give up what takes long. */
 function awaitedText({ awaited, state }: Approval): string | undefined {
@@ -221,7 +225,8 @@ export function decisionText(approval: Approval, decision: 'approve' | 'deny'): 
     return `denied request ${subject}`;
   }
   const missing = approval.needs.flatMap((need) => missingText(need) ?? []).map(plain);
-  return `approved request ${subject}${missing.length === 0 ? '' : `; it still needs ${missing.join(', and ')}`}`;
+  const others = needDifferentPeople(approval.needs) ? ', other than those so far' : '';
+  return `approved request ${subject}${missing.length === 0 ? '' : `; it still needs ${[...new Set(missing)].join(', and ')}${others}`}`;
 }
 
 /** One line about a request that was shown before. */

@@ -126,6 +126,20 @@ test('Spans are short and whole, and what is over has none left', () => {
   );
 });
 
+test('An approver reads that rules with different groups need different people', () => {
+  const needs = [
+    { rule: 'p/deletes', groups: ['dba'], count: 1, approvedBy: 1 },
+    { rule: 'q/big', groups: ['leads'], count: 1, approvedBy: 0 },
+  ];
+  expect(approvalLines(heldStatement({ needs }), WIDE, NOW_MS)).toContain(
+    'needs      different people: one person counts for one of these groups only',
+  );
+  expect(approvalLines(heldStatement(), WIDE, NOW_MS).join()).not.toContain('different people');
+  expect(decisionText(heldStatement({ needs }), 'approve')).toBe(
+    'approved request 7k3mq9xw2c4d of devin for eve@example.com; it still needs one person of the group leads, other than those so far',
+  );
+});
+
 test('Whoever decides is told what is still missing', () => {
   expect(decisionText(heldStatement(), 'approve')).toBe(
     'approved request 7k3mq9xw2c4d of devin for eve@example.com; it still needs one more person of the groups dba, leads',

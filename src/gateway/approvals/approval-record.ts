@@ -2,7 +2,7 @@
 
 import type { ApprovalKind, ApprovalState } from '../../api/approvals.ts';
 import type { Principal } from '../../policy/types.ts';
-import { countOthers, type PersonMarks } from '../identity/same-person.ts';
+import type { PersonMarks } from '../identity/same-person.ts';
 
 /** Somebody by what tells them from others; `name` is for people and untrusted. */
 export interface Party extends PersonMarks {
@@ -99,23 +99,4 @@ export function isRequestedFor(
 
 export function isOpen({ state }: Pick<ApprovalRecord, 'state'>): boolean {
   return state === 'waiting' || state === 'approved';
-}
-
-/**
- * Different people whose approval counts for a need.
- * @param groupsOf the groups that a voter is in now.
- */
-export function approversOf(
-  record: Pick<ApprovalRecord, 'requester' | 'votes'>,
-  need: ApprovalNeed,
-  groupsOf: (vote: Vote) => readonly string[],
-): number {
-  const counted = record.votes.filter(
-    (vote) =>
-      vote.decision === 'approve' && groupsOf(vote).some((group) => need.groups.includes(group)),
-  );
-  return countOthers(
-    record.requester,
-    counted.map(({ by }) => by),
-  );
 }

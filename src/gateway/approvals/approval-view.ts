@@ -72,11 +72,12 @@ async function needsOf(
   isListed: boolean,
 ): Promise<Approval['needs']> {
   const needs: Approval['needs'] = [];
-  for (const need of record.needs) {
+  const approved = await approvals.approvedBy(record);
+  for (const [index, need] of record.needs.entries()) {
     needs.push({
       ...need,
       groups: [...need.groups],
-      approvedBy: await approvals.approvedBy(record, need),
+      approvedBy: approved[index] ?? 0,
       ...(isListed ? {} : { known: await approvals.known(record, need) }),
     });
   }

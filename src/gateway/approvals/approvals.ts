@@ -24,6 +24,7 @@ import {
 } from './approval-record.ts';
 import { Changes } from './changes.ts';
 import { CountedVotes, type CountedVotesOptions } from './counted-votes.ts';
+import type { FilledNeeds } from './fill-needs.ts';
 import { alreadyEnded, checkVoter, isApprover } from './may-decide.ts';
 import { requestFacts } from './request-facts.ts';
 import { RequestLimits } from './request-limits.ts';
@@ -221,9 +222,16 @@ export class Approvals implements Disposable {
     return this.#options.store.run(() => this.#votes.known(record, need));
   }
 
-  /** How many different people have approved, as it counts now. */
-  approvedBy(record: ApprovalRecord, need: ApprovalNeed): Promise<number> {
-    return this.#options.store.run(() => this.#votes.approvedBy(record, need));
+  /** Groups in which this gateway knows too few people for all that the request needs. */
+  lacking(
+    record: Pick<ApprovalRecord, 'requester' | 'requestedFor' | 'needs'>,
+  ): Promise<FilledNeeds['lacking']> {
+    return this.#options.store.run(() => this.#votes.lacking(record));
+  }
+
+  /** How many different people have approved for each of its needs, as it counts now. */
+  approvedBy(record: ApprovalRecord): Promise<number[]> {
+    return this.#options.store.run(() => this.#votes.approvedBy(record, record.needs));
   }
 
   /** Whether as many have as are needed now. */

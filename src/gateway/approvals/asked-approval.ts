@@ -8,6 +8,7 @@ import {
 import { isCut, type PromptLine } from '../../recording/prompt.ts';
 import { type ApprovalRecord, isOpen } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
+import type { FilledNeeds } from './fill-needs.ts';
 
 /** What is held is used the moment that it is approved; this is for the way there. Seconds. */
 export const HELD_USABLE_SECONDS = 60;
@@ -34,8 +35,8 @@ export interface AskedApproval {
   readonly waits: boolean;
   /** It outlives who waits for it: the same, sent again in its run, goes on with it. */
   readonly isKept: boolean;
-  /** Needs for which too few people but who asks are known to the gateway. */
-  readonly lacking: readonly { readonly groups: readonly string[]; readonly known: number }[];
+  /** Groups in which too few people but who asks are known to the gateway, for all needs together. */
+  readonly lacking: FilledNeeds['lacking'];
   /** Resolves when it is no longer waiting. */
   readonly decided: Promise<ApprovalStanding>;
   /** Resolves at the next commit that may decide otherwise about it. */
@@ -59,7 +60,7 @@ export async function askedApproval(
   record: ApprovalRecord,
   waits: boolean,
 ): Promise<AskedApproval> {
-  const lacking = await lackingOf(approvals, record);
+  const lacking = await approvals.lacking(record);
   const { promise, resolve } = Promise.withResolvers<ApprovalStanding>();
   let changed = Promise.withResolvers<void>();
   const stop =
@@ -93,17 +94,6 @@ export async function askedApproval(
       stop();
     },
   };
-}
-
-async function lackingOf(
-  approvals: Approvals,
-  record: ApprovalRecord,
-): Promise<AskedApproval['lacking']> {
-  const needs: (ApprovalRecord['needs'][number] & { readonly known: number })[] = [];
-  for (const need of record.needs) {
-    needs.push({ ...need, known: await approvals.known(record, need) });
-  }
-  return needs.filter(({ known, count }) => known < count);
 }
 
 /**

@@ -1,15 +1,15 @@
 /** Whose word counts about a request, as people, groups and blocks are now. */
 import type { BlockedAs } from '../identity/block.ts';
-import { countOthers } from '../identity/same-person.ts';
+import { otherPeople, type PersonMarks } from '../identity/same-person.ts';
 import type { Work } from '../store/store.ts';
 import {
   type ApprovalNeed,
   type ApprovalRecord,
-  approversOf,
   isRequestedFor,
   type Vote,
 } from './approval-record.ts';
 import type { ApprovalStore, PersonLogin } from './approval-store.ts';
+import { type FilledNeeds, fillNeeds } from './fill-needs.ts';
 
 export interface CountedVotesOptions {
   readonly store: ApprovalStore;
@@ -35,29 +35,42 @@ export class CountedVotes {
     record: Pick<ApprovalRecord, 'requester' | 'requestedFor'>,
     { groups }: ApprovalNeed,
   ): Work<number> {
-    const { store, isAgent } = this.#options;
-    const approvers = (yield* store.newestLogins())
-      .filter((login) => !isAgent(login) && !isRequestedFor(record, login))
-      .filter((login) => login.groups.some((group) => groups.includes(group)));
-    return countOthers(record.requester, approvers);
+    const people = yield* this.#knownPeople(record);
+    return people.filter((own) => own.some((group) => groups.includes(group))).length;
   }
 
-  /** How many different people have approved. */
-  *approvedBy(record: ApprovalRecord, need: ApprovalNeed): Work<number> {
-    const groups = new Map<Vote, readonly string[]>();
-    for (const vote of record.votes) {
-      groups.set(vote, yield* this.#groupsOf(vote, record.target));
+  /** Groups in which this gateway knows too few people for all of the needs together. */
+  *lacking(
+    record: Pick<ApprovalRecord, 'requester' | 'requestedFor' | 'needs'>,
+  ): Work<FilledNeeds['lacking']> {
+    return fillNeeds(record.needs, yield* this.#knownPeople(record)).lacking;
+  }
+
+  /** How many different people have approved for each need, in the order of the needs. */
+  *approvedBy(record: ApprovalRecord, needs: readonly ApprovalNeed[]): Work<number[]> {
+    const approving: (PersonMarks & { readonly groups: readonly string[] })[] = [];
+    for (const vote of record.votes.filter(({ decision }) => decision === 'approve')) {
+      approving.push({ ...vote.by, groups: yield* this.#groupsOf(vote, record.target) });
     }
-    return approversOf(record, need, (vote) => groups.get(vote) ?? []);
+    const { filledBy } = fillNeeds(needs, groupsOfOthers(record, approving));
+    return needs.map(filledBy);
   }
 
   /** Whether enough have. @param needs undefined: what was asked for is not to be had any more */
   *satisfy(record: ApprovalRecord, needs: readonly ApprovalNeed[] | undefined): Work<boolean> {
     if (needs === undefined || needs.length === 0) return false;
-    for (const need of needs) {
-      if ((yield* this.approvedBy(record, need)) < need.count) return false;
-    }
-    return true;
+    const approved = yield* this.approvedBy(record, needs);
+    return needs.every(({ count }, index) => (approved[index] ?? 0) >= count);
+  }
+
+  *#knownPeople(
+    record: Pick<ApprovalRecord, 'requester' | 'requestedFor'>,
+  ): Work<readonly (readonly string[])[]> {
+    const { store, isAgent } = this.#options;
+    const able = (yield* store.newestLogins()).filter(
+      (login) => !isAgent(login) && !isRequestedFor(record, login),
+    );
+    return groupsOfOthers(record, able);
   }
 
   /** Somebody who has logged in since, and is in other groups now, counts as what they are now. */
@@ -68,4 +81,12 @@ export class CountedVotes {
     const now = latest ?? { kind: 'person', issuer, sub, email: undefined, groups };
     return isAgent(now) || isBlocked({ ...by, email: now.email }, target) ? [] : now.groups;
   }
+}
+
+/** The groups of each person but who asked, with those of all their logins. */
+function groupsOfOthers(
+  { requester }: Pick<ApprovalRecord, 'requester'>,
+  logins: readonly (PersonMarks & { readonly groups: readonly string[] })[],
+): readonly (readonly string[])[] {
+  return otherPeople(requester, logins).map((own) => own.flatMap(({ groups }) => groups));
 }

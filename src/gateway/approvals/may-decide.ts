@@ -1,5 +1,6 @@
 /** Whose word counts about a request: a second person's, of one of its groups, once. */
 import { HoopError } from '../../errors.ts';
+import { needDifferentPeople } from '../../policy/joint-needs.ts';
 import type { Principal } from '../../policy/types.ts';
 import { isSamePerson } from '../identity/same-person.ts';
 import { type ApprovalRecord, isOwnWord, isRequestedFor } from './approval-record.ts';
@@ -46,6 +47,12 @@ export function checkVoter(
   const voted = record.votes.some(({ by }) => isSamePerson(by, who));
   if (voted && said.decision === 'approve') {
     throw new HoopError('HOOP_APPROVAL_VOTED', 'you have already approved this request', {
+      ...(needDifferentPeople(record.needs)
+        ? {
+            detail:
+              'Its rules name different groups, so different people must approve. Your approval counts for one group.',
+          }
+        : {}),
       hint: 'Another approver must approve it as well.',
     });
   }

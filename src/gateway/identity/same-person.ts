@@ -31,23 +31,33 @@ export function isSamePerson(a: PersonMarks, b: PersonMarks): boolean {
 }
 
 /**
- * How many people there are, without one of them. Who shares one mark with a second and another mark
- * with a third makes one person of all three.
+ * The logins of each person there is, without those of one. Who shares one mark with a second and
+ * another mark with a third makes one person of all three.
  */
-export function countOthers(someone: PersonMarks, all: readonly PersonMarks[]): number {
-  const people: PersonMarks[][] = [[someone]];
-  for (const one of all) {
-    const [first, ...rest] = people.filter((marks) =>
-      marks.some((mark) => isSamePerson(mark, one)),
+export function otherPeople<Login extends PersonMarks>(
+  someone: PersonMarks,
+  all: readonly Login[],
+): Login[][] {
+  const own: Person<Login> = { marks: [someone], logins: [] };
+  const people = [own];
+  for (const login of all) {
+    const [first, ...rest] = people.filter(({ marks }) =>
+      marks.some((mark) => isSamePerson(mark, login)),
     );
     if (first === undefined) {
-      people.push([one]);
+      people.push({ marks: [login], logins: [login] });
       continue;
     }
-    first.push(one, ...rest.flat());
+    first.marks.push(login, ...rest.flatMap(({ marks }) => marks));
+    first.logins.push(login, ...rest.flatMap(({ logins }) => logins));
     for (const joined of rest) people.splice(people.indexOf(joined), 1);
   }
-  return people.length - 1;
+  return people.filter((person) => person !== own).map(({ logins }) => logins);
+}
+
+interface Person<Login> {
+  readonly marks: PersonMarks[];
+  readonly logins: Login[];
 }
 
 function isBoth(a: string | undefined, b: string | undefined): boolean {

@@ -12,7 +12,7 @@ import {
   MAX_OPEN_PER_PERSON,
 } from '../../../src/gateway/approvals/request-limits.ts';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { countOthers } from '../../../src/gateway/identity/same-person.ts';
+import { otherPeople } from '../../../src/gateway/identity/same-person.ts';
 import { IndexStore } from '../../../src/gateway/index/index-store.ts';
 import { MIGRATIONS } from '../../../src/gateway/store/schema.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
@@ -309,9 +309,11 @@ describe.each(DRIVERS)('in %s', (driver) => {
       // Nothing tells yet that these are one: two different people look the same.
       expect(state).toBe('approved');
       const both = { ...first, verifiedEmail: 'bo@example.org' };
-      expect(countOthers(erin, [first, second])).toBe(2);
-      expect(countOthers(erin, [first, second, both])).toBe(1);
-      expect(countOthers(erin, [first, second, both, { ...erin, subject: 'oid-1' }])).toBe(0);
+      expect(otherPeople(erin, [first, second])).toHaveLength(2);
+      expect(otherPeople(erin, [first, second, both])).toHaveLength(1);
+      expect(otherPeople(erin, [first, second, both, { ...erin, subject: 'oid-1' }])).toHaveLength(
+        0,
+      );
     });
 
     test('different people are not taken for one', async () => {
@@ -359,15 +361,75 @@ describe.each(DRIVERS)('in %s', (driver) => {
     expect((await approvals.decide(bob, id, approve)).state).toBe('approved');
   });
 
-  test('every rule must be satisfied; one person may count for several', async () => {
-    const needs = [
+  describe('of two rules', () => {
+    const DBA_AND_LEADS = [
       { rule: 'p/deletes', groups: ['dba'], count: 1 },
       { rule: 'q/unqualified', groups: ['leads'], count: 1 },
     ];
-    const first = await approvals.create(request({ needs }));
-    expect((await approvals.decide(ada, first.id, approve)).state).toBe('waiting');
-    const second = await approvals.create(request({ needs }));
-    expect((await approvals.decide(bob, second.id, approve)).state).toBe('approved');
+
+    test('a person in both groups counts for one of them, and the second vote says so', async () => {
+      const { id } = await approvals.create(request({ needs: DBA_AND_LEADS }));
+      expect((await approvals.decide(bob, id, approve)).state).toBe('waiting');
+      expect(await approvals.use(id)).toBeUndefined();
+      await expect(approvals.decide(bob, id, approve)).rejects.toMatchObject({
+        code: 'HOOP_APPROVAL_VOTED',
+        detail:
+          'Its rules name different groups, so different people must approve. Your approval counts for one group.',
+      });
+      await reopen();
+      expect((await approvals.decide(ada, id, approve)).state).toBe('approved');
+      expect((await approvals.use(id))?.state).toBe('used');
+    });
+
+    test('with two accounts, one person in both groups still counts once', async () => {
+      const { id } = await approvals.create(request({ needs: DBA_AND_LEADS }));
+      const one = person('bo', ['dba'], { subject: 'oid-1' });
+      const other = person('adm-bo', ['leads'], { subject: 'oid-1' });
+      expect((await approvals.decide(one, id, approve)).state).toBe('waiting');
+      expect(await codeOf(() => approvals.decide(other, id, approve))).toBe('HOOP_APPROVAL_VOTED');
+    });
+
+    test.each([
+      ['the person in both groups first', [bob, ada]],
+      ['the person in both groups last', [ada, bob]],
+    ])('two people satisfy both, %s', async (_, [first, second]) => {
+      const { id } = await approvals.create(request({ needs: DBA_AND_LEADS }));
+      if (first === undefined || second === undefined) throw new Error('two people vote');
+      expect((await approvals.decide(first, id, approve)).state).toBe('waiting');
+      expect((await approvals.decide(second, id, approve)).state).toBe('approved');
+    });
+
+    test('two people of one group do not satisfy the other', async () => {
+      const { id } = await approvals.create(request({ needs: DBA_AND_LEADS }));
+      await approvals.decide(ada, id, approve);
+      const record = await approvals.decide(person('cleo', ['dba']), id, approve);
+      expect(record.state).toBe('waiting');
+      expect(await approvals.approvedBy(record)).toEqual([1, 0]);
+    });
+
+    test('overlapping groups need two people, and the same groups in another order one', async () => {
+      const overlapping = [
+        { rule: 'p/deletes', groups: ['dba', 'leads'], count: 1 },
+        { rule: 'q/unqualified', groups: ['leads'], count: 1 },
+      ];
+      const two = await approvals.create(request({ needs: overlapping }));
+      expect((await approvals.decide(bob, two.id, approve)).state).toBe('waiting');
+      expect((await approvals.decide(ada, two.id, approve)).state).toBe('approved');
+      const same = [
+        { rule: 'p/deletes', groups: ['dba', 'leads'], count: 1 },
+        { rule: 'q/unqualified', groups: ['leads', 'dba'], count: 1 },
+      ];
+      const one = await approvals.create(request({ needs: same, binding: 'b2' }));
+      expect((await approvals.decide(ada, one.id, approve)).state).toBe('approved');
+    });
+
+    test('a gateway that knows one person in both groups says that a second is missing', async () => {
+      const record = await approvals.create(request({ needs: DBA_AND_LEADS }));
+      await login('bob', { groups: ['dba', 'leads'] });
+      expect(await approvals.lacking(record)).toEqual([{ groups: ['leads', 'dba'], known: 1 }]);
+      await login('ada', { groups: ['dba'] });
+      expect(await approvals.lacking(record)).toEqual([]);
+    });
   });
 
   test('those who are no approvers do not see it, auditors see it and cannot decide, workloads neither', async () => {

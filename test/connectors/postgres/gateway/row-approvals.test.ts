@@ -9,6 +9,7 @@ import {
   erin,
   grantOfCommit,
   held,
+  person,
   readyAgain,
   requestIn,
 } from './approval-bench.ts';
@@ -104,6 +105,31 @@ describe('outside of a transaction', () => {
     expect(status(client.received)).toBe('I');
     expect(await changed()).toBe('4');
     expect((await bench.approvals().visible(erin, id)).state).toBe('used');
+  });
+
+  test('one person of two groups does not approve both a statement and its number of rows', async () => {
+    const base = grantOfCommit([
+      'allow select on public.*',
+      'approve update on public.*',
+      'approve update above 2 rows on public.*',
+    ]);
+    const rules = base.rules.map((rule) =>
+      rule.rows === undefined || rule.approval === undefined
+        ? rule
+        : { ...rule, approval: { ...rule.approval, groups: ['dba'] } },
+    );
+    const both = person('bob', ['leads', 'dba']);
+    await using one = await bench.open(() => ({ ...base, rules }));
+    await using client = await opened(one);
+    client.send(query('UPDATE t SET v = 1 WHERE id <= 4'));
+    const id = await held(client);
+    const decided = await bench.approvals().decide(both, id, { decision: 'approve' });
+    expect(decided.state).toBe('waiting');
+    expect(await changed()).toBe('0');
+    await approve(id);
+    await client.until(readyAgain(1));
+    expect(letters(client.received)).toBe('N C Z');
+    expect(await changed()).toBe('4');
   });
 
   test('within the number nobody is asked', async () => {
