@@ -201,6 +201,10 @@ function checkConditions(conditions: RuleConditions, path: YamlPath, report: Rep
 const HASH_IS_READ_BACK =
   'a column with mask: hash cannot have write: allow, because whoever writes a guess can compare its hash with other hashes; use full or partial';
 
+const EXPECTED_COLUMN =
+  'expected schema.relation.column without wildcards, such as public.customers.ssn';
+const UNQUOTED_STAR = '; a name with a star is quoted: public."a*b".c';
+
 function masksFrom(
   { file, value, document }: Parsed<ContentFile>,
   source: string,
@@ -209,8 +213,11 @@ function masksFrom(
   return value.masks.flatMap((mask, index) => {
     const path = ['masks', index];
     const column = splitColumn(mask.column);
-    if (!column || mask.column.includes('*')) {
-      report([...path, 'column'], 'expected schema.relation.column, such as public.customers.ssn');
+    if (!column) {
+      report(
+        [...path, 'column'],
+        `${EXPECTED_COLUMN}${mask.column.includes('*') ? UNQUOTED_STAR : ''}`,
+      );
       return [];
     }
     const name = `${qualifiedName(column.schema, column.relation)}.${column.column}`;

@@ -21,7 +21,7 @@ export function splitPattern(text: string): QualifiedPattern | undefined {
   return parts ? { schema: parts[1] ?? '', name: parts[2] ?? '' } : undefined;
 }
 
-/** @returns undefined when the text is not `schema.relation.column`. */
+/** @returns undefined when the text is not `schema.relation.column`: a star stands for itself, in quotes. */
 export function splitColumn(
   text: string,
 ): { schema: string; relation: string; column: string } | undefined {
@@ -29,7 +29,11 @@ export function splitColumn(
   if (!parts) {
     return undefined;
   }
-  const [schema, relation, column] = [parts[1] ?? '', parts[2] ?? '', parts[3] ?? ''].map(unquote);
+  const written = [parts[1] ?? '', parts[2] ?? '', parts[3] ?? ''];
+  if (written.some(isWildcard)) {
+    return undefined;
+  }
+  const [schema, relation, column] = written.map(unquote);
   return schema && relation && column ? { schema, relation, column } : undefined;
 }
 
@@ -60,27 +64,19 @@ export function reachesSchema(pattern: string, schema: string): boolean {
 /** Whether the pattern's schema is written out, so that the author meant just this schema. */
 export function namesSchema(pattern: string): boolean {
   const parts = splitPattern(pattern);
-  return parts !== undefined && (parts.schema.startsWith('"') || !parts.schema.includes('*'));
+  return parts !== undefined && !isWildcard(parts.schema);
 }
 
 /** Schema and name are written out. */
 export function namesOne(pattern: string): boolean {
   const parts = splitPattern(pattern);
-  return (
-    namesSchema(pattern) &&
-    parts !== undefined &&
-    (parts.name.startsWith('"') || !parts.name.includes('*'))
-  );
+  return namesSchema(pattern) && parts !== undefined && !isWildcard(parts.name);
 }
 
 /** A part without wildcards that is exactly this name. */
 export function namesExactly(pattern: string, name: string): boolean {
   const parts = splitPattern(pattern);
-  return (
-    parts !== undefined &&
-    (parts.name.startsWith('"') || !parts.name.includes('*')) &&
-    unquote(parts.name) === name
-  );
+  return parts !== undefined && !isWildcard(parts.name) && unquote(parts.name) === name;
 }
 
 /** Quotes only where needed, so that what a refusal shows can be put into a rule. */
@@ -93,7 +89,12 @@ function partMatches(part: string, name: string): boolean {
   if (part.startsWith('"')) {
     return unquote(part) === name;
   }
-  return part.includes('*') ? wildcardMatches(part, name) : part === name;
+  return isWildcard(part) ? wildcardMatches(part, name) : part === name;
+}
+
+/** A star in quotes is one of the name. */
+function isWildcard(part: string): boolean {
+  return !part.startsWith('"') && part.includes('*');
 }
 
 /** Greedy `*` matching without a regular expression: linear, whatever the pattern. */

@@ -319,7 +319,11 @@ function contentKeys(connectors: readonly PolicyConnector[]) {
     masks: z
       .array(
         strict({
-          column: z.string().describe('schema.relation.column, as the catalog stores the names.'),
+          column: z
+            .string()
+            .describe(
+              'schema.relation.column, as the catalog stores the names; dots, spaces and stars in double quotes.',
+            ),
           mask: z.enum(['full', 'partial', 'hash', 'null']),
           write: z
             .literal('allow')

@@ -118,12 +118,12 @@ test.each<[string, Record<string, string>, string]>([
   [
     'a mask on a column without its schema',
     policy('masks:\n  - { column: t.c, mask: full }\n'),
-    'policies/p.yaml:5:15: expected schema.relation.column, such as public.customers.ssn',
+    'policies/p.yaml:5:15: expected schema.relation.column without wildcards, such as public.customers.ssn',
   ],
   [
     'a mask with a wildcard',
     policy('masks:\n  - { column: public.t.*, mask: full }\n'),
-    'policies/p.yaml:5:15: expected schema.relation.column, such as public.customers.ssn',
+    'policies/p.yaml:5:15: expected schema.relation.column without wildcards, such as public.customers.ssn; a name with a star is quoted: public."a*b".c',
   ],
   [
     'a limit that is no duration',
