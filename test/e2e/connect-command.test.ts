@@ -179,6 +179,19 @@ describe('connect NAME --json -- COMMAND', () => {
     expect(plain).toMatchObject({ exitCode: 0, stdout: 'out\n', stderr: 'err\n' });
   });
 
+  test('psql that names another database or user reads why not, and is asked for no password', async () => {
+    const psql = (...words: string[]) =>
+      bench.hoop('engineer', 'connect', 'prod-db', '--', 'psql', '-X', '-w', ...words);
+    const list = await psql('-l');
+    expect(list.stderr).toContain('database "postgres" is not available here');
+    expect(list.stderr).toContain('Connect to database "shop"');
+    const user = await psql('-U', 'postgres', '-c', 'SELECT 1');
+    expect(user.stderr).toContain('password authentication failed for user "postgres"');
+    const service = await psql('-c', 'SELECT 7', 'service=prod-db dbname=other');
+    expect(service.stderr).toContain('database "other" is not available here');
+    for (const { stderr } of [list, user, service]) expect(stderr).not.toContain('no password');
+  });
+
   test('a name with a control character in a denial cannot act on a terminal', async () => {
     const name = '"x\u009b31m\u202e"';
     const admin = new pg.Client({ connectionString: bench.demo.target.adminUrl });

@@ -67,9 +67,14 @@ function serviceOf(facts: ConnectionFacts, passwordFile: string): string {
   return `${lines.join('\n')}\n`;
 }
 
+/**
+ * For any database and user: address and port are this session's alone, and programs choose others
+ * (`psql -l` and createdb the database `postgres`, `psql -U`). Without an entry libpq asks for a
+ * password that nobody has; with one the refusal says what to connect to.
+ */
 function passwordsOf(facts: ConnectionFacts): string {
-  const fields = [facts.host, String(facts.port), facts.database, facts.user];
-  const entry = [...fields, facts.password.expose()].map(escapeField).join(':');
+  const address = [facts.host, String(facts.port)].map(escapeField);
+  const entry = [...address, '*', '*', escapeField(facts.password.expose())].join(':');
   // The certificate names both, and libpq before 15 can only verify the second.
   const byName = isSocket(facts) ? '' : `localhost${entry.slice(facts.host.length)}\n`;
   return `${entry}\n${byName}`;

@@ -28,7 +28,7 @@ const FACTS = {
 test('the files are for their owner, and the password is found by address and by name', () => {
   const files = writeConnectionFiles(directory, [FACTS]);
   expect(readFileSync(files.passwordFile, 'utf8')).toBe(
-    '127.0.0.1:5433:shop:app:p\\:w\nlocalhost:5433:shop:app:p\\:w\n',
+    '127.0.0.1:5433:*:*:p\\:w\nlocalhost:5433:*:*:p\\:w\n',
   );
   expect(readFileSync(files.serviceFile, 'utf8')).not.toContain('sslmode');
   expect(connectionUrl(FACTS)).toBe('postgresql://app:p%3Aw@127.0.0.1:5433/shop');
