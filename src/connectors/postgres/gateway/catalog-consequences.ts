@@ -14,6 +14,8 @@ export const RULE_EVENTS: ReadonlyMap<string, RowChange> = new Map([
   ['3', 'insert'],
   ['4', 'delete'],
 ]);
+/** In place of an attnum: a policy has a subquery. */
+const OTHER_TABLES = -1;
 const OTHER_THAN_CHECK = ['index', 'partition', 'policy', 'unique'] as const;
 /** What ON DELETE does to referencing rows: c CASCADE, n SET NULL, d SET DEFAULT. */
 const REFERENTIAL: ReadonlyMap<string, 'delete' | 'update'> = new Map([
@@ -56,13 +58,18 @@ export function catalogComparisons(
     if (kind === 'index' && found?.isTotal) return [];
     const names = kind === 'index' ? found?.columnNames : undefined;
     const used = names && columns.filter((column) => names.includes(text(column[2])));
+    const numbers = used?.map((column) => number(column[1])) ?? oids(row[3]);
+    const words = kind === 'unique' ? text(row[2]).split(' ') : [];
+    const isPlannersKey = words.includes('planner');
     return [
       {
         kind: OTHER_THAN_CHECK.find((other) => other === kind) ?? 'check',
         name: kind === 'unique' ? '' : text(row[2]),
-        ...(kind === 'unique' && row[2] ? { isKey: true } : {}),
-        ...(kind === 'unique' && row[2] === 'nulls' ? { nullsAreEqual: true } : {}),
-        columns: [...new Set(used?.map((column) => number(column[1])) ?? oids(row[3]))],
+        ...(isPlannersKey ? { isPlannersKey } : {}),
+        ...(isPlannersKey && words.includes('alike') ? { isKey: true } : {}),
+        ...(words.includes('nulls') ? { nullsAreEqual: true } : {}),
+        ...(numbers.includes(OTHER_TABLES) ? { readsOthers: true } : {}),
+        columns: [...new Set(numbers.filter((attnum) => attnum !== OTHER_TABLES))],
       },
     ];
   });

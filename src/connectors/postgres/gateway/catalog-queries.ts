@@ -60,12 +60,13 @@ export const OWNED = {
       'c.relrowsecurity',
       `CASE WHEN c.relkind ${EQ} ANY ('{v,m}'::pg_catalog."char"[]) AND c.oid ${GE} ${USER}::pg_catalog.oid
        THEN pg_catalog.pg_get_viewdef(c.oid) END`,
+      'c.relhassubclass',
     ],
     from: `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} c.relnamespace`,
     where: `c.relkind ${EQ} ${RELATION_KINDS}`,
     sqlText: 6,
   },
-  /** relation, attnum, name, type, dropped, generation expression, not null */
+  /** relation, attnum, name, type, dropped, generation expression, not null, loose collation */
   columns: {
     columns: [
       'a.attrelid',
@@ -76,7 +77,11 @@ export const OWNED = {
       // Few are: a join would read all defaults.
       `CASE WHEN a.attgenerated ${NE} ''::pg_catalog."char" THEN (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
         FROM pg_catalog.pg_attrdef d WHERE d.adrelid ${EQ} a.attrelid AND d.adnum ${EQ} a.attnum) END`,
-      'a.attnotnull',
+      // Since PostgreSQL 18 rows that were there before may have NULL.
+      `a.attnotnull AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.conrelid ${EQ} a.attrelid
+        AND k.contype ${EQ} 'n'::pg_catalog."char" AND NOT k.convalidated AND a.attnum ${EQ} ANY (k.conkey))`,
+      `CASE WHEN a.attcollation ${GE} ${USER}::pg_catalog.oid THEN (SELECT NOT l.collisdeterministic
+        FROM pg_catalog.pg_collation l WHERE l.oid ${EQ} a.attcollation) ELSE false END`,
     ],
     from: 'pg_catalog.pg_attribute a',
     where: `a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
@@ -380,10 +385,14 @@ export const COMPARISONS: readonly {
     // Exclusion constraints, too.
     kind: 'unique',
     owner: 'x.indrelid',
-    // Since PostgreSQL 15 NULL may be equal to NULL.
-    name: `(CASE WHEN NOT (x.indisunique AND x.indimmediate AND x.indisvalid AND x.indexprs IS NULL AND x.indpred IS NULL) THEN ''
-      WHEN pg_catalog.to_jsonb(x) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct' ${EQ} 'true' THEN 'nulls'
-      ELSE 'key' END)::pg_catalog.name`,
+    // Words: the planner takes it for a key; it compares as columns are grouped; NULL is equal to NULL.
+    name: `pg_catalog.concat_ws(' ',
+      CASE WHEN x.indisunique AND x.indimmediate AND x.indisvalid AND x.indexprs IS NULL AND x.indpred IS NULL THEN 'planner' END,
+      CASE WHEN NOT EXISTS (SELECT 1 FROM pg_catalog.generate_series(0, x.indnkeyatts OPERATOR(pg_catalog.-) 1) AS g (n)
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid ${EQ} x.indrelid AND a.attnum ${EQ} x.indkey[g.n]
+        LEFT JOIN pg_catalog.pg_opclass o ON o.oid ${EQ} x.indclass[g.n]
+        WHERE (a.attcollation ${EQ} x.indcollation[g.n] AND o.opcdefault) IS NOT TRUE) THEN 'alike' END,
+      CASE WHEN pg_catalog.to_jsonb(x) OPERATOR(pg_catalog.->>) 'indnullsnotdistinct' ${EQ} 'true' THEN 'nulls' END)::pg_catalog.name`,
     from: 'pg_catalog.pg_index x',
     columns: `pg_catalog.concat_ws(' ', pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts OPERATOR(pg_catalog.-) 1], ' '),
       CASE WHEN x.indexprs IS NOT NULL OR x.indpred IS NOT NULL THEN ${usedBy('pg_class', 'x.indexrelid', 'x.indrelid')} END)`,
@@ -414,7 +423,9 @@ export const COMPARISONS: readonly {
     owner: 'x.polrelid',
     name: 'x.polname',
     from: 'pg_catalog.pg_policy x',
-    columns: usedBy('pg_policy', 'x.oid', 'x.polrelid'),
+    // -1: other tables.
+    columns: `pg_catalog.concat_ws(' ', ${usedBy('pg_policy', 'x.oid', 'x.polrelid')},
+      CASE WHEN pg_catalog.strpos(pg_catalog.concat(x.polqual, x.polwithcheck), '{SUBLINK') OPERATOR(pg_catalog.>) 0 THEN '-1' END)`,
     where: 'true',
   },
 ];

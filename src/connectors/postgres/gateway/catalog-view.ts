@@ -272,6 +272,7 @@ export class CatalogView implements Catalog {
       kind: text(row[3]),
       rowTypeOid: number(row[4]),
       rowSecurity,
+      ...(flag(row[7]) ? { hadChildren: true } : {}),
       hasTriggersOrRules: codeOn.runs.size > 0,
       codeOn,
       rowSecurityRunsUserCode: rowSecurity && this.#code.runsOnRead(oid),
@@ -428,6 +429,7 @@ function relationColumns(
       dropped: flag(row[4]),
       generatedFrom,
       ...(flag(row[6]) ? { notNull: true } : {}),
+      ...(flag(row[7]) ? { isLoose: true } : {}),
       ...(used ? { generatedColumns: used.map((other) => number(other[1])) } : {}),
       ...(found?.isTotal === true ? { generatedIsTotal: true } : {}),
     };

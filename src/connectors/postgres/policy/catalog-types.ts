@@ -8,6 +8,8 @@ export interface CatalogColumn {
   readonly typeOid: number;
   readonly dropped: boolean;
   readonly notNull?: true;
+  /** Its collation takes strings for equal that are not the same. */
+  readonly isLoose?: true;
   /** Expression text of a generated column (pg_get_expr), which derives from other columns. */
   readonly generatedFrom: string | undefined;
   /** attnums that `generatedFrom` reads; undefined although generated = not known, so all columns. */
@@ -61,6 +63,8 @@ export interface CatalogRelation {
     readonly deferrable?: ReadonlySet<RowChange>;
   };
   readonly rowSecurity: boolean;
+  /** It has children, or had some: the planner does not look. */
+  readonly hadChildren?: true;
   /** Row security policies that call functions which are not built in: reading runs them. */
   readonly rowSecurityRunsUserCode?: boolean;
   /** OIDs of tables with foreign keys to this one: TRUNCATE … CASCADE empties them too. */
@@ -112,8 +116,12 @@ export interface CatalogComparison {
   readonly columns: readonly number[];
   /** A unique index of these columns and nothing else, which holds at any time. */
   readonly isKey?: true;
+  /** The planner takes it for a key: `isKey` without a look at how the index compares. */
+  readonly isPlannersKey?: true;
   /** That index takes NULL for equal to NULL. */
   readonly nullsAreEqual?: true;
+  /** A row security policy with a subquery. */
+  readonly readsOthers?: true;
 }
 
 /** CREATE RULE: statements that the server runs with, or in place of, a change. */

@@ -63,15 +63,14 @@ function denied(column: ColumnFact, { masks }: Known): ColumnMask | undefined {
   return mask?.inference === 'deny' ? mask : undefined;
 }
 
-/** Equal strings have equal hashes. */
+/** Equal strings have equal hashes, unless their collation takes others for equal. */
 function showsSame(column: ColumnFact, known: Known): boolean {
-  return denied(column, known)?.mask === 'hash' && isPlainString(typeOf(column, known));
-}
-
-function typeOf({ oid, attnum }: ColumnFact, { catalog }: Known): number | undefined {
-  const relation = catalog.relationByOid(oid);
-  const column = relation && columnByNumber(relation, attnum);
-  return column && concreteTypeOf(catalog, column.typeOid);
+  if (denied(column, known)?.mask !== 'hash') return false;
+  const { catalog } = known;
+  const relation = catalog.relationByOid(column.oid);
+  const stored = relation && columnByNumber(relation, column.attnum);
+  const type = stored && concreteTypeOf(catalog, stored.typeOid);
+  return isPlainString(type) && stored?.isLoose !== true;
 }
 
 /** @param by the place, in the words of SQL: it follows `in` */

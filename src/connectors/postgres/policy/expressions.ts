@@ -26,6 +26,8 @@ import {
   oneOf,
   retyped,
   unite,
+  withoutRow,
+  withoutRows,
 } from './lineage.ts';
 import { findType } from './names.ts';
 import { type Applied, checkOperator } from './operators.ts';
@@ -47,7 +49,8 @@ export function expression(
   if (node === undefined || tagOf(node) === undefined) {
     return constant();
   }
-  const lineage = facts.nested(() => evaluate(facts, node, scope));
+  const value = facts.nested(() => evaluate(facts, node, scope));
+  const lineage = is(node, 'ColumnRef') ? value : withoutRow(value);
   facts.noteEvaluated(lineage);
   return lineage;
 }
@@ -361,7 +364,7 @@ export function starColumns(
       hint: 'Name the columns.',
     });
   }
-  return row.fields;
+  return is(node, 'ColumnRef') ? row.fields : row.fields && withoutRows(row.fields);
 }
 
 export function indirection(

@@ -1,7 +1,7 @@
 /** FROM: relations, subqueries, functions, joins and the columns that they bring into scope. */
 import { condition } from './conditions.ts';
 import { expressions } from './expressions.ts';
-import { commonTypeOf } from './function-types.ts';
+import { commonTypeOf, TYPE } from './function-types.ts';
 import { checkFields } from './grammar.ts';
 import {
   columnsOfEntry,
@@ -10,6 +10,7 @@ import {
   type Origin,
   oneOf,
   settled,
+  withoutRows,
 } from './lineage.ts';
 import { findRelation } from './names.ts';
 import { checkOperator } from './operators.ts';
@@ -68,10 +69,10 @@ function fromItem(
       const inside = node.RangeSubselect.lateral ? lateral : outer;
       return subqueryItem(facts, node.RangeSubselect, inside);
     }
-    if (is(node, 'RangeFunction')) return single(functionItem(facts, node.RangeFunction, lateral));
+    if (is(node, 'RangeFunction')) return called(functionItem(facts, node.RangeFunction, lateral));
     if (is(node, 'RangeTableFunc'))
-      return single(xmlTableItem(facts, node.RangeTableFunc, lateral));
-    if (is(node, 'JsonTable')) return single(jsonTableItem(facts, node.JsonTable, lateral));
+      return called(xmlTableItem(facts, node.RangeTableFunc, lateral));
+    if (is(node, 'JsonTable')) return called(jsonTableItem(facts, node.JsonTable, lateral));
     if (is(node, 'RangeTableSample')) {
       return sampleItem(facts, node.RangeTableSample, outer, before, lateral);
     }
@@ -82,6 +83,11 @@ function fromItem(
 
 function single(table: Table): FromItem {
   return { tables: [table], columns: table.columns, conditions: new Set() };
+}
+
+/** What a function makes of values has none of their rows. */
+function called(table: Table): FromItem {
+  return single({ ...table, columns: withoutRows(table.columns) });
 }
 
 type AliasFields = FieldsOf<'Alias'>;
@@ -173,15 +179,20 @@ function subqueryItem(
 ): FromItem {
   checkFields(facts, 'RangeSubselect', fields);
   const query = facts.walks.query(facts, fields.subquery, scope);
+  const rows = new Map<object | undefined, object>();
+  // One that looks beyond an outer join around it is not folded in.
+  const folded = fields.lateral ? [] : [...(query.foldedRows ?? [])];
+  for (const row of folded) rows.set(row, {});
+  const foldedRows = new Set(rows.values());
   const table = {
     name: undefined,
     schema: undefined,
-    columns: settled(query.columns),
+    columns: columnsOfEntry(settled(query.columns), false, rows),
     relation: undefined,
     namesRows: true,
   };
-  const rows = query.foldedRows ?? new Set();
-  return { ...single(aliased(facts, table, fields.alias)), conditions: query.conditions, rows };
+  const entry = single(aliased(facts, table, fields.alias));
+  return { ...entry, conditions: query.conditions, rows: foldedRows };
 }
 
 function sampleItem(
@@ -304,14 +315,20 @@ function mergedColumn(
   const kept = jointype === 'JOIN_RIGHT' ? sides[1] : sides[0];
   const identity = jointype === 'JOIN_FULL' ? undefined : kept?.identity;
   const { fields } = kept ?? compared;
-  return {
-    name,
-    lineage: {
-      ...compared,
-      identity,
-      row: identity && kept?.row,
-      type: commonTypeOf(facts, sides),
-      fields,
-    },
-  };
+  const isStored = first?.type === second?.type && STAYS_ITSELF.has(kept?.type);
+  const row = identity && isStored ? kept?.row : undefined;
+  const type = commonTypeOf(facts, sides);
+  return { name, lineage: { ...compared, identity, row, type, fields } };
 }
+
+/**
+ * Types without a length. Of two lengths, and of two types, USING makes a value of their common one, which
+ * is no column of which the planner knows that it is a key.
+ */
+const STAYS_ITSELF: ReadonlySet<number | undefined> = new Set([
+  TYPE.int2,
+  TYPE.int4,
+  TYPE.int8,
+  TYPE.text,
+  TYPE.uuid,
+]);

@@ -12,12 +12,14 @@ import type { StatementFacts } from './statement-facts.ts';
 export const TYPE = {
   bool: 16,
   int8: 20,
+  int2: 21,
   int4: 23,
   text: 25,
   bit: 1560,
   unknown: 705,
   numeric: 1700,
   record: 2249,
+  uuid: 2950,
 };
 
 const ANY = 2276;

@@ -67,7 +67,7 @@ export function isOrdered(
     columns.every(sets) &&
     shown.every(
       (one) =>
-        one.origins.size === 0 ||
+        one.isFixed === true ||
         (one.row !== undefined && (one.row === row || setsKeyOf(one.row))) ||
         (one.identity !== undefined && sets(one)),
     )

@@ -26,8 +26,13 @@ export interface Lineage {
   readonly origins: ReadonlySet<Origin>;
   /** Set when the value is that of one base column, unchanged. */
   readonly identity: ColumnOrigin | undefined;
-  /** With an identity: the entry in FROM of which one row gives this value and those with the same object. */
+  /**
+   * With an identity: the entry in FROM of which one row gives this value and those with the same object.
+   * Only a plain reference has it: `(SELECT t.id WHERE …)` can be NULL where `t.id` is not.
+   */
   readonly row?: object | undefined;
+  /** A constant that the target list of this query gives in each row. */
+  readonly isFixed?: true;
   readonly type: number | undefined;
   /**
    * Made of one string column by functions that fail for no value of it and whose result is as NULL
@@ -140,18 +145,31 @@ export function withoutDocuments(lineage: Lineage): Lineage {
 export function mixed(lineage: Lineage): Lineage {
   const fields = lineage.fields?.map((field) => lazily(field.name, () => mixed(field.lineage)));
   const document = lineage.document && loosened(lineage.document);
-  return { ...lineage, identity: undefined, fields, document };
+  return { ...lineage, identity: undefined, row: undefined, fields, document };
+}
+
+/** The same value, which need not come with others of its row: it can be NULL where these are not. */
+export function withoutRow(lineage: Lineage): Lineage {
+  const { row, isFixed, fields, ...others } = lineage;
+  if (row === undefined && isFixed === undefined && fields === undefined) return lineage;
+  return { ...others, fields: fields && withoutRows(fields) };
+}
+
+export function withoutRows(columns: readonly NamedLineage[]): readonly NamedLineage[] {
+  return columns.map((column) => lazily(column.name, () => withoutRow(column.lineage)));
 }
 
 /**
  * The columns of one entry in FROM. What it has from one row of a table is told apart from what another
- * entry has from that table, also where both name the same view or query.
+ * entry has from that table, also where both name the same view or query, or where one looks at the other
+ * (LATERAL) and an outer join gives NULL in its place.
+ * @param rows gets the row here for each of those inside
  */
 export function columnsOfEntry(
   columns: readonly NamedLineage[],
   isTable = false,
+  rows = new Map<object | undefined, object>(),
 ): readonly NamedLineage[] {
-  const rows = new Map<object | undefined, object>();
   const rowOf = (inner: object | undefined): object | undefined => {
     if (inner === undefined && !isTable) return undefined;
     const row = rows.get(inner) ?? {};
@@ -160,8 +178,9 @@ export function columnsOfEntry(
   };
   return columns.map((column) =>
     lazily(column.name, () => {
-      const { lineage } = column;
-      return lineage.identity ? { ...lineage, row: rowOf(lineage.row) } : lineage;
+      // An outer join gives NULL in place of a constant.
+      const { row, isFixed, ...lineage } = column.lineage;
+      return lineage.identity ? { ...lineage, row: rowOf(row) } : lineage;
     }),
   );
 }

@@ -27,6 +27,7 @@ import { isOwnColumn, type QueryResult, type Scope, SYSTEM_COLUMNS } from './sco
 import { plainSettings, settingValue } from './setting-lineage.ts';
 import { settingNameOf } from './setting-name.ts';
 import type { StatementFacts } from './statement-facts.ts';
+import { isConstant } from './total-functions.ts';
 import { as, type FieldsOf, type Node, namesOf, tagOf } from './tree.ts';
 import { withQueries } from './with-queries.ts';
 
@@ -177,7 +178,8 @@ export function targetColumns(
     const { isOpen } = lineage;
     const type = isOpen ? undefined : lineage.type === TYPE.unknown ? TYPE.text : lineage.type;
     const name = target.name ?? outputName(val) ?? '?column?';
-    return [{ name, lineage: { ...lineage, type } }];
+    const fixed = isConstant(val) ? { isFixed: true as const } : {};
+    return [{ name, lineage: { ...lineage, type, ...fixed } }];
   });
 }
 

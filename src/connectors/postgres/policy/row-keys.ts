@@ -24,7 +24,9 @@ export function keyWith(
   const own = values.filter((value) => value.row === row && !value.collated);
   const relation = catalog.relationByOid(own[0]?.identity?.fact.oid ?? 0);
   // Children have keys of their own, and the same numbers in them.
-  const isAlone = relation?.kind === 'p' || catalog.childrenOf(relation?.oid ?? 0).length === 0;
+  const isAlone =
+    relation?.kind === 'p' ||
+    (relation?.hadChildren !== true && catalog.childrenOf(relation?.oid ?? 0).length === 0);
   if (!relation || !isAlone) return undefined;
   const columnOf = (attnum: number): Lineage | undefined =>
     own.find(
@@ -37,7 +39,7 @@ export function keyWith(
     (one) => isRowKey(relation, one) && isGiven(one.columns),
   );
   const hasPrimary = isGiven(primaryKey);
-  const chosen = hasPrimary ? primaryKey : unique[0]?.columns;
+  const chosen = hasPrimary ? primaryKey : unique.find(({ isKey }) => isKey)?.columns;
   if (chosen === undefined) return undefined;
   const knowsUnique = catalog.majorVersion >= 18;
   return {
@@ -50,7 +52,10 @@ export function keyWith(
 }
 
 /** One row for each of its values: no NULL stands there, or one alone. */
-function isRowKey(relation: CatalogRelation, { isKey, nullsAreEqual, columns }: CatalogComparison) {
+function isRowKey(
+  relation: CatalogRelation,
+  { isPlannersKey, nullsAreEqual, columns }: CatalogComparison,
+): boolean {
   const isFilled = columns.every((attnum) => columnByNumber(relation, attnum)?.notNull);
-  return isKey === true && (nullsAreEqual === true || isFilled);
+  return isPlannersKey === true && (nullsAreEqual === true || isFilled);
 }

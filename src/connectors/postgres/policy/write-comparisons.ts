@@ -39,14 +39,15 @@ export function noteComparisons(facts: StatementFacts, written: WrittenRows): vo
 /** attnums that the written ones are compared with. */
 function comparedBy(
   facts: StatementFacts,
-  { kind, columns }: Comparison,
+  { kind, columns, nullsAreEqual }: Comparison,
   { relation, change }: WrittenRows,
   written: ReadonlySet<number>,
 ): readonly number[] {
   const all = columns.includes(0) && kind === 'check' ? [...allOf(relation)] : columns;
   // Other rows have values of all columns; NULL, which a column gets that is left out, is none of them.
   if (kind === 'unique') {
-    const others = change === 'insert' ? all.filter((column) => written.has(column)) : all;
+    const isSkipped = change === 'insert' && nullsAreEqual !== true;
+    const others = isSkipped ? all.filter((column) => written.has(column)) : all;
     return withSources(relation, others);
   }
   // Of a new row the client gives all values.

@@ -7,7 +7,14 @@ import { noteAssigned } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
 import { type FromItem, namedRelation } from './from-items.ts';
 import { checkFields } from './grammar.ts';
-import { derive, type Lineage, type NamedLineage, unite, withOrigins } from './lineage.ts';
+import {
+  columnsOfEntry,
+  derive,
+  type Lineage,
+  type NamedLineage,
+  unite,
+  withOrigins,
+} from './lineage.ts';
 import { isBuiltIn } from './names.ts';
 import { targetColumns } from './queries.ts';
 import { columnByName } from './relation-attributes.ts';
@@ -276,8 +283,13 @@ export function returning(
     checkFields(facts, 'ReturningOption', option ?? { unknown: node });
     names.set(option?.option ?? '', option?.value ?? '');
   }
-  const old = { ...before, name: names.get('RETURNING_OPTION_OLD'), schema: undefined };
-  const fresh = { ...after, name: names.get('RETURNING_OPTION_NEW'), schema: undefined };
+  // One of them is NULL where a row is inserted or deleted.
+  const version = (table: Table, option: string): Table => {
+    const columns = columnsOfEntry(table.columns);
+    return { ...table, columns, name: names.get(`RETURNING_OPTION_${option}`), schema: undefined };
+  };
+  const old = version(before, 'OLD');
+  const fresh = version(after, 'NEW');
   const columns = [after.columns, from?.columns ?? []];
   const scope: Scope = {
     tables: [after, old, fresh, ...others],

@@ -37,6 +37,11 @@ const MASKS = [
   'public.profile.arr full',
   'public.profile.doc full',
   'public.profile.raw full',
+  'public.had_child.email full',
+  'public.loose.email full',
+  'public.loose.tag hash',
+  'public.one_null.pin full',
+  'public.half_filled.email full',
 ];
 const RULES = ['allow *'];
 
