@@ -113,12 +113,17 @@ export function mustRedact(
     analysis.reads.some(
       (relation) => masks.hasMasks(relation) && readsUnnamed(relation.oid, catalog),
     ) ||
+    analysis.reads.some(({ oid }) => readsOthers(catalog.relationByOid(oid))) ||
     // It checks every column of that type, or runs the query behind it.
     /^(alter domain|refresh)\b/.test(analysis.verb) ||
+    // Without a table it is about all of them.
+    (analysis.writes.length === 0 && /^(analyze|cluster|reindex|vacuum)\b/.test(analysis.verb)) ||
     // "Failing row contains (…)" shows every column; a trigger says what it likes.
     withReferencing(analysis.writes, catalog).some(
       ({ oid, relation }) =>
-        masks.hasMasks({ oid }) || (changesRows && relation?.hasTriggersOrRules !== false),
+        masks.hasMasks({ oid }) ||
+        readsOthers(relation) ||
+        (changesRows && relation?.hasTriggersOrRules !== false),
     )
   );
 }
@@ -131,6 +136,14 @@ function readsUnnamed(oid: number, catalog: Catalog): boolean {
   const relation = catalog.relationByOid(oid);
   const all = relation ? [relation, ...descendants(catalog, relation)] : [];
   return relation === undefined || all.some(({ kind, rowSecurity }) => kind === 'f' || rowSecurity);
+}
+
+/** Row security of an unmasked table can compute with masked columns of others. */
+function readsOthers(relation: CatalogRelation | undefined): boolean {
+  return (
+    relation?.rowSecurity === true &&
+    (relation.comparisons ?? []).some(({ readsOthers }) => readsOthers)
+  );
 }
 
 /** What makes triggers fire: to make a table or a schema, or to drop one, does not. */

@@ -20,6 +20,12 @@ const SCHEMA = `
   CREATE FOREIGN TABLE far (id int, name text, card text) SERVER files;
   CREATE TABLE parent (id int, name text, card text);
   CREATE FOREIGN TABLE child () INHERITS (parent) SERVER files;
+  CREATE TABLE notes (id int PRIMARY KEY, n text);
+  ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+  CREATE POLICY known ON notes USING (EXISTS (SELECT 1 FROM people WHERE card::int > notes.id));
+  CREATE TABLE owned (id int PRIMARY KEY, n text);
+  ALTER TABLE owned ENABLE ROW LEVEL SECURITY;
+  CREATE POLICY own ON owned USING (n = current_user);
 `;
 const grant = grantOf({
   rules: ['allow *'],
@@ -53,11 +59,17 @@ test.each([
   ['SELECT id FROM people ORDER BY card::int', true],
   ['SELECT (SELECT max(card::int) FROM people)', true],
   ['SELECT name::int FROM guarded', true],
+  ['SELECT n::int FROM notes', true],
+  ["UPDATE notes SET n = 'x'", true],
+  ['SELECT n::int FROM owned', false],
   ['SELECT name::int FROM far', true],
   ['SELECT name::int FROM parent', true],
   ["INSERT INTO people (id, name) VALUES (1, 'x')", true],
   ['DELETE FROM people WHERE id = 1', true],
   ['ALTER TABLE people ADD COLUMN n int', true],
+  ['REINDEX TABLE owned', false],
+  ['REINDEX SCHEMA public', true],
+  ['VACUUM FULL', true],
 ])('of %s the texts of errors are withheld: %s', async (sql, isWithheld) => {
   const { catalog } = bench;
   const verdict = evaluate(await bench.analyse(sql), grant, { catalog });
