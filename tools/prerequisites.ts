@@ -18,6 +18,7 @@ const PREREQUISITES: readonly Prerequisite[] = [
   { program: 'psql', debianPackage: 'postgresql-client', neededFor: 'end-to-end sessions' },
   { program: 'groff', debianPackage: 'groff-base', neededFor: 'the manual page' },
   { program: 'tinyproxy', debianPackage: 'tinyproxy-bin', neededFor: 'the way through a proxy' },
+  { program: '/usr/sbin/haproxy', debianPackage: 'haproxy', neededFor: 'a load balancer in front' },
   { program: 'zsh', debianPackage: 'zsh', neededFor: 'completion' },
   { program: 'fish', debianPackage: 'fish', neededFor: 'completion' },
   { program: 'script', debianPackage: 'bsdutils', neededFor: 'terminals that vanish' },

@@ -135,7 +135,7 @@ export async function startGatewayBench(options: GatewayBenchOptions = {}): Prom
   const files = policyFiles(provider.issuer, provider.clientId, options.server);
   const policy = await createPolicyRepository(join(directory, 'policy'), files);
   const authority = createCertificateAuthority();
-  const issued = issueServerCertificate(authority, { names: [], ips: ['127.0.0.1'] });
+  const issued = issueServerCertificate(authority, { names: ['localhost'], ips: ['127.0.0.1'] });
   await writeFile(join(directory, 'ca.pem'), authority.certificate);
   await writeFile(join(directory, 'cert.pem'), issued.certificate);
   await writeFile(join(directory, 'key.pem'), issued.privateKey, { mode: 0o600 });

@@ -13,6 +13,7 @@ import { endBlockedLogins } from '../blocks/end-blocked-logins.ts';
 import type { GatewaySource } from '../connector.ts';
 import { Connectors } from '../connectors.ts';
 import { eventParty } from '../events/event-party.ts';
+import { hostForChecks } from '../http/host-for-checks.ts';
 import { listenHttps, readServerCertificate } from '../http/https-listener.ts';
 import { inheritedSocket } from '../http/inherited-socket.ts';
 import { CertificateWatch, hostsOf } from '../http/server-certificate.ts';
@@ -126,7 +127,7 @@ export async function startGateway(
   const server = await listenHttps({
     listen: config.listen === 'systemd' ? { descriptor: inheritedSocket(env) } : config.listen,
     tls: config.tls,
-    onRequest: getRequestListener(api.fetch, { overrideGlobalObjects: false }),
+    onRequest: hostForChecks(getRequestListener(api.fetch, { overrideGlobalObjects: false })),
     onUpgrade: (request, socket, head) => upgrades.handle(request, socket, head),
     ...(options.headersTimeoutMs === undefined
       ? {}
