@@ -174,6 +174,8 @@ export async function runRun(plainIo: Io, request: RunRequest): Promise<void> {
     if (run.hasOpened && context.prompted !== 'by a hook') {
       notePrompts(io, {
         agent,
+        isAgent: agent !== undefined || run.agent !== undefined,
+        hasReason: request.reason !== undefined,
         hasOne: context.prompted !== undefined,
         isAll: given === undefined,
       });
@@ -280,21 +282,26 @@ function tell(screen: QuietScreen, target: string, line: EvidenceLine): void {
 
 interface Prompted {
   readonly agent: RunAgent | undefined;
+  /** The policy knows the program as an agent, or hoop does. */
+  readonly isAgent: boolean;
+  readonly hasReason: boolean;
   readonly hasOne: boolean;
   /** It is all that the agent was asked, from its own command line. */
   readonly isAll: boolean;
 }
 
-/** No hook has told one. */
-function notePrompts(io: Io, { agent, hasOne, isAll }: Prompted): void {
+/** Says that no hook has given a prompt: an agent has one, and a person or a job may add one. */
+function notePrompts(io: Io, { agent, isAgent, hasReason, hasOne, isAll }: Prompted): void {
   const why = agent?.untied === undefined ? '' : ` (${agent.untied})`;
-  if (!hasOne) {
+  if (!hasOne && !(hasReason && !isAgent)) {
     io.note(
       plain(
-        `no prompt was recorded in this run${why}: readers will see what was sent, but not why`,
+        isAgent
+          ? `no prompt was recorded in this run${why}: readers will see what was sent, but not why`
+          : 'to record why, add --reason or --prompt',
       ),
     );
-  } else if (!isAll && why !== '') {
+  } else if (hasOne && !isAll && why !== '') {
     io.note(plain(`everything that was sent is recorded under the prompt of --prompt${why}`));
   }
 }

@@ -115,12 +115,15 @@ test('hooks are there without a fence, too, and nothing of them stays', async ()
   expect(readdirSync(home).filter((name) => name !== '.cache')).toEqual(['project']);
 });
 
-test('a run that ends without a prompt says so, and one that sent nothing does not', async () => {
+test('a run that ends with neither prompt nor reason says how to add one, unless it sent nothing', async () => {
   const ran = await run('psql', { args: ['-XAtqc', 'SELECT 1'] });
-  expect(ran.stderr).toContain('no prompt was recorded in this run');
-  expect((await run('true')).stderr).not.toContain('no prompt');
+  expect(ran.stderr).toContain('to record why, add --reason or --prompt');
+  expect(ran.stderr).not.toContain('no prompt was recorded');
+  const given = await run('psql', { flags: ['--reason', 'why'], args: ['-XAtqc', 'SELECT 1'] });
+  expect(given.stderr).not.toMatch(/no prompt|to record why/);
+  expect((await run('true')).stderr).not.toMatch(/no prompt|to record why/);
   const told = await run('psql', { flags: ['--prompt', 'why'], args: ['-XAtqc', 'SELECT 1'] });
-  expect(told.stderr).not.toContain('no prompt');
+  expect(told.stderr).not.toMatch(/no prompt|to record why/);
 });
 
 describe('an agent without hooks', () => {
