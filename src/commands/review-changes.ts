@@ -131,7 +131,9 @@ async function decide(
   }
   if (changes.length > 0) {
     const files = plural(changes.length, 'file');
-    io.note(`${files} that other programs load automatically later changed during ${during}:`);
+    io.note(
+      `${during} changed ${files} that other programs load automatically later; answer with a letter and Enter:`,
+    );
   }
   return new Dialog(io, aside).ask(inOrder(changes), notLookedAt);
 }
@@ -156,7 +158,15 @@ function restore(change: Change, aside: string): Outcome {
   };
 }
 
-const QUESTION = 'keep (k), restore (r), keep all (K), restore all (R), show in full (s)? ';
+/** Names what r does: a file that is new is removed. */
+function question(change: Change): string {
+  const back = isNew(change) ? 'remove' : 'restore';
+  return `keep (k), ${back} (r), keep all (K), restore all (R), show in full (s)? `;
+}
+
+function isNew({ before }: Change): boolean {
+  return before?.kind === 'absent';
+}
 
 class Dialog {
   readonly #io: Io;
@@ -197,7 +207,7 @@ class Dialog {
     let change = first;
     if (this.#forAll === undefined) this.#show(change, number, false);
     for (;;) {
-      const answer = this.#forAll ?? (await lines.answer(`hoop: ${QUESTION}`));
+      const answer = this.#forAll ?? (await lines.answer(`hoop: ${question(change)}`));
       if (answer === undefined) return undefined;
       const word = answer.trim();
       if (word === 'K' || word === 'R') this.#forAll = word === 'K' ? 'k' : 'r';
@@ -214,6 +224,8 @@ class Dialog {
         this.#forAll = undefined;
         this.#io.note(plain(`${change.path} was changed again just now:`));
         this.#show(change, number, false);
+      } else {
+        this.#io.note('no such answer: type k, r, K, R or s, and Enter');
       }
     }
   }
@@ -309,10 +321,22 @@ function tell(
     '. Review them: the next `hoop run` here asks on a terminal; --keep-changes and --restore-changes decide without one',
   );
   note('kept', of('kept'));
-  note('restored', of('restored'));
-  const isAside = (one: Outcome): boolean =>
-    one.done === 'restored' && one.aside !== undefined && isBelow(one.aside, aside);
-  if (outcomes.some(isAside)) io.note(plain(`the earlier content is in ${aside}`));
+  const restored = of('restored');
+  note(
+    'restored',
+    restored.filter(({ change }) => !isNew(change)),
+  );
+  note(
+    'removed',
+    restored.filter(({ change }) => isNew(change)),
+  );
+  const moved = restored.filter(
+    (one) => one.done === 'restored' && one.aside !== undefined && isBelow(one.aside, aside),
+  );
+  if (moved.length > 0) {
+    const versions = moved.length === 1 ? 'version is' : 'versions are';
+    io.note(plain(`the run’s ${versions} in ${aside}`));
+  }
   for (const one of outcomes) {
     if (one.done === 'restored' && one.aside !== undefined && !isBelow(one.aside, aside)) {
       io.note(plain(`the run’s ${one.change.path} is now in ${one.aside}`));

