@@ -43,6 +43,11 @@ export class CatalogCode {
     return called !== undefined && (called.oid < USER || isPlainFunction(called));
   }
 
+  /** All that it does is known: it is built in, or it only computes. */
+  #isKnown(functionOid: number): boolean {
+    return this.isHarmless(functionOid) || this.#lookup.function(functionOid)?.calls !== undefined;
+  }
+
   /** A row security policy calls code that is not built in. */
   runsOnRead(relation: number): boolean {
     return this.#has(relation, 'read');
@@ -121,7 +126,7 @@ export class CatalogCode {
 
   #has(owner: number, kind: string): boolean {
     const rows = this.#state.owned.code.get(owner) ?? [];
-    return rows.some((row) => row[1] === kind && !this.isHarmless(number(row[2])));
+    return rows.some((row) => row[1] === kind && !this.#isKnown(number(row[2])));
   }
 
   #directly(relation: number): CodeOn {

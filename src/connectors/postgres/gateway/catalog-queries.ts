@@ -22,8 +22,9 @@ const RELATION_KINDS = `ANY ('{r,p,v,m,f,c,S,t}'::pg_catalog."char"[])`;
 export const ownTriggers = (table: string): string =>
   `(NOT ${table}.tgisinternal OR (${table}.tgparentid ${NE} 0::pg_catalog.oid AND ${table}.tgconstrrelid ${EQ} 0::pg_catalog.oid))`;
 
-/** Of the body of a trigger function that is looked into. */
+/** Of the body of a trigger function, or of one in SQL, that is looked into. */
 const MAX_TRIGGER_BYTES = 16 * 1024;
+const MAX_SQL_BYTES = 4 * 1024;
 
 /**
  * Code that was there before it could be read: it changes roles, or runs SQL that does not begin as a
@@ -176,7 +177,8 @@ export const OWNED = {
    * oid, schema, name, kind, volatility, result, returns set, argument types, language, security
    * definer, extension, variadic, defaults, all argument types, their modes, their names, of what is
    * not built in a digest of everything, its body above all, of trigger functions body, library and
-   * settings, whether it may change logins, and whether a superuser owns what an extension brought
+   * settings, of functions in SQL also their definition if the body is kept as a tree, and defaults,
+   * whether it may change logins, and whether a superuser owns what an extension brought
    */
   functions: {
     columns: [
@@ -199,7 +201,13 @@ export const OWNED = {
       `CASE WHEN p.oid ${GE} ${USER}::pg_catalog.oid THEN pg_catalog.md5(pg_catalog.to_jsonb(p)::pg_catalog.text) END`,
       `CASE WHEN p.prorettype ${EQ} 'pg_catalog.trigger'::pg_catalog.regtype::pg_catalog.oid AND p.oid ${GE} ${USER}::pg_catalog.oid
         AND pg_catalog.octet_length(p.prosrc) OPERATOR(pg_catalog.<=) ${MAX_TRIGGER_BYTES}
-       THEN pg_catalog.json_build_array(p.prosrc, p.probin, p.proconfig) END`,
+       THEN pg_catalog.json_build_array(p.prosrc, p.probin, p.proconfig)
+       WHEN l.lanname ${EQ} 'sql'::pg_catalog.name AND p.oid ${GE} ${USER}::pg_catalog.oid AND p.prokind ${EQ} 'f'::pg_catalog."char"
+        AND NOT p.proretset AND NOT p.prosecdef AND p.proargmodes IS NULL
+        AND pg_catalog.octet_length(p.prosrc) OPERATOR(pg_catalog.<=) ${MAX_SQL_BYTES}
+       THEN pg_catalog.json_build_array(p.prosrc, p.probin, p.proconfig,
+        CASE WHEN p.prosrc ${EQ} ''::pg_catalog.text THEN pg_catalog.pg_get_functiondef(p.oid) END,
+        pg_catalog.pg_get_expr(p.proargdefaults, 0::pg_catalog.oid)) END`,
       `CASE WHEN p.oid ${GE} ${USER}::pg_catalog.oid THEN ${CHANGES_LOGINS} END`,
       `CASE WHEN e.oid IS NOT NULL THEN (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.oid ${EQ} p.proowner) END`,
     ],

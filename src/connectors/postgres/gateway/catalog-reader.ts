@@ -37,7 +37,11 @@ const PAUSE = 4;
 const EMPTY_PATH = "SET LOCAL search_path = ''";
 const READ_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
 
-const NO_TEXTS: ParsedTexts = { relations: BucketMap.empty(), bodies: BucketMap.empty() };
+const NO_TEXTS: ParsedTexts = {
+  relations: BucketMap.empty(),
+  bodies: BucketMap.empty(),
+  computations: BucketMap.empty(),
+};
 
 export interface CatalogSourceOptions extends CatalogTextParser {
   /**

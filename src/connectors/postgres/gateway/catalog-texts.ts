@@ -1,11 +1,13 @@
 /**
- * Parses the texts of the catalog: definitions of views, rules and triggers, bodies of trigger
- * functions, expressions of generated columns and indexes.
+ * Parses the texts of the catalog: definitions of views, rules and triggers, bodies of functions,
+ * expressions of generated columns and indexes.
  */
+import { type FunctionBody, readFunctionBody } from '../policy/function-body.ts';
 import { isTotalExpression } from '../policy/total-expressions.ts';
 import type { TriggerBody } from '../policy/trigger-body.ts';
 import type { CatalogState, Changed } from './catalog-state.ts';
 import type { ExpressionText, ParsedTexts, RelationTexts } from './catalog-view.ts';
+import { sqlFunctionSource } from './sql-function-source.ts';
 import { triggerSource } from './trigger-source.ts';
 
 /** Then a text that the parser cannot be asked about is taken for one without a tree. */
@@ -23,7 +25,7 @@ export class CatalogTexts {
   readonly #parser: CatalogTextParser;
   /** Relations with a text that the parser could not be asked about, and how often it was tried. */
   readonly #owed = new Map<number, number>();
-  /** The same, of trigger functions. */
+  /** The same, of functions. */
   readonly #owedBodies = new Map<number, number>();
 
   constructor(parser: CatalogTextParser) {
@@ -42,39 +44,50 @@ export class CatalogTexts {
     owed?: 'again',
   ): Promise<ParsedTexts> {
     const relations = await this.#relationsAfter(before.relations, changed, path, owed);
-    const bodies = await this.#bodiesAfter(before.bodies, changed, owed);
-    return relations === before.relations && bodies === before.bodies
+    const functions = await this.#functionsAfter(before, changed, owed);
+    const isSame = relations === before.relations && functions.bodies === before.bodies;
+    return isSame && functions.computations === before.computations
       ? before
-      : { relations, bodies };
+      : { relations, ...functions };
   }
 
-  async #bodiesAfter(
-    before: ParsedTexts['bodies'],
+  async #functionsAfter(
+    before: Pick<ParsedTexts, 'bodies' | 'computations'>,
     { state, owners }: Pick<Changed, 'state' | 'owners'>,
     owed: 'again' | undefined,
-  ): Promise<ParsedTexts['bodies']> {
-    const { parseTrigger } = this.#parser;
+  ): Promise<Pick<ParsedTexts, 'bodies' | 'computations'>> {
+    const { parse, parseTrigger } = this.#parser;
     const functions = new Set([
       ...(owners.get('functions') ?? []),
       ...(owed === undefined ? [] : this.#owedBodies.keys()),
     ]);
-    const changes: (readonly [number, TriggerBody | undefined])[] = [];
+    const bodies: (readonly [number, TriggerBody | undefined])[] = [];
+    const computations: (readonly [number, FunctionBody | undefined])[] = [];
     for (const oid of functions) {
       const [row] = state.owned.functions.hasSql(oid) ? (state.owned.functions.get(oid) ?? []) : [];
-      const source = row && triggerSource(row);
+      const trigger = row && triggerSource(row);
+      const sql = row && sqlFunctionSource(row);
       let body: TriggerBody | undefined;
+      let computation: FunctionBody | undefined;
       let isComplete = true;
-      if (source?.isPlain && parseTrigger) {
-        try {
-          body = await parseTrigger(source.text);
-        } catch {
-          isComplete = false;
-        }
+      try {
+        if (trigger?.isPlain) body = await parseTrigger?.(trigger.text);
+        if (sql) computation = await readFunctionBody(sql, parse);
+      } catch {
+        // Without its body the function is opaque.
+        isComplete = false;
       }
       if (owed !== undefined) note(this.#owedBodies, oid, isComplete);
-      if (body !== undefined || before.has(oid)) changes.push([oid, body]);
+      if (body !== undefined || before.bodies.has(oid)) bodies.push([oid, body]);
+      if (computation !== undefined || before.computations.has(oid)) {
+        computations.push([oid, computation]);
+      }
     }
-    return changes.length === 0 ? before : before.with(changes);
+    return {
+      bodies: bodies.length === 0 ? before.bodies : before.bodies.with(bodies),
+      computations:
+        computations.length === 0 ? before.computations : before.computations.with(computations),
+    };
   }
 
   async #relationsAfter(

@@ -3,6 +3,7 @@
  * they are asked for: a catalog is made anew after each change, and most of it is never looked at.
  */
 import { createHash } from 'node:crypto';
+import { WALKS } from '../policy/analyse-statements.ts';
 import type {
   CastContext,
   Catalog,
@@ -15,6 +16,8 @@ import type {
   MaskBinding,
   MaskText,
 } from '../policy/catalog-types.ts';
+import { callsOfComputation } from '../policy/computing-functions.ts';
+import type { FunctionBody } from '../policy/function-body.ts';
 import type { TriggerBody, TriggerEffect } from '../policy/trigger-body.ts';
 import { isComputingExtension, isKnownExtension } from '../policy/trusted-extensions.ts';
 import type { BucketMap } from './bucket-map.ts';
@@ -49,7 +52,12 @@ export interface ParsedTexts {
   readonly relations: BucketMap<number, RelationTexts>;
   /** Of the trigger functions that are understood. */
   readonly bodies: BucketMap<number, TriggerBody>;
+  /** Of functions in SQL that run one SELECT of an expression. */
+  readonly computations: BucketMap<number, FunctionBody>;
 }
+
+/** Functions that call each other; the analysis recurses. */
+const MAX_LEVELS = 8;
 
 const SCHEMA_NAMES = new WeakMap<readonly Row[], readonly string[]>();
 /** Most catalogs share these lists with the one before. */
@@ -65,6 +73,9 @@ export class CatalogView implements Catalog {
   readonly #code: CatalogCode;
   readonly #relations = new Map<number, CatalogRelation>();
   readonly #functions = new Map<number, CatalogFunction>();
+  readonly #readFunctions = new Map<number, CatalogFunction>();
+  /** Functions whose bodies are being followed. */
+  readonly #reading = new Set<number>();
   readonly #types = new Map<number, CatalogType>();
   #casts: Catalog['userCasts'] | undefined;
   #roles: CatalogRoles | undefined;
@@ -85,7 +96,7 @@ export class CatalogView implements Catalog {
     this.#state = state;
     this.#texts = texts;
     this.#code = new CatalogCode(state, {
-      function: (oid) => this.#function(oid),
+      function: (oid) => this.#readFunction(oid),
       typeRunsCode: (oid) => this.typeByOid(oid)?.runsUserCode ?? false,
       triggerEffect: (relation, row) => this.#triggerEffect(relation, row),
     });
@@ -140,7 +151,7 @@ export class CatalogView implements Catalog {
 
   functions(schema: string, name: string): readonly CatalogFunction[] {
     const found = this.#state.indexes.functions.get(nameKey(schema, name)) ?? [];
-    return found.flatMap((oid) => this.#function(oid) ?? []);
+    return found.flatMap((oid) => this.#readFunction(oid) ?? []);
   }
 
   type(schema: string, name: string): CatalogType | undefined {
@@ -240,6 +251,25 @@ export class CatalogView implements Catalog {
     const made = catalogFunction(row);
     this.#functions.set(oid, made);
     return made;
+  }
+
+  /** With what it calls, if it only computes. */
+  #readFunction(oid: number): CatalogFunction | undefined {
+    const known = this.#readFunctions.get(oid);
+    if (known !== undefined) return known;
+    const called = this.#function(oid);
+    const body = this.#texts.computations.get(oid);
+    const isOpen = this.#reading.has(oid) || this.#reading.size >= MAX_LEVELS;
+    if (called === undefined || body === undefined || isOpen) return called;
+    this.#reading.add(oid);
+    try {
+      const calls = callsOfComputation(this, called, body, WALKS);
+      const made = calls ? { ...called, calls } : called;
+      this.#readFunctions.set(oid, made);
+      return made;
+    } finally {
+      this.#reading.delete(oid);
+    }
   }
 
   #triggerEffect(relation: number, trigger: Row): TriggerEffect | undefined {

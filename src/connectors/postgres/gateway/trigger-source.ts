@@ -14,11 +14,15 @@ export function triggerSource(row: Row): TriggerSource | undefined {
   const parsed: unknown = row[17] ? JSON.parse(row[17]) : [];
   const [text, library, settings]: unknown[] = Array.isArray(parsed) ? parsed : [];
   if (typeof text !== 'string') return undefined;
-  const isPath = (one: unknown): boolean => String(one).startsWith('search_path=');
-  const isUsual = Array.isArray(settings) ? settings.every(isPath) : settings === null;
   return {
     text,
     library: typeof library === 'string' ? library : undefined,
-    isPlain: row[8] === 'plpgsql' && isUsual,
+    isPlain: row[8] === 'plpgsql' && isUsualSettings(settings),
   };
+}
+
+/** @param settings pg_proc.proconfig: a search_path alone only says where names are looked up */
+export function isUsualSettings(settings: unknown): boolean {
+  const isPath = (one: unknown): boolean => String(one).startsWith('search_path=');
+  return Array.isArray(settings) ? settings.every(isPath) : settings === null;
 }

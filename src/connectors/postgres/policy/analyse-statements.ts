@@ -11,7 +11,7 @@ import { normalForm } from './normal-form.ts';
 import { outputOf } from './output-column.ts';
 import { select } from './queries.ts';
 import { settingEffect } from './settings-table.ts';
-import { BUILT_IN_PATH, StatementFacts, TooComplex } from './statement-facts.ts';
+import { BUILT_IN_PATH, StatementFacts, TooComplex, type Walks } from './statement-facts.ts';
 import { innerQuery, type KnownStatements, type StatementResult, statement } from './statements.ts';
 import { as, is, type Node } from './tree.ts';
 import type { StatementContext } from './types.ts';
@@ -39,11 +39,7 @@ export function analyseStatements(
   return statementsOf(tree).map((raw, index) => {
     budget.spend(STEPS_PER_STATEMENT);
     const range = rangeOf(raw, length);
-    const facts = new StatementFacts(
-      session.context(),
-      { query: innerQuery, view: viewColumns },
-      budget,
-    );
+    const facts = new StatementFacts(session.context(), WALKS, budget);
     const own = analyseOne(raw.stmt, facts, session, range);
     const analysis = withQuery(own, copied.get(index));
     session.after(analysis);
@@ -306,6 +302,9 @@ function isTemporary(name: NewName | undefined): boolean {
     (name?.schemaname === undefined && name?.relpersistence === 't')
   );
 }
+
+/** Queries inside of others, and the definitions of views. */
+export const WALKS: Walks = { query: innerQuery, view: viewColumns };
 
 /** @returns undefined after it has said why the definition cannot be followed. */
 function viewColumns(

@@ -51,7 +51,7 @@ export interface FunctionFact {
   readonly builtIn: boolean;
   /** `CatalogFunction.mayChangeLogins` */
   readonly mayChangeLogins?: true;
-  /** Of an extension whose functions only compute from their arguments: counts as built in. */
+  /** It only computes from its arguments, like those of known extensions: counts as built in. */
   readonly harmless?: boolean;
   /** The statement does not call it: a default, a check or the like of this relation does. */
   readonly via?: { readonly schema: string; readonly name: string };

@@ -156,8 +156,16 @@ export interface CatalogFunction {
   readonly argNames?: readonly string[];
   /** It belongs to a superuser: nobody else can have written what it does. */
   readonly ownedBySuperuser?: true;
+  /** It only computes from its arguments (computing-functions.ts), and calls these to do so. */
+  readonly calls?: readonly CalledFunction[];
   /** OUT, INOUT and TABLE parameters: the columns of its result row. */
   readonly outputs?: readonly { readonly name: string; readonly typeOid: number }[];
+}
+
+export interface CalledFunction {
+  readonly schema: string;
+  readonly name: string;
+  readonly builtIn: boolean;
 }
 
 export interface CatalogType {

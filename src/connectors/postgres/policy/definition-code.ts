@@ -8,7 +8,7 @@ import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { callFunction } from './functions.ts';
 import { constant } from './lineage.ts';
 import { findTarget, typeNamed } from './names.ts';
-import { noteFunction } from './note-function.ts';
+import { noteComputation, noteFunction } from './note-function.ts';
 import { checkOperator } from './operators.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { as, type FieldsOf, type Node, namesOf } from './tree.ts';
@@ -84,6 +84,10 @@ export function noteLike(facts: StatementFacts, elements: readonly Node[] | unde
 }
 
 function noteDefinedCall(facts: StatementFacts, called: CatalogFunction, subtype?: string): void {
+  if (called.calls) {
+    noteComputation(facts, called);
+    return;
+  }
   noteFunction(facts, called, false);
   facts.refuse(
     `function ${called.schema}.${called.name} is not built in, and what it reads cannot be seen from here`,

@@ -5,7 +5,7 @@ import { resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, keepsArguments } from './functions-table.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, findType, isBuiltIn, refuseUnsettledCode, typeNamed } from './names.ts';
-import { isHarmless, noteFunction, statisticsViewOf } from './note-function.ts';
+import { isHarmless, noteComputation, noteFunction, statisticsViewOf } from './note-function.ts';
 import { columnByName } from './relation-attributes.ts';
 import { resolveFunction } from './resolve-function.ts';
 import { isSequenceCall, noteSequenceCall } from './sequence-calls.ts';
@@ -53,11 +53,15 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   // Where nothing fits, the server says so; only a rule may tell that there is one of that name.
   const likely = fitting.length > 0 ? fitting.map(({ called }) => called) : candidates;
   const trusted = likely.filter(isTrusted);
-  const foreign =
+  const own =
     fitting.length === 0 && trusted.length > 0 ? [] : likely.filter((one) => !isTrusted(one));
+  const foreign = own.filter((one) => !computes(facts, one));
   if (!isExact) noteTypeOfName(facts, call);
   // What the built-in one only carries, a function of its name may do anything with.
-  noteArguments(foreign.length === 0 ? call.carried : undefined);
+  noteArguments(own.length === 0 ? call.carried : undefined);
+  for (const candidate of own) {
+    if (!foreign.includes(candidate)) noteComputation(facts, candidate);
+  }
   for (const candidate of foreign) {
     noteUserFunction(facts, candidate, call.location);
   }
@@ -73,7 +77,7 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   } else if (keepsArguments(name)) {
     for (const argument of call.args) facts.noteStored(argument);
   }
-  const possible = foreign.length > 0 ? likely : trusted;
+  const possible = own.length > 0 ? likely : trusted;
   if (foreign.length === 0) {
     for (const [index, argument] of call.args.entries()) {
       for (const { takes } of fitting) notePassed(facts, argument, takes[index]);
@@ -86,7 +90,7 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
     facts.noteShaping(derive(call.args));
   }
   const lineage =
-    statistics(facts, foreign.length > 0 ? [] : possible) ??
+    statistics(facts, own.length > 0 ? [] : possible) ??
     resultOf(
       facts,
       name,
@@ -95,7 +99,8 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
         ? fitting
         : possible.map((called) => ({ called, takes: called.argTypeOids })),
     );
-  if (foreign.length === 0 && possible.every((one) => one.returnTypeOid === TYPE.bool)) {
+  // One of its own can give back the very value that it gets.
+  if (own.length === 0 && possible.every((one) => one.returnTypeOid === TYPE.bool)) {
     return { lineage: facts.test(call.args, by, TYPE.bool), functions: possible };
   }
   // What it is compared with it can show: in a target list as in FROM.
@@ -125,6 +130,11 @@ export function isCounting(name: string): boolean {
   return COUNTING.has(name);
 }
 
+/** By the catalog of now: names in its body may not mean the same after DDL. */
+function computes({ context }: StatementFacts, candidate: CatalogFunction): boolean {
+  return candidate.calls !== undefined && context.unsettled === undefined;
+}
+
 function noteUserFunction(
   facts: StatementFacts,
   candidate: CatalogFunction,
@@ -142,6 +152,7 @@ function noteUserFunction(
       hint: 'Write the query it runs instead of calling it.',
       location,
       because: { schema: candidate.schema, function: candidate.name },
+      ...(candidate.calls ? { unsettled: true } : {}),
     },
   );
 }

@@ -173,7 +173,8 @@ export function functionSchemas(
 
 /** Whether it is known in which order schemas are searched for it. */
 export function isPathKnown(facts: StatementFacts, qualified: readonly string[]): boolean {
-  return qualified.length > 1 || searchPath(facts) !== undefined;
+  if (qualified.length > 1) return true;
+  return searchPath(facts) !== undefined && !(facts.view && facts.viewPathIsOpen);
 }
 
 function takes(candidate: CatalogFunction, count: number): boolean {

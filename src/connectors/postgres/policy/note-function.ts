@@ -1,4 +1,6 @@
 /** A function that a statement calls, as the rules and the verdict hear of it. */
+
+import type { FunctionFact } from './analysis-types.ts';
 import type { Catalog, CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import type { StatementFacts } from './statement-facts.ts';
 import { isPlainFunction } from './trusted-extensions.ts';
@@ -13,6 +15,23 @@ export function noteFunction(facts: StatementFacts, used: CatalogFunction, built
     ...(used.mayChangeLogins ? { mayChangeLogins: true } : {}),
     ...(isHarmless(facts, used) ? { harmless: true } : {}),
   });
+}
+
+/** One that only computes: rules that deny are asked about it, and about what it calls. */
+export function noteComputation(
+  facts: StatementFacts,
+  { schema, name, calls = [] }: CatalogFunction,
+  via?: FunctionFact['via'],
+): void {
+  for (const one of [{ schema, name, builtIn: false }, ...calls]) {
+    const key = `${one.schema}.${one.name}`;
+    if (facts.functions.has(key)) continue;
+    facts.functions.set(key, {
+      ...one,
+      ...(one.builtIn ? {} : { harmless: true }),
+      ...(via ? { via } : {}),
+    });
+  }
 }
 
 export function isHarmless({ context }: StatementFacts, called: CatalogFunction): boolean {

@@ -2,6 +2,7 @@
 
 import type { IndirectWrite } from './analysis-types.ts';
 import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
+import { noteComputation } from './note-function.ts';
 import { columnByNumber } from './relation-attributes.ts';
 import type { StatementFacts } from './statement-facts.ts';
 
@@ -48,9 +49,14 @@ function noteDraw(facts: StatementFacts, relation: CatalogRelation, oid: number)
 
 function noteOwnersCall(
   facts: StatementFacts,
-  { schema, name }: CatalogFunction,
+  called: CatalogFunction,
   via: IndirectWrite['via'],
 ): void {
+  if (called.calls) {
+    noteComputation(facts, called, via);
+    return;
+  }
+  const { schema, name } = called;
   const key = `${schema}.${name}`;
   if (!facts.functions.has(key)) facts.functions.set(key, { schema, name, builtIn: false, via });
 }

@@ -147,6 +147,8 @@ export class StatementFacts {
   view: CatalogRelation | undefined;
   /** Where names without a schema are looked up in its definition. */
   viewPath: readonly string[] = BUILT_IN_PATH;
+  /** The schemas of `viewPath` may be searched in any order: a function in one of them hides none in another. */
+  viewPathIsOpen = false;
   /** Views looked through, by OID; undefined while (and if) their definition cannot be followed. */
   readonly views = new Map<number, readonly NamedLineage[] | undefined>();
   readonly #columns = new Map<string, ColumnOrigin>();

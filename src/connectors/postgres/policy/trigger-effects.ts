@@ -346,6 +346,7 @@ class TriggerWalk {
     const probe = new StatementFacts(context, walks, budget);
     probe.view = this.#relation;
     probe.viewPath = path;
+    probe.viewPathIsOpen = path === this.#anyPath;
     return probe;
   }
 

@@ -16,6 +16,6 @@ CREATE VIEW customer_list AS SELECT id, email AS mail, lower(email) AS low FROM 
 CREATE VIEW one_customer AS SELECT id FROM customers WHERE email = 'owner@example.org';
 
 CREATE SCHEMA trick;
-CREATE FUNCTION trick.guess(text, text) RETURNS bool LANGUAGE sql AS 'SELECT $1 OPERATOR(pg_catalog.>) $2';
+CREATE FUNCTION trick.guess(text, text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN $1 OPERATOR(pg_catalog.>) $2; END';
 CREATE OPERATOR trick.= (LEFTARG = text, RIGHTARG = text, FUNCTION = trick.guess);
-CREATE FUNCTION trick.lower(text) RETURNS text LANGUAGE sql AS 'SELECT substr($1, 1, 1)';
+CREATE FUNCTION trick.lower(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN substr($1, 1, 1); END';

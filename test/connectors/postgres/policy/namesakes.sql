@@ -6,11 +6,11 @@ CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql AS
   $$ BEGIN PERFORM pg_advisory_lock(ascii($1)); RETURN 'select'; END $$;
 CREATE FUNCTION evil.concat(text, text) RETURNS text LANGUAGE plpgsql AS
   $$ BEGIN PERFORM pg_advisory_lock(ascii($1)); RETURN $1; END $$;
-CREATE FUNCTION evil.to_jsonb(text) RETURNS jsonb LANGUAGE sql AS $$ SELECT pg_catalog.to_jsonb($1) $$;
-CREATE FUNCTION evil.count(text) RETURNS int8 LANGUAGE sql AS $$ SELECT ascii($1)::int8 $$;
+CREATE FUNCTION evil.to_jsonb(text) RETURNS jsonb LANGUAGE plpgsql AS $$BEGIN RETURN pg_catalog.to_jsonb($1); END$$;
+CREATE FUNCTION evil.count(text) RETURNS int8 LANGUAGE plpgsql AS $$BEGIN RETURN ascii($1)::int8; END$$;
 CREATE FUNCTION evil.same(text, text) RETURNS bool LANGUAGE plpgsql AS
   $$ BEGIN PERFORM pg_advisory_lock(ascii($1)); RETURN true; END $$;
-CREATE FUNCTION evil.joined(text, text) RETURNS text LANGUAGE sql AS $$ SELECT $1 $$;
+CREATE FUNCTION evil.joined(text, text) RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN $1; END$$;
 CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = text, RIGHTARG = text);
 CREATE OPERATOR evil.<> (FUNCTION = evil.same, LEFTARG = text, RIGHTARG = text);
 CREATE OPERATOR evil.|| (FUNCTION = evil.joined, LEFTARG = text, RIGHTARG = text);

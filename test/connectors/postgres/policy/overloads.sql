@@ -48,8 +48,8 @@ CREATE OPERATOR = (FUNCTION = own_eq, LEFTARG = int, RIGHTARG = int);
 
 CREATE FUNCTION lower(shape) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT '' $$;
 CREATE FUNCTION length(frame) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 1 $$;
-CREATE FUNCTION picked(int, text DEFAULT 'x') RETURNS text LANGUAGE sql AS $$ SELECT $2 $$;
-CREATE FUNCTION picked(bigint) RETURNS bigint LANGUAGE sql AS $$ SELECT $1 $$;
+CREATE FUNCTION picked(int, text DEFAULT 'x') RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN $2; END $$;
+CREATE FUNCTION picked(bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$;
 CREATE FUNCTION picked(VARIADIC anyarray) RETURNS anyelement LANGUAGE sql AS $$ SELECT $1[1] $$;
 CREATE FUNCTION picked(anycompatible, anycompatible) RETURNS anycompatible LANGUAGE sql AS $$ SELECT $1 $$;
 

@@ -28,8 +28,8 @@ const SCHEMA = `
   CREATE TABLE places_1 PARTITION OF places FOR VALUES IN (1);
   CREATE TABLE places_2 PARTITION OF places FOR VALUES IN (2);
   CREATE VIEW named AS SELECT id AS nr, name AS called, note AS remark, email AS mail FROM staff;
-  CREATE FUNCTION shout(text) RETURNS text LANGUAGE sql AS 'SELECT upper($1)';
-  CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';`;
+  CREATE FUNCTION shout(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN upper($1); END';
+  CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';`;
 const GRANT = {
   rules: ['allow select, insert, update, delete, merge on public.*'],
   masks: [
@@ -560,7 +560,15 @@ const REFUSED: readonly (readonly [what: string, made: string])[] = [
     'a function of that name anywhere',
     DEFINED(
       'NEW.at := now();',
-      'CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$SELECT clock_timestamp()$$',
+      'CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS $$BEGIN RETURN clock_timestamp(); END$$',
+    ),
+  ],
+  [
+    'a function that another schema has, too',
+    DEFINED(
+      'NEW.note := told(NEW.name);',
+      `CREATE FUNCTION public.told(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+       CREATE FUNCTION evil.told(text) RETURNS text LANGUAGE sql AS 'SELECT email FROM public.vault'`,
     ),
   ],
   [
