@@ -1,15 +1,32 @@
 /** Which texts of the catalog hold a value of a masked column: read and parsed for the masked relations alone. */
 import { HoopError } from '../../../errors.ts';
 import { CATALOG_TEXT_KINDS } from '../policy/catalog-text-kinds.ts';
-import type { Catalog, MaskBinding, MaskText } from '../policy/catalog-types.ts';
+import type {
+  Catalog,
+  CatalogRelation,
+  CatalogTextKind,
+  MaskBinding,
+  MaskText,
+} from '../policy/catalog-types.ts';
 import { columnOf } from '../policy/resolve-masks.ts';
-import { isTelling, isTellingDefault } from '../policy/telling-texts.ts';
+import { isTelling, isTellingDefault, parametersWithValues } from '../policy/telling-texts.ts';
+import { USER } from './catalog-queries.ts';
 import { number, type Row, text } from './catalog-rows.ts';
+import { isTellingCode, tried } from './telling-code.ts';
+import { type ReadView, readView, ViewNames } from './view-names.ts';
 
 /** kind, relation, attribute number or '', form, text. Asked on the gateway's own connection. */
 function textsSql(oids: readonly number[], majorVersion: number): string {
   const among = (column: string): string => `${column} = ANY ('{${oids.join(',')}}'::oid[])`;
   return `
+WITH RECURSIVE reads (relation, view, rule, rulename) AS (
+  SELECT d.refobjid, r.ev_class, r.oid, r.rulename FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND ${among('d.refobjid')}
+  UNION SELECT v.relation, r.ev_class, r.oid, r.rulename FROM reads v
+    JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_rewrite r ON r.oid = d.objid),
+named (relation, object) AS (
+  SELECT c.oid, c.oid FROM pg_class c WHERE ${among('c.oid')} UNION SELECT relation, view FROM reads)
 SELECT 'default', d.adrelid, d.adnum::text, CASE WHEN a.attgenerated <> '' THEN 'expression' ELSE 'default' END, pg_get_expr(d.adbin, d.adrelid)
   FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE ${among('d.adrelid')}
 UNION ALL SELECT 'missing', a.attrelid, a.attnum::text, 'missing', a.attmissingval::text FROM pg_attribute a
@@ -37,14 +54,21 @@ UNION ALL SELECT 'trigger', g.tgrelid, '', 'statement', pg_get_triggerdef(g.oid)
 UNION ALL SELECT 'statistics', x.stxrelid, '', 'statement', pg_get_statisticsobjdef(x.oid) FROM pg_statistic_ext x
   WHERE ${among('x.stxrelid')}
 UNION ALL SELECT 'view', v.relation, '', CASE WHEN v.rulename = '_RETURN' THEN 'view' ELSE 'statement' END,
-    CASE WHEN v.rulename = '_RETURN' THEN v.view::text ELSE pg_get_ruledef(v.rule) END FROM (
-  WITH RECURSIVE reads (relation, view, rule, rulename) AS (
-    SELECT d.refobjid, r.ev_class, r.oid, r.rulename FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
-      WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND ${among('d.refobjid')}
-    UNION SELECT v.relation, r.ev_class, r.oid, r.rulename FROM reads v
-      JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = v.view AND d.classid = 'pg_rewrite'::regclass
-      JOIN pg_rewrite r ON r.oid = d.objid)
-  SELECT * FROM reads) v${
+    CASE WHEN v.rulename = '_RETURN' THEN v.view::text ELSE pg_get_ruledef(v.rule) END FROM reads v${
+      majorVersion < 14
+        ? ''
+        : `
+UNION ALL SELECT k.kind, f.relation, '', k.kind, pg_get_functiondef(f.oid) FROM (
+  SELECT DISTINCT n.relation, p.oid, p.pronargdefaults FROM named n
+    JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = n.object AND d.classid = 'pg_proc'::regclass
+    JOIN pg_proc p ON p.oid = d.objid WHERE p.prosqlbody IS NOT NULL) f
+  CROSS JOIN (VALUES ('function'), ('parameter')) k (kind) WHERE k.kind = 'function' OR f.pronargdefaults > 0`
+    }
+UNION ALL SELECT 'function', n.relation, '', s.form, s.source FROM (
+  SELECT CASE l.lanname WHEN 'sql' THEN 'source' ELSE 'code' END, p.prosrc, lower(p.prosrc) FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE l.lanname IN ('sql', 'plpgsql') AND p.oid >= ${USER} AND NOT EXISTS (SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') OFFSET 0) s (form, source, lower)
+  JOIN named n ON true JOIN pg_class c ON c.oid = n.object WHERE strpos(s.lower, lower(c.relname)) > 0${
     majorVersion < 15
       ? ''
       : `
@@ -61,6 +85,13 @@ const PATH = 'SET LOCAL search_path = pg_catalog, pg_temp;';
 /** Deparsing takes a lock on the table: an open ALTER TABLE must not keep everybody waiting. */
 const LOCK_TIMEOUT_MS = 200;
 const MAX_UNREAD = 10;
+/** Forms that are a statement; the others are an expression. */
+const STATEMENTS: ReadonlySet<string | undefined> = new Set([
+  'statement',
+  'function',
+  'parameter',
+  'source',
+]);
 
 export interface MaskTextsRequest {
   readonly bindings: readonly MaskBinding[];
@@ -134,55 +165,86 @@ async function tellingTexts(
   { bindings, catalog, parse }: MaskTextsRequest,
 ): Promise<readonly MaskText[]> {
   const byRelation = Map.groupBy(bindings, ({ oid }) => oid);
+  const asked = rows.map((row) => textOf(row, catalog));
+  const namesOf = namesInViews(asked);
   const found = new Map<string, MaskText>();
   const verdicts = new Map<string, boolean>();
-  for (const row of rows) {
-    const [kindText, oid, attnumText, form, sql] = row.map(text);
-    const kind = CATALOG_TEXT_KINDS.find((known) => known === kindText);
-    const attnum = attnumText ? number(attnumText) : undefined;
-    for (const binding of byRelation.get(number(oid)) ?? []) {
+  for (const one of asked) {
+    const { kind, relation, attnum, form, sql } = one;
+    for (const binding of byRelation.get(relation) ?? []) {
       const name = columnOf(binding, catalog)?.column.name;
       const key = JSON.stringify([kind, binding.mask]);
       const isOther = attnum !== undefined && attnum !== binding.attnum && form !== 'expression';
       if (kind === undefined || name === undefined || isOther || found.has(key)) continue;
-      const asked = JSON.stringify([name, form, sql]);
-      const view = form === 'view' ? catalog.relationByOid(number(sql))?.viewTree : undefined;
-      const verdict =
-        verdicts.get(asked) ?? (await tells({ form, sql, column: name, view }, parse));
-      verdicts.set(asked, verdict);
+      const question = JSON.stringify([relation, name, form, sql]);
+      const verdict = verdicts.get(question) ?? (await tells(one, namesOf(relation, name), parse));
+      verdicts.set(question, verdict);
       if (verdict) found.set(key, { mask: binding.mask, kind });
     }
   }
   return [...found.values()];
 }
 
-async function tells(
-  asked: {
-    readonly form: string | undefined;
-    readonly sql: string | undefined;
-    readonly column: string;
-    readonly view: unknown;
-  },
-  parse: (sql: string) => Promise<unknown>,
-): Promise<boolean> {
-  const { form, sql = '', column } = asked;
-  if (form === 'bound') return !/^(DEFAULT|FOR VALUES WITH )/.test(sql);
-  if (form === 'missing') return !/^\{("?0?"?|f|t|"?\{\}"?|\[\]|NULL)\}$/.test(sql);
-  const tree =
-    form === 'view' ? asked.view : await tried(parse, form === 'statement' ? sql : `SELECT ${sql}`);
-  if (form === 'default') return isTellingDefault(tree);
-  const isCheck = form === 'check' || form === 'domain';
-  return isTelling(tree, {
-    columns: new Set([form === 'domain' ? 'value' : column]),
-    comparisons: isCheck ? 'equality' : 'all',
-    isCondition: form === 'condition' || isCheck,
-  });
+interface CatalogText {
+  readonly kind: CatalogTextKind | undefined;
+  readonly relation: number;
+  readonly attnum: number | undefined;
+  readonly form: string | undefined;
+  readonly sql: string | undefined;
+  /** Of the form `view`. */
+  readonly view: CatalogRelation | undefined;
 }
 
-async function tried(parse: (sql: string) => Promise<unknown>, sql: string): Promise<unknown> {
-  try {
-    return await parse(sql);
-  } catch {
-    return undefined;
+/** @returns by relation and column */
+function namesInViews(
+  texts: readonly CatalogText[],
+): (relation: number, column: string) => ViewNames {
+  const views = new Map<number, ReadView[]>();
+  for (const { relation, view } of texts) {
+    if (view) views.set(relation, [...(views.get(relation) ?? []), readView(view)]);
   }
+  const known = new Map<string, ViewNames>();
+  return (relation, column) => {
+    const key = JSON.stringify([relation, column]);
+    const names = known.get(key) ?? new ViewNames(column, views.get(relation) ?? []);
+    known.set(key, names);
+    return names;
+  };
+}
+
+function textOf(row: Row, catalog: Catalog): CatalogText {
+  const [kindText, oid, attnum, form, sql] = row.map(text);
+  return {
+    kind: CATALOG_TEXT_KINDS.find((known) => known === kindText),
+    relation: number(oid),
+    attnum: attnum ? number(attnum) : undefined,
+    form,
+    sql,
+    view: form === 'view' ? catalog.relationByOid(number(sql)) : undefined,
+  };
+}
+
+async function tells(
+  asked: CatalogText,
+  names: ViewNames,
+  parse: (sql: string) => Promise<unknown>,
+): Promise<boolean> {
+  const { form, sql = '' } = asked;
+  if (form === 'bound') return !/^(DEFAULT|FOR VALUES WITH )/.test(sql);
+  if (form === 'missing') return !/^\{("?0?"?|f|t|"?\{\}"?|\[\]|NULL)\}$/.test(sql);
+  if (form === 'code') return await isTellingCode(sql, names, parse);
+  const isWhole = STATEMENTS.has(form);
+  const tree =
+    form === 'view' ? asked.view?.viewTree : await tried(parse, isWhole ? sql : `SELECT ${sql}`);
+  if (form === 'default') return isTellingDefault(tree);
+  const isFunction = form === 'function' || form === 'parameter';
+  const constants = isFunction ? parametersWithValues(tree) : undefined;
+  if (form === 'parameter' && constants?.size === 0) return tree === undefined;
+  const isCheck = form === 'check' || form === 'domain';
+  return isTelling(tree, {
+    columns: form === 'domain' ? new Set(['value']) : names.in(tree),
+    comparisons: isCheck ? 'equality' : 'all',
+    isCondition: form === 'condition' || isCheck,
+    ...(constants === undefined ? {} : { constants }),
+  });
 }

@@ -275,7 +275,9 @@ export type CatalogTextKind =
   | 'policy'
   | 'publication'
   | 'trigger'
-  | 'view';
+  | 'view'
+  | 'function'
+  | 'parameter';
 
 export interface MaskText {
   readonly mask: MaskedName;

@@ -16,9 +16,9 @@ export function refuseCatalogTexts(
   if (texts.length === 0 || grant.masks.length === 0) {
     return undefined;
   }
-  for (const { kind, place } of catalogTextsRead(analysis)) {
+  for (const { kind, place } of catalogTextsRead(analysis, catalog)) {
     const found = texts
-      .filter((text) => text.kind === kind)
+      .filter((text) => kind === undefined || text.kind === kind)
       .flatMap(({ mask: name, isUnread }) => {
         const mask = grant.masks.find((one) => columnName(one) === columnName(name));
         return mask ? [{ mask, isUnread }] : [];

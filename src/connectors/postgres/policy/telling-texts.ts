@@ -1,5 +1,7 @@
 /** Whether an expression of the catalog holds a value of one of some columns: one that it compares them with. */
 
+import { outputNames, withCarriedNames } from './carried-names.ts';
+
 /** Operators that compute; all others compare. */
 const COMPUTING: ReadonlySet<string> = new Set(
   '+ - * / % ^ || & | # -> ->> #> #>> #- @ << >>'.split(' '),
@@ -35,11 +37,33 @@ export interface TellingOptions {
   readonly comparisons: 'all' | 'equality';
   /** The whole is a condition: of an index, a policy. */
   readonly isCondition: boolean;
+  /** Names that stand for constants: parameters with a default. */
+  readonly constants?: ReadonlySet<string>;
 }
 
 /** @param tree of `SELECT <expression>`, or of a whole statement; undefined: it did not parse */
 export function isTelling(tree: unknown, options: TellingOptions): boolean {
-  return tree === undefined || walk(tree, options.isCondition, options);
+  if (tree === undefined) return true;
+  const columns = withCarriedNames(tree, options.columns, holdsColumn);
+  return walk(tree, options.isCondition, { ...options, columns });
+}
+
+/** Names that a view, or another query, gives to these columns. */
+export function namesGiven(query: unknown, columns: ReadonlySet<string>): ReadonlySet<string> {
+  return outputNames(query, withCarriedNames(query, columns, holdsColumn), holdsColumn);
+}
+
+/** Parameters of CREATE FUNCTION with a default that is a value. */
+export function parametersWithValues(tree: unknown): ReadonlySet<string> {
+  const found = new Set<string>();
+  has(tree, (node) => {
+    if ('FunctionParameter' in node && isObject(node.FunctionParameter)) {
+      const { name, defexpr }: { name?: unknown; defexpr?: unknown } = node.FunctionParameter;
+      if (typeof name === 'string' && hasTellingConstant(defexpr)) found.add(name);
+    }
+    return false;
+  });
+  return found;
 }
 
 /** A default: the value that rows have which were given none. */
@@ -78,14 +102,28 @@ function isComparison(node: object, { comparisons }: TellingOptions): boolean {
   return kind !== 'AEXPR_OP' || !COMPUTING.has(operator ?? '');
 }
 
-function holdsBoth(node: object, { columns }: TellingOptions): boolean {
-  const isColumn = (one: object): boolean => {
-    if (!('ColumnRef' in one) || !isObject(one.ColumnRef)) return false;
-    const { fields }: { fields?: unknown } = one.ColumnRef;
-    const name = lastString(fields);
-    return name === undefined || columns.has(name);
-  };
-  return has(node, isColumn, MEASURES) && hasTellingConstant(node);
+function holdsBoth(node: object, { columns, constants }: TellingOptions): boolean {
+  if (!holdsColumn(node, columns)) return false;
+  return hasTellingConstant(node) || (constants !== undefined && holdsName(node, constants));
+}
+
+function holdsColumn(tree: unknown, columns: ReadonlySet<string>): boolean {
+  return has(
+    tree,
+    (node) => isName(node, (name) => name === undefined || columns.has(name)),
+    MEASURES,
+  );
+}
+
+function holdsName(tree: unknown, names: ReadonlySet<string>): boolean {
+  return has(tree, (node) => isName(node, (name) => name !== undefined && names.has(name)));
+}
+
+/** @param test gets the last part of the name; undefined: it is a star */
+function isName(node: object, test: (name: string | undefined) => boolean): boolean {
+  if (!('ColumnRef' in node) || !isObject(node.ColumnRef)) return false;
+  const { fields }: { fields?: unknown } = node.ColumnRef;
+  return test(lastString(fields));
 }
 
 /** NULL, booleans, 0 and what is empty tell no more than the type of the column. */

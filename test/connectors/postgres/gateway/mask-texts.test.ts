@@ -22,6 +22,8 @@ let schemas = 0;
 
 /** A schema of its own, found as $S; id, token, pin, at and what `masked` names are masked. */
 async function made(definitions: string, masked: readonly string[] = []): Promise<MaskingGateway> {
+  // Functions name tables without their schemas.
+  await sql(`DROP SCHEMA IF EXISTS t${schemas} CASCADE`);
   schemas += 1;
   const schema = `t${schemas}`;
   await sql(
@@ -43,6 +45,8 @@ const ASKS = {
     'SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid), a.attnotnull FROM pg_attribute a LEFT JOIN pg_attrdef d ON a.attrelid = d.adrelid AND a.attnum = d.adnum',
     'SELECT column_name, column_default FROM information_schema.columns',
     'SELECT d FROM pg_attrdef d',
+    'SELECT typdefaultbin FROM pg_type',
+    'SELECT attribute_default FROM information_schema.attributes',
   ],
   missing: ['SELECT attmissingval FROM pg_attribute', 'SELECT * FROM pg_attribute'],
   index: [
@@ -53,12 +57,14 @@ const ASKS = {
   constraint: [
     'SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint',
     'SELECT check_clause FROM information_schema.check_constraints',
+    'SELECT conbin FROM pg_constraint',
   ],
   partition: ['SELECT pg_get_expr(relpartbound, oid) FROM pg_class', 'SELECT * FROM pg_class'],
   policy: ['SELECT pg_get_expr(polqual, polrelid) FROM pg_policy', 'SELECT qual FROM pg_policies'],
   publication: [
     'SELECT pg_get_expr(prqual, prrelid) FROM pg_publication_rel',
     'SELECT rowfilter FROM pg_publication_tables',
+    'SELECT pg_get_expr(t.qual, t.relid) FROM pg_publication p, pg_get_publication_tables(p.pubname) t',
   ],
   trigger: ['SELECT pg_get_triggerdef(oid, true) FROM pg_trigger'],
   view: [
@@ -66,7 +72,23 @@ const ASKS = {
     "SELECT pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v'",
     'SELECT view_definition FROM information_schema.views',
   ],
-  statistics: ['SELECT pg_get_statisticsobjdef_expressions(oid) FROM pg_statistic_ext'],
+  statistics: [
+    'SELECT pg_get_statisticsobjdef_expressions(oid) FROM pg_statistic_ext',
+    'SELECT pg_get_expr(stxexprs, stxrelid) FROM pg_statistic_ext',
+  ],
+  function: [
+    'SELECT prosqlbody FROM pg_proc',
+    'SELECT prosrc FROM pg_proc',
+    "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE prokind = 'f'",
+    'SELECT pg_get_function_sqlbody(oid) FROM pg_proc',
+    'SELECT routine_definition FROM information_schema.routines',
+  ],
+  parameter: [
+    'SELECT pg_get_expr(proargdefaults, 0) FROM pg_proc',
+    'SELECT proname, pg_get_function_arguments(oid) FROM pg_proc',
+    'SELECT pg_get_function_arg_default(oid, 1) FROM pg_proc',
+    'SELECT parameter_default FROM information_schema.parameters',
+  ],
 } as const;
 type Kind = keyof typeof ASKS;
 
@@ -100,6 +122,23 @@ describe('everyday definitions are read as ever', () => {
       'partitions by other columns, and by the hash of a masked one',
       `CREATE TABLE $S.p (token text, kind text) PARTITION BY LIST (kind); CREATE TABLE $S.p1 PARTITION OF $S.p FOR VALUES IN ('x');
        CREATE TABLE $S.h (token text) PARTITION BY HASH (token); CREATE TABLE $S.h1 PARTITION OF $S.h FOR VALUES WITH (MODULUS 1, REMAINDER 0)`,
+    ],
+    [
+      'functions that compare the masked columns with what they are given',
+      `CREATE FUNCTION $S.a(t text, k text DEFAULT 'new', n int DEFAULT 5) RETURNS bigint LANGUAGE sql
+        BEGIN ATOMIC SELECT count(*) FROM $S.staff WHERE token = t AND kind = k AND length(token) > n; END;
+       CREATE FUNCTION $S.b(t text) RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM $S.staff WHERE token = $1 AND kind = 'x' $$;
+       CREATE FUNCTION $S.c(t text) RETURNS text LANGUAGE plpgsql AS $$ DECLARE found text; other int := 7;
+        BEGIN -- token = 'sk-1'
+          SELECT s.token, s.amount INTO STRICT found, other FROM $S.staff s WHERE s.token = t AND s.kind = 'x';
+          IF found.token IS NULL OR other > 5 THEN RAISE EXCEPTION 'no token of %', t USING ERRCODE = '22023'; END IF;
+          FOR found IN SELECT token FROM $S.staff WHERE kind = 'y' LOOP RETURN coalesce(found, 'none'); END LOOP;
+          INSERT INTO $S.staff (token, kind) VALUES (t, 'x') RETURNING token INTO found; RETURN found; END $$`,
+    ],
+    [
+      'names that views give to other columns',
+      `CREATE VIEW $S.v AS SELECT token AS t, kind AS other FROM $S.staff; CREATE TABLE $S.u (t text);
+       CREATE VIEW $S.w AS SELECT v.t FROM $S.v WHERE v.other = 'x'; CREATE VIEW $S.x AS SELECT s.token FROM $S.staff s, $S.u WHERE u.t = 'y'`,
     ],
   ])('%s', async (_, definitions) => {
     await using gateway = await made(definitions, ['p.token', 'h.token']);
@@ -200,10 +239,53 @@ describe('what holds a value of a masked column is not shown', () => {
       'view',
       "CREATE VIEW $S.v AS SELECT token FROM $S.staff; CREATE VIEW $S.w AS SELECT CASE token WHEN 'sk-1' THEN 1 END FROM $S.v",
     ],
+    [
+      'view',
+      "CREATE VIEW $S.v AS SELECT token AS t FROM $S.staff; CREATE VIEW $S.w AS SELECT t AS u FROM $S.v UNION ALL SELECT 'x'; CREATE VIEW $S.x AS SELECT 1 AS one FROM $S.w WHERE u = 'sk-1'",
+    ],
+    [
+      'view',
+      "CREATE VIEW $S.v AS SELECT 1 AS one FROM (SELECT lower(token) FROM $S.staff) s (low) WHERE low = 'sk-1'",
+    ],
+    [
+      'view',
+      "CREATE VIEW $S.v AS WITH w (t) AS (SELECT token FROM $S.staff) SELECT 1 AS one FROM w WHERE t = 'sk-1'",
+    ],
+    [
+      'function',
+      "CREATE FUNCTION $S.f() RETURNS bigint LANGUAGE sql RETURN (SELECT count(*) FROM $S.staff WHERE token = 'sk-1')",
+    ],
+    [
+      'function',
+      "CREATE VIEW $S.v AS SELECT token AS t FROM $S.staff; CREATE FUNCTION $S.f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM $S.v WHERE t IN ('sk-1'); END",
+    ],
+    [
+      'function',
+      'CREATE FUNCTION $S.f() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM $S.staff WHERE \'sk-1\' = "token" $$',
+    ],
+    [
+      'function',
+      "CREATE FUNCTION $S.f() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM staff WHERE token = 'sk-1') THEN RETURN true; END IF; END $$",
+    ],
+    [
+      'function',
+      "CREATE FUNCTION $S.f() RETURNS bool LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN FOR r IN SELECT * FROM staff LOOP IF starts_with(r.token, 'sk-1') THEN RETURN true; END IF; END LOOP; END $$",
+    ],
+    [
+      'function',
+      "CREATE FUNCTION $S.f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DELETE FROM staff WHERE token = ''sk-1'''; END $$",
+    ],
     ['statistics', "CREATE STATISTICS $S.s ON (token = 'sk-1'), kind FROM $S.staff"],
   ])('%s: %s', async (kind, definitions) => {
     await using gateway = await made(definitions, ['more.token']);
     expect(await refused(gateway)).toEqual([kind]);
+  });
+
+  test('a default of a parameter that a function compares the column with', async () => {
+    await using gateway = await made(
+      "CREATE FUNCTION $S.f(t text DEFAULT 'sk-1') RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM $S.staff WHERE token = t; END",
+    );
+    expect(await refused(gateway)).toEqual(['function', 'parameter']);
   });
 
   test('a value that rows have which were there before the column', async () => {
