@@ -60,7 +60,8 @@ export class CatalogCode {
 
   /** Which changes of the relation run code, and whether that code can alter the row. */
   codeOn(relation: number): CodeOn {
-    const { altersRow, deferrable, alteredBy, alteredOtherwise, unread } = this.#directly(relation);
+    const { altersRow, deferrable, alteredBy, alteredOtherwise, followedBy, unread } =
+      this.#directly(relation);
     const runs = CHANGES.filter((change) => this.#runs(relation, change, new Set()));
     const cascading = CHANGES.filter((change) => this.#cascades(relation, change, new Set()));
     return runs.length === 0
@@ -70,6 +71,7 @@ export class CatalogCode {
           altersRow,
           unread: new Set([...(unread ?? []), ...cascading]),
           ...(alteredBy?.length ? { alteredBy } : {}),
+          ...(followedBy?.length ? { followedBy } : {}),
           ...(alteredOtherwise?.size ? { alteredOtherwise } : {}),
           ...(deferrable?.size ? { deferrable } : {}),
         };
@@ -139,6 +141,7 @@ export class CatalogCode {
     const alteredOtherwise = new Set<RowChange>();
     const unread = new Set<RowChange>();
     const alteredBy: NonNullable<CodeOn['alteredBy']>[number][] = [];
+    const followedBy: NonNullable<CodeOn['followedBy']>[number][] = [];
     const isOwnType = (oid: number): boolean => oid >= USER && this.#lookup.typeRunsCode(oid);
     const inValues =
       this.#has(relation, 'write') ||
@@ -157,18 +160,19 @@ export class CatalogCode {
       const bits = number(row[1]);
       const isInstead = (bits & INSTEAD) !== 0;
       const before = (bits & ROW_BEFORE) === ROW_BEFORE || isInstead;
-      const effect = before && !isInstead ? this.#lookup.triggerEffect(relation, row) : undefined;
+      // One that is put off runs when names may be looked up elsewhere, and mean something else.
+      const isFollowed = !isInstead && !flag(row[3]);
+      const effect = isFollowed ? this.#lookup.triggerEffect(relation, row) : undefined;
       for (const [bit, change] of TRIGGER_EVENTS) {
         if ((bits & bit) !== 0) {
           runs.add(change);
-          if (effect === undefined) unread.add(change);
+          const called = this.#lookup.function(number(row[4]));
+          if (effect === undefined || called === undefined) unread.add(change);
+          else if (!before) followedBy.push({ change, called, effect });
           if (before) {
-            const called = this.#lookup.function(number(row[4]));
             altersRow.add(change);
-            if (called === undefined) {
-              alteredOtherwise.add(change);
-              unread.add(change);
-            } else alteredBy.push({ change, called, ...(effect ? { effect } : {}) });
+            if (called === undefined) alteredOtherwise.add(change);
+            else alteredBy.push({ change, called, ...(effect ? { effect } : {}) });
           }
           if (flag(row[3])) deferrable.add(change);
         }
@@ -183,7 +187,10 @@ export class CatalogCode {
         unread.add(change);
       }
     }
-    const made = { runs, altersRow, deferrable, alteredBy, alteredOtherwise, unread };
+    const made = {
+      ...{ runs, altersRow, deferrable, alteredBy, alteredOtherwise },
+      ...{ followedBy, unread },
+    };
     this.#direct.set(relation, made);
     return made;
   }

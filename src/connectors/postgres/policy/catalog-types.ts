@@ -57,7 +57,13 @@ export interface CatalogRelation {
       readonly effect?: TriggerEffect;
     }[];
     readonly alteredOtherwise?: ReadonlySet<RowChange>;
-    /** Changes that run anything else than triggers of `alteredBy` with an effect that is known. */
+    /** Triggers that run when the row has been written, and what they do. */
+    readonly followedBy?: readonly {
+      readonly change: RowChange;
+      readonly called: CatalogFunction;
+      readonly effect: TriggerEffect;
+    }[];
+    /** Changes that run anything else than these triggers, with an effect that is known. */
     readonly unread?: ReadonlySet<RowChange>;
     /** It can be put off until the transaction ends. */
     readonly deferrable?: ReadonlySet<RowChange>;

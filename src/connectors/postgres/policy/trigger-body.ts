@@ -1,12 +1,14 @@
 /**
- * What a PL/pgSQL trigger function does with its row: assignments to fields of NEW and of records
- * that are copies of it, IF, RETURN and RAISE. A text with anything else in it is not understood.
+ * What a PL/pgSQL trigger function does: assignments to fields of NEW and of records that are copies
+ * of it, IF, RETURN, RAISE, PERFORM, and INSERT as audit tables have it (trigger-insert.ts). A text
+ * with anything else in it is not understood.
  *
  * The parser's own reading of PL/pgSQL (parsePlPgSQL) leaves out what records are declared with, so
  * the few statements are read here, from the tokens of the scanner that both languages share.
  */
 import type { ScanToken } from 'libpg-query';
 import { as, type Node } from './tree.ts';
+import { readTriggerInsert, type TriggerInsert } from './trigger-insert.ts';
 
 export type TriggerStep =
   | {
@@ -17,8 +19,9 @@ export type TriggerStep =
     }
   | { readonly kind: 'copy'; readonly to: string; readonly from: string }
   | { readonly kind: 'if'; readonly branches: readonly TriggerBranch[] }
-  /** RAISE. */
+  /** RAISE, PERFORM: values that are computed and change nothing of the row. */
   | { readonly kind: 'tell'; readonly values: readonly Node[] }
+  | TriggerInsert
   /** One of these records; none: NULL, and the row stays as it was. */
   | { readonly kind: 'return'; readonly records: readonly string[] };
 
@@ -51,8 +54,8 @@ export interface TriggerParser {
 const MAX_LEVELS = 32;
 /** Words with which statements begin or end: no record is called so. */
 const WORDS: ReadonlySet<string> = new Set([
-  ...['begin', 'declare', 'else', 'elseif', 'elsif', 'end', 'found', 'if', 'new', 'null', 'old'],
-  ...['raise', 'record', 'return', 'then'],
+  ...['begin', 'declare', 'else', 'elseif', 'elsif', 'end', 'found', 'if', 'insert'],
+  ...['new', 'null', 'old', 'perform', 'raise', 'record', 'return', 'then'],
 ]);
 const WORD = /^[a-z_][a-z0-9_$]*$/i;
 /** Of RAISE, before the values: words and strings. */
@@ -120,9 +123,24 @@ class BodyReader {
       if (this.#takes('if')) steps.push(this.#branches());
       else if (this.#takes('return')) steps.push(this.#returned());
       else if (this.#takes('raise')) steps.push(this.#raised());
+      else if (this.#takes('perform')) steps.push(this.#performed());
+      else if (this.#word === 'insert') steps.push(this.#inserted());
       else if (this.#takes('null')) this.#expect(';');
       else steps.push(this.#assigned());
     }
+  }
+
+  #performed(): TriggerStep {
+    const values = [this.#expression(';')];
+    this.#expect(';');
+    return { kind: 'tell', values };
+  }
+
+  #inserted(): TriggerStep {
+    const insert = readTriggerInsert(this.#statement(this.#textUntil([';'])));
+    this.#expect(';');
+    if (insert === undefined) throw new NotUnderstood();
+    return insert;
   }
 
   /** RAISE level 'format', value, … USING option = value, …; */
@@ -208,9 +226,13 @@ class BodyReader {
 
   /** As PL/pgSQL does it: what stands before the first such word or sign outside of brackets. */
   #expression(...ends: readonly string[]): Node {
+    return this.#parsed(this.#textUntil(ends));
+  }
+
+  #textUntil(ends: readonly string[]): string {
     const from = this.#tokens[this.#at]?.start ?? 0;
     const to = this.#until(ends);
-    return this.#parsed(this.#bytes.toString('utf8', from, to));
+    return this.#bytes.toString('utf8', from, to);
   }
 
   /** @returns where it begins. */
@@ -227,19 +249,26 @@ class BodyReader {
 
   /** In PL/pgSQL an expression is a SELECT without that word: it may have a FROM. */
   #parsed(text: string): Node {
-    const tree = this.#parse(`SELECT ${text}`);
-    const stmts: unknown =
-      typeof tree === 'object' && tree !== null && 'stmts' in tree ? tree.stmts : undefined;
-    const [first, ...more] = Array.isArray(stmts) ? stmts : [];
-    const { targetList = [], limitOption, op, ...others } = as(first?.stmt, 'SelectStmt') ?? {};
+    const select = as(this.#statement(`SELECT ${text}`), 'SelectStmt');
+    const { targetList = [], limitOption, op, ...others } = select ?? {};
     const [target, ...further] = targetList;
     const { val, location, ...named } = as(target, 'ResTarget') ?? {};
-    const isMore = [...more, ...further, ...Object.keys({ ...others, ...named })].length > 0;
+    const isMore = [...further, ...Object.keys({ ...others, ...named })].length > 0;
     const isPlain = limitOption === 'LIMIT_OPTION_DEFAULT' && op === 'SETOP_NONE';
     if (val === undefined || location === undefined || isMore || !isPlain) {
       throw new NotUnderstood();
     }
     return val;
+  }
+
+  /** The only one of the text. */
+  #statement(text: string): Node | undefined {
+    const tree = this.#parse(text);
+    const stmts: unknown =
+      typeof tree === 'object' && tree !== null && 'stmts' in tree ? tree.stmts : undefined;
+    const [first, ...more] = Array.isArray(stmts) ? stmts : [];
+    if (more.length > 0) throw new NotUnderstood();
+    return first?.stmt;
   }
 
   /** The next token where it is a word that is not quoted; '' otherwise. */

@@ -7,16 +7,23 @@
  * that moves to another partition) and whether they are enabled are all the same.
  */
 import { noteAssigned } from './applied-casts.ts';
-import type { CatalogFunction, CatalogRelation, RowChange } from './catalog-types.ts';
+import type {
+  CatalogColumn,
+  CatalogFunction,
+  CatalogRelation,
+  RowChange,
+} from './catalog-types.ts';
 import { expression } from './expressions.ts';
 import { TYPE } from './function-types.ts';
+import { insertedInto } from './inserted-into.ts';
 import { constant, type Lineage, lazily, type Origin, withOrigins } from './lineage.ts';
 import { storedColumns } from './relation-columns.ts';
 import { visibleColumns } from './row-types.ts';
 import type { Scope } from './scope.ts';
 import { BUILT_IN_PATH, StatementFacts } from './statement-facts.ts';
-import { type Node, namesOf } from './tree.ts';
+import { as, type Node, namesOf } from './tree.ts';
 import type { TriggerEffect, TriggerStep } from './trigger-body.ts';
+import { type TriggerInsert, wholeRecord } from './trigger-insert.ts';
 
 export interface RowTrigger {
   readonly relation: CatalogRelation;
@@ -44,13 +51,12 @@ const ABSENT: ReadonlyMap<RowChange | undefined, string> = new Map([
   ['insert', 'old'],
   ['delete', 'new'],
 ]);
-/** Of PL/pgSQL, in a trigger function. */
+/** Of PL/pgSQL, in a trigger function; not FOUND, which says whether the last statement made a row. */
 const VARIABLES: readonly (readonly [string, number | undefined])[] = [
   ...['tg_name', 'tg_when', 'tg_level', 'tg_op', 'tg_relname', 'tg_table_name'].map(
     (name) => [name, TYPE.text] as const,
   ),
   ['tg_table_schema', TYPE.text],
-  ['found', TYPE.bool],
   ...['tg_relid', 'tg_nargs', 'tg_argv'].map((name) => [name, undefined] as const),
 ];
 
@@ -168,6 +174,9 @@ class TriggerWalk {
             this.#origins(value, { ...around, path: this.#anyPath, type: undefined });
           }
           break;
+        case 'insert':
+          this.#inserted(step, around.records);
+          break;
         case 'return':
           this.#returned(step.records, around.isOne, conditions);
           for (const record of step.records) {
@@ -212,6 +221,47 @@ class TriggerWalk {
     }
     const origins = this.#origins(value, { records, path: this.#anyPath, type: column.typeOid });
     this.#grow(record, name, this.#union(origins, conditions));
+  }
+
+  /** The row is what it was; but nothing may run with the INSERT that was not read. */
+  #inserted(insert: TriggerInsert, records: readonly string[]): void {
+    const targets = insertedInto(this.#facts, insert) ?? [];
+    if (targets.length === 0) this.#isUnclear();
+    for (const target of targets) {
+      const columns = visibleColumns(target);
+      const written = insert.columns?.map((name) => columns.find((one) => one.name === name));
+      for (const row of insert.rows) this.#insertedRow(row, written ?? columns, records);
+    }
+  }
+
+  #insertedRow(
+    row: readonly Node[],
+    columns: readonly (CatalogColumn | undefined)[],
+    records: readonly string[],
+  ): void {
+    let at = 0;
+    for (const value of row) {
+      const record = wholeRecord(value);
+      if (record === undefined) {
+        const type = columns[at]?.typeOid;
+        if (!as(value, 'SetToDefault')) {
+          this.#origins(value, { records, path: this.#anyPath, type });
+        }
+        at += 1;
+        continue;
+      }
+      // Its columns go to those of another table, and may be converted on the way.
+      if (!['new', 'old', ...records].includes(record)) this.#isUnclear();
+      for (const name of this.#stored.keys()) {
+        const probe = this.#probe(this.#anyPath);
+        const part = this.#in(record, name);
+        noteAssigned(probe, part, columns[at]?.typeOid);
+        this.#look(probe, part);
+        at += 1;
+      }
+    }
+    // Of a column that is not known neither the type is.
+    if (columns.slice(0, at).includes(undefined) || at > columns.length) this.#isUnclear();
   }
 
   #copied(to: string, from: string, conditions: Origins): void {

@@ -116,7 +116,7 @@ function noteCode(
   code: readonly CodeOnChange[],
 ): void {
   if (!code.some(({ runs }) => runs)) return;
-  const triggers = code.flatMap((known) => known.triggers);
+  const triggers = code.flatMap((known) => [...known.triggers, ...known.followedBy]);
   const isRead =
     code.every((known) => known.isRead) &&
     triggeredRow(facts, parent, triggers, new Set()).unclear.size === 0;
@@ -144,18 +144,23 @@ interface CodeOnChange {
   readonly isRead: boolean;
   /** By other code than triggers. */
   readonly isAltered: boolean;
+  /** That run before it, and afterwards. */
   readonly triggers: readonly RowTrigger[];
+  readonly followedBy: readonly RowTrigger[];
 }
+
+const NO_TRIGGERS = { triggers: [], followedBy: [] };
 
 function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeOnChange {
   // What runs on its own server is not seen here.
-  if (relation.kind === 'f') return { runs: true, isRead: false, isAltered: true, triggers: [] };
+  if (relation.kind === 'f') return { runs: true, isRead: false, isAltered: true, ...NO_TRIGGERS };
   const known = relation.codeOn;
   if (!known) {
     const has = relation.hasTriggersOrRules;
-    return { runs: has, isRead: !has, isAltered: has, triggers: [] };
+    return { runs: has, isRead: !has, isAltered: has, ...NO_TRIGGERS };
   }
-  const triggers = (known.alteredBy ?? []).filter(({ change }) => changes.includes(change));
+  const isFired = ({ change }: { readonly change: RowChange }) => changes.includes(change);
+  const triggers = (known.alteredBy ?? []).filter(isFired);
   const isAltered =
     changes.some((change) => known.alteredOtherwise?.has(change)) ||
     (triggers.length === 0 && changes.some((change) => known.altersRow.has(change)));
@@ -166,6 +171,7 @@ function codeOn(relation: CatalogRelation, changes: readonly RowChange[]): CodeO
     ),
     isAltered,
     triggers: triggers.map((trigger) => ({ relation, effect: undefined, ...trigger })),
+    followedBy: (known.followedBy ?? []).filter(isFired).map((one) => ({ relation, ...one })),
   };
 }
 
@@ -328,7 +334,7 @@ const SHOW_KEYS =
   "Return only key columns (RETURNING id) and select the row afterwards; in an ORM, have it return the key and not refresh the row (SQLAlchemy: eager_defaults=False, Prisma: select, Sequelize: returning: ['id']).";
 
 const FOLLOWED =
-  'hoop can read a trigger function that contains only assignments to NEW, IF, RAISE and RETURN, and calls only built-in functions.';
+  'hoop can read a trigger function that contains only assignments to NEW, IF, RAISE, PERFORM, RETURN and INSERT of plain values, and calls only built-in functions.';
 
 function refuseAltered(facts: StatementFacts): void {
   facts.refuse('RETURNING shows what triggers, rules or functions of the target made of the row', {

@@ -193,6 +193,11 @@ const UNDERSTOOD: readonly Case[] = [
     '',
     INSERT,
   ],
+  [
+    'a row for an audit table',
+    triggers("INSERT INTO vault VALUES (NEW.email); PERFORM pg_notify('staff', TG_OP);"),
+    '',
+  ],
   ['a version', triggers('NEW.version := COALESCE(OLD.version, 0) + 1;'), ''],
   ['who made it', triggers('NEW.author := current_user; NEW.note := TG_OP || TG_ARGV[0];'), ''],
   [
@@ -506,7 +511,16 @@ const REFUSED: readonly (readonly [what: string, made: string])[] = [
     'a condition with a query',
     DEFINED('IF EXISTS (SELECT FROM vault) THEN NEW.flag := true; END IF;'),
   ],
-  ['another table', DEFINED('INSERT INTO vault VALUES (NEW.email);')],
+  ['a change of another table', DEFINED('UPDATE vault SET email = NEW.email;')],
+  ['a row of a query', DEFINED('INSERT INTO vault SELECT email FROM staff;')],
+  [
+    'whether an INSERT made a row',
+    DEFINED("INSERT INTO vault SELECT unnest(string_to_array(NEW.email, '@')); NEW.flag := FOUND;"),
+  ],
+  [
+    'whether PERFORM found a row',
+    DEFINED('PERFORM generate_series(1, length(NEW.email)); NEW.flag := U&"f\\006fund";'),
+  ],
   ['a loop', DEFINED('FOR i IN 1..2 LOOP NEW.version := i; END LOOP;')],
   [
     'a loop over a query',
@@ -599,7 +613,7 @@ const REFUSED: readonly (readonly [what: string, made: string])[] = [
   ],
   ['a long body', DEFINED(`NEW.at := now(); /* ${'x'.repeat(17_000)} */`)],
   ['a function in WHEN', triggers('NEW.at := now();', "WHEN (shout(NEW.name) = 'X')")],
-  ['one of two', triggers(['NEW.at := now();', 'PERFORM 1;'])],
+  ['one of two', triggers(['NEW.at := now();', "EXECUTE 'SELECT 1';"])],
   [
     'rows that do not come back',
     DEFINED("BEGIN IF NEW.email LIKE 'a%' THEN RETURN NULL; END IF; RETURN NEW; END"),
@@ -614,7 +628,7 @@ const REFUSED: readonly (readonly [what: string, made: string])[] = [
   ],
   [
     'what only has the name of a known one',
-    'CREATE OR REPLACE FUNCTION evil.moddatetime() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM 1; RETURN NEW; END$$; CREATE TRIGGER w BEFORE UPDATE ON staff FOR EACH ROW EXECUTE FUNCTION evil.moddatetime(at)',
+    'CREATE OR REPLACE FUNCTION evil.moddatetime() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN LOOP EXIT; END LOOP; RETURN NEW; END$$; CREATE TRIGGER w BEFORE UPDATE ON staff FOR EACH ROW EXECUTE FUNCTION evil.moddatetime(at)',
   ],
 ];
 
