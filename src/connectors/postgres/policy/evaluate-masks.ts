@@ -228,12 +228,17 @@ function refuseStructure(
     refusal(grant, {
       code: 'HOOP_DENIED',
       message: `${analysis.verb.toUpperCase()} on ${qualifiedName(relation.schema, relation.name)}, which has masked columns, is not possible`,
-      detail: 'It could move a column away from its mask.',
-      hint: 'ALTER TABLE can add columns and constraints, set options, and change columns that are not masked. Have someone for whom no column is masked do the rest.',
+      detail: moves
+        ? 'It could move a column away from its mask.'
+        : 'It changes who may use the table, or what the server does with its rows.',
+      hint: moves ? ALTERABLE : 'Have someone for whom no column is masked do it.',
       rule: builtin('masked-structure'),
     })
   );
 }
+
+const ALTERABLE =
+  'ALTER TABLE can add columns and constraints, set options, and change columns that are not masked. Have someone for whom no column is masked do the rest.';
 
 /** A view of masked tables that has nothing of a masked column in it, not even in a condition. */
 function isRenamedWithoutMasks(

@@ -175,6 +175,25 @@ test('pg_notify() is allowed where NOTIFY is, and LISTEN beside masks where a ru
   expect(await allowed('LISTEN jobs', ['allow *', 'allow listen', 'deny listen'])).toBe(false);
 });
 
+test('a refused GRANT on a masked table says what GRANT changes, and ALTER TABLE what it may do', async () => {
+  const masks = ['public.clients.card full'];
+  const refused = async (sql: string) =>
+    decide(sql, grantOf({ rules: ['allow *'], masks, inference: 'deny' }));
+  expect(await refused('GRANT SELECT ON clients TO postgres')).toMatchObject({
+    refusal: {
+      message: 'GRANT on public.clients, which has masked columns, is not possible',
+      detail: expect.stringContaining('It changes who may use the table'),
+      hint: 'Have someone for whom no column is masked do it.',
+    },
+  });
+  expect(await refused('ALTER TABLE clients RENAME COLUMN card TO number')).toMatchObject({
+    refusal: {
+      detail: expect.stringContaining('It could move a column away from its mask.'),
+      hint: expect.stringContaining('ALTER TABLE can add columns'),
+    },
+  });
+});
+
 test('a statement without a WHERE that would wait with one is told what is missing', async () => {
   const rules = ['allow select', 'approve update, delete with WHERE on public.purchases'];
   const verdict = await decide('DELETE FROM purchases', grantOf({ rules }));
