@@ -12,6 +12,7 @@ import { TextBytes } from '../policy/text-bytes.ts';
 import type { AllowedStatement, SqlRefusal, Verdict } from '../policy/types.ts';
 import { AlikeFacts } from './alike-facts.ts';
 import { commentTags } from './comment-tags.ts';
+import { withoutPlace } from './hidden-passwords.ts';
 import { observes } from './results.ts';
 import type { Run } from './run.ts';
 import { columnName, columnsAsked, columnsOf, NOTHING_KNOWN } from './statement-columns.ts';
@@ -89,7 +90,7 @@ export function tellRefused(
   text: string,
 ): void {
   const { audit } = telling;
-  const { refusal } = verdict;
+  const refusal = { ...verdict.refusal, message: withoutPlace(verdict.refusal.message, text) };
   const operation = refusedOperation(telling, verdict.analysis[verdict.statement], refusal);
   const comments = commentTags(text);
   if (isMistake(refusal)) audit.failed(at, operation, refusal, comments);
