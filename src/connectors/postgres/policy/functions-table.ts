@@ -146,6 +146,15 @@ export function builtInEffect(
       };
 }
 
+/** Whether it runs a text as SQL that is one of its arguments. */
+export function runsText(
+  name: string,
+  argumentCount: number,
+  volatility: 'i' | 's' | 'v',
+): boolean {
+  return builtInEffect(name, argumentCount, volatility) === RUNS_SQL;
+}
+
 function server(name: string, area: string): FunctionEffect {
   return { kind: 'server', what: `${name}() (${area})` };
 }

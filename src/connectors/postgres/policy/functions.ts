@@ -3,6 +3,7 @@ import { notePassed } from './applied-casts.ts';
 import type { CatalogFunction, CatalogRelation } from './catalog-types.ts';
 import { resultOf, TYPE } from './function-types.ts';
 import { builtInEffect, extensionReach, keepsArguments } from './functions-table.ts';
+import { noteGivenCode } from './given-code.ts';
 import { constant, derive, type Lineage, withOrigins } from './lineage.ts';
 import { findFunctions, findType, isBuiltIn, refuseUnsettledCode, typeNamed } from './names.ts';
 import { isHarmless, noteComputation, noteFunction, statisticsViewOf } from './note-function.ts';
@@ -65,6 +66,7 @@ export function callFunction(facts: StatementFacts, call: Call): CallResult | un
   for (const candidate of foreign) {
     noteUserFunction(facts, candidate, call.location);
   }
+  for (const candidate of likely) noteGivenCode(facts, candidate, call.node?.args);
   const builtIn = likely.filter(isBuiltIn);
   if (foreign.length === 0) {
     noteTrusted(facts, trusted, builtIn);

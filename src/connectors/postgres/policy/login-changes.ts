@@ -19,6 +19,16 @@ const LOGIN_CATALOGS: ReadonlySet<string> = new Set([
   'pg_db_role_setting',
 ]);
 
+const AT_LOGIN = 'its function runs at every login';
+
+/** Definitions that have functions called where no statement names these. */
+const NAMING: ReadonlySet<string> = new Set([
+  'CreateCastStmt',
+  'CreateOpClassStmt',
+  'CreateRangeStmt',
+  'DefineStmt',
+]);
+
 /** Notes why a definition changes logins, where it does. */
 export function noteLoginChange(facts: StatementFacts, node: Node): void {
   const reason = reasonOf(new Logins(facts), node);
@@ -72,13 +82,24 @@ function reasonOf(logins: Logins, node: Node): string | undefined {
     return locksOut(setstmt?.name ?? '') ? logins.database(dbname) : undefined;
   }
   if (is(node, 'DropdbStmt')) return logins.database(node.DropdbStmt.dbname);
+  if (is(node, 'AlterOwnerStmt')) {
+    const { objectType, object } = node.AlterOwnerStmt;
+    return objectType === 'OBJECT_DATABASE' ? logins.database(stringOf(object)) : undefined;
+  }
+  // The event is not known from here: it may be a login.
+  if (is(node, 'AlterEventTrigStmt')) {
+    return node.AlterEventTrigStmt.tgenabled === 'D' ? undefined : AT_LOGIN;
+  }
+  if (NAMING.has(Object.keys(node)[0] ?? '')) return logins.calling(node);
   const isAtLogin =
     is(node, 'CreateEventTrigStmt') && node.CreateEventTrigStmt.eventname === 'login';
-  return isAtLogin ? 'its function runs at every login' : undefined;
+  return isAtLogin ? AT_LOGIN : undefined;
 }
 
 function created(logins: Logins, fields: FieldsOf<'CreateRoleStmt'>): string | undefined {
   const options = optionsOf(fields.options);
+  const power = powerIn(options);
+  if (power !== undefined) return power;
   const canLogin = options.get('canlogin');
   const logsIn = canLogin === undefined ? fields.stmt_type === 'ROLESTMT_USER' : isOn(canLogin.arg);
   if (logsIn || options.has('password')) return letsIn(fields.role ?? '');
@@ -96,8 +117,9 @@ function altered(logins: Logins, fields: FieldsOf<'AlterRoleStmt'>): string | un
       : logins.holding(fields.role === undefined ? [] : [fields.role]);
   }
   const role = fields.role ?? {};
+  const power = powerIn(options);
   const isLetIn = options.get('password')?.arg !== undefined || isOn(options.get('canlogin')?.arg);
-  return logins.ofHoop([role]) ?? (isLetIn ? letsIn(role.rolename ?? '') : undefined);
+  return logins.ofHoop([role]) ?? power ?? (isLetIn ? letsIn(role.rolename ?? '') : undefined);
 }
 
 function granted(logins: Logins, fields: FieldsOf<'GrantRoleStmt'>): string | undefined {
@@ -144,6 +166,12 @@ function locksOut(name: string): boolean {
 
 function letsIn(role: string): string {
   return `role "${role}" could log in without hoop`;
+}
+
+/** Such a role may change those that hoop logs in with. */
+function powerIn(options: ReadonlyMap<string, Option>): string | undefined {
+  const power = ['superuser', 'createrole'].find((name) => isOn(options.get(name)?.arg));
+  return power && `${power.toUpperCase()} is the right to change roles that hoop logs in with`;
 }
 
 type Option = FieldsOf<'DefElem'>;
@@ -232,6 +260,18 @@ export class Logins {
       : undefined;
   }
 
+  /** Whether a definition names a function that may change logins. */
+  calling(definition: Node): string | undefined {
+    const { catalog } = this.#facts.context;
+    for (const names of namesInside(definition)) {
+      const schemas = names.length > 1 ? [names.at(-2) ?? ''] : catalog.schemas;
+      const all = schemas.flatMap((schema) => catalog.functions(schema, names.at(-1) ?? ''));
+      const found = all.find(({ mayChangeLogins }) => mayChangeLogins);
+      if (found) return `it has ${found.name}() called`;
+    }
+    return undefined;
+  }
+
   #gives(name: string): boolean {
     return this.#own?.has(name) === true || this.#below.has(name);
   }
@@ -248,6 +288,13 @@ export class Logins {
         return undefined;
     }
   }
+}
+
+/** Every list of names in a tree. */
+function namesInside(tree: unknown): (readonly string[])[] {
+  if (typeof tree !== 'object' || tree === null) return [];
+  const names = Array.isArray(tree) ? (namesOf(tree) ?? []) : [];
+  return [...(names.length > 0 ? [names] : []), ...Object.values(tree).flatMap(namesInside)];
 }
 
 function reachable(

@@ -8,6 +8,7 @@
 import { builtInEffect, extensionReach } from './functions-table.ts';
 import { isLoginCatalog, Logins, noteLogin } from './login-changes.ts';
 import { isBuiltIn } from './names.ts';
+import { runsGivenText } from './runs-given-text.ts';
 import { settingEffect } from './settings-table.ts';
 import { type SqlToken, sqlTokens, textInside } from './sql-tokens.ts';
 import type { StatementFacts } from './statement-facts.ts';
@@ -34,8 +35,11 @@ const ROLE_WORDS: ReadonlySet<string> = new Set(['role', 'user', 'group']);
 const WRITING: ReadonlySet<string> = new Set(['update', 'insert', 'delete', 'merge']);
 /** Stands for a name or value that format() puts in. */
 const OPEN = '\u0001';
-const HIDDEN = 'it runs SQL that is put together when it runs';
+export const HIDDEN = 'it runs SQL that is put together when it runs';
 const ROLES = 'it changes roles';
+const SERVER = 'it reaches files, programs or administration of the server';
+/** What only administrators make: as statements of their own these need a rule that names them. */
+const SERVER_OBJECTS: ReadonlySet<string> = new Set(['extension', 'language', 'subscription']);
 
 /** Of DO, CREATE FUNCTION and CREATE PROCEDURE. Code in C and the like needs rules of other kinds. */
 export function noteLoginCode(
@@ -68,6 +72,11 @@ export function noteLoginsOfFunction(
   const writes = /"(?:Insert|Update|Delete|Merge)Stmt"/.test(body);
   const relations = [...body.matchAll(/"relname":"(\w+)"/g)].map(([, name = '']) => name);
   if (writes && relations.some(isLoginCatalog)) noteLogin(facts, 'it writes to catalogs of roles');
+}
+
+/** @returns why a text that is run as SQL may change logins */
+export function loginChangeIn(facts: StatementFacts, text: string): string | undefined {
+  return inText(facts, text, 1)?.reason;
 }
 
 const MAX_LEVELS = 8;
@@ -124,6 +133,8 @@ function inPiece(
   piece: readonly Word[],
   level: number,
 ): CodeFinding | undefined {
+  const nested = inStrings(facts, piece, level);
+  if (nested !== undefined) return nested;
   // What is put in there can be the command itself.
   if (piece[0]?.isOpen && piece[0].kind === 'name') return found(HIDDEN);
   for (const [index, { kind, text }] of piece.entries()) {
@@ -133,7 +144,7 @@ function inPiece(
     const finding =
       (kind === 'word' ? inCommand(facts, text, rest, level) : undefined) ??
       (isCall && (kind === 'word' || kind === 'name')
-        ? inCall(facts, piece[index] ?? next, piece[index - 2], piece[index - 1])
+        ? inCall(facts, { piece, index, level })
         : undefined);
     if (finding !== undefined) return finding;
   }
@@ -143,6 +154,26 @@ function inPiece(
       (kind === 'word' || kind === 'name') && (isOpen || isLoginCatalog(text)),
   );
   return writes && isLogin ? found('it may write to catalogs of roles') : undefined;
+}
+
+/** DO and CREATE FUNCTION inside of code: each string of theirs may be the body. */
+function inStrings(
+  facts: StatementFacts,
+  piece: readonly Word[],
+  level: number,
+): CodeFinding | undefined {
+  const words = new Set(piece.flatMap(({ kind, text }) => (kind === 'word' ? [text] : [])));
+  const makes = words.has('create') && (words.has('function') || words.has('procedure'));
+  if (!makes && !words.has('do')) return undefined;
+  const named = piece.findIndex(({ kind, text }) => kind === 'word' && text === 'language');
+  const language = piece[named + 1]?.text ?? '';
+  if (named !== -1 && !READ.has(language)) return found(`hoop does not read code in ${language}`);
+  for (const { kind, text, isOpen: open } of piece) {
+    if (kind !== 'string') continue;
+    const finding = open ? found(HIDDEN) : inText(facts, text, level + 1);
+    if (finding !== undefined) return finding;
+  }
+  return undefined;
 }
 
 function inCommand(
@@ -179,6 +210,7 @@ function inDefinition(
 ): CodeFinding | undefined {
   const [object] = rest;
   if (object?.isOpen) return found(HIDDEN);
+  if (object?.kind === 'word' && SERVER_OBJECTS.has(object.text)) return found(SERVER);
   if (object?.text === 'owned') return ofHoop(facts, rest);
   if (object?.text === 'event') return has(rest, 'login') ? found(ROLES) : undefined;
   if (object?.text === 'database') {
@@ -279,11 +311,10 @@ function calledText(name: string, args: readonly Word[]): string | undefined {
 
 function inCall(
   facts: StatementFacts,
-  called: Word,
-  before: Word | undefined,
-  dot: Word | undefined,
+  { piece, index, level }: { piece: readonly Word[]; index: number; level: number },
 ): CodeFinding | undefined {
-  if (called.isOpen) return found(HIDDEN);
+  const [before, dot, called] = [piece[index - 2], piece[index - 1], piece[index]];
+  if (called === undefined || called.isOpen) return found(HIDDEN);
   const { catalog } = facts.context;
   const isQualified = dot?.kind === 'other' && dot.text === '.';
   const schemas = isQualified && before !== undefined ? [before.text] : catalog.schemas;
@@ -295,10 +326,32 @@ function inCall(
       if (isServer || one.mayChangeLogins || extensionReach(one.extension) !== undefined) {
         return found(`it calls ${one.name}()`);
       }
+      const given = runsGivenText(one) ? inGiven(facts, piece.slice(index), level) : undefined;
+      if (given !== undefined) return given;
     }
   }
   return undefined;
 }
+
+/** Of a call: literals are read, and what else it may be given is not known. */
+function inGiven(
+  facts: StatementFacts,
+  call: readonly Word[],
+  level: number,
+): CodeFinding | undefined {
+  for (const word of call.slice(2, callLength(call) - 1)) {
+    const isPart = word.kind === 'other' ? /[,\d.]/.test(word.text) : CONSTANTS.has(word.text);
+    if (word.kind === 'string' && !word.isOpen) {
+      const finding = inText(facts, word.text, level + 1);
+      if (finding !== undefined) return finding;
+    } else if (!isPart) {
+      return found(HIDDEN);
+    }
+  }
+  return undefined;
+}
+
+const CONSTANTS: ReadonlySet<string> = new Set(['true', 'false', 'null']);
 
 function ofHoop(facts: StatementFacts, words: readonly Word[]): CodeFinding | undefined {
   const names = words

@@ -101,6 +101,8 @@ const CHANGES = [
   "CREATE USER another PASSWORD 'known'",
   "ALTER ROLE app PASSWORD 'known'",
   'ALTER ROLE team LOGIN',
+  'ALTER ROLE team SUPERUSER',
+  'CREATE ROLE another CREATEROLE',
   'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC',
   'REVOKE ALL ON DATABASE postgres FROM keeper',
   'REVOKE USAGE ON SCHEMA pg_catalog FROM PUBLIC',
@@ -112,6 +114,7 @@ const DATABASE = [
   'ALTER DATABASE postgres CONNECTION LIMIT 0',
   'ALTER DATABASE postgres ALLOW_CONNECTIONS false',
   'ALTER DATABASE postgres RENAME TO other',
+  'ALTER DATABASE postgres OWNER TO app',
   "ALTER DATABASE postgres SET statement_timeout = '1ms'",
 ];
 
@@ -207,6 +210,12 @@ describe('in code', () => {
         AS 'BEGIN EXECUTE command; END';
       CREATE FUNCTION reset_password() RETURNS void LANGUAGE sql SECURITY DEFINER
         AS 'ALTER ROLE postgres PASSWORD NULL';
+      CREATE EXTENSION tablefunc;
+      CREATE FUNCTION fold(state int, command text) RETURNS int LANGUAGE plpgsql
+        AS 'BEGIN EXECUTE command; RETURN 1; END';
+      CREATE FUNCTION look() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+      CREATE EVENT TRIGGER looking ON login EXECUTE FUNCTION look();
+      ALTER EVENT TRIGGER looking DISABLE;
       CREATE FUNCTION add_done(n int) RETURNS void LANGUAGE plpgsql
         AS 'BEGIN -- execute the insert
           INSERT INTO done VALUES (n); EXECUTE ''ANALYZE done''; END'`);
@@ -236,6 +245,23 @@ describe('in code', () => {
     inDo("PERFORM exec_sql('ALTER ROLE postgres NOLOGIN');"),
     inDo('PERFORM public.reset_password();'),
     inDo("PERFORM lo_export(1, '/tmp/pg_hba.conf');"),
+    inDo('DO $b$ BEGIN ALTER ROLE postgres NOLOGIN; END $b$;'),
+    inDo("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'ALTER ROLE postgres NOLOGIN';"),
+    inDo("CREATE FUNCTION f(text) RETURNS int LANGUAGE c AS 'libc.so.6', 'system';"),
+    inDo('CREATE EXTENSION dblink;'),
+    inDo("PERFORM query_to_xml('select reset_password()', true, true, '');"),
+    inDo("PERFORM query_to_xml(chr(65) || 'x', true, true, '');"),
+    "SELECT query_to_xml('select reset_password()', true, true, '')",
+    "SELECT query_to_xml('select reset' || '_password()', true, true, '')",
+    "SELECT xpath('/a', query_to_xml('select reset_password()', true, true, ''))",
+    "SELECT * FROM ts_stat('select reset_password()::text::tsvector')",
+    "SELECT ts_rewrite('a'::tsquery, 'select q, q from (select reset_password()) x(q)')",
+    "SELECT * FROM crosstab('select reset_password()::text, 1, 1') AS c(a text, b text)",
+    "SELECT * FROM crosstab('select 1, 2, 3', 'select reset_password()') AS c(a text, b text)",
+    "SELECT * FROM crosstab('select reset' || '_password()') AS c(a text, b text)",
+    "CREATE AGGREGATE folded (text) (SFUNC = fold, STYPE = int, INITCOND = '0')",
+    'CREATE OPERATOR @@@ (LEFTARG = int, RIGHTARG = text, FUNCTION = public.fold)',
+    'ALTER EVENT TRIGGER looking ENABLE',
     "DO LANGUAGE plpgsql 'BEGIN ALTER ROLE postgres NOLOGIN; END'",
     "SELECT exec_sql('ALTER ROLE postgres NOLOGIN')",
     'SELECT reset_password()',
@@ -262,6 +288,15 @@ describe('in code', () => {
       inDo('PERFORM add_done(1);'),
       inDo('UPDATE done SET id = 2; REVOKE SELECT ON done FROM audience; DROP ROLE audience;'),
       'SELECT add_done(1)',
+      "SELECT query_to_xml('select 1', true, true, '')",
+      "SELECT * FROM crosstab('select 1::text, 2::text, 3::text') AS c(a text, b text)",
+      inDo("PERFORM query_to_xml('select count(*) from done', true, false, '');"),
+      inDo('DO $b$ BEGIN INSERT INTO done VALUES (3); END $b$;'),
+      inDo('INSERT INTO done VALUES (4) ON CONFLICT DO NOTHING; UPDATE done SET id = 5;'),
+      "CREATE AGGREGATE total (int) (SFUNC = int4pl, STYPE = int, INITCOND = '0')",
+      'DROP AGGREGATE total (int)',
+      'ALTER TABLE done OWNER TO app',
+      'ALTER EVENT TRIGGER looking DISABLE',
       "CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.id := 1; RETURN NEW; END'",
       "CREATE FUNCTION h(command text) RETURNS void LANGUAGE plpgsql AS 'BEGIN EXECUTE command; END'",
       'DROP FUNCTION g(); DROP FUNCTION h(text)',
