@@ -774,7 +774,7 @@ test.each([
   ['statistics', 'CREATE TABLE t (id int); CREATE STATISTICS ON (id + own(1)), id FROM t'],
   ['a partition key', 'CREATE TABLE t (id int) PARTITION BY RANGE ((id + own(1)))'],
 ])('planning folds constants in %s, and so there is no estimate', async (_what, setup) => {
-  await sql(`DROP TABLE t; CREATE FUNCTION own(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+  await sql(`DROP TABLE t; CREATE FUNCTION own(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
     ${setup}`);
   await using started = await holding();
   await using client = await open(started);
