@@ -1,6 +1,7 @@
 /** What the approvals view shows, and what each key, each news and each answer does to it. */
 import { type Approval, isShortened, MAX_DECISION_REASON } from '../api/approvals.ts';
-import { decisionText } from './approval-lines.ts';
+import { approvalRequester, decisionText } from './approval-lines.ts';
+import { plain } from './printable.ts';
 
 export type DecisionMode = 'approve' | 'deny';
 
@@ -18,6 +19,8 @@ export interface ApprovalsState {
     | undefined;
   /** Decisions that are on their way. */
   readonly sending: ReadonlySet<string>;
+  /** Listed requests that were decided here: when they leave the list, that is no news. */
+  readonly decided: ReadonlySet<string>;
   readonly message:
     | { readonly text: string; readonly tone: 'green' | 'red' | 'yellow' }
     | undefined;
@@ -55,6 +58,7 @@ export const FIRST_STATE: ApprovalsState = {
   scroll: 0,
   deciding: undefined,
   sending: new Set(),
+  decided: new Set(),
   message: undefined,
   trouble: undefined,
   isLoaded: false,
@@ -73,6 +77,8 @@ export function listArrived(state: ApprovalsState, approvals: readonly Approval[
     trouble: undefined,
     selected: isThere ? state.selected : next?.id,
     scroll: isThere ? state.scroll : 0,
+    decided: new Set(approvals.map(({ id }) => id).filter((id) => state.decided.has(id))),
+    message: newsOf(state, approvals),
     ...(gone
       ? {
           deciding: undefined,
@@ -80,6 +86,25 @@ export function listArrived(state: ApprovalsState, approvals: readonly Approval[
         }
       : {}),
   };
+}
+
+/** Says which requests ended elsewhere. A new request clears what was said of an earlier one. */
+function newsOf(
+  { approvals: before, sending, decided, message }: ApprovalsState,
+  approvals: readonly Approval[],
+): ApprovalsState['message'] {
+  const listed = new Set(approvals.map(({ id }) => id));
+  const ended = before.filter(({ id }) => !(listed.has(id) || sending.has(id) || decided.has(id)));
+  const [first] = ended;
+  if (first !== undefined) {
+    const which =
+      ended.length === 1
+        ? `request ${plain(first.id)} of ${approvalRequester(first)} is`
+        : `${ended.length} requests are`;
+    return { text: `${which} no longer waiting`, tone: 'yellow' };
+  }
+  const known = new Set(before.map(({ id }) => id));
+  return approvals.some(({ id }) => !known.has(id)) ? undefined : message;
 }
 
 /** What is looked at, with its whole statement where that has come. */
@@ -163,7 +188,8 @@ export function decisionArrived(
     'error' in outcome
       ? ({ text: outcome.error, tone: 'red' } as const)
       : ({ text: decisionText(outcome.approval, decision), tone: 'green' } as const);
-  return { ...state, sending, message };
+  const decided = 'error' in outcome ? state.decided : new Set([...state.decided, approval.id]);
+  return { ...state, sending, decided, message };
 }
 
 function begin(state: ApprovalsState, decision: DecisionMode, isWhole: boolean): ApprovalsState {

@@ -123,6 +123,24 @@ describe('deciding', () => {
     expect(selectedApproval(state)?.id).toBe(ACCESS.id);
   });
 
+  test('a request that ends elsewhere is named, and one that was decided here is not', () => {
+    const withdrawn = listArrived(LOADED, [ACCESS, OWN]);
+    expect(withdrawn.message?.text).toMatch(`request ${HELD.id} of `);
+    expect(withdrawn.message?.text).toMatch(/ is no longer waiting$/);
+    const decision: Decision = { decision: 'approve', approval: HELD, reason: undefined };
+    const decided = decisionArrived(LOADED, decision, { approval: { ...HELD, state: 'approved' } });
+    const left = listArrived(decided, [ACCESS, OWN]);
+    expect(left.message?.text).toMatch(/^approved request /);
+    expect(listArrived(left, [ACCESS, OWN]).message).toBe(left.message);
+  });
+
+  test('a new request clears what the status line said of an earlier one', () => {
+    const decision: Decision = { decision: 'approve', approval: HELD, reason: undefined };
+    const decided = decisionArrived(LOADED, decision, { approval: { ...HELD, state: 'approved' } });
+    const newer = heldStatement({ id: '4444mq9xw2c4' });
+    expect(listArrived(decided, [newer, ACCESS, OWN]).message).toBeUndefined();
+  });
+
   test('one’s own request cannot be chosen to be approved, and a decision is sent once', () => {
     expect(press(LOADED, 'last', 'approve').deciding).toBeUndefined();
     const sending = press(LOADED, 'approve', 'enter');
