@@ -28,6 +28,8 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
   const prompt = await promptInForce(io, request);
   // What is shown is ssh's; what goes wrong is said all the same.
   const silent: Io = { ...io, note: () => undefined };
+  // While ssh runs, the terminal is raw, where lines would make a staircase.
+  const later: string[] = [];
   await using open = await openGateway(silent);
   const session = await connectSession({
     open,
@@ -38,8 +40,11 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     self: io.self,
     ...sessionOptions(io),
     events: {
-      onRefused: (reason) => io.note(`a local connection was refused: ${reason}`),
-      onNote: (text) => io.note(plain(text)),
+      onRefused: (reason) => later.push(`a local connection was refused: ${reason}`),
+      onNote: (text, isTold) => {
+        // ssh prints the reason with which its connection ends.
+        if (isTold !== true) later.push(plain(text));
+      },
     },
   }).catch((error: unknown) => withOtherTargets(error, open, name, io.signal));
   // What earlier sessions left behind goes meanwhile, and waits for the next one if it takes longer.
@@ -65,10 +70,12 @@ export async function runSsh(io: Io, request: SshRequest): Promise<void> {
     const words = [program, '-F', configFile, ...request.flags, user + name, ...remote(request)];
     io.setExitCode(await runChild(io, words, { ...io.env, HOOP_SESSION: session.id }));
   } catch (error) {
+    for (const text of later) io.note(text);
     // This is why there is nothing more to come; what cannot be sent now is sent by a later command.
     await deliver().catch(() => undefined);
     throw error;
   }
+  for (const text of later) io.note(text);
   await deliver();
 }
 

@@ -52,7 +52,7 @@ export interface SessionEvents {
   readonly onEvidence?: (line: EvidenceLine) => void;
   readonly onRefused?: (reason: RefusalReason) => void;
   /** What a client of the local port does not tell, or not well. */
-  readonly onNote?: (text: string) => void;
+  readonly onNote?: (text: string, isTold?: boolean) => void;
   /** Streams go over WebSockets, because raw ones did not get through. */
   readonly onFallback?: (because: string) => void;
 }

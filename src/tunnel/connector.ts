@@ -60,7 +60,8 @@ export interface ServedTarget {
   readonly allowedUids?: readonly number[] | undefined;
   readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   /** What a client of the port does not tell, or not well. */
-  readonly onNote?: ((text: string) => void) | undefined;
+  /** @param isTold the client of the connection has been given the same words */
+  readonly onNote?: ((text: string, isTold?: boolean) => void) | undefined;
 }
 
 /** What the gateway says of a target; all but its name is the connector's to read. */

@@ -66,6 +66,20 @@ describe.skipIf(!hasServer)('hoop ssh', () => {
     expect(other.stderr).toContain(user);
   });
 
+  test('the reason for which a connection ends is printed once', async () => {
+    const there = Promise.withResolvers<void>();
+    const running = runHoop(['ssh', 'web-1', 'echo there >&2; exec sleep 60'], {
+      home: home(),
+      onStderr: () => there.resolve(),
+    });
+    await there.promise;
+    const [session] = await live();
+    await hoop('sessions', 'end', String(session?.['id']), '--reason', 'enough-of-it');
+    const { stderr } = await running;
+    expect(stderr.match(/enough-of-it/g), stderr).toHaveLength(1);
+    expect(stderr).not.toContain('an SSH connection was ended');
+  });
+
   test('a database and a name that is none are refused before ssh runs', async () => {
     const database = await hoop('ssh', 'prod-db');
     expect(database.exitCode).toBe(255);

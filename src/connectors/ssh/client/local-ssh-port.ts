@@ -18,7 +18,7 @@ export interface LocalSshPortOptions {
   readonly openTunnel: OpenTunnel;
   readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   /** What ssh(1) does not tell, or not well. */
-  readonly onNote?: ((text: string) => void) | undefined;
+  readonly onNote?: ((text: string, isTold?: boolean) => void) | undefined;
   /** Only the first connection is of who has started the session, and sees its notes. */
   readonly isShared?: boolean;
   /** Users of this machine who may connect, beside our own and root; default: none. */
@@ -61,7 +61,7 @@ export class LocalSshPort extends LocalConnections {
         onSpoken: pending.spoken,
         onKnown: pending.over,
         isJoined: isShared && count > 1,
-        note: (text) => onNote?.(text),
+        note: (text) => onNote?.(text, true),
         signal: AbortSignal.any([pending.signal, this.closing]),
       });
     } finally {
