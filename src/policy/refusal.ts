@@ -2,8 +2,10 @@
  * The text of a refusal. It must let a person, or an agent, go on: what was refused, by which
  * rule, and what may be done instead. It names only what the statement itself names.
  */
+
 import { bothAllow } from './both-allow.ts';
 import { describeConditions } from './describe-grant.ts';
+import { requestCommand } from './request-command.ts';
 import type { Grant, Refusal, RuleRef, StatementRule } from './types.ts';
 
 /** Characters. psql prints the hint on one line. */
@@ -136,11 +138,11 @@ function onRequest({ target, requestable = [], agent }: Grant): string | undefin
   if (only === undefined || agent?.side === 'agent') {
     return undefined;
   }
-  const grant = second === undefined ? ` --grant ${only}` : '';
+  const command = requestCommand(target, second === undefined ? only : undefined);
   if (agent !== undefined && !agent.isAgent) {
-    return `${agent.principal} can request more access, outside the run: \`hoop access request ${target}${grant}\`.`;
+    return `${agent.principal} can request more access, outside the run: \`${command}\`.`;
   }
-  return `More on request: see \`hoop access list\`, then \`hoop access request ${target}${grant}\`.`;
+  return `More on request: see \`hoop access list\`, then \`${command}\`.`;
 }
 
 function joined(...sentences: (string | undefined)[]): string {

@@ -2,8 +2,10 @@
  * What an agent has to know before it works on a target, made from what the gateway says of this
  * run. It holds no secret. ui/briefing-text.ts puts it into words.
  */
+
 import type { AccessReply } from '../api/access.ts';
 import type { TargetsReply } from '../api/targets.ts';
+import { requestCommand } from '../policy/request-command.ts';
 
 export interface BriefingFacts {
   /** The agent, and whom it acts for. */
@@ -85,7 +87,7 @@ export function briefing(facts: BriefingFacts): Briefing {
     requestable: requestable.map(({ target, policy, rules }) => ({
       target,
       policy,
-      command: `hoop access request ${target} --grant ${policy} --for 1h --reason TEXT`,
+      command: requestCommand(target, policy),
       gives: rules,
       needsAgentRule: targets.some((one) => one.name === target && hasAgentRules(one)),
     })),

@@ -4,6 +4,7 @@ import type { SessionRequest } from '../../api/sessions.ts';
 import { HoopError, ProtocolError } from '../../errors.ts';
 import { actorName } from '../../policy/actor-name.ts';
 import type { PolicyTarget } from '../../policy/policy.ts';
+import { requestCommand } from '../../policy/request-command.ts';
 import { requestable } from '../../policy/requestable.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
 import { checkProof } from '../../recording/proof-of-possession.ts';
@@ -111,7 +112,7 @@ function noAccess(
 
 /** The login of a run may not ask: what it could do with more is decided by whoever it works for. */
 function askingHint({ name }: Principal, target: string, inRun: boolean): string {
-  const command = `\`hoop access request ${target}\``;
+  const command = `\`${requestCommand(target)}\``;
   return inRun
     ? `${name} can request it, outside the run: ${command}.`
     : `Request it: \`hoop access list\` shows how, then ${command}.`;

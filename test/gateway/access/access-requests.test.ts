@@ -133,12 +133,12 @@ test('Who has no access to a target is told to ask, and in a run who can, since 
   const auditor = await bench.client('auditor');
   await expect(requestSession(bench, auditor)).rejects.toMatchObject({
     code: 'HOOP_ACCESS_DENIED',
-    hint: 'Request it: `hoop access list` shows how, then `hoop access request prod-db`.',
+    hint: 'Request it: `hoop access list` shows how, then `hoop access request prod-db --for 1h --reason TEXT`.',
   });
   await using run = await startRun(bench, auditor);
   await expect(requestSession(bench, run.client)).rejects.toMatchObject({
     code: 'HOOP_ACCESS_DENIED',
-    hint: 'auditor@example.com can request it, outside the run: `hoop access request prod-db`.',
+    hint: 'auditor@example.com can request it, outside the run: `hoop access request prod-db --for 1h --reason TEXT`.',
   });
   await put({ 'policies/audit.yaml': undefined });
 });

@@ -223,7 +223,7 @@ describe('a refusal says', () => {
     expect(await decide('INSERT INTO tasks (id) VALUES (9)', grant)).toMatchObject({
       detail:
         'Requested by devin for ann@example.org. No rule of policy 0123456789ab allows it for ann@example.org.',
-      hint: 'Allowed here: select on public.*; update with WHERE on public.tasks. ann@example.org can request more access, outside the run: `hoop access request db --grant fix`.',
+      hint: 'Allowed here: select on public.*; update with WHERE on public.tasks. ann@example.org can request more access, outside the run: `hoop access request db --grant fix --for 1h --reason TEXT`.',
     });
   });
 
