@@ -3,6 +3,7 @@
  * may be denied. The parts are pairs of a verb and a relation; the analysis lists verbs and
  * relations apart, so a statement with several verbs is asked about every pair that they can form.
  */
+
 import { demandOf, unanswerableText } from '../../../policy/decide-by-rules.ts';
 import {
   namesExactly,
@@ -11,6 +12,7 @@ import {
   qualifiedName,
   reachesSchema,
 } from '../../../policy/patterns.ts';
+import { allowSnippet } from '../../../policy/rule-snippet.ts';
 import type { ApprovalDemand, Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { OWN_LOGIN, verbMatches } from '../../../policy/verbs.ts';
 import type { IndirectWrite, RelationFact, StatementAnalysis } from './analysis-types.ts';
@@ -387,7 +389,7 @@ function loginNotAllowed(analysis: StatementAnalysis, grant: Grant): SqlRefusal 
     code: 'HOOP_NOT_ALLOWED',
     message: `${analysis.verb.toUpperCase()} is not allowed by policy: ${analysis.loginChange}`,
     detail: 'Afterwards the database could be reached without hoop, or hoop could not reach it.',
-    hint: `Only a rule that names it allows it: allow: { verbs: ["${OWN_LOGIN}"] }.`,
+    hint: `Only a rule that names it allows it: ${allowSnippet({ verbs: [OWN_LOGIN] })}.`,
   });
 }
 

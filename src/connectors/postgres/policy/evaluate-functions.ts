@@ -1,10 +1,12 @@
 /** Rules against the functions that a statement calls, and against access to the server's files. */
+
 import {
   namesExactly,
   namesSchema,
   patternMatches,
   qualifiedName,
 } from '../../../policy/patterns.ts';
+import { allowSnippet, conditionsSnippet } from '../../../policy/rule-snippet.ts';
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { OWN_LOGIN, verbMatches } from '../../../policy/verbs.ts';
 import type { FunctionFact, StatementAnalysis } from './analysis-types.ts';
@@ -75,8 +77,8 @@ export function callNotAllowed(called: FunctionFact, grant: Grant): SqlRefusal {
       ? 'It has effects beyond its result.'
       : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}${called.mayChangeLogins ? 'It changes roles or runs SQL that it puts together, which a rule for everything does not cover.' : 'Policy cannot see what a function does, so a rule has to name it.'}`,
     hint: isTraced
-      ? `A rule can allow it: allow: { functions: ["${name}"] }.`
-      : `A rule can allow it: allow: { functions: ["${name}"], mayShow: masked }. It may then show what is masked for you.`,
+      ? `A rule can allow it: ${allowSnippet({ functions: [name] })}.`
+      : `A rule can allow it: ${allowSnippet({ functions: [name], mayShow: 'masked' })}. It may then show what is masked for you.`,
   });
 }
 
@@ -102,11 +104,11 @@ export function namesServerAccess(grant: Grant, analysis: StatementAnalysis): bo
 
 /** The conditions of a rule that names this access, as namesServerAccess() reads it. */
 export function ruleForServerAccess(phrase: string): string {
-  if (/^copy\b/i.test(phrase)) return '{ verbs: ["copy program"] }';
-  if (/^[A-Z ]+$/.test(phrase)) return `{ verbs: ["${phrase.toLowerCase()}"] }`;
+  if (/^copy\b/i.test(phrase)) return conditionsSnippet({ verbs: ['copy program'] });
+  if (/^[A-Z ]+$/.test(phrase)) return conditionsSnippet({ verbs: [phrase.toLowerCase()] });
   const name = /^[a-z0-9_]+/.exec(phrase)?.[0] ?? '';
   const key = phrase.startsWith(`${name}(`) ? 'functions' : 'relations';
-  return `{ ${key}: ["pg_catalog.${name}"] }`;
+  return conditionsSnippet({ [key]: [qualifiedName('pg_catalog', name)] });
 }
 
 /** Whether the grant restricts nothing, so that code which cannot be read takes nothing away. */

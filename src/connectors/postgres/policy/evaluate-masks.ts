@@ -1,6 +1,8 @@
 /** Which columns are masked, where their values go, and what must therefore not happen. */
+
 import { columnName } from '../../../policy/describe-grant.ts';
 import { qualifiedName } from '../../../policy/patterns.ts';
+import { allowSnippet } from '../../../policy/rule-snippet.ts';
 import type { ColumnMask, Grant } from '../../../policy/types.ts';
 import type {
   ColumnFact,
@@ -178,7 +180,7 @@ function refuseCode(analysis: StatementAnalysis, grant: Grant): SqlRefusal | und
       code: 'HOOP_UNTRACEABLE',
       message: 'LISTEN is not possible while columns are masked for you',
       detail: 'Channels and payloads are what other sessions and triggers make of their values.',
-      hint: 'A rule that names the verb can allow it: allow: { verbs: [listen] }. Payloads are then masked.',
+      hint: `A rule that names the verb can allow it: ${allowSnippet({ verbs: ['listen'] })}. Payloads are then masked.`,
       rule: builtin('untraceable'),
     });
   }

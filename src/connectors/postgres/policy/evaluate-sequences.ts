@@ -2,7 +2,9 @@
  * Rules against the use of sequences. A sequence belongs to its table: who may insert there may draw
  * from it (clients do so before they insert), and setting it is an update. Rules may name it, too.
  */
+
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
+import { allowSnippet } from '../../../policy/rule-snippet.ts';
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
 import { verbMatches } from '../../../policy/verbs.ts';
 import type { RelationFact, SequenceFact } from './analysis-types.ts';
@@ -87,6 +89,6 @@ export function sequenceNotAllowed(used: SequenceFact, grant: Grant): SqlRefusal
     detail: about === '' || via ? undefined : `The sequence belongs to ${about}.`,
     hint: via
       ? undefined
-      : `A rule can allow it: allow: { verbs: [${verb}], relations: ["${name}"] }.`,
+      : `A rule can allow it: ${allowSnippet({ verbs: [verb], relations: [name] })}.`,
   });
 }

@@ -8,6 +8,7 @@
 
 import { grantSides } from '../../../policy/grant-sides.ts';
 import { namesSchema, patternMatches, qualifiedName } from '../../../policy/patterns.ts';
+import { allowSnippet } from '../../../policy/rule-snippet.ts';
 import type { Grant, RuleRef } from '../../../policy/types.ts';
 import { SQL_STATE } from '../sql-state.ts';
 import type { Opaque, StatementAnalysis } from './analysis-types.ts';
@@ -368,7 +369,7 @@ function withMayShow({ because, hint }: Opaque): string | undefined {
     return hint;
   }
   const name = qualifiedName(because.schema, because.function);
-  const option = `A rule can let it return what is masked: allow: { functions: ["${name}"], mayShow: masked }.`;
+  const option = `A rule can let it return what is masked: ${allowSnippet({ functions: [name], mayShow: 'masked' })}.`;
   return hint === undefined ? option : `${hint} ${option}`;
 }
 

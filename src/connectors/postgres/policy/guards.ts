@@ -2,7 +2,10 @@
  * What no ordinary rule can allow: settings and verbs with which a statement could change what
  * the gateway understands of the next one, or get at data past the rules.
  */
+
+import { allowSnippet } from '../../../policy/rule-snippet.ts';
 import type { Grant, RuleRef, StatementRule } from '../../../policy/types.ts';
+import { isKnownVerb } from '../../../policy/verbs.ts';
 import { isUnrestricted, temporaryFreedom } from './evaluate-functions.ts';
 import { sqlRefusal } from './evaluate-refusal.ts';
 import { settingEffect } from './settings-table.ts';
@@ -107,7 +110,10 @@ export function guardSetting(
   if (grant && allowsSetting(grant.rules, setting)) {
     return undefined;
   }
-  const hint = `A policy rule can allow it: allow: { verbs: ["set ${setting}"] }.`;
+  const verb = `set ${setting}`;
+  const hint = isKnownVerb(verb)
+    ? `A policy rule can allow it: ${allowSnippet({ verbs: [verb] })}.`
+    : 'No rule can name this setting: use a name of lowercase letters, digits and underscores.';
   if (grant === undefined || !isUnrestricted(grant)) {
     return refuse(setting, 'It is not among the settings that every session may change.', hint);
   }

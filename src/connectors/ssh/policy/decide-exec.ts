@@ -4,6 +4,7 @@
  */
 
 import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
+import { allowSnippet, conditionsSnippet } from '../../../policy/rule-snippet.ts';
 import type { ApprovalDemand, Refusal, RuleRef } from '../../../policy/types.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
 import { decideOpening } from './decide-opening.ts';
@@ -274,9 +275,9 @@ function wayOfShells({ commands: [command] }: ShellFacts): string {
   const words = command?.words.filter((word) => typeof word === 'string') ?? [];
   const text = words.join(' ');
   const exact = /^[\w./ -]{1,60}$/.test(text)
-    ? `, and so does { ssh: exec, commands: ["${text}"], exact: true }`
+    ? `, and so does ${conditionsSnippet({ ssh: 'exec', commands: [text], exact: true })}`
     : '';
-  return `A rule with allow: { ssh: shell } allows it${exact}.`;
+  return `A rule with ${allowSnippet({ ssh: 'shell' })} allows it${exact}.`;
 }
 
 // Commands that are exactly what a rule says, quoted anew: no shell can read them otherwise.
