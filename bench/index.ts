@@ -14,7 +14,7 @@ import { SessionIndex } from '../src/gateway/index/session-index.ts';
 import { SearchIndex, type SearchScope } from '../src/gateway/search/search-index.ts';
 import { PostgresStore } from '../src/gateway/store/postgres-store.ts';
 import type { Store } from '../src/gateway/store/store.ts';
-import type { StatementFacts } from '../src/recording/types.ts';
+import type { StatementFacts } from '../src/recording/formats/types.ts';
 import type { Notes } from './memory.ts';
 
 const STATEMENTS = 1_000_000;

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GatewayRecording } from '../src/recording/gateway-recording.ts';
+import type { GatewayRecording } from '../src/recording/write/gateway-recording.ts';
 import { RecordingBench, SessionPair } from '../test/recording/session-pair.ts';
 
 const GIGABYTE = 1_000_000_000;

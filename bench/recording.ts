@@ -6,9 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bytesSource } from '../src/recording/bundle-source.ts';
-import { uploadSession } from '../src/recording/upload-session.ts';
-import { verifyBundle } from '../src/recording/verify.ts';
+import { bytesSource } from '../src/recording/bundle/bundle-source.ts';
+import { uploadSession } from '../src/recording/client/upload-session.ts';
+import { verifyBundle } from '../src/recording/verify/verify.ts';
 import { RecordingBench, readBundle, SessionPair } from '../test/recording/session-pair.ts';
 
 const TOTAL_BYTES = 256 << 20;

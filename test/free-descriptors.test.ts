@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
-import { SqlParser } from '../src/connectors/postgres/policy/parser.ts';
+import { SqlParser } from '../src/connectors/postgres/policy/parse/parser.ts';
 import { whenDescriptorsAreFree } from '../src/free-descriptors.ts';
 import { LimitedThread } from '../src/limited-thread.ts';
 import { RecordingBench } from './recording/session-pair.ts';

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { type DownFrame, MAX_DATA_BYTES } from '../src/connectors/ssh/protocol/frame.ts';
 import { FrameDecoder } from '../src/connectors/ssh/protocol/frame-decoder.ts';
-import { SshFrameBatch } from '../src/ssh-frame-batch.ts';
+import { SshFrameBatch } from '../src/connectors/ssh/shared/ssh-frame-batch.ts';
 
 /** What arrives behind a batch, write by write. */
 function receiver(): { stream: Writable; writes: Buffer[]; frames(): DownFrame[] } {

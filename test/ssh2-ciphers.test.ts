@@ -1,6 +1,6 @@
 import { createCipheriv, KeyObject, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { gcmPacket, Ssh2Ciphers } from '../src/ssh2-ciphers.ts';
+import { gcmPacket, Ssh2Ciphers } from '../src/connectors/ssh/shared/ssh2-ciphers.ts';
 
 test('a packet has room for a tag, and padding that nobody can guess', () => {
   const seen = new Set<string>();

@@ -27,8 +27,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/demo/embedded-postgres.ts';
 import { childEnvironment } from '../src/demo/hoop-process.ts';
-import { SegmentWriter } from '../src/recording/segment-writer.ts';
-import { WaitingRecords } from '../src/recording/waiting-records.ts';
+import { SegmentWriter } from '../src/recording/write/segment-writer.ts';
+import { WaitingRecords } from '../src/recording/write/waiting-records.ts';
 import { type GatewayBench, startGatewayBench } from '../test/gateway/gateway-bench.ts';
 
 const ROUNDS = 5;
@@ -43,7 +43,7 @@ const STATEMENT = `SELECT email, repeat('x', ${ROW_BYTES}), pg_sleep(1) FROM cus
 const source = new URL('../src/', import.meta.url).href;
 
 /** Between what waits and the segment. */
-const WRITERS = new Set(['recording/session-writer.ts', 'recording/segment-writer.ts']);
+const WRITERS = new Set(['recording/write/session-writer.ts', 'recording/write/segment-writer.ts']);
 
 type Functions = ReadonlySet<string>;
 
@@ -100,7 +100,7 @@ class EventPassage {
         // What led to the decision is the statement's way, not the event's.
         const teller = stack.findLastIndex((file) => file.endsWith('audit.ts'));
         for (const file of stack.slice(0, teller + 1)) files.add(file);
-        files.add('recording/waiting-records.ts');
+        files.add('recording/write/waiting-records.ts');
       }
       told.call(this, text);
     };
@@ -110,7 +110,7 @@ class EventPassage {
         const stack = filesOnStack();
         const outside = stack.findIndex((file) => !WRITERS.has(file));
         for (const file of stack.slice(0, outside)) files.add(file);
-        files.add('recording/segment-writer.ts');
+        files.add('recording/write/segment-writer.ts');
       }
       return written.call(this, type, body, records);
     };

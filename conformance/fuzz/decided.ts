@@ -1,7 +1,8 @@
 /** What was decided about one text that a client sent. */
-import { rangesOfStatements } from '../../src/connectors/postgres/policy/analyse-statements.ts';
-import type { SqlParser } from '../../src/connectors/postgres/policy/parser.ts';
-import { TextBytes } from '../../src/connectors/postgres/policy/text-bytes.ts';
+
+import type { SqlParser } from '../../src/connectors/postgres/policy/parse/parser.ts';
+import { TextBytes } from '../../src/connectors/postgres/policy/parse/text-bytes.ts';
+import { rangesOfStatements } from '../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 import type { DecidedText } from './unparsed.ts';
 
 /** @param effects of the decisions about it, in their order */

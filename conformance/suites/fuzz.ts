@@ -2,7 +2,7 @@
  * Mutated SQL in random messages through the real gateway and CLI, under the strict policy, for a
  * while: what the server ran is, byte for byte, what the recording says was allowed.
  */
-import { SqlParser } from '../../src/connectors/postgres/policy/parser.ts';
+import { SqlParser } from '../../src/connectors/postgres/policy/parse/parser.ts';
 import { runHoop, startHoop } from '../../src/demo/hoop-process.ts';
 import { readCorpus } from '../fuzz/corpus.ts';
 import { decidedText } from '../fuzz/decided.ts';

@@ -18,14 +18,14 @@ export const CutProposalSchema = z.object({
   /** base64 of 32 bytes. */
   root: z.string(),
   timeMs: z.number(),
-  /** base64 Ed25519 by the session key: recording/cut.ts. */
+  /** base64 Ed25519 by the session key: recording/formats/cut.ts. */
   signature: z.string(),
 });
 
 export const CutAckSchema = z.object({
   epoch: z.number().int().nonnegative(),
   timeMs: z.number(),
-  /** base64 Ed25519 by the gateway: recording/cut.ts. */
+  /** base64 Ed25519 by the gateway: recording/formats/cut.ts. */
   signature: z.string(),
   /** Of the gateway's recording where it holds the cut: base64 of 32 bytes … */
   head: z.string(),

@@ -16,7 +16,7 @@ export const SessionRequest = z.object({
   clientNonce: z.string(),
   /** From `PolicyReply.sessionNonce`. */
   serverNonce: z.string(),
-  /** base64 Ed25519 by the session key: recording/proof-of-possession.ts. */
+  /** base64 Ed25519 by the session key: recording/keys/proof-of-possession.ts. */
   proof: z.string(),
   /** The policy commit that the client verified itself. */
   policyCommit: z.string().optional(),

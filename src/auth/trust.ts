@@ -9,9 +9,9 @@ import * as z from 'zod';
 import type { InfoReply } from '../api/login.ts';
 import { HoopError } from '../errors.ts';
 import { type Home, isMissing, writeFileAtomic } from '../home.ts';
-import { fingerprintOf } from '../recording/ed25519.ts';
-import { fromBase64 } from '../recording/encoding.ts';
-import { openKeyring } from '../recording/keyring.ts';
+import { fromBase64 } from '../recording/formats/encoding.ts';
+import { fingerprintOf } from '../recording/keys/ed25519.ts';
+import { openKeyring } from '../recording/keys/keyring.ts';
 import { withStateLock } from './state-lock.ts';
 
 const GatewayPin = z.object({

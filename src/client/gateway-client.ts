@@ -24,7 +24,7 @@ import {
 } from '../api/sessions.ts';
 import { PolicyReply, TargetsReply } from '../api/targets.ts';
 import { HoopError } from '../errors.ts';
-import type { CutAck, CutProposal } from '../recording/types.ts';
+import type { CutAck, CutProposal } from '../recording/formats/types.ts';
 import { AuthorizedRequests, type TokenSource } from './authorized-requests.ts';
 import { type DpopKey, thumbprintOf } from './dpop-key.ts';
 import { type GatewayRequest, GatewayTransport } from './gateway-transport.ts';

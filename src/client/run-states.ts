@@ -10,7 +10,7 @@ import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { holdLock, isHeld } from '../held-lock.ts';
-import { isClaimedByOther, spoolDirectory } from '../recording/spool.ts';
+import { isClaimedByOther, spoolDirectory } from '../recording/client/spool.ts';
 import { isSessionId } from '../session-id.ts';
 
 /** Of `state`, wherever that is: a run inside a run has its own below that of the outer one. */

@@ -4,9 +4,9 @@ import { debuglog } from 'node:util';
 import { type OpenGateway, openGateway } from '../auth/open-gateway.ts';
 import { durationWords } from '../duration-words.ts';
 import { HoopError } from '../errors.ts';
-import { endError } from '../recording/end-error.ts';
-import type { EvidenceLine } from '../recording/evidence-lines.ts';
-import { outcomeWord } from '../recording/types.ts';
+import { outcomeWord } from '../recording/formats/types.ts';
+import type { EvidenceLine } from '../recording/verify/evidence-lines.ts';
+import { endError } from '../recording/write/end-error.ts';
 import { adoptAbandonedRuns } from '../run/abandoned-runs.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import type { LocalOffer } from '../tunnel/connector.ts';
@@ -20,16 +20,16 @@ import {
 import { type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
 import type { SessionEnd } from '../tunnel/session-end.ts';
 import { uploadPending } from '../tunnel/upload-recordings.ts';
-import { maskList, maskUses } from '../ui/mask-words.ts';
-import { plain } from '../ui/printable.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { localTime, plural } from '../ui/times.ts';
+import { maskList, maskUses } from '../ui/text/mask-words.ts';
+import { plain } from '../ui/text/printable.ts';
+import { localTime, plural } from '../ui/text/times.ts';
 import { onAbort } from '../until.ts';
+import { requireProgram } from './child/find-program.ts';
 import { ConnectedTarget } from './connected-target.ts';
-import { requireProgram } from './find-program.ts';
 import type { Io } from './io.ts';
 import { withOtherTargets } from './other-targets.ts';
-import { type PromptFlags, promptInForce } from './prompt-flags.ts';
+import { type PromptFlags, promptInForce } from './runs/prompt-flags.ts';
 import { sessionOptions } from './session-options.ts';
 import { openSummary, type SummaryFlags } from './summary-file.ts';
 
@@ -137,7 +137,7 @@ export async function runConnect(outer: Io, request: ConnectRequest): Promise<vo
     .catch((error: unknown) => withOtherTargets(error, open, request.target, io.signal));
   if (request.command.length > 0) {
     // What runs a command takes as long to load as the gateway to answer: both at once.
-    void import('./run-child.ts');
+    void import('./runs/run-child.ts');
   }
   let exitStatus: number | undefined;
   const watched: Io = {
@@ -250,7 +250,7 @@ async function serveCommand(
   served: Served,
   json: JsonWriter,
 ): Promise<SessionEnd> {
-  const { runChild } = await import('./run-child.ts');
+  const { runChild } = await import('./runs/run-child.ts');
   const status = await runChild(io, command, commandEnvironment(io.env, served));
   io.setExitCode(status);
   json({ event: 'exited', status });

@@ -4,7 +4,7 @@
  */
 import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
-import type { UploadReceipt } from '../recording/upload-session.ts';
+import type { UploadReceipt } from '../recording/client/upload-session.ts';
 import { isLoginOver } from '../run/watch-login.ts';
 import type { Secret } from '../secret.ts';
 import {
@@ -22,7 +22,7 @@ import { closeLocalSide, type LocalSide } from '../tunnel/local-side.ts';
 import { CLOSED_BY_OWNER, type SessionEnd } from '../tunnel/session-end.ts';
 import { SuccessiveSessions } from '../tunnel/successive-sessions.ts';
 import { uploadRecording } from '../tunnel/upload-recordings.ts';
-import { plain } from '../ui/printable.ts';
+import { plain } from '../ui/text/printable.ts';
 
 /** The port's certificate must outlive every session behind it. */
 const TLS_FOR_MS = 365 * 86_400_000;

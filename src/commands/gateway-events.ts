@@ -3,7 +3,7 @@ import { openGateway } from '../auth/open-gateway.ts';
 import { type EventsFrom, readEvents } from '../client/events-client.ts';
 import { eventLines } from '../ui/event-lines.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { localTime } from '../ui/times.ts';
+import { localTime } from '../ui/text/times.ts';
 import { instant } from './instant.ts';
 import type { Io } from './io.ts';
 import { lookOf, printLines } from './print.ts';

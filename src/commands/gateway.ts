@@ -161,7 +161,7 @@ async function check(io: Io, options: StartOptions): Promise<void> {
   if (options.json === true) {
     io.stdout.write(`${renderJson({ v: 1, checks: results })}\n`);
   } else {
-    const { plain, plainLines } = await import('../ui/printable.ts');
+    const { plain, plainLines } = await import('../ui/text/printable.ts');
     for (const { check: name, ok, warning, text, hint } of results) {
       const lines = plainLines(hint === undefined ? text : `${text}\n→ ${hint}`).split('\n');
       const indented = lines.join(`\n${' '.repeat(8)}`);

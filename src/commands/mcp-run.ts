@@ -11,7 +11,7 @@ import { behindFence, createMcpServer } from '../mcp/mcp-server.ts';
 import { packageVersion } from '../package-version.ts';
 import { Run } from '../run/run.ts';
 import { targetVariable } from '../run/target-variable.ts';
-import { plain } from '../ui/printable.ts';
+import { plain } from '../ui/text/printable.ts';
 import { onAbort } from '../until.ts';
 import type { Io } from './io.ts';
 import { sessionOptions } from './session-options.ts';

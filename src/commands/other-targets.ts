@@ -1,7 +1,7 @@
 /** What is added to a refusal of a target that the caller has nothing on: perhaps another was meant. */
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import { nearestName } from '../ui/nearest-name.ts';
+import { nearestName } from '../ui/text/nearest-name.ts';
 
 /** More are no help in a line; `hoop targets` has all. */
 const MAX_NAMES = 10;

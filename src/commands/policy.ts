@@ -98,7 +98,7 @@ async function connectors(): Promise<readonly PolicyConnector[]> {
 }
 
 async function runSchema(io: Io, file: string): Promise<void> {
-  const { POLICY_FILES, policyJsonSchema } = await import('../policy/json-schema.ts');
+  const { POLICY_FILES, policyJsonSchema } = await import('../policy/schema/json-schema.ts');
   const kind = POLICY_FILES.find((known) => known === file) ?? 'policy';
   io.stdout.write(`${JSON.stringify(policyJsonSchema(kind, await connectors()), null, 2)}\n`);
 }

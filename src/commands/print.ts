@@ -1,8 +1,8 @@
 /** How a command says its result: one JSON document where `--json` asks for it, else lines for people. */
 import { renderJson } from '../ui/render-json.ts';
-import type { LineOptions } from '../ui/statement-lines.ts';
-import { styleFor } from '../ui/style.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
+import type { LineOptions } from '../ui/replay/statement-lines.ts';
+import { styleFor } from '../ui/text/style.ts';
+import { terminalWidth } from '../ui/text/terminal-width.ts';
 import type { Io } from './io.ts';
 
 export interface JsonFlag {

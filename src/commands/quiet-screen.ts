@@ -3,8 +3,8 @@
  * it: what is to be said is said at the end, and a statement that waits for a person is a bell, the
  * title of the window and, where the terminal is known for it, a notification of the desktop.
  */
-import { plain } from '../ui/printable.ts';
-import { plural } from '../ui/times.ts';
+import { plain } from '../ui/text/printable.ts';
+import { plural } from '../ui/text/times.ts';
 import type { Io } from './io.ts';
 
 /** What a program in a loop can make hoop keep. */

@@ -1,7 +1,7 @@
 import { CONNECTORS } from '../connectors/registry.ts';
 import { HoopError } from '../errors.ts';
 import { clientConnector } from '../tunnel/connector.ts';
-import { plain } from '../ui/printable.ts';
+import { plain } from '../ui/text/printable.ts';
 
 /** @throws HoopError HOOP_USAGE the target is something else */
 export async function requireServer(target: {

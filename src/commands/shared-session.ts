@@ -7,7 +7,7 @@ import type { Home } from '../home.ts';
 import { type ClientSession, connectSession } from '../tunnel/connect-session.ts';
 import { closeLocalSide, type LocalSide, openLocalSide } from '../tunnel/local-side.ts';
 import { uploadPending, uploadRecording } from '../tunnel/upload-recordings.ts';
-import { plain } from '../ui/printable.ts';
+import { plain } from '../ui/text/printable.ts';
 import type { Io } from './io.ts';
 import { requireServer } from './require-server.ts';
 import { sessionOptions } from './session-options.ts';

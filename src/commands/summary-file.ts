@@ -8,11 +8,11 @@ import { appendFileSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine } from '../recording/evidence-lines.ts';
-import type { UploadReceipt } from '../recording/upload-session.ts';
+import type { UploadReceipt } from '../recording/client/upload-session.ts';
+import type { EvidenceLine } from '../recording/verify/evidence-lines.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
-import { plain } from '../ui/printable.ts';
 import { renderSummary, type SummarisedSession } from '../ui/render-summary.ts';
+import { plain } from '../ui/text/printable.ts';
 import type { Io } from './io.ts';
 
 /** GitHub shows 1 MiB of a step; what is more than this says nothing that the first did not. */

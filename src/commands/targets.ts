@@ -18,7 +18,7 @@ async function runTargets(io: Io, flags: TargetsFlags): Promise<void> {
   const { openGateway } = await import('../auth/open-gateway.ts');
   const { renderTargets } = await import('../ui/render-targets.ts');
   const { renderJson } = await import('../ui/render-json.ts');
-  const { terminalWidth } = await import('../ui/terminal-width.ts');
+  const { terminalWidth } = await import('../ui/text/terminal-width.ts');
   const { ApprovalsClient } = await import('../client/approvals-client.ts');
   const { groupsProblem } = await import('../auth/groups-problem.ts');
   await using open = await openGateway(io);

@@ -1,5 +1,5 @@
 /** What is written for a person to read, a screen at a time: what scrolls off is not read. */
-import { textWidth } from '../ui/text-width.ts';
+import { textWidth } from '../ui/text/text-width.ts';
 
 export interface PagerOptions {
   readonly write: (text: string) => void;

@@ -6,7 +6,6 @@
 import { isItself, mayActFor } from './agents.ts';
 import type { ConnectorRule } from './connector.ts';
 import { guarded } from './cross-check.ts';
-import { columnName } from './describe-grant.ts';
 import { detectorsOf } from './detectors-of.ts';
 import { documentCovers } from './match.ts';
 import type { AgentDocument, PolicyTarget } from './policy.ts';
@@ -20,6 +19,7 @@ import type {
   SessionLimits,
   StatementRule,
 } from './types.ts';
+import { columnName } from './words/describe-grant.ts';
 
 export type GrantContent = Omit<Grant, 'generation'>;
 

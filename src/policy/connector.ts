@@ -5,7 +5,7 @@
  */
 import type * as z from 'zod';
 import type { Policy, PolicyProblem, PolicyTarget } from './policy.ts';
-import type { CommonTarget } from './target-schema.ts';
+import type { CommonTarget } from './schema/target-schema.ts';
 import type { ApprovalTerms, RuleEffect, RuleRef } from './types.ts';
 import type { YamlPath } from './yaml-document.ts';
 

@@ -16,7 +16,7 @@ import {
   type LimitsFile,
   type RuleConditions,
   SQL_KEYS,
-} from './schema.ts';
+} from './schema/schema.ts';
 import type {
   ApprovalTerms,
   ColumnMask,

@@ -15,8 +15,8 @@ import type {
   TargetMatch,
   WhoMatch,
 } from './policy.ts';
-import type { AgentFile, HoopFile, PolicyFile } from './schema.ts';
-import type { CommonTarget } from './target-schema.ts';
+import type { AgentFile, HoopFile, PolicyFile } from './schema/schema.ts';
+import type { CommonTarget } from './schema/target-schema.ts';
 import type { SessionLimits } from './types.ts';
 import { workloadRules } from './workloads/workload-rules.ts';
 

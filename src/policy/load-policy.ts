@@ -17,8 +17,8 @@ import type {
   PolicyProblem,
   PolicyTarget,
 } from './policy.ts';
-import { agentFile, HoopFile, policyFile } from './schema.ts';
-import { targetFile } from './target-schema.ts';
+import { agentFile, HoopFile, policyFile } from './schema/schema.ts';
+import { targetFile } from './schema/target-schema.ts';
 import type { ApprovalTerms, ColumnMask } from './types.ts';
 import { readYaml, type YamlDocument, type YamlPath } from './yaml-document.ts';
 

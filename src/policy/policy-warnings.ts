@@ -2,10 +2,10 @@
 
 import { ownRules } from './connector.ts';
 import { sameScope } from './cross-check.ts';
-import { columnName, rowCountText } from './describe-grant.ts';
 import type { Policy, PolicyDocument, PolicyProblem } from './policy.ts';
 import type { StatementRule } from './types.ts';
 import { OWN_LOGIN, verbMatches } from './verbs.ts';
+import { columnName, rowCountText } from './words/describe-grant.ts';
 
 /** Runs SQL of whoever sends it, which no rule sees. (What `call` runs somebody has made before.) */
 const DO = 'do';

@@ -3,7 +3,7 @@
  * against a principal and a target. Nothing in here has been decided yet.
  */
 import type { PolicyConnector, RulesByKind } from './connector.ts';
-import type { HoopFile } from './schema.ts';
+import type { HoopFile } from './schema/schema.ts';
 import type { ColumnMask, DetectorName, Principal, SessionLimits, StatementRule } from './types.ts';
 import type { WorkloadRule } from './workloads/workload-rule.ts';
 

@@ -4,9 +4,9 @@
  */
 
 import { bothAllow } from './both-allow.ts';
-import { describeConditions } from './describe-grant.ts';
-import { requestCommand } from './request-command.ts';
 import type { Grant, Refusal, RuleRef, StatementRule } from './types.ts';
+import { describeConditions } from './words/describe-grant.ts';
+import { requestCommand } from './words/request-command.ts';
 
 /** Characters. psql prints the hint on one line. */
 const MAX_HINT = 400;

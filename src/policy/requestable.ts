@@ -1,9 +1,9 @@
 /** What a principal may ask for: policies with `request` that name them and cover the target. */
 
-import { describeConditions } from './describe-grant.ts';
 import { documentCovers, givesOn, mayAsk } from './match.ts';
 import type { Policy, PolicyDocument, RequestTerms } from './policy.ts';
 import type { Principal } from './types.ts';
+import { describeConditions } from './words/describe-grant.ts';
 
 export interface Requestable {
   readonly target: string;

@@ -1,6 +1,7 @@
 /** What is known of the rows that a statement would change, and how people are told. */
-import { rowCountText } from './describe-grant.ts';
+
 import { qualifiedName } from './patterns.ts';
+import { rowCountText } from './words/describe-grant.ts';
 
 /** How many rows a statement would change, for rules and approvers, and how that is known. */
 export type RowChanges =

@@ -1,7 +1,7 @@
 /** One call of the program: the settings that it was made with, and whose its exit status is. */
 import type { Command, CommanderError } from 'commander';
 import { HoopError } from '../errors.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
+import { terminalWidth } from '../ui/text/terminal-width.ts';
 import { explainInFence } from './explain-in-fence.ts';
 
 /** A failure of hoop's own under a command whose status belongs to its child, as in ssh(1). */

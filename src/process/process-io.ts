@@ -1,9 +1,9 @@
 /** The outside as commands see it (`Io`), of this process. */
 import type { Io } from '../commands/io.ts';
-import { neutraliseLogCommands, obeysOutput } from '../ui/log-commands.ts';
-import { mayColor } from '../ui/may-color.ts';
-import { terminalWidth } from '../ui/terminal-width.ts';
-import { wrapWords } from '../ui/wrap-words.ts';
+import { neutraliseLogCommands, obeysOutput } from '../ui/replay/log-commands.ts';
+import { mayColor } from '../ui/text/may-color.ts';
+import { terminalWidth } from '../ui/text/terminal-width.ts';
+import { wrapWords } from '../ui/text/wrap-words.ts';
 import type { Call } from './call.ts';
 import type { ProcessSignals } from './signals.ts';
 

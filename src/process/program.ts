@@ -1,31 +1,31 @@
 /** The commander program: its commands by group, its help, and its words for a wrong call. */
 import { Command } from 'commander';
-import { accessCommand } from '../commands/access.ts';
-import { approvalsCommand } from '../commands/approvals.ts';
-import { completeCommand, completionCommand } from '../commands/completion.ts';
-import { configCommand } from '../commands/config.ts';
+import { accessCommand } from '../commands/access/access.ts';
+import { approvalsCommand } from '../commands/approvals/approvals.ts';
 import { connectCommand } from '../commands/connect.ts';
-import { demoCommand } from '../commands/demo.ts';
-import { doctorCommand } from '../commands/doctor.ts';
 import { gatewayCommand } from '../commands/gateway.ts';
 import type { Io } from '../commands/io.ts';
-import { loginCommand } from '../commands/login.ts';
-import { logoutCommand } from '../commands/logout.ts';
-import { manCommand } from '../commands/man.ts';
+import { completeCommand, completionCommand } from '../commands/machine/completion.ts';
+import { configCommand } from '../commands/machine/config.ts';
+import { demoCommand } from '../commands/machine/demo.ts';
+import { doctorCommand } from '../commands/machine/doctor.ts';
+import { loginCommand } from '../commands/machine/login.ts';
+import { logoutCommand } from '../commands/machine/logout.ts';
+import { manCommand } from '../commands/machine/man.ts';
+import { whoamiCommand } from '../commands/machine/whoami.ts';
 import { mcpCommand } from '../commands/mcp.ts';
 import { policyCommand } from '../commands/policy.ts';
-import { promptCommand } from '../commands/prompt.ts';
-import { runCommand } from '../commands/run.ts';
-import { runsCommand } from '../commands/runs.ts';
-import { sessionsCommand } from '../commands/sessions.ts';
-import { separateRemoteCommand, sshCommand } from '../commands/ssh.ts';
-import { sshConfigCommand } from '../commands/ssh-config.ts';
-import { sshStdioCommand } from '../commands/ssh-stdio.ts';
+import { promptCommand } from '../commands/runs/prompt.ts';
+import { runCommand } from '../commands/runs/run.ts';
+import { runsCommand } from '../commands/runs/runs.ts';
+import { sessionsCommand } from '../commands/sessions/sessions.ts';
+import { separateRemoteCommand, sshCommand } from '../commands/ssh/ssh.ts';
+import { sshConfigCommand } from '../commands/ssh/ssh-config.ts';
+import { sshStdioCommand } from '../commands/ssh/ssh-stdio.ts';
 import { targetsCommand } from '../commands/targets.ts';
-import { whoamiCommand } from '../commands/whoami.ts';
 import { packageVersion } from '../package-version.ts';
 import { renderJson } from '../ui/render-json.ts';
-import { wrapHelp } from '../ui/wrap-help.ts';
+import { wrapHelp } from '../ui/text/wrap-help.ts';
 
 /** @param json whether wrong usage is told as JSON */
 export function buildProgram(io: Io, json: boolean): Command {

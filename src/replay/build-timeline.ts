@@ -5,9 +5,9 @@
  */
 
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine } from '../recording/evidence-lines.ts';
-import { isCut, type PromptLine } from '../recording/prompt.ts';
-import { type Direction, outcomeWord, type RecordingEvent } from '../recording/types.ts';
+import { isCut, type PromptLine } from '../recording/formats/prompt.ts';
+import { type Direction, outcomeWord, type RecordingEvent } from '../recording/formats/types.ts';
+import type { EvidenceLine } from '../recording/verify/evidence-lines.ts';
 import { TERMINAL_STREAM } from '../stream-kinds.ts';
 import type { Replays, StreamDecoder } from './connector.ts';
 import { EventDecoder } from './event-decoder.ts';

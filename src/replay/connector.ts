@@ -4,7 +4,7 @@
  * the player and search know entries only. Bytes are pushed, since a recording of any length is read
  * in one pass, and search reads one that is still being written.
  */
-import type { RecordingEvent } from '../recording/types.ts';
+import type { RecordingEvent } from '../recording/formats/types.ts';
 import type { Budget, ReplayLimits } from './replay-limits.ts';
 import type { ApprovalStep, TimelineEntry } from './timeline.ts';
 import type { TerminalTrack, TrackPiece } from './track.ts';

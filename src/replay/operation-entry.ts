@@ -1,5 +1,5 @@
 /** Entries of the timeline, and decisions in them, as all protocols have them. */
-import type { RecordingEvent } from '../recording/types.ts';
+import type { RecordingEvent } from '../recording/formats/types.ts';
 import type { Decision, Statement } from './timeline.ts';
 
 type Start = Pick<Statement, 'number' | 'stream' | 'at' | 'text' | 'prompt' | 'startMs'>;

@@ -1,14 +1,14 @@
 /**
  * What a recorded session looks like to a person: connections, statements with their decisions
  * and results, and the events around them. Plain data; all text is as recorded, so whoever shows
- * it must filter it (ui/printable.ts).
+ * it must filter it (ui/text/printable.ts).
  */
 
 import type { View } from '../api/view.ts';
-import type { EvidenceLine } from '../recording/evidence-lines.ts';
-import type { FileRecord } from '../recording/file-record.ts';
-import type { PromptLine } from '../recording/prompt.ts';
-import type { RecordingEvent } from '../recording/types.ts';
+import type { FileRecord } from '../recording/formats/file-record.ts';
+import type { PromptLine } from '../recording/formats/prompt.ts';
+import type { RecordingEvent } from '../recording/formats/types.ts';
+import type { EvidenceLine } from '../recording/verify/evidence-lines.ts';
 
 /** Times are milliseconds since the epoch, by the gateway's clock. */
 export type TimelineEntry =

@@ -5,7 +5,7 @@
 
 import type { AccessReply } from '../api/access.ts';
 import type { TargetsReply } from '../api/targets.ts';
-import { requestCommand } from '../policy/request-command.ts';
+import { requestCommand } from '../policy/words/request-command.ts';
 
 export interface BriefingFacts {
   /** The agent, and whom it acts for. */

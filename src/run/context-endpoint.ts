@@ -9,7 +9,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { HoopError } from '../errors.ts';
-import { promptLine } from '../recording/prompt.ts';
+import { promptLine } from '../recording/formats/prompt.ts';
 import { MAX_PROMPT_INPUT_BYTES, newPrompt, promptTooLong } from '../tunnel/new-prompt.ts';
 import {
   CONTEXT_HOST,

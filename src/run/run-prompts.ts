@@ -3,7 +3,7 @@
  * One at a time, so that they come in the same order everywhere.
  */
 import { HoopError } from '../errors.ts';
-import type { PromptWords } from '../recording/prompt.ts';
+import type { PromptWords } from '../recording/formats/prompt.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import type { Run } from './run.ts';
 

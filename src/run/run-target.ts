@@ -6,8 +6,8 @@
 
 import type { OpenGateway } from '../auth/open-gateway.ts';
 import { HoopError } from '../errors.ts';
-import type { EvidenceLine } from '../recording/evidence-lines.ts';
-import type { UploadReceipt } from '../recording/upload-session.ts';
+import type { UploadReceipt } from '../recording/client/upload-session.ts';
+import type { EvidenceLine } from '../recording/verify/evidence-lines.ts';
 import type { ClientSession } from '../tunnel/connect-session.ts';
 import type { AttachPort, LocalOffer, SessionPort, TargetFacts } from '../tunnel/connector.ts';
 import { LocalListener } from '../tunnel/local-listener.ts';

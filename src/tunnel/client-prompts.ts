@@ -5,7 +5,7 @@
  */
 import { HoopError } from '../errors.ts';
 import { redactedText } from '../masking/redacted-text.ts';
-import type { ClientRecording } from '../recording/client-recording.ts';
+import type { ClientRecording } from '../recording/client/client-recording.ts';
 import {
   EVIDENCE_MESSAGE_BYTES,
   limitLine,
@@ -13,8 +13,8 @@ import {
   type PromptLine,
   type PromptWords,
   promptLine,
-} from '../recording/prompt.ts';
-import { CONTROL_STREAM, UP } from '../recording/types.ts';
+} from '../recording/formats/prompt.ts';
+import { CONTROL_STREAM, UP } from '../recording/formats/types.ts';
 import { untilAborted } from '../until.ts';
 
 /** From here on prompts are recorded without their text; thousands of these still fit. */

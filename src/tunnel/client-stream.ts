@@ -6,14 +6,14 @@ import { END_CODE, isOrderlyEnd } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
 import { give } from '../flowing.ts';
 import { bytesPassed } from '../passing-buffers.ts';
+import { DOWN, UP } from '../recording/formats/types.ts';
 import {
   type Done,
   RecordedStream,
   type RecordedStreamOptions,
   type StreamRecording,
   stoppedBy,
-} from '../recording/recorded-stream.ts';
-import { DOWN, UP } from '../recording/types.ts';
+} from '../recording/write/recorded-stream.ts';
 
 export interface ClientStreamOptions extends RecordedStreamOptions<StreamRecording> {
   /** Why the tunnel broke, when the session knows. */

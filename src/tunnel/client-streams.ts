@@ -3,8 +3,8 @@
 import type { ToGateway } from '../api/control.ts';
 import type { StreamCarrier } from '../carrier/stream-carrier.ts';
 import { HoopError } from '../errors.ts';
-import type { ClientRecording } from '../recording/client-recording.ts';
-import { CONTROL_STREAM } from '../recording/types.ts';
+import type { ClientRecording } from '../recording/client/client-recording.ts';
+import { CONTROL_STREAM } from '../recording/formats/types.ts';
 import type { StreamKind } from '../stream-kinds.ts';
 import { ClientStream } from './client-stream.ts';
 

@@ -8,7 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { HoopError } from '../errors.ts';
-import { readPrivateFile, writePrivateFile } from '../recording/private-file.ts';
+import { readPrivateFile, writePrivateFile } from '../recording/keys/private-file.ts';
 import { Secret } from '../secret.ts';
 import { LocalListener } from './local-listener.ts';
 import type { LocalSide } from './local-side.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { HoopError } from '../errors.ts';
-import type { PromptWords } from '../recording/prompt.ts';
+import type { PromptWords } from '../recording/formats/prompt.ts';
 
 /** Bytes that are read at all: the whole must be in memory to be digested. */
 export const MAX_PROMPT_INPUT_BYTES = 16 << 20;

@@ -11,11 +11,11 @@ import type { GatewayClient } from '../client/gateway-client.ts';
 import { HoopError } from '../errors.ts';
 import type { Home } from '../home.ts';
 import type { ClientPolicy } from '../policy/repo/client-policy.ts';
-import { openCertificate } from '../recording/certificate.ts';
-import { generateSigningKey, type SigningKey } from '../recording/ed25519.ts';
-import { type Keyring, openKeyring } from '../recording/keyring.ts';
-import { sha256 } from '../recording/manifest.ts';
-import { signProof } from '../recording/proof-of-possession.ts';
+import { sha256 } from '../recording/formats/manifest.ts';
+import { openCertificate } from '../recording/keys/certificate.ts';
+import { generateSigningKey, type SigningKey } from '../recording/keys/ed25519.ts';
+import { type Keyring, openKeyring } from '../recording/keys/keyring.ts';
+import { signProof } from '../recording/keys/proof-of-possession.ts';
 import { verifyGatewayPolicy, verifyLastPolicy } from './verify-gateway-policy.ts';
 
 export interface RequestSessionOptions {

@@ -1,6 +1,7 @@
 /** Why a session is over, as the gateway says it, or the client where it knows better. */
-import { RecordingStopped } from '../recording/recording-stopped.ts';
-import { END_REASONS, type EndReason } from '../recording/types.ts';
+
+import { END_REASONS, type EndReason } from '../recording/formats/types.ts';
+import { RecordingStopped } from '../recording/write/recording-stopped.ts';
 
 export interface SessionEnd {
   readonly reason: EndReason;

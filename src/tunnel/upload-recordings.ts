@@ -6,9 +6,14 @@ import type { OpenGateway } from '../auth/open-gateway.ts';
 import { saveBundle } from '../client/save-bundle.ts';
 import { HoopError } from '../errors.ts';
 import { OldFormatError } from '../format-error.ts';
-import { pendingUploads, pruneSpools } from '../recording/pending-uploads.ts';
-import { giveUpSpool, SpoolInUse, spoolDirectory, unknownSince } from '../recording/spool.ts';
-import type { LiveWitness, UploadReceipt } from '../recording/upload-session.ts';
+import { pendingUploads, pruneSpools } from '../recording/client/pending-uploads.ts';
+import {
+  giveUpSpool,
+  SpoolInUse,
+  spoolDirectory,
+  unknownSince,
+} from '../recording/client/spool.ts';
+import type { LiveWitness, UploadReceipt } from '../recording/client/upload-session.ts';
 import { recordingsOf, spoolsOf } from './spools-of.ts';
 
 const ATTEMPTS = 4;
@@ -46,7 +51,7 @@ export async function uploadRecording(options: {
   const { open, session, live, owner = open, note, waitNote = note } = options;
   const { clock = Date.now, wait = sleep } = options;
   // Loaded where there is something to upload: a command that opened nothing need not wait for it.
-  const { uploadSession } = await import('../recording/upload-session.ts');
+  const { uploadSession } = await import('../recording/client/upload-session.ts');
   const directory = spoolsOf(open.home);
   const startedMs = clock();
   let isTold = false;
@@ -143,7 +148,7 @@ export async function uploadPending(options: {
   if (pending.length === 0) {
     return;
   }
-  const { uploadSession } = await import('../recording/upload-session.ts');
+  const { uploadSession } = await import('../recording/client/upload-session.ts');
   const due = pending.filter(
     ({ session, gatewayUrl }) => !except.includes(session) && gatewayUrl === open.gateway,
   );

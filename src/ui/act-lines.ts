@@ -1,9 +1,9 @@
 /** What was done on a server, as lines of text. */
-import type { FileRecord, MovedBytes } from '../recording/file-record.ts';
+import type { FileRecord, MovedBytes } from '../recording/formats/file-record.ts';
 import type { ActKind, ChannelFacts, Statement } from '../replay/timeline.ts';
-import { outputLines } from './output-text.ts';
-import { plain } from './printable.ts';
-import { byteCount, plural } from './times.ts';
+import { outputLines } from './text/output-text.ts';
+import { plain } from './text/printable.ts';
+import { byteCount, plural } from './text/times.ts';
 
 const ACT_KINDS: ReadonlySet<string> = new Set<ActKind>([
   'shell',

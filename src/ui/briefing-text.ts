@@ -4,9 +4,9 @@
  */
 import type { BriefedRequest, BriefedTarget, Briefing } from '../run/briefing.ts';
 import type { BriefingWords } from '../tunnel/connector.ts';
-import { limitWords } from './limit-words.ts';
-import { maskList, maskUses } from './mask-words.ts';
-import { plain } from './printable.ts';
+import { limitWords } from './text/limit-words.ts';
+import { maskList, maskUses } from './text/mask-words.ts';
+import { plain } from './text/printable.ts';
 
 /** What a policy lists beyond this is said as a number. */
 const MAX_RULES = 40;

@@ -1,8 +1,9 @@
 /** What `hoop doctor` found, a check a line, and under it what to do. */
-import { plain } from './printable.ts';
-import type { LineOptions } from './statement-lines.ts';
-import type { Mark } from './style.ts';
-import { wrapWords } from './wrap-words.ts';
+
+import type { LineOptions } from './replay/statement-lines.ts';
+import { plain } from './text/printable.ts';
+import type { Mark } from './text/style.ts';
+import { wrapWords } from './text/wrap-words.ts';
 
 export interface DoctorCheck {
   readonly name: string;

@@ -1,10 +1,10 @@
 /** Events as a table that goes on: columns have their width from the terminal, not from the rows. */
 import type { EventParty, ReadEvent } from '../api/events.ts';
 import { actorName } from '../policy/actor-name.ts';
-import { plain } from './printable.ts';
-import type { Style } from './style.ts';
-import { padTo, truncate } from './text-width.ts';
-import { byteCount, localTime, plural, shortLocalTime } from './times.ts';
+import { plain } from './text/printable.ts';
+import type { Style } from './text/style.ts';
+import { padTo, truncate } from './text/text-width.ts';
+import { byteCount, localTime, plural, shortLocalTime } from './text/times.ts';
 
 export interface EventLineOptions {
   readonly style: Style;

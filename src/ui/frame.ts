@@ -1,7 +1,7 @@
 /** The shape that our screens share: a list above, a rule with a title, a detail that scrolls. */
 import type { ScreenSize } from './screen.ts';
-import type { Style } from './style.ts';
-import { textWidth, truncate } from './text-width.ts';
+import type { Style } from './text/style.ts';
+import { textWidth, truncate } from './text/text-width.ts';
 
 export interface FrameParts {
   readonly header: readonly string[];

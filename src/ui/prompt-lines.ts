@@ -1,10 +1,10 @@
 /** A recorded prompt as lines of text. It is a claim, and always shown as one. */
-import { isLimit } from '../recording/prompt.ts';
+import { isLimit } from '../recording/formats/prompt.ts';
 import type { Prompt } from '../replay/timeline.ts';
-import { plain, plainLines } from './printable.ts';
-import type { LineOptions } from './statement-lines.ts';
-import { wrap } from './text-width.ts';
-import { byteCount } from './times.ts';
+import type { LineOptions } from './replay/statement-lines.ts';
+import { plain, plainLines } from './text/printable.ts';
+import { wrap } from './text/text-width.ts';
+import { byteCount } from './text/times.ts';
 
 /** For the statements after the last prompt that had room. */
 export const NO_ROOM = 'no prompt recorded, limit reached: a session has no room for more';

@@ -2,13 +2,13 @@
 
 import type { AccessReply } from '../api/access.ts';
 import type { Approval } from '../api/approvals.ts';
-import { approvalTable, spanOf } from './approval-lines.ts';
-import { plain } from './printable.ts';
-import type { LineOptions } from './statement-lines.ts';
-import { type ListColumn, listTable } from './table.ts';
-import { textWidth } from './text-width.ts';
-import { shortLocalTime } from './times.ts';
-import { wrapWords } from './wrap-words.ts';
+import { approvalTable, spanOf } from './approvals/approval-lines.ts';
+import type { LineOptions } from './replay/statement-lines.ts';
+import { plain } from './text/printable.ts';
+import { type ListColumn, listTable } from './text/table.ts';
+import { textWidth } from './text/text-width.ts';
+import { shortLocalTime } from './text/times.ts';
+import { wrapWords } from './text/wrap-words.ts';
 
 type Grant = AccessReply['grants'][number];
 type Requestable = AccessReply['requestable'][number];

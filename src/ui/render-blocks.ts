@@ -1,9 +1,9 @@
 /** What `hoop access blocks` prints. */
 import type { BlockView } from '../api/blocks.ts';
-import { spanOf } from './approval-lines.ts';
-import type { LineOptions } from './statement-lines.ts';
-import { type ListColumn, listTable } from './table.ts';
-import { shortLocalTime } from './times.ts';
+import { spanOf } from './approvals/approval-lines.ts';
+import type { LineOptions } from './replay/statement-lines.ts';
+import { type ListColumn, listTable } from './text/table.ts';
+import { shortLocalTime } from './text/times.ts';
 
 /** @returns lines without line feeds */
 export function renderBlocks(

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { entriesOf } from '../run/fence/entries-of.ts';
 import { type FileState, readState } from '../run/later/file-state.ts';
 import type { Change } from '../run/later/later-changes.ts';
-import { lineDiff } from './line-diff.ts';
-import { plain } from './printable.ts';
-import type { Style } from './style.ts';
+import { lineDiff } from './text/line-diff.ts';
+import { plain } from './text/printable.ts';
+import type { Style } from './text/style.ts';
 
 const MAX_LINES = 24;
 const MAX_CHARACTERS = 400;

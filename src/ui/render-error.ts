@@ -5,10 +5,10 @@
  * is a message for the user. Anything else that gets here is a bug in hoop and is shown as one.
  */
 import { type ErrorCode, HoopError } from '../errors.ts';
-import { plain, plainLines } from './printable.ts';
 import { renderJson } from './render-json.ts';
-import { styleFor } from './style.ts';
-import { wrapWords } from './wrap-words.ts';
+import { plain, plainLines } from './text/printable.ts';
+import { styleFor } from './text/style.ts';
+import { wrapWords } from './text/wrap-words.ts';
 
 export interface RenderErrorOptions {
   /** One JSON document instead of `hoop: …` lines. */

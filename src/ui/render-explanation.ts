@@ -1,7 +1,7 @@
 /** What `hoop whoami --explain` prints. */
 import type { IdentityExplanation } from '../auth/explain-identity.ts';
-import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
+import { plain } from './text/printable.ts';
 
 const STATES = { found: 'found', unusable: 'unusable', absent: 'not here' } as const;
 

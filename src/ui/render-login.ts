@@ -3,10 +3,10 @@
 import type { WhoamiReply } from '../api/login.ts';
 import type { DeviceCode } from '../auth/device-login.ts';
 import { actorName } from '../policy/actor-name.ts';
-import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
-import { type Fact, factLines } from './table.ts';
-import { localTime } from './times.ts';
+import { plain } from './text/printable.ts';
+import { type Fact, factLines } from './text/table.ts';
+import { localTime } from './text/times.ts';
 
 export function renderLogin(
   gateway: string,

@@ -6,11 +6,11 @@ import { maskAlertText } from '../policy/mask-alert.ts';
 import type { PolicyProblem } from '../policy/policy.ts';
 import type { PolicyCheck } from '../policy/repo/check-policy.ts';
 import type { ClientPolicy } from '../policy/repo/client-policy.ts';
-import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
-import { type Style, styleFor } from './style.ts';
-import { type Fact, factLines } from './table.ts';
-import { duration, localTime, plural } from './times.ts';
+import { plain } from './text/printable.ts';
+import { type Style, styleFor } from './text/style.ts';
+import { type Fact, factLines } from './text/table.ts';
+import { duration, localTime, plural } from './text/times.ts';
 
 type Reply = Omit<PolicyReply, 'sessionNonce'>;
 

@@ -1,7 +1,7 @@
 /** What `hoop run --print-env` shows: names, and values of those alone that are no secrets. */
 import type { RunEnvironment } from '../run/environment.ts';
-import { plain } from './printable.ts';
 import { renderJson } from './render-json.ts';
+import { plain } from './text/printable.ts';
 
 /** Addresses, names and paths. Everything else may hold a password or a token. */
 const SHOWN: ReadonlySet<string> = new Set([

@@ -2,8 +2,8 @@
  * What a job did through hoop, as Markdown: for the summary page of a CI system, or a file. Names and
  * messages in it come from elsewhere, so nothing of them may be Markdown or HTML.
  */
-import { plain } from './printable.ts';
-import { duration, plural } from './times.ts';
+import { plain } from './text/printable.ts';
+import { duration, plural } from './text/times.ts';
 
 export interface SummarisedSession {
   readonly id: string;

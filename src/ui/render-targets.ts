@@ -3,14 +3,14 @@
 import type { AccessReply } from '../api/access.ts';
 import type { TargetsReply } from '../api/targets.ts';
 import type { GroupsProblem } from '../auth/groups-problem.ts';
-import { peopleText } from '../policy/people-text.ts';
-import { spanOf } from './approval-lines.ts';
-import { limitWords } from './limit-words.ts';
-import { maskList, maskUses } from './mask-words.ts';
-import { plain } from './printable.ts';
-import { type Style, styleFor } from './style.ts';
-import { localTime } from './times.ts';
-import { wrapWords } from './wrap-words.ts';
+import { peopleText } from '../policy/words/people-text.ts';
+import { spanOf } from './approvals/approval-lines.ts';
+import { limitWords } from './text/limit-words.ts';
+import { maskList, maskUses } from './text/mask-words.ts';
+import { plain } from './text/printable.ts';
+import { type Style, styleFor } from './text/style.ts';
+import { localTime } from './text/times.ts';
+import { wrapWords } from './text/wrap-words.ts';
 
 type Target = TargetsReply['targets'][number];
 type Requestable = AccessReply['requestable'][number];

@@ -2,11 +2,11 @@
 
 import type { RunView } from '../api/runs.ts';
 import { actorName } from '../policy/actor-name.ts';
-import { spanOf } from './approval-lines.ts';
-import { plain } from './printable.ts';
-import type { LineOptions } from './statement-lines.ts';
-import { type Fact, factLines, type ListColumn, listTable } from './table.ts';
-import { localTime, plural } from './times.ts';
+import { spanOf } from './approvals/approval-lines.ts';
+import type { LineOptions } from './replay/statement-lines.ts';
+import { plain } from './text/printable.ts';
+import { type Fact, factLines, type ListColumn, listTable } from './text/table.ts';
+import { localTime, plural } from './text/times.ts';
 
 export function runTable(runs: readonly RunView[], options: LineOptions, nowMs: number): string[] {
   const columns: readonly ListColumn<RunView>[] = [

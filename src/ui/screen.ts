@@ -6,7 +6,7 @@
 import { Box, type Key, render, Text, useApp, useInput, usePaste, useWindowSize } from 'ink';
 import { createElement, type ReactElement, useEffect, useReducer } from 'react';
 import { onAbort } from '../until.ts';
-import { FilteredOutput, type TerminalLike } from './filtered-output.ts';
+import { FilteredOutput, type TerminalLike } from './text/filtered-output.ts';
 
 export interface ScreenSize {
   readonly columns: number;

@@ -2,10 +2,10 @@
 
 import type { SessionSummary } from '../api/sessions.ts';
 import { actorName } from '../policy/actor-name.ts';
-import type { LineOptions } from './statement-lines.ts';
-import type { Style } from './style.ts';
-import { type Fact, factLines, type ListColumn, listTable } from './table.ts';
-import { byteCount, count, duration, localTime, plural, shortLocalTime } from './times.ts';
+import type { LineOptions } from './replay/statement-lines.ts';
+import type { Style } from './text/style.ts';
+import { type Fact, factLines, type ListColumn, listTable } from './text/table.ts';
+import { byteCount, count, duration, localTime, plural, shortLocalTime } from './text/times.ts';
 
 /** Characters of an id that name its millisecond: enough for one person's sessions. */
 const SHORT_ID = 13;

@@ -1,9 +1,9 @@
 /** A view as lines of text, whatever protocol it is of. Everything in it was typed by somebody else. */
 import type { Fields, View } from '../api/view.ts';
-import { plain, plainLines } from './printable.ts';
-import type { LineOptions } from './statement-lines.ts';
-import { renderTable } from './table.ts';
-import { wrap } from './text-width.ts';
+import type { LineOptions } from './replay/statement-lines.ts';
+import { plain, plainLines } from './text/printable.ts';
+import { renderTable } from './text/table.ts';
+import { wrap } from './text/text-width.ts';
 
 /** Columns of a field's name. */
 export const LABEL = 11;

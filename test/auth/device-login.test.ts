@@ -1,8 +1,8 @@
 /** `hoop login --device` against a real provider, with a real browser on "another device". */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loginCommand } from '../../src/commands/login.ts';
-import { whoamiCommand } from '../../src/commands/whoami.ts';
+import { loginCommand } from '../../src/commands/machine/login.ts';
+import { whoamiCommand } from '../../src/commands/machine/whoami.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import { launchChromium, openPage } from './chromium.ts';
 import { type CommandRun, runCommand, type TemporaryHome, temporaryHome } from './command-run.ts';

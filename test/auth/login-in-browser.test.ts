@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loginCommand } from '../../src/commands/login.ts';
+import { loginCommand } from '../../src/commands/machine/login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import { launchChromium, openPage } from './chromium.ts';
 import { type CommandRun, runCommand, temporaryHome } from './command-run.ts';

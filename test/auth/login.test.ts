@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loginCommand } from '../../src/commands/login.ts';
-import { logoutCommand } from '../../src/commands/logout.ts';
-import { whoamiCommand } from '../../src/commands/whoami.ts';
+import { loginCommand } from '../../src/commands/machine/login.ts';
+import { logoutCommand } from '../../src/commands/machine/logout.ts';
+import { whoamiCommand } from '../../src/commands/machine/whoami.ts';
 import { completeLogin } from '../../src/demo/complete-login.ts';
 import { type OidcProvider, startOidcProvider } from '../../src/demo/oidc-provider.ts';
 import { HoopError } from '../../src/errors.ts';
@@ -276,7 +276,7 @@ describe('the keys of the gateway', () => {
   test('in an older keyring than before are refused', async () => {
     using home = temporaryHome();
     await using own = await startTestGateway(provider);
-    const { generateSigningKey } = await import('../../src/recording/ed25519.ts');
+    const { generateSigningKey } = await import('../../src/recording/keys/ed25519.ts');
     const root = generateSigningKey();
     const args = ['--gateway', own.url, '--ca', own.caFile];
     own.info = createInfo(provider, { version: 5 }, root);

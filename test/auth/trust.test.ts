@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { checkAndPin, pinnedGateway, readTrust, rootKeyFingerprint } from '../../src/auth/trust.ts';
 import { locateHome } from '../../src/home.ts';
-import { generateSigningKey } from '../../src/recording/ed25519.ts';
+import { generateSigningKey } from '../../src/recording/keys/ed25519.ts';
 import { temporaryHome } from './command-run.ts';
 import { createInfo } from './test-gateway.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SessionSummary } from '../../src/api/sessions.ts';
-import { findSession, type SessionLookup } from '../../src/commands/sessions-source.ts';
+import { findSession, type SessionLookup } from '../../src/commands/sessions/sessions-source.ts';
 import { HoopError } from '../../src/errors.ts';
 
 const IDS = [

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { buildProgram } from '../../src/process/program.ts';
-import { textWidth } from '../../src/ui/text-width.ts';
+import { textWidth } from '../../src/ui/text/text-width.ts';
 import { silentIo } from './silent-io.ts';
 
 const WIDTH = 80;

@@ -3,10 +3,10 @@ import { globSync, readFileSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { callNotAllowed } from '../../src/connectors/postgres/policy/evaluate-functions.ts';
-import { guardSettings } from '../../src/connectors/postgres/policy/guards.ts';
+import { callNotAllowed } from '../../src/connectors/postgres/policy/verdict/evaluate-functions.ts';
+import { guardSettings } from '../../src/connectors/postgres/policy/verdict/guards.ts';
 import { problemLine } from '../../src/policy/load-policy.ts';
-import { requestCommand } from '../../src/policy/request-command.ts';
+import { requestCommand } from '../../src/policy/words/request-command.ts';
 import { buildProgram } from '../../src/process/program.ts';
 import { grantOf } from '../connectors/postgres/policy/grant-fixture.ts';
 import { loadPolicy } from '../policy/with-connectors.ts';
@@ -103,5 +103,5 @@ test('no other source writes that command', () => {
   const files = globSync('src/**/*.ts').filter((file) =>
     /hoop access request \$/.test(readFileSync(file, 'utf8')),
   );
-  expect(files).toEqual(['src/policy/request-command.ts']);
+  expect(files).toEqual(['src/policy/words/request-command.ts']);
 });

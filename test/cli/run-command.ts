@@ -2,7 +2,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import type { Io } from '../../src/commands/io.ts';
-import { sessionsCommand } from '../../src/commands/sessions.ts';
+import { sessionsCommand } from '../../src/commands/sessions/sessions.ts';
 import { exitCodeFor, renderError } from '../../src/ui/render-error.ts';
 
 export interface CommandResult {

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runTrack } from '../../src/commands/sessions-terminal.ts';
-import { castEvent, castHeader } from '../../src/recording/asciicast.ts';
-import { openBundleFile } from '../../src/recording/open-bundle-file.ts';
-import { readSession } from '../../src/recording/read-session.ts';
+import { runTrack } from '../../src/commands/sessions/sessions-terminal.ts';
+import { openBundleFile } from '../../src/recording/bundle/open-bundle-file.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { castEvent, castHeader } from '../../src/recording/formats/asciicast.ts';
 import { exec, RecordedSsh } from '../connectors/ssh/replay/recorded-ssh.ts';
 import {
   columns,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ApprovalsClient } from '../../src/client/approvals-client.ts';
-import { findApproval } from '../../src/commands/approvals-source.ts';
+import { findApproval } from '../../src/commands/approvals/approvals-source.ts';
 
 test('an id that nothing has is repeated as it was typed', async () => {
   const client = { list: async () => ({ approvals: [] }) } as unknown as ApprovalsClient;

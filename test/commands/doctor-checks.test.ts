@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import type { InfoReply } from '../../src/api/login.ts';
 import { createCertificateAuthority, issueServerCertificate } from '../../src/certificates.ts';
-import { clockCheck } from '../../src/commands/doctor-checks.ts';
-import { providerChecks } from '../../src/commands/doctor-machine.ts';
+import { clockCheck } from '../../src/commands/machine/doctor-checks.ts';
+import { providerChecks } from '../../src/commands/machine/doctor-machine.ts';
 import { doctorLines } from '../../src/ui/doctor-lines.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 const NOW_MS = Date.UTC(2026, 2, 1);
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { endableChild } from '../../src/commands/endable-child.ts';
+import { endableChild } from '../../src/commands/child/endable-child.ts';
 import type { Io } from '../../src/commands/io.ts';
-import { runChild } from '../../src/commands/run-child.ts';
+import { runChild } from '../../src/commands/runs/run-child.ts';
 import { silentIo } from '../cli/silent-io.ts';
 
 const SIGTERM = 128 + 15;

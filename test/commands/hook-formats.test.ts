@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { emptyHookAnswer, readHookInput } from '../../src/commands/hook-formats.ts';
+import { emptyHookAnswer, readHookInput } from '../../src/commands/runs/hook-formats.ts';
 import { HOOKS, type HookName } from '../../src/run/agents/hook-names.ts';
 
 const PROMPTS: Readonly<Record<HookName, string | undefined>> = {

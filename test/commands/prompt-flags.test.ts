@@ -4,8 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { promptInForce } from '../../src/commands/prompt-flags.ts';
-import { isCut, PromptLineSchema, promptLine } from '../../src/recording/prompt.ts';
+import { promptInForce } from '../../src/commands/runs/prompt-flags.ts';
+import { isCut, PromptLineSchema, promptLine } from '../../src/recording/formats/prompt.ts';
 import { ContextEndpoint } from '../../src/run/context-endpoint.ts';
 import { newPrompt } from '../../src/tunnel/new-prompt.ts';
 

@@ -1,6 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { type ReviewFlags, requireDecided, reviewRun } from '../../src/commands/review-changes.ts';
+import {
+  type ReviewFlags,
+  requireDecided,
+  reviewRun,
+} from '../../src/commands/runs/review-changes.ts';
 import type { AfterRun } from '../../src/run/later/later-changes.ts';
 import { silentIo } from '../cli/silent-io.ts';
 import { readAll } from '../read-all.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Io } from '../../src/commands/io.ts';
-import { separateRemoteCommand, sshCommand } from '../../src/commands/ssh.ts';
+import { separateRemoteCommand, sshCommand } from '../../src/commands/ssh/ssh.ts';
 
 // The command is not run.
 const command = sshCommand({} as Io);

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startHoop } from '../../src/demo/hoop-process.ts';
-import { decodeEnvelope } from '../../src/recording/dsse.ts';
-import { decodeManifest } from '../../src/recording/manifest.ts';
-import { readReceipt } from '../../src/recording/spool.ts';
+import { readReceipt } from '../../src/recording/client/spool.ts';
+import { decodeEnvelope } from '../../src/recording/formats/dsse.ts';
+import { decodeManifest } from '../../src/recording/formats/manifest.ts';
 import { type Bench, Connection, openBench } from './demo-bench.ts';
 import { formsOf } from './marker-forms.ts';
 

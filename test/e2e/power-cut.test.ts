@@ -6,8 +6,8 @@ import { readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { decodeFrameHeader, frameLength } from '../../src/recording/frame.ts';
-import { SEGMENT_HEADER_LENGTH } from '../../src/recording/segment-header.ts';
+import { decodeFrameHeader, frameLength } from '../../src/recording/formats/frame.ts';
+import { SEGMENT_HEADER_LENGTH } from '../../src/recording/formats/segment-header.ts';
 import { type Bench, openBench } from './demo-bench.ts';
 
 let bench: Bench;

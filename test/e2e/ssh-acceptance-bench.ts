@@ -10,9 +10,9 @@ import type { DownFrame, UpFrame } from '../../src/connectors/ssh/protocol/frame
 import { FrameDecoder } from '../../src/connectors/ssh/protocol/frame-decoder.ts';
 import { childEnvironment, type HoopService, startHoop } from '../../src/demo/hoop-process.ts';
 import type { OpensshServer } from '../../src/demo/openssh-server.ts';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { readSession, type SessionReading } from '../../src/recording/read-session.ts';
-import type { Direction } from '../../src/recording/types.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { readSession, type SessionReading } from '../../src/recording/ended/read-session.ts';
+import type { Direction } from '../../src/recording/formats/types.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
 import { buildTimeline } from '../replay/timeline.ts';
 import type { Bench } from './demo-bench.ts';

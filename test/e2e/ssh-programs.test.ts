@@ -12,8 +12,8 @@ import { findProgram } from '../../src/connectors/ssh/client/ssh-files.ts';
 import { startHoop } from '../../src/demo/hoop-process.ts';
 import { findSshd } from '../../src/demo/openssh-server.ts';
 import { locateHome } from '../../src/home.ts';
-import { pendingUploads } from '../../src/recording/pending-uploads.ts';
-import { spoolDirectory } from '../../src/recording/spool.ts';
+import { pendingUploads } from '../../src/recording/client/pending-uploads.ts';
+import { spoolDirectory } from '../../src/recording/client/spool.ts';
 import { spoolsOf } from '../../src/tunnel/spools-of.ts';
 import { openSshBench, type SshBench } from './ssh-bench.ts';
 

@@ -1,15 +1,18 @@
 /** A gateway as far as the masks of one target go: catalog, bindings, verdicts. */
 
-import { MaskBindings } from '../../src/connectors/postgres/gateway/mask-bindings.ts';
+import { MaskBindings } from '../../src/connectors/postgres/gateway/catalog/mask-bindings.ts';
 import {
   readMaskBindings,
   writeMaskBindings,
-} from '../../src/connectors/postgres/gateway/mask-bindings-file.ts';
-import { TargetCatalogs } from '../../src/connectors/postgres/gateway/target-catalogs.ts';
+} from '../../src/connectors/postgres/gateway/catalog/mask-bindings-file.ts';
+import { TargetCatalogs } from '../../src/connectors/postgres/gateway/catalog/target-catalogs.ts';
 import type { PostgresTarget } from '../../src/connectors/postgres/gateway/types.ts';
-import type { Catalog, MaskedName } from '../../src/connectors/postgres/policy/catalog-types.ts';
-import type { SqlParser } from '../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../src/connectors/postgres/policy/statement-policy.ts';
+import type {
+  Catalog,
+  MaskedName,
+} from '../../src/connectors/postgres/policy/facts/catalog-types.ts';
+import type { SqlParser } from '../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import { splitColumn } from '../../src/policy/patterns.ts';
 import { grantOf } from '../connectors/postgres/policy/grant-fixture.ts';
 import { collectLog } from './collect-log.ts';

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { mayActFor, recogniseAgents } from '../../src/policy/agents.ts';
-import { describeAgentRules, describeRules } from '../../src/policy/describe-grant.ts';
 import { grantSides } from '../../src/policy/grant-sides.ts';
 import { problemLine } from '../../src/policy/load-policy.ts';
 import { grantedTargets, principalGrant } from '../../src/policy/principal-grant.ts';
 import { requestable } from '../../src/policy/requestable.ts';
 import type { Principal } from '../../src/policy/types.ts';
+import { describeAgentRules, describeRules } from '../../src/policy/words/describe-grant.ts';
 import { loadPolicy, requirePolicy } from './with-connectors.ts';
 
 const ISSUER = 'https://idp.example';

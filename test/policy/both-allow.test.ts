@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bothAllow } from '../../src/policy/both-allow.ts';
-import { describeConditions } from '../../src/policy/describe-grant.ts';
+import { describeConditions } from '../../src/policy/words/describe-grant.ts';
 import { grantOf } from '../connectors/postgres/policy/grant-fixture.ts';
 
 test.each<readonly [some: string[], others: string[], both: string[]]>([

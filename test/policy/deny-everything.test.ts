@@ -1,8 +1,8 @@
 /** `deny: everything` closes databases and servers alike; a deny that leaves one kind open is warned of. */
 import { loadModule, parse } from 'libpg-query';
 import { describe, expect, test } from 'vitest';
-import { analyseStatements } from '../../src/connectors/postgres/policy/analyse-statements.ts';
-import { evaluate } from '../../src/connectors/postgres/policy/evaluate.ts';
+import { evaluate } from '../../src/connectors/postgres/policy/verdict/evaluate.ts';
+import { analyseStatements } from '../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 import type { SshAct } from '../../src/connectors/ssh/policy/types.ts';
 import { problemLine } from '../../src/policy/load-policy.ts';
 import { policyWarnings } from '../../src/policy/policy-warnings.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { POLICY_FILES } from '../../src/policy/json-schema.ts';
+import { POLICY_FILES } from '../../src/policy/schema/json-schema.ts';
 import { policyJsonSchema } from './with-connectors.ts';
 
 // To renew: for kind in hoop target policy: hoop policy schema KIND > schema/KIND.schema.json; npm run format

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { describeRules, maskedColumns } from '../../src/policy/describe-grant.ts';
 import {
   credentialName,
   grantedTargets,
@@ -7,6 +6,7 @@ import {
 } from '../../src/policy/principal-grant.ts';
 import { principalRoles } from '../../src/policy/principal-roles.ts';
 import type { Principal } from '../../src/policy/types.ts';
+import { describeRules, maskedColumns } from '../../src/policy/words/describe-grant.ts';
 import { requirePolicy } from './with-connectors.ts';
 
 const FILES = {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { describeRules } from '../../src/policy/describe-grant.ts';
 import { problemLine } from '../../src/policy/load-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import { policyWarnings } from '../../src/policy/policy-warnings.ts';
 import { principalGrant } from '../../src/policy/principal-grant.ts';
 import type { Principal } from '../../src/policy/types.ts';
+import { describeRules } from '../../src/policy/words/describe-grant.ts';
 import { loadPolicy } from './with-connectors.ts';
 
 const COMMON: readonly (readonly [string, string])[] = [

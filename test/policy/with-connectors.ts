@@ -2,17 +2,17 @@
 import { CONNECTORS } from '../../src/connectors/registry.ts';
 import { policyConnectors } from '../../src/policy/connector.ts';
 import {
-  policyJsonSchema as jsonSchema,
-  type PolicyFileKind,
-} from '../../src/policy/json-schema.ts';
-import {
   type LoadResult,
   loadPolicy as load,
   requirePolicy as requireLoaded,
 } from '../../src/policy/load-policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
-import { agentFile, policyFile } from '../../src/policy/schema.ts';
-import { targetFile } from '../../src/policy/target-schema.ts';
+import {
+  policyJsonSchema as jsonSchema,
+  type PolicyFileKind,
+} from '../../src/policy/schema/json-schema.ts';
+import { agentFile, policyFile } from '../../src/policy/schema/schema.ts';
+import { targetFile } from '../../src/policy/schema/target-schema.ts';
 
 export const POLICY_CONNECTORS = await policyConnectors(CONNECTORS);
 export const TargetFile = targetFile(POLICY_CONNECTORS);

@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { pendingUploads, pruneSpools } from '../../src/recording/pending-uploads.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { pendingUploads, pruneSpools } from '../../src/recording/client/pending-uploads.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
 import { RecordingBench, readBundle, SessionPair, seededRandom } from './session-pair.ts';
 
 const signal = () => new AbortController().signal;

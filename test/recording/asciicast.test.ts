@@ -6,7 +6,7 @@ import {
   castSize,
   MAX_CAST_LINE_BYTES,
   parseCastSize,
-} from '../../src/recording/asciicast.ts';
+} from '../../src/recording/formats/asciicast.ts';
 
 const HEADER = castHeader({ columns: 80, rows: 24, startedMs: 1_700_000_000_500 });
 

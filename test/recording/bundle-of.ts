@@ -1,6 +1,6 @@
-import { listMembers } from '../../src/recording/bundle-members.ts';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { encodeTarHeader, TAR_END_LENGTH, tarPadding } from '../../src/recording/tar.ts';
+import { listMembers } from '../../src/recording/bundle/bundle-members.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { encodeTarHeader, TAR_END_LENGTH, tarPadding } from '../../src/recording/formats/tar.ts';
 
 export type Members = [name: string, bytes: Uint8Array][];
 

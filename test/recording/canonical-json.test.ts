@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { canonicalJson, parseCanonicalJson } from '../../src/recording/canonical-json.ts';
+import { canonicalJson, parseCanonicalJson } from '../../src/recording/formats/canonical-json.ts';
 
 const parse = (text: string) => parseCanonicalJson(Buffer.from(text), 'it');
 

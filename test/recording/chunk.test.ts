@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CHUNK_BYTES, chunksOfCut, countChunks } from '../../src/recording/chunk.ts';
+import { CHUNK_BYTES, chunksOfCut, countChunks } from '../../src/recording/formats/chunk.ts';
 import { seededRandom } from './session-pair.ts';
 
 const none = new Map();

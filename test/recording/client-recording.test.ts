@@ -3,16 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { issueCertificate, type SessionCertificate } from '../../src/recording/certificate.ts';
 import {
   ClientRecording,
   type ClientRecordingOptions,
-} from '../../src/recording/client-recording.ts';
-import { generateSigningKey } from '../../src/recording/ed25519.ts';
-import { sha256 } from '../../src/recording/manifest.ts';
-import { pendingUploads } from '../../src/recording/pending-uploads.ts';
-import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
+} from '../../src/recording/client/client-recording.ts';
+import { pendingUploads } from '../../src/recording/client/pending-uploads.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { sha256 } from '../../src/recording/formats/manifest.ts';
+import { issueCertificate, type SessionCertificate } from '../../src/recording/keys/certificate.ts';
+import { generateSigningKey } from '../../src/recording/keys/ed25519.ts';
+import { RecordingStopped } from '../../src/recording/write/recording-stopped.ts';
 import { newSessionId } from '../../src/session-id.ts';
 import { waitFor } from '../wait-for.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';

@@ -6,16 +6,16 @@ import { appendFile, readdir, readFile, rm, stat, truncate, writeFile } from 'no
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { EndedRecording } from '../../src/recording/ended-recording.ts';
-import { listRecordings } from '../../src/recording/list-recordings.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { newRecordingKeys, storeRecordingKeys } from '../../src/recording/recording-keys.ts';
-import { recordingDirectory } from '../../src/recording/recording-store.ts';
-import { segmentName } from '../../src/recording/segment-writer.ts';
-import { spoolDirectory } from '../../src/recording/spool.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { spoolDirectory } from '../../src/recording/client/spool.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { EndedRecording } from '../../src/recording/ended/ended-recording.ts';
+import { listRecordings } from '../../src/recording/ended/list-recordings.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { newRecordingKeys, storeRecordingKeys } from '../../src/recording/keys/recording-keys.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
+import { recordingDirectory } from '../../src/recording/write/recording-store.ts';
+import { segmentName } from '../../src/recording/write/segment-writer.ts';
 import {
   RecordingBench,
   readBundle,

@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
-import { SqlParser } from '../../src/connectors/postgres/policy/parser.ts';
+import { SqlParser } from '../../src/connectors/postgres/policy/parse/parser.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 const [, , directory = ''] = process.argv;

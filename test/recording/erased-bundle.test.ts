@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { erasedBundle } from '../../src/recording/erased-bundle.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { erasedBundle } from '../../src/recording/bundle/erased-bundle.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 const SECRET = 'what nobody is to read any more';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../src/recording/canonical-json.ts';
-import { eventJson } from '../../src/recording/event-json.ts';
-import type { RecordingEvent } from '../../src/recording/types.ts';
+import { canonicalJson } from '../../src/recording/formats/canonical-json.ts';
+import { eventJson } from '../../src/recording/formats/event-json.ts';
+import type { RecordingEvent } from '../../src/recording/formats/types.ts';
 
 const DECISION = {
   type: 'decision',

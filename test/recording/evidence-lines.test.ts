@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EvidenceLines } from '../../src/recording/evidence-lines.ts';
+import { EvidenceLines } from '../../src/recording/verify/evidence-lines.ts';
 
 const line = (value: unknown) => Buffer.from(`${JSON.stringify(value)}\n`);
 const closing = { type: 'closing', reason: 'idle', message: 'bye' };

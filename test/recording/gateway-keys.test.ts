@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openGatewayKeys, retiredGatewayKey } from '../../src/recording/gateway-keys.ts';
-import { isListed, openKeyring } from '../../src/recording/keyring.ts';
+import { openGatewayKeys, retiredGatewayKey } from '../../src/recording/keys/gateway-keys.ts';
+import { isListed, openKeyring } from '../../src/recording/keys/keyring.ts';
 import {
   loadRecordingKeys,
   newRecordingKeys,
   storeRecordingKeys,
-} from '../../src/recording/recording-keys.ts';
+} from '../../src/recording/keys/recording-keys.ts';
 import { newSessionId } from '../../src/session-id.ts';
 
 const DAY = 86_400_000;

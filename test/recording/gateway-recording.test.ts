@@ -1,16 +1,20 @@
 /** The gateway's live recording: disputes, limits, and a disk that fails. */
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test, vi } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { cutSigningBytes, NO_POINT } from '../../src/recording/cut.ts';
-import { generateSigningKey, type SigningKey, signEd25519 } from '../../src/recording/ed25519.ts';
-import { toBase64 } from '../../src/recording/encoding.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { RecordingStopped } from '../../src/recording/recording-stopped.ts';
-import { realSystem } from '../../src/recording/segment-writer.ts';
-import type { CutProposal, EndReason } from '../../src/recording/types.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { cutSigningBytes, NO_POINT } from '../../src/recording/formats/cut.ts';
+import { toBase64 } from '../../src/recording/formats/encoding.ts';
+import type { CutProposal, EndReason } from '../../src/recording/formats/types.ts';
+import {
+  generateSigningKey,
+  type SigningKey,
+  signEd25519,
+} from '../../src/recording/keys/ed25519.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
+import { RecordingStopped } from '../../src/recording/write/recording-stopped.ts';
+import { realSystem } from '../../src/recording/write/segment-writer.ts';
 import { RecordingBench, readBundle, SessionPair } from './session-pair.ts';
 
 async function pairWithBytes(bench: RecordingBench): Promise<SessionPair> {

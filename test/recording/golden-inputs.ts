@@ -1,10 +1,10 @@
 /** What the golden bytes are the bytes of. */
 import { createPrivateKey } from 'node:crypto';
-import type { RecordedCut } from '../../src/recording/cut.ts';
-import { encodeDataPrefix } from '../../src/recording/data-body.ts';
-import { signingKeyFrom } from '../../src/recording/ed25519.ts';
-import { toBase64, utf8 } from '../../src/recording/encoding.ts';
-import { sha256 } from '../../src/recording/manifest.ts';
+import type { RecordedCut } from '../../src/recording/formats/cut.ts';
+import { encodeDataPrefix } from '../../src/recording/formats/data-body.ts';
+import { toBase64, utf8 } from '../../src/recording/formats/encoding.ts';
+import { sha256 } from '../../src/recording/formats/manifest.ts';
+import { signingKeyFrom } from '../../src/recording/keys/ed25519.ts';
 
 export const SESSION = '01938f3a-7c00-7abc-8def-0123456789ab';
 export const KEY = new Uint8Array(32).fill(0x22);

@@ -8,8 +8,8 @@ import { createCipheriv, createHash, hkdfSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
-import { encodeManifest, MANIFEST_TYPE } from '../../src/recording/manifest.ts';
+import { encodeEnvelope, signEnvelope } from '../../src/recording/formats/dsse.ts';
+import { encodeManifest, MANIFEST_TYPE } from '../../src/recording/formats/manifest.ts';
 import { CLIENT, KEY, MANIFEST, SESSION } from './golden-inputs.ts';
 
 const DIRECTORY = join(import.meta.dirname, '../fixtures/recording');

@@ -7,9 +7,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FormatError } from '../../src/format-error.ts';
-import { decodeBundleKeys, encodeBundleKeys } from '../../src/recording/bundle-keys.ts';
-import { issueCertificate, readCertificateUnverified } from '../../src/recording/certificate.ts';
-import { leafHash } from '../../src/recording/chunk.ts';
+import { decodeBundleKeys, encodeBundleKeys } from '../../src/recording/bundle/bundle-keys.ts';
+import {
+  EVENTS_MAGIC,
+  encodeFrameRecord,
+  encodeSegmentRecord,
+  readEventsMember,
+} from '../../src/recording/bundle/events-member.ts';
+import { leafHash } from '../../src/recording/formats/chunk.ts';
 import {
   ackSigningBytes,
   cutSigningBytes,
@@ -17,16 +22,10 @@ import {
   encodeRecordedCut,
   pointOf,
   rootOf,
-} from '../../src/recording/cut.ts';
-import { decodeDataBody } from '../../src/recording/data-body.ts';
-import { decodeEnvelope, encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
-import { fromHex, toBase64, utf8 } from '../../src/recording/encoding.ts';
-import {
-  EVENTS_MAGIC,
-  encodeFrameRecord,
-  encodeSegmentRecord,
-  readEventsMember,
-} from '../../src/recording/events-member.ts';
+} from '../../src/recording/formats/cut.ts';
+import { decodeDataBody } from '../../src/recording/formats/data-body.ts';
+import { decodeEnvelope, encodeEnvelope, signEnvelope } from '../../src/recording/formats/dsse.ts';
+import { fromHex, toBase64, utf8 } from '../../src/recording/formats/encoding.ts';
 import {
   decodeFrameHeader,
   FRAME_HEADER_LENGTH,
@@ -34,19 +33,30 @@ import {
   openFrame,
   sealFrame,
   segmentKey,
-} from '../../src/recording/frame.ts';
-import { eventKeyOf, FrameDigests } from '../../src/recording/frame-digest.ts';
+} from '../../src/recording/formats/frame.ts';
+import { eventKeyOf, FrameDigests } from '../../src/recording/formats/frame-digest.ts';
 import {
   decodeGroup,
   encodeGroupHead,
   encodeGroupRecordHead,
-} from '../../src/recording/group-body.ts';
-import { HeadChain } from '../../src/recording/head-chain.ts';
-import { openKeyring, signKeyring } from '../../src/recording/keyring.ts';
-import { decodeManifest, encodeManifest, MANIFEST_TYPE } from '../../src/recording/manifest.ts';
-import { signProof } from '../../src/recording/proof-of-possession.ts';
-import { decodeSegmentHeader, encodeSegmentHeader } from '../../src/recording/segment-header.ts';
-import { decodeTarHeader, encodeTarHeader } from '../../src/recording/tar.ts';
+} from '../../src/recording/formats/group-body.ts';
+import { HeadChain } from '../../src/recording/formats/head-chain.ts';
+import {
+  decodeManifest,
+  encodeManifest,
+  MANIFEST_TYPE,
+} from '../../src/recording/formats/manifest.ts';
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+} from '../../src/recording/formats/segment-header.ts';
+import { decodeTarHeader, encodeTarHeader } from '../../src/recording/formats/tar.ts';
+import {
+  issueCertificate,
+  readCertificateUnverified,
+} from '../../src/recording/keys/certificate.ts';
+import { openKeyring, signKeyring } from '../../src/recording/keys/keyring.ts';
+import { signProof } from '../../src/recording/keys/proof-of-possession.ts';
 import {
   ACK,
   CERTIFICATE,

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { HeldTurns } from '../../src/recording/held-turns.ts';
+import { HeldTurns } from '../../src/recording/write/held-turns.ts';
 
 function open() {
   const known = Promise.withResolvers<void>();

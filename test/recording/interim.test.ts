@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { type Verification, verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { type Verification, verifyBundle } from '../../src/recording/verify/verify.ts';
 import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 
 let bench: RecordingBench;

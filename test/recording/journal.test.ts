@@ -13,17 +13,17 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { CHUNK_BYTES } from '../../src/recording/chunk.ts';
-import { ClientJournal } from '../../src/recording/client-journal.ts';
-import { compareWithJournal } from '../../src/recording/compare-journal.ts';
-import { decodeEnvelope } from '../../src/recording/dsse.ts';
-import { decodeManifest } from '../../src/recording/manifest.ts';
-import { openJournal } from '../../src/recording/open-journal.ts';
-import { realSystem, segmentName } from '../../src/recording/segment-writer.ts';
-import { releaseSpool } from '../../src/recording/spool.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { ClientJournal } from '../../src/recording/client/client-journal.ts';
+import { compareWithJournal } from '../../src/recording/client/compare-journal.ts';
+import { openJournal } from '../../src/recording/client/open-journal.ts';
+import { releaseSpool } from '../../src/recording/client/spool.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { CHUNK_BYTES } from '../../src/recording/formats/chunk.ts';
+import { decodeEnvelope } from '../../src/recording/formats/dsse.ts';
+import { decodeManifest } from '../../src/recording/formats/manifest.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
+import { realSystem, segmentName } from '../../src/recording/write/segment-writer.ts';
 import { newSessionId } from '../../src/session-id.ts';
 import {
   RecordingBench,

@@ -8,9 +8,9 @@ import {
   CUT_STEP_BYTES,
   chunksOfCut,
   leafHash,
-} from '../../src/recording/chunk.ts';
-import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
-import type { StreamOffsets } from '../../src/recording/types.ts';
+} from '../../src/recording/formats/chunk.ts';
+import type { StreamOffsets } from '../../src/recording/formats/types.ts';
+import { LeafAhead } from '../../src/recording/write/leaf-ahead.ts';
 
 const KEY = createSecretKey(Buffer.alloc(32, 1));
 const SEED = 7;

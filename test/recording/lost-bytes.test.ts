@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LostBytes } from '../../src/recording/lost-bytes.ts';
+import { LostBytes } from '../../src/recording/client/lost-bytes.ts';
 
 test('what has not arrived is lost when both sides have ended the stream, in either order', () => {
   const lost = new LostBytes();

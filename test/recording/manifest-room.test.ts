@@ -1,20 +1,24 @@
 /** No client, and no honest day of work, makes a recording that nobody can sign any more. */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { CutProposer } from '../../src/recording/cut-proposer.ts';
-import { encodeEnvelope, MAX_ENVELOPE_BYTES, signEnvelope } from '../../src/recording/dsse.ts';
-import { generateSigningKey } from '../../src/recording/ed25519.ts';
-import { leafJob } from '../../src/recording/hash-leaves.ts';
-import { LeafHasher } from '../../src/recording/leaf-hasher.ts';
-import { encodeManifest, type Manifest } from '../../src/recording/manifest.ts';
+import { CutProposer } from '../../src/recording/cuts/cut-proposer.ts';
 import {
   hasRoomForLateCut,
   hasRoomToGoOn,
   manifestBytes,
-} from '../../src/recording/manifest-room.ts';
-import { openRecording } from '../../src/recording/opened-recording.ts';
-import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
-import { recordingDirectory } from '../../src/recording/recording-store.ts';
+} from '../../src/recording/cuts/manifest-room.ts';
+import { openRecording } from '../../src/recording/ended/opened-recording.ts';
+import {
+  encodeEnvelope,
+  MAX_ENVELOPE_BYTES,
+  signEnvelope,
+} from '../../src/recording/formats/dsse.ts';
+import { leafJob } from '../../src/recording/formats/hash-leaves.ts';
+import { encodeManifest, type Manifest } from '../../src/recording/formats/manifest.ts';
+import { generateSigningKey } from '../../src/recording/keys/ed25519.ts';
+import { loadRecordingKeys } from '../../src/recording/keys/recording-keys.ts';
+import { LeafHasher } from '../../src/recording/write/leaf-hasher.ts';
+import { recordingDirectory } from '../../src/recording/write/recording-store.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 const MOST = Number.MAX_SAFE_INTEGER;

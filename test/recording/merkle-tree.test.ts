@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { CompactRange } from '../../src/recording/merkle-tree.ts';
+import { CompactRange } from '../../src/recording/formats/merkle-tree.ts';
 
 /** Leaves and roots of the certificate-transparency reference tests. */
 const LEAVES = [

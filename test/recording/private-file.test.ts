@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { writePrivateFile } from '../../src/recording/private-file.ts';
+import { writePrivateFile } from '../../src/recording/keys/private-file.ts';
 
 const run = promisify(execFile);
 
@@ -17,7 +17,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 test('a key that does not fit on the disk is an error, never half a key', async () => {
   const path = join(directory, 'key');
   writePrivateFile(path, 'the old key');
-  const module = join(import.meta.dirname, '../../src/recording/private-file.ts');
+  const module = join(import.meta.dirname, '../../src/recording/keys/private-file.ts');
   const script = `
     const { writePrivateFile } = await import(${JSON.stringify(module)});
     writePrivateFile(${JSON.stringify(path)}, 'k'.repeat(1500));`;

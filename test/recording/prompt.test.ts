@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { EvidenceLines } from '../../src/recording/evidence-lines.ts';
 import {
   isCut,
   MAX_PROMPT_BYTES,
   MAX_PROMPT_LINE_BYTES,
   PromptLineSchema,
   promptLine,
-} from '../../src/recording/prompt.ts';
-import { UP } from '../../src/recording/types.ts';
+} from '../../src/recording/formats/prompt.ts';
+import { UP } from '../../src/recording/formats/types.ts';
+import { EvidenceLines } from '../../src/recording/verify/evidence-lines.ts';
 
 const words = { id: 'p1', source: 'flag', sentMs: 1_700_000_000_000 };
 const bytesOf = (value: unknown) => Buffer.from(`${JSON.stringify(value)}\n`);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { View } from '../../src/api/view.ts';
-import { canonicalJson } from '../../src/recording/canonical-json.ts';
-import { recordedView } from '../../src/recording/recorded-view.ts';
+import { canonicalJson } from '../../src/recording/formats/canonical-json.ts';
+import { recordedView } from '../../src/recording/formats/recorded-view.ts';
 
 /** Each is six bytes of JSON. */
 const HOSTILE = '\u0001'.repeat(40_000);

@@ -6,34 +6,38 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { timelineOf } from '../../src/commands/sessions-timeline.ts';
-import { readBundleContents } from '../../src/recording/bundle-contents.ts';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { checkRepair } from '../../src/recording/check-repair.ts';
-import { encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
-import { generateSigningKey } from '../../src/recording/ed25519.ts';
-import { utf8 } from '../../src/recording/encoding.ts';
-import type { EndedRecording } from '../../src/recording/ended-recording.ts';
-import { decodeFrameHeader, frameLength } from '../../src/recording/frame.ts';
-import { encodeManifest, MANIFEST_TYPE, type Manifest } from '../../src/recording/manifest.ts';
-import { readSegments } from '../../src/recording/read-segments.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
+import { timelineOf } from '../../src/commands/sessions/sessions-timeline.ts';
+import { readBundleContents } from '../../src/recording/bundle/bundle-contents.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { checkRepair } from '../../src/recording/client/check-repair.ts';
 import {
   encodeRepair,
   MAX_REPAIR_BYTES,
   MAX_REPAIR_PIECES,
   type RepairPiece,
   signRepair,
-} from '../../src/recording/repair.ts';
-import { SEGMENT_HEADER_LENGTH } from '../../src/recording/segment-header.ts';
-import type { Direction, StreamOffsets } from '../../src/recording/types.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+} from '../../src/recording/client/repair.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import type { EndedRecording } from '../../src/recording/ended/ended-recording.ts';
+import { readSegments } from '../../src/recording/ended/read-segments.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { encodeEnvelope, signEnvelope } from '../../src/recording/formats/dsse.ts';
+import { utf8 } from '../../src/recording/formats/encoding.ts';
+import { decodeFrameHeader, frameLength } from '../../src/recording/formats/frame.ts';
+import {
+  encodeManifest,
+  MANIFEST_TYPE,
+  type Manifest,
+} from '../../src/recording/formats/manifest.ts';
+import { SEGMENT_HEADER_LENGTH } from '../../src/recording/formats/segment-header.ts';
+import type { Direction, StreamOffsets } from '../../src/recording/formats/types.ts';
+import { generateSigningKey } from '../../src/recording/keys/ed25519.ts';
+import { loadRecordingKeys } from '../../src/recording/keys/recording-keys.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
 import { newSessionId } from '../../src/session-id.ts';
-import { collectReplay } from '../../src/ui/replay-model.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { transcriptLines } from '../../src/ui/transcript.ts';
+import { collectReplay } from '../../src/ui/replay/replay-model.ts';
+import { transcriptLines } from '../../src/ui/replay/transcript.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 import { bundleOf, membersOf } from './bundle-of.ts';
 import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 

@@ -1,23 +1,36 @@
 /** What a gateway that has all of its own keys cannot make of a recording afterwards. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readBundleContents } from '../../src/recording/bundle-contents.ts';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { canonicalJson } from '../../src/recording/canonical-json.ts';
-import { decodeRecordedCut, encodeRecordedCut, rootOf, signAck } from '../../src/recording/cut.ts';
-import { encodeDataPrefix } from '../../src/recording/data-body.ts';
-import { encodeEnvelope, signEnvelope } from '../../src/recording/dsse.ts';
-import { toHex, utf8 } from '../../src/recording/encoding.ts';
-import { EVENTS_MAGIC, readEventsMember } from '../../src/recording/events-member.ts';
-import { encodeFrameHeader, type FrameType, TAG_LENGTH } from '../../src/recording/frame.ts';
-import { type Committed, FrameDigests } from '../../src/recording/frame-digest.ts';
-import { encodeGroupHead, encodeGroupRecordHead } from '../../src/recording/group-body.ts';
-import { HeadChain } from '../../src/recording/head-chain.ts';
-import { encodeManifest, MANIFEST_TYPE, type Manifest } from '../../src/recording/manifest.ts';
-import { leafAt, openRecording } from '../../src/recording/opened-recording.ts';
-import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
-import type { Direction } from '../../src/recording/types.ts';
-import { type Verification, verifyBundle } from '../../src/recording/verify.ts';
+import { readBundleContents } from '../../src/recording/bundle/bundle-contents.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { EVENTS_MAGIC, readEventsMember } from '../../src/recording/bundle/events-member.ts';
+import { leafAt, openRecording } from '../../src/recording/ended/opened-recording.ts';
+import { canonicalJson } from '../../src/recording/formats/canonical-json.ts';
+import {
+  decodeRecordedCut,
+  encodeRecordedCut,
+  rootOf,
+  signAck,
+} from '../../src/recording/formats/cut.ts';
+import { encodeDataPrefix } from '../../src/recording/formats/data-body.ts';
+import { encodeEnvelope, signEnvelope } from '../../src/recording/formats/dsse.ts';
+import { toHex, utf8 } from '../../src/recording/formats/encoding.ts';
+import {
+  encodeFrameHeader,
+  type FrameType,
+  TAG_LENGTH,
+} from '../../src/recording/formats/frame.ts';
+import { type Committed, FrameDigests } from '../../src/recording/formats/frame-digest.ts';
+import { encodeGroupHead, encodeGroupRecordHead } from '../../src/recording/formats/group-body.ts';
+import { HeadChain } from '../../src/recording/formats/head-chain.ts';
+import {
+  encodeManifest,
+  MANIFEST_TYPE,
+  type Manifest,
+} from '../../src/recording/formats/manifest.ts';
+import type { Direction } from '../../src/recording/formats/types.ts';
+import { loadRecordingKeys } from '../../src/recording/keys/recording-keys.ts';
+import { type Verification, verifyBundle } from '../../src/recording/verify/verify.ts';
 import { bundleOf, membersOf } from './bundle-of.ts';
 import { RecordingBench, readBundle, SessionPair } from './session-pair.ts';
 

@@ -1,10 +1,10 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { randomOf } from '../../conformance/fuzz/random.ts';
-import { CHUNK_BYTES, chunksOfCut, leafHash } from '../../src/recording/chunk.ts';
-import { RunningLeaves } from '../../src/recording/running-leaves.ts';
-import type { Direction, StreamOffsets } from '../../src/recording/types.ts';
-import { SpareBlocks, UncutBytes } from '../../src/recording/uncut-bytes.ts';
+import { CHUNK_BYTES, chunksOfCut, leafHash } from '../../src/recording/formats/chunk.ts';
+import type { Direction, StreamOffsets } from '../../src/recording/formats/types.ts';
+import { RunningLeaves } from '../../src/recording/write/running-leaves.ts';
+import { SpareBlocks, UncutBytes } from '../../src/recording/write/uncut-bytes.ts';
 
 const KEY = createSecretKey(Buffer.alloc(32, 1));
 

@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import * as frame from '../../src/recording/frame.ts';
-import { loadRecordingKeys } from '../../src/recording/recording-keys.ts';
-import { SCAN_LOT, scanRecording } from '../../src/recording/scan-recording.ts';
+import { SCAN_LOT, scanRecording } from '../../src/recording/ended/scan-recording.ts';
+import * as frame from '../../src/recording/formats/frame.ts';
+import { loadRecordingKeys } from '../../src/recording/keys/recording-keys.ts';
 import { RecordingBench, SessionPair } from './session-pair.ts';
 
 // As it is, and counted.
-vi.mock('../../src/recording/frame.ts', { spy: true });
+vi.mock('../../src/recording/formats/frame.ts', { spy: true });
 
 test('a long recording is checked in lots, and others have their turn between them', async () => {
   await using bench = await RecordingBench.create();

@@ -3,11 +3,11 @@ import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
-import { SegmentFiles } from '../../src/recording/segment-files.ts';
-import { segmentName } from '../../src/recording/segment-writer.ts';
-import { SessionWriter } from '../../src/recording/session-writer.ts';
-import type { Direction } from '../../src/recording/types.ts';
+import type { Direction } from '../../src/recording/formats/types.ts';
+import { LeafAhead } from '../../src/recording/write/leaf-ahead.ts';
+import { SegmentFiles } from '../../src/recording/write/segment-files.ts';
+import { segmentName } from '../../src/recording/write/segment-writer.ts';
+import { SessionWriter } from '../../src/recording/write/session-writer.ts';
 import { newSessionId } from '../../src/session-id.ts';
 
 test('a group of many records is decrypted once, and not for each of them again', async () => {

@@ -3,22 +3,25 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { issueCertificate, type SessionCertificate } from '../../src/recording/certificate.ts';
-import { ClientRecording } from '../../src/recording/client-recording.ts';
-import { generateSigningKey, type SigningKey } from '../../src/recording/ed25519.ts';
-import { EndedRecording } from '../../src/recording/ended-recording.ts';
-import { type GatewayKeys, openGatewayKeys } from '../../src/recording/gateway-keys.ts';
+import { ClientRecording } from '../../src/recording/client/client-recording.ts';
+import type { UploadTransport } from '../../src/recording/client/upload-session.ts';
+import { EndedRecording } from '../../src/recording/ended/ended-recording.ts';
+import { sha256 } from '../../src/recording/formats/manifest.ts';
+import type { CutProposal, EndReason } from '../../src/recording/formats/types.ts';
+import { issueCertificate, type SessionCertificate } from '../../src/recording/keys/certificate.ts';
+import { generateSigningKey, type SigningKey } from '../../src/recording/keys/ed25519.ts';
+import { type GatewayKeys, openGatewayKeys } from '../../src/recording/keys/gateway-keys.ts';
+import type { VerifyTrust } from '../../src/recording/verify/verify.ts';
 import {
   GatewayRecording,
   newRecordingKeys,
   type RecordingLease,
-} from '../../src/recording/gateway-recording.ts';
-import { sha256 } from '../../src/recording/manifest.ts';
-import { openRecordingStore, type RecordingStore } from '../../src/recording/recording-store.ts';
-import type { RecordingSystem } from '../../src/recording/segment-writer.ts';
-import type { CutProposal, EndReason } from '../../src/recording/types.ts';
-import type { UploadTransport } from '../../src/recording/upload-session.ts';
-import type { VerifyTrust } from '../../src/recording/verify.ts';
+} from '../../src/recording/write/gateway-recording.ts';
+import {
+  openRecordingStore,
+  type RecordingStore,
+} from '../../src/recording/write/recording-store.ts';
+import type { RecordingSystem } from '../../src/recording/write/segment-writer.ts';
 import { newSessionId } from '../../src/session-id.ts';
 
 export class RecordingBench implements AsyncDisposable {

@@ -4,10 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { LeafAhead } from '../../src/recording/leaf-ahead.ts';
-import { realSystem, SegmentWriter, SYNC_AFTER_BYTES } from '../../src/recording/segment-writer.ts';
-import { SessionWriter, type SessionWriterOptions } from '../../src/recording/session-writer.ts';
-import type { Direction } from '../../src/recording/types.ts';
+import type { Direction } from '../../src/recording/formats/types.ts';
+import { LeafAhead } from '../../src/recording/write/leaf-ahead.ts';
+import {
+  realSystem,
+  SegmentWriter,
+  SYNC_AFTER_BYTES,
+} from '../../src/recording/write/segment-writer.ts';
+import {
+  SessionWriter,
+  type SessionWriterOptions,
+} from '../../src/recording/write/session-writer.ts';
 import { newSessionId } from '../../src/session-id.ts';
 
 /** Says in which order it was told what. */

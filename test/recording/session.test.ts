@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { CLOSED_FILE } from '../../src/recording/recording-store.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
+import { CLOSED_FILE } from '../../src/recording/write/recording-store.ts';
 import { RecordingBench, readBundle, SessionPair } from './session-pair.ts';
 
 test('a session that ends in order is verified from its bundle', async () => {

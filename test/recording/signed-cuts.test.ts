@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readSignedCuts, SignedCuts } from '../../src/recording/signed-cuts.ts';
+import { readSignedCuts, SignedCuts } from '../../src/recording/cuts/signed-cuts.ts';
 
 let directory: string;
 beforeEach(() => {

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { pendingUploads } from '../../src/recording/pending-uploads.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { verifyBundle } from '../../src/recording/verify.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { pendingUploads } from '../../src/recording/client/pending-uploads.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { verifyBundle } from '../../src/recording/verify/verify.ts';
 import { newSessionId } from '../../src/session-id.ts';
 import { RecordingBench, readBundle, SessionPair, transportTo } from './session-pair.ts';
 

@@ -2,24 +2,24 @@
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { listMembers } from '../../src/recording/bundle-members.ts';
-import { bytesSource } from '../../src/recording/bundle-source.ts';
-import { canonicalJson } from '../../src/recording/canonical-json.ts';
+import { listMembers } from '../../src/recording/bundle/bundle-members.ts';
+import { bytesSource } from '../../src/recording/bundle/bundle-source.ts';
+import { readEventsMember } from '../../src/recording/bundle/events-member.ts';
+import { uploadSession } from '../../src/recording/client/upload-session.ts';
+import { readSession } from '../../src/recording/ended/read-session.ts';
+import { canonicalJson } from '../../src/recording/formats/canonical-json.ts';
 import {
   appendSignature,
   decodeEnvelope,
   type Envelope,
   encodeEnvelope,
   signEnvelope,
-} from '../../src/recording/dsse.ts';
-import { generateSigningKey } from '../../src/recording/ed25519.ts';
-import { utf8 } from '../../src/recording/encoding.ts';
-import { readEventsMember } from '../../src/recording/events-member.ts';
-import { signKeyring } from '../../src/recording/keyring.ts';
-import { readSession } from '../../src/recording/read-session.ts';
-import { realSystem } from '../../src/recording/segment-writer.ts';
-import { uploadSession } from '../../src/recording/upload-session.ts';
-import { type Verification, verifyBundle } from '../../src/recording/verify.ts';
+} from '../../src/recording/formats/dsse.ts';
+import { utf8 } from '../../src/recording/formats/encoding.ts';
+import { generateSigningKey } from '../../src/recording/keys/ed25519.ts';
+import { signKeyring } from '../../src/recording/keys/keyring.ts';
+import { type Verification, verifyBundle } from '../../src/recording/verify/verify.ts';
+import { realSystem } from '../../src/recording/write/segment-writer.ts';
 import { bundleOf, type Members, membersOf } from './bundle-of.ts';
 import { RecordingBench, readBundle, SessionPair, seededRandom } from './session-pair.ts';
 

@@ -3,7 +3,7 @@
  * keys of one session of each week; says the sessions.
  */
 import { once } from 'node:events';
-import { newRecordingKeys, storeRecordingKeys } from '../../src/recording/recording-keys.ts';
+import { newRecordingKeys, storeRecordingKeys } from '../../src/recording/keys/recording-keys.ts';
 import { newSessionId } from '../../src/session-id.ts';
 
 const [directory = '', weeks = '0'] = process.argv.slice(2);

@@ -8,8 +8,8 @@ import { encodeCopyData } from '../../src/connectors/postgres/protocol/frontend-
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 import { REPLAY_LIMITS } from '../../src/replay/replay-limits.ts';
 import type { Statement, TimelineEntry } from '../../src/replay/timeline.ts';
-import { answerLines } from '../../src/ui/statement-lines.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { answerLines } from '../../src/ui/replay/statement-lines.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 import {
   bind,
   bindComplete,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RecordingEvent } from '../../src/recording/types.ts';
+import type { RecordingEvent } from '../../src/recording/formats/types.ts';
 import { buildTimeline, type RecordedItem } from '../../src/replay/build-timeline.ts';
 
 const NONE = new Map();

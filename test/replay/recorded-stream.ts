@@ -25,8 +25,8 @@ import {
   reportFields,
 } from '../../src/connectors/postgres/protocol/report-fields.ts';
 import { encodeStartupMessage } from '../../src/connectors/postgres/protocol/startup-packet.ts';
-import type { EvidenceLine } from '../../src/recording/evidence-lines.ts';
-import type { RecordingEvent } from '../../src/recording/types.ts';
+import type { RecordingEvent } from '../../src/recording/formats/types.ts';
+import type { EvidenceLine } from '../../src/recording/verify/evidence-lines.ts';
 import type { RecordedItem } from '../../src/replay/build-timeline.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -2,7 +2,11 @@ import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { SessionPrompts } from '../../src/gateway/sessions/session-prompts.ts';
 import { redactedText } from '../../src/masking/redacted-text.ts';
-import { type PromptLine, type PromptWords, promptLine } from '../../src/recording/prompt.ts';
+import {
+  type PromptLine,
+  type PromptWords,
+  promptLine,
+} from '../../src/recording/formats/prompt.ts';
 import { ClientPrompts } from '../../src/tunnel/client-prompts.ts';
 import { newPrompt } from '../../src/tunnel/new-prompt.ts';
 

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
 import type { StreamCarrier } from '../../src/carrier/stream-carrier.ts';
 import { HoopError } from '../../src/errors.ts';
-import type { StreamRecording } from '../../src/recording/recorded-stream.ts';
+import type { StreamRecording } from '../../src/recording/write/recorded-stream.ts';
 import { ClientStream } from '../../src/tunnel/client-stream.ts';
 import { CARRIERS, carrierPair } from '../gateway/carrier-pair.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { HoopError } from '../../src/errors.ts';
-import { endError } from '../../src/recording/end-error.ts';
-import { RecordingStopped, stoppedByWrite } from '../../src/recording/recording-stopped.ts';
-import { END_REASONS } from '../../src/recording/types.ts';
+import { END_REASONS } from '../../src/recording/formats/types.ts';
+import { endError } from '../../src/recording/write/end-error.ts';
+import { RecordingStopped, stoppedByWrite } from '../../src/recording/write/recording-stopped.ts';
 import { endOfRecording, endReason } from '../../src/tunnel/session-end.ts';
 
 test('every reason that a gateway gives is kept, and an unknown one is not taken for one’s own close', () => {

@@ -6,9 +6,9 @@ import {
   decisionText,
   spanOf,
   timeLeft,
-} from '../../src/ui/approval-lines.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { textWidth } from '../../src/ui/text-width.ts';
+} from '../../src/ui/approvals/approval-lines.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
+import { textWidth } from '../../src/ui/text/text-width.ts';
 import { accessRequest, heldStatement, NOW_MS } from './made-approval.ts';
 
 const PLAIN = { style: styleFor(false), width: 80 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ApprovalsFrame, approvalsFrame } from '../../src/ui/approvals-frame.ts';
+import { type ApprovalsFrame, approvalsFrame } from '../../src/ui/approvals/approvals-frame.ts';
 import {
   type ApprovalsKey,
   type ApprovalsState,
@@ -12,9 +12,9 @@ import {
   selectedApproval,
   typeReason,
   wholeArrived,
-} from '../../src/ui/approvals-state.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { textWidth } from '../../src/ui/text-width.ts';
+} from '../../src/ui/approvals/approvals-state.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
+import { textWidth } from '../../src/ui/text/text-width.ts';
 import { accessRequest, heldStatement, NOW_MS } from './made-approval.ts';
 
 const HELD = heldStatement();

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import type { Approval, ApprovalsReply } from '../../src/api/approvals.ts';
 import { API_VERSION } from '../../src/api/http.ts';
 import { HoopError } from '../../src/errors.ts';
-import { type ApprovalsFeed, showApprovals } from '../../src/ui/approvals-view.ts';
-import { TERMINAL_RESET } from '../../src/ui/terminal-filter.ts';
+import { type ApprovalsFeed, showApprovals } from '../../src/ui/approvals/approvals-view.ts';
+import { TERMINAL_RESET } from '../../src/ui/text/terminal-filter.ts';
 import { Keyboard, Screen } from './ink-terminal.ts';
 import { accessRequest, heldStatement } from './made-approval.ts';
 

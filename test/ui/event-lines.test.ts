@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ReadEvent } from '../../src/api/events.ts';
 import { eventLines } from '../../src/ui/event-lines.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 const ann = { kind: 'person', issuer: 'https://idp.test', sub: 'u1', name: 'ann' } as const;
 const event: ReadEvent = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lineDiff } from '../../src/ui/line-diff.ts';
+import { lineDiff } from '../../src/ui/text/line-diff.ts';
 
 function shown(before: string, after: string): string {
   return lineDiff(before, after)

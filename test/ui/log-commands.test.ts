@@ -1,12 +1,12 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
+import { renderJson } from '../../src/ui/render-json.ts';
 import {
   neutraliseLogCommands,
   obeysOutput,
   withoutLogCommands,
-} from '../../src/ui/log-commands.ts';
-import { renderJson } from '../../src/ui/render-json.ts';
+} from '../../src/ui/replay/log-commands.ts';
 
 /** As GitHub's runner reads a line (`ActionCommand.TryParseV2` and `TryParse`), and Azure's agent. */
 function obeyed(output: string): string[] {

@@ -1,5 +1,8 @@
 import type { Approval, StatementPart } from '../../src/api/approvals.ts';
-import { effect, statementView } from '../../src/connectors/postgres/gateway/statement-view.ts';
+import {
+  effect,
+  statementView,
+} from '../../src/connectors/postgres/gateway/approvals/statement-view.ts';
 
 export const NOW_MS = Date.parse('2026-03-01T12:00:00Z');
 

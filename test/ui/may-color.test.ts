@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isCi, mayColor } from '../../src/ui/may-color.ts';
+import { isCi, mayColor } from '../../src/ui/text/may-color.ts';
 
 const terminal = { isTTY: true };
 const pipe = {};

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nearestName } from '../../src/ui/nearest-name.ts';
+import { nearestName } from '../../src/ui/text/nearest-name.ts';
 
 const NAMES = ['prod-db', 'staging-db', 'web-1', 'dwh'];
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { OutputText, outputLines } from '../../src/ui/output-text.ts';
+import { OutputText, outputLines } from '../../src/ui/text/output-text.ts';
 
 test.each([
   ['colours are gone', '\x1b[1;31mred\x1b[0m', ['red']],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { plain, plainLines } from '../../src/ui/printable.ts';
 import { renderJson } from '../../src/ui/render-json.ts';
+import { plain, plainLines } from '../../src/ui/text/printable.ts';
 
 describe('plain', () => {
   test('text of every script stays as it is', () => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { limitLine, type PromptLine, promptLine } from '../../src/recording/prompt.ts';
+import { limitLine, type PromptLine, promptLine } from '../../src/recording/formats/prompt.ts';
 import type { Prompt } from '../../src/replay/timeline.ts';
 import { promptHead, promptLines } from '../../src/ui/prompt-lines.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 const options = { style: styleFor(false), width: undefined };
 

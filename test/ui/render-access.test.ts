@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { renderAccess } from '../../src/ui/render-access.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 const RULES = [
   'allow update on public.support_tickets',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { changeLines, changeWords } from '../../src/ui/render-change.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 function file(text: string, mode = 0o644) {
   const content = Buffer.from(text).toString('base64');

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import type { Frame } from '../../src/ui/frame.ts';
-import { replayFrame } from '../../src/ui/replay-frame.ts';
-import { collectReplay, type ReplayModel } from '../../src/ui/replay-model.ts';
+import { replayFrame } from '../../src/ui/replay/replay-frame.ts';
+import { collectReplay, type ReplayModel } from '../../src/ui/replay/replay-model.ts';
 import {
   firstState,
   pressKey,
   type ReplayKey,
   type ReplayState,
   tick,
-} from '../../src/ui/replay-state.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { textWidth } from '../../src/ui/text-width.ts';
+} from '../../src/ui/replay/replay-state.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
+import { textWidth } from '../../src/ui/text/text-width.ts';
 import {
   columns,
   complete,

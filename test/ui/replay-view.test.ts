@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { HoopError } from '../../src/errors.ts';
-import { collectReplay } from '../../src/ui/replay-model.ts';
-import { showReplay } from '../../src/ui/replay-view.ts';
-import { TERMINAL_RESET } from '../../src/ui/terminal-filter.ts';
+import { collectReplay } from '../../src/ui/replay/replay-model.ts';
+import { showReplay } from '../../src/ui/replay/replay-view.ts';
+import { TERMINAL_RESET } from '../../src/ui/text/terminal-filter.ts';
 import { complete, query, RecordedStream, ready } from '../replay/recorded-stream.ts';
 import { buildTimeline } from '../replay/timeline.ts';
 import { Keyboard, Screen } from './ink-terminal.ts';

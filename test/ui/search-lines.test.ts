@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { SearchHit } from '../../src/api/search.ts';
-import { searchLines } from '../../src/ui/search-lines.ts';
-import { styleFor } from '../../src/ui/style.ts';
+import { searchLines } from '../../src/ui/replay/search-lines.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 const hit: SearchHit = {
   session: '01890a5d-ac96-774b-bcce-b302099a8057',

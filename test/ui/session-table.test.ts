@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { SessionSummary } from '../../src/api/sessions.ts';
 import { sessionDetails, sessionTable } from '../../src/ui/session-table.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { textWidth } from '../../src/ui/text-width.ts';
-import { byteCount, count, duration, elapsed, localTime, plural } from '../../src/ui/times.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
+import { textWidth } from '../../src/ui/text/text-width.ts';
+import { byteCount, count, duration, elapsed, localTime, plural } from '../../src/ui/text/times.ts';
 
 const style = styleFor(false);
 const session: SessionSummary = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { styleFor } from '../../src/ui/style.ts';
-import { renderTable } from '../../src/ui/table.ts';
-import { padTo, textWidth, truncate } from '../../src/ui/text-width.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
+import { renderTable } from '../../src/ui/text/table.ts';
+import { padTo, textWidth, truncate } from '../../src/ui/text/text-width.ts';
 
 const style = styleFor(false);
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { TERMINAL_RESET, TerminalFilter } from '../../src/ui/terminal-filter.ts';
+import { TERMINAL_RESET, TerminalFilter } from '../../src/ui/text/terminal-filter.ts';
 
 const encoder = new TextEncoder();
 

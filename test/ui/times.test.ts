@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { localTime, localTimes, shortLocalTime } from '../../src/ui/times.ts';
+import { localTime, localTimes, shortLocalTime } from '../../src/ui/text/times.ts';
 
 const SUMMER = Date.UTC(2026, 6, 1, 22, 30, 5);
 const WINTER = Date.UTC(2026, 11, 31, 23, 59, 59);

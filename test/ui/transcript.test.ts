@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { EvidenceLine } from '../../src/recording/evidence-lines.ts';
-import { collectReplay } from '../../src/ui/replay-model.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { timeOf, transcriptLines } from '../../src/ui/transcript.ts';
+import type { EvidenceLine } from '../../src/recording/verify/evidence-lines.ts';
+import { collectReplay } from '../../src/ui/replay/replay-model.ts';
+import { timeOf, transcriptLines } from '../../src/ui/replay/transcript.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 import {
   bind,
   bindComplete,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { styleFor } from '../../src/ui/style.ts';
-import { verificationLines } from '../../src/ui/verification-lines.ts';
+import { verificationLines } from '../../src/ui/replay/verification-lines.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
 
 test('checks that could not be made for one reason are one line, and others keep theirs', () => {
   const names = ['trust', 'keyring', 'certificate', 'manifest', 'chunks'] as const;

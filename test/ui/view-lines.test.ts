@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { cutView, type View, withLater } from '../../src/api/view.ts';
-import { recordedView } from '../../src/recording/recorded-view.ts';
-import { styleFor } from '../../src/ui/style.ts';
-import { textWidth } from '../../src/ui/text-width.ts';
+import { recordedView } from '../../src/recording/formats/recorded-view.ts';
+import { styleFor } from '../../src/ui/text/style.ts';
+import { textWidth } from '../../src/ui/text/text-width.ts';
 import { viewLines } from '../../src/ui/view-lines.ts';
 
 const WIDE = { style: styleFor(false), width: undefined };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { wrapHelp } from '../../src/ui/wrap-help.ts';
+import { wrapHelp } from '../../src/ui/text/wrap-help.ts';
 
 test('a paragraph that is too wide is filled anew, and all else stays as it was', () => {
   const text = `

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { terminalWidth } from '../../src/ui/terminal-width.ts';
-import { wrapWords } from '../../src/ui/wrap-words.ts';
+import { terminalWidth } from '../../src/ui/text/terminal-width.ts';
+import { wrapWords } from '../../src/ui/text/wrap-words.ts';
 
 const NOTE = { first: 'hoop: ', rest: 'hoop:   ' };
 

@@ -13,7 +13,7 @@ import { documentCovers, mayAsk } from '../../policy/match.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { isGivenBy } from '../../policy/principal-grant.ts';
 import type { Principal, TemporaryGrant } from '../../policy/types.ts';
-import type { RecordingEvent } from '../../recording/types.ts';
+import type { RecordingEvent } from '../../recording/formats/types.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { utcTime } from '../base/utc-time.ts';
 import type { EventSteps } from '../events/audit-events.ts';

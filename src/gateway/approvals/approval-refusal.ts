@@ -3,9 +3,9 @@
  * a server: which rules ask for it, who is missing, who denied it, and the refusal around them.
  */
 
-import { describeApprovers } from '../../policy/describe-grant.ts';
 import { plainRefusal } from '../../policy/refusal.ts';
 import type { ApprovalDemand, Refusal } from '../../policy/types.ts';
+import { describeApprovers } from '../../policy/words/describe-grant.ts';
 import type { ApprovalStanding, AskedApproval } from './asked-approval.ts';
 import type { HeldAsk } from './session-approvals.ts';
 

@@ -2,8 +2,8 @@
 import * as z from 'zod';
 import { APPROVAL_KINDS, APPROVAL_STATES, type ApprovalState } from '../../api/approvals.ts';
 import type { Identified } from '../../policy/match.ts';
-import { LoginClaims } from '../identity/login-claims.ts';
 import type { PersonMarks } from '../identity/same-person.ts';
+import { LoginClaims } from '../identity/tokens/login-claims.ts';
 import { tellNodes } from '../nodes/node-changes.ts';
 import {
   all,

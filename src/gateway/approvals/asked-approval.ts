@@ -5,7 +5,7 @@ import {
   type ApprovalState,
   MAX_APPROVAL_PROMPT,
 } from '../../api/approvals.ts';
-import { isCut, type PromptLine } from '../../recording/prompt.ts';
+import { isCut, type PromptLine } from '../../recording/formats/prompt.ts';
 import { type ApprovalRecord, isOpen } from './approval-record.ts';
 import type { Approvals } from './approvals.ts';
 import type { FilledNeeds } from './fill-needs.ts';

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Principal } from '../../policy/types.ts';
-import type { PromptLine } from '../../recording/prompt.ts';
+import type { PromptLine } from '../../recording/formats/prompt.ts';
 import { type ApprovalRecord, isOpen, type NewApproval } from './approval-record.ts';
 import { needsOf } from './approval-refusal.ts';
 import type { Approvals } from './approvals.ts';

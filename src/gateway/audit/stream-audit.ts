@@ -7,15 +7,15 @@
  */
 import type { View } from '../../api/view.ts';
 import type { ApprovalDemand, Grant, Refusal, RuleRef } from '../../policy/types.ts';
-import type { EvidenceLine } from '../../recording/evidence-lines.ts';
-import type { Forwarding } from '../../recording/held-turns.ts';
-import { recordedView } from '../../recording/recorded-view.ts';
+import { recordedView } from '../../recording/formats/recorded-view.ts';
 import {
   type ApprovalOutcome,
   FACTS_PER_STREAM,
   type RecordingEvent,
   type StatementFacts,
-} from '../../recording/types.ts';
+} from '../../recording/formats/types.ts';
+import type { EvidenceLine } from '../../recording/verify/evidence-lines.ts';
+import type { Forwarding } from '../../recording/write/held-turns.ts';
 import { approversText, needsOf } from '../approvals/approval-refusal.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 

@@ -4,7 +4,7 @@
  */
 import type * as z from 'zod';
 import { HoopError, type HoopErrorOptions } from '../../errors.ts';
-import { readPrivateFile, writePrivateFile } from '../../recording/private-file.ts';
+import { readPrivateFile, writePrivateFile } from '../../recording/keys/private-file.ts';
 import { errorFields, type Log } from './log.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true });

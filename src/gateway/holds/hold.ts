@@ -10,7 +10,7 @@
  */
 import { HoopError } from '../../errors.ts';
 import type { Refusal } from '../../policy/types.ts';
-import type { ApprovalOutcome } from '../../recording/types.ts';
+import type { ApprovalOutcome } from '../../recording/formats/types.ts';
 import type { ApprovalStanding, AskedApproval } from '../approvals/asked-approval.ts';
 import { type HeldAsk, isHeld, type OperationApprovals } from '../approvals/session-approvals.ts';
 import { type HeldEnd, RecordingFailed, type StreamAudit } from '../audit/stream-audit.ts';

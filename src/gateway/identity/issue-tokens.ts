@@ -2,8 +2,8 @@
 import { type KeyObject, randomBytes } from 'node:crypto';
 import type { TokenReply } from '../../api/login.ts';
 import type { CurrentLogin } from './logins.ts';
-import { issueSessionToken, SESSION_TOKEN_SECONDS } from './session-token.ts';
 import { type LoginPolicy, loginFacts } from './stored-login.ts';
+import { issueSessionToken, SESSION_TOKEN_SECONDS } from './tokens/session-token.ts';
 
 const TYPE_ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 

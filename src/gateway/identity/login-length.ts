@@ -1,6 +1,6 @@
 /** How long a login lasts where the policy does not say, and what is said when it is over. */
 import type { HoopError } from '../../errors.ts';
-import { tokenError } from './token-error.ts';
+import { tokenError } from './tokens/token-error.ts';
 
 export const LOGIN_SECONDS = 12 * 60 * 60;
 /** Short: machines stay, jobs do not, and the next token makes it last longer. */

@@ -6,8 +6,8 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { tokenNonce } from '../../api/login-nonce.ts';
-import { SignedNonces } from './signed-nonce.ts';
-import { tokenError } from './token-error.ts';
+import { SignedNonces } from './tokens/signed-nonce.ts';
+import { tokenError } from './tokens/token-error.ts';
 
 /** As long as an ID token may be exchanged after it was made, and `hoop login` waits for less. */
 const LIFETIME_MS = 10 * 60_000;

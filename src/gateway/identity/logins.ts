@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
 import type { Secret } from '../../secret.ts';
 import type { IdentityStore, LoginEnd, RefreshFamily, RevokedLogins } from './identity-store.ts';
-import type { LoginClaims } from './login-claims.ts';
 import { LOGIN_SECONDS, loginExpired, WORKLOAD_LOGIN_SECONDS } from './login-length.ts';
-import { type RefreshHandle, RefreshHandles } from './refresh-handle.ts';
 import type { RunOfLogin } from './run-of-login.ts';
-import { tokenError } from './token-error.ts';
+import type { LoginClaims } from './tokens/login-claims.ts';
+import { type RefreshHandle, RefreshHandles } from './tokens/refresh-handle.ts';
+import { tokenError } from './tokens/token-error.ts';
 import { type WorkloadClaims, workloadId } from './workload-login.ts';
 
 /** Each is a row until the login ends. Far more than 20 at once, which is what people have. */

@@ -8,11 +8,11 @@ import { HoopError } from '../../errors.ts';
 import { isStoreFault } from '../store/store-watch.ts';
 import type { HttpReply } from './http-reply.ts';
 import type { IdentityStore, RefreshFamily } from './identity-store.ts';
-import { splitJwt } from './jwt-parts.ts';
-import { LoginClaims } from './login-claims.ts';
-import type { LoggedOut, VerifiedLogoutToken } from './logout-token.ts';
-import { tokenError } from './token-error.ts';
-import { readForm, requireField } from './token-form.ts';
+import { splitJwt } from './tokens/jwt-parts.ts';
+import { LoginClaims } from './tokens/login-claims.ts';
+import type { LoggedOut, VerifiedLogoutToken } from './tokens/logout-token.ts';
+import { tokenError } from './tokens/token-error.ts';
+import { readForm, requireField } from './tokens/token-form.ts';
 
 /** One token. */
 export const MAX_LOGOUT_FORM_LENGTH = 32 * 1024;

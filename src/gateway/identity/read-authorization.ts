@@ -1,5 +1,5 @@
 import { HoopError } from '../../errors.ts';
-import { tokenError } from './token-error.ts';
+import { tokenError } from './tokens/token-error.ts';
 
 /** @returns the session token @throws HoopError HOOP_NOT_LOGGED_IN, HOOP_PROOF_MISSING */
 export function readAuthorization(header: string | undefined): string {

@@ -8,9 +8,9 @@ import type { WorkloadMatch } from '../../policy/workloads/match-workload.ts';
 import type { WorkloadRule } from '../../policy/workloads/workload-rule.ts';
 import { clientOf, type IdentityProvider, type LoginFlow } from './identity-provider.ts';
 import type { RefreshFamily } from './identity-store.ts';
-import { LoginClaims, toPrincipal } from './login-claims.ts';
 import { loginExpired } from './login-length.ts';
-import { tokenError } from './token-error.ts';
+import { LoginClaims, toPrincipal } from './tokens/login-claims.ts';
+import { tokenError } from './tokens/token-error.ts';
 import { admitWorkload, WorkloadClaims, type WorkloadPolicy } from './workload-login.ts';
 
 /** What of the policy in force says who somebody is. */

@@ -6,20 +6,20 @@
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import { providerFetch } from '../../provider-fetch.ts';
-import { verifyIdToken } from './id-token.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import type { IdentityStore, RefreshFamily } from './identity-store.ts';
-import { JwksCache } from './jwks-cache.ts';
-import { LoginClaims } from './login-claims.ts';
 import { LoginNonces } from './login-nonces.ts';
 import type { CurrentLogin, Logins } from './logins.ts';
-import { type VerifiedLogoutToken, verifyLogoutToken } from './logout-token.ts';
-import type { SpentProof } from './proof-replays.ts';
 import { type LoginPolicy, workloadPolicy } from './stored-login.ts';
-import { tokenError } from './token-error.ts';
-import { optionalField, requireField } from './token-form.ts';
+import { verifyIdToken } from './tokens/id-token.ts';
+import { JwksCache } from './tokens/jwks-cache.ts';
+import { LoginClaims } from './tokens/login-claims.ts';
+import { type VerifiedLogoutToken, verifyLogoutToken } from './tokens/logout-token.ts';
+import type { SpentProof } from './tokens/proof-replays.ts';
+import { tokenError } from './tokens/token-error.ts';
+import { optionalField, requireField } from './tokens/token-form.ts';
+import { asWorkloadError, verifyWorkloadToken } from './tokens/workload-token.ts';
 import { admitWorkload, workloadId } from './workload-login.ts';
-import { asWorkloadError, verifyWorkloadToken } from './workload-token.ts';
 
 const TYPE_ID_TOKEN = 'urn:ietf:params:oauth:token-type:id_token';
 /** RFC 8693 §3: any JWT; here the token of a workload's platform. */

@@ -1,5 +1,5 @@
 /** Decisions and results of statements on their way into the index. */
-import type { RecordingEvent, StatementFacts } from '../../recording/types.ts';
+import type { RecordingEvent, StatementFacts } from '../../recording/formats/types.ts';
 import type { SessionFacts } from './refusal-events.ts';
 
 export type Decision = Extract<RecordingEvent, { type: 'decision' }>;

@@ -3,7 +3,7 @@
  * alone. What the index has and the recording has not stays: a machine that lost its power may have
  * lost the end of a recording, of which the store had taken the rows.
  */
-import type { RecordingEvent } from '../../recording/types.ts';
+import type { RecordingEvent } from '../../recording/formats/types.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import { change, integer, type Store, sql, storable, type Work } from '../store/store.ts';
 import { StatementIndex } from './statement-index.ts';

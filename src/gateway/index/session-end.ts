@@ -1,6 +1,6 @@
 /** The end of a session as an event. */
 import type { EventParty } from '../../api/events.ts';
-import type { EndReason } from '../../recording/types.ts';
+import type { EndReason } from '../../recording/formats/types.ts';
 import type { NewEvent } from '../events/audit-events.ts';
 import { integer, type Row } from '../store/store.ts';
 import { SESSION_FACTS, sessionFacts } from './refusal-events.ts';

@@ -1,7 +1,7 @@
 /** Sessions and statements in the index. */
 import type { EventParty } from '../../api/events.ts';
 import { HoopError } from '../../errors.ts';
-import type { EndReason, RecordingEvent } from '../../recording/types.ts';
+import type { EndReason, RecordingEvent } from '../../recording/formats/types.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import type { Counted } from '../events/event-limit.ts';
 import { nodeName } from '../nodes/node-name.ts';

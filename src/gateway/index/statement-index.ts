@@ -1,7 +1,7 @@
 /** Statements in the index: decisions and results, written in batches. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HoopError } from '../../errors.ts';
-import type { RecordingEvent, StatementFacts } from '../../recording/types.ts';
+import type { RecordingEvent, StatementFacts } from '../../recording/formats/types.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import type { Counted } from '../events/event-limit.ts';
 import type { Store } from '../store/store.ts';

@@ -3,7 +3,7 @@
  * each combination is kept once, and is known by the lists of the verdict that it came with.
  */
 import { hash } from 'node:crypto';
-import type { StatementFacts } from '../../recording/types.ts';
+import type { StatementFacts } from '../../recording/formats/types.ts';
 import {
   addAll,
   bulk,

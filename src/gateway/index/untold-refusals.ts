@@ -2,7 +2,7 @@
  * Refusals that no event tells: a process that was killed had them in memory, with the rows of its
  * last 100 ms, or had counted them. They are in the recording, and told when it is read again.
  */
-import type { RecordingEvent } from '../../recording/types.ts';
+import type { RecordingEvent } from '../../recording/formats/types.ts';
 import type { EventSteps } from '../events/audit-events.ts';
 import { all, get, integer, sql, text, type Work } from '../store/store.ts';
 import type { Decision } from './pending-statement.ts';

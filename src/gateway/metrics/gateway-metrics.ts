@@ -2,7 +2,7 @@
  * The numbers that the gateway counts as it works. Values that can be asked for at any time are gauges
  * of start/open-metrics.ts.
  */
-import type { RecordingEvent } from '../../recording/types.ts';
+import type { RecordingEvent } from '../../recording/formats/types.ts';
 import { Counter, Histogram, type Metric } from './metric.ts';
 
 /** The members of an audit event that are counted. */

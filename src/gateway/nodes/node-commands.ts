@@ -1,6 +1,6 @@
 /** What a node asks another one to do with a session that it has: to end it. Asked twice is once. */
 import { EventParty } from '../../api/events.ts';
-import type { EndReason } from '../../recording/types.ts';
+import type { EndReason } from '../../recording/formats/types.ts';
 import {
   all,
   change,

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { createPrivateFile, readPrivateFile } from '../../recording/private-file.ts';
+import { createPrivateFile, readPrivateFile } from '../../recording/keys/private-file.ts';
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { HoopError } from '../../errors.ts';
-import type { RecordingLease } from '../../recording/gateway-recording.ts';
+import type { RecordingLease } from '../../recording/write/gateway-recording.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { NodeOwner } from './node-owner.ts';
 import type { NodeStore } from './node-store.ts';

@@ -7,7 +7,7 @@ import { decodeText, readBody } from '../http/http-body.ts';
 import { json, reply } from '../http/http-replies.ts';
 import type { Identity } from '../identity/identity.ts';
 import { MAX_LOGOUT_FORM_LENGTH } from '../identity/provider-logouts.ts';
-import { MAX_FORM_LENGTH } from '../identity/token-form.ts';
+import { MAX_FORM_LENGTH } from '../identity/tokens/token-form.ts';
 
 export interface PublicRoutesOptions {
   readonly identity: Identity;

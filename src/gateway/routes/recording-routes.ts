@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { type CutAckSchema, CutProposalSchema, type CutsReply } from '../../api/control.ts';
 import { API_VERSION, PATHS } from '../../api/http.ts';
 import { HoopError } from '../../errors.ts';
-import { MAX_REPAIR_REQUEST } from '../../recording/repair.ts';
+import { MAX_REPAIR_REQUEST } from '../../recording/client/repair.ts';
 import { errorFields } from '../base/log.ts';
 import type { AuditEvents } from '../events/audit-events.ts';
 import { eventParty } from '../events/event-party.ts';

@@ -2,8 +2,12 @@
 
 import { API_VERSION } from '../../api/http.ts';
 import type { TargetsReply } from '../../api/targets.ts';
-import { describeAgentRules, describeRules, maskedColumns } from '../../policy/describe-grant.ts';
 import type { Principal } from '../../policy/types.ts';
+import {
+  describeAgentRules,
+  describeRules,
+  maskedColumns,
+} from '../../policy/words/describe-grant.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { PolicyHistory } from '../index/policy-history.ts';
 import { limitsReply } from '../sessions/session-reply.ts';

@@ -1,8 +1,8 @@
 /** Looks through one recording for what somebody asked a target to do. Runs in the search thread. */
 import type { ApprovalState } from '../../api/approvals.ts';
 import type { SearchHit } from '../../api/search.ts';
-import { readSegments } from '../../recording/read-segments.ts';
-import type { ApprovalOutcome } from '../../recording/types.ts';
+import { readSegments } from '../../recording/ended/read-segments.ts';
+import type { ApprovalOutcome } from '../../recording/formats/types.ts';
 import { TimelineBuilder } from '../../replay/build-timeline.ts';
 import type { Replays } from '../../replay/connector.ts';
 import { REPLAY_LIMITS } from '../../replay/replay-limits.ts';

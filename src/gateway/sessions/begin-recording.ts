@@ -8,15 +8,15 @@ import type { SessionRequest } from '../../api/sessions.ts';
 import { requesterClaim } from '../../policy/actor-name.ts';
 import type { PolicyTarget } from '../../policy/policy.ts';
 import type { Grant, Principal } from '../../policy/types.ts';
-import { issueCertificate } from '../../recording/certificate.ts';
-import type { GatewayKeys } from '../../recording/gateway-keys.ts';
+import type { RecordingEvent } from '../../recording/formats/types.ts';
+import { issueCertificate } from '../../recording/keys/certificate.ts';
+import type { GatewayKeys } from '../../recording/keys/gateway-keys.ts';
 import {
   GatewayRecording,
   newRecordingKeys,
   type RecordingLease,
-} from '../../recording/gateway-recording.ts';
-import type { RecordingStore } from '../../recording/recording-store.ts';
-import type { RecordingEvent } from '../../recording/types.ts';
+} from '../../recording/write/gateway-recording.ts';
+import type { RecordingStore } from '../../recording/write/recording-store.ts';
 import { newSessionId } from '../../session-id.ts';
 import { type AccessGrants, accessEvent, accessGivenText } from '../access/access-grants.ts';
 import type { Authenticated } from '../identity/identity.ts';

@@ -1,5 +1,5 @@
 /** How far the two recordings of a session have been agreed on, and when that is everything. */
-import type { StreamOffsets } from '../../recording/types.ts';
+import type { StreamOffsets } from '../../recording/formats/types.ts';
 import { doneOrAborted } from '../../until.ts';
 
 export interface RecordedOffsets {

@@ -4,16 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import { HoopError } from '../../errors.ts';
-import type { Bundle } from '../../recording/build-bundle.ts';
-import type { SigningKey } from '../../recording/ed25519.ts';
-import { EndedRecording } from '../../recording/ended-recording.ts';
-import { erasedBundle } from '../../recording/erased-bundle.ts';
-import { listRecordings } from '../../recording/list-recordings.ts';
-import { readSegments } from '../../recording/read-segments.ts';
-import { loadRecordingKeys } from '../../recording/recording-keys.ts';
-import { type RecordingPresence, recordingPresence } from '../../recording/recording-presence.ts';
-import { type RecordingStore, recordingDirectory } from '../../recording/recording-store.ts';
-import { CONTROL_STREAM } from '../../recording/types.ts';
+import type { Bundle } from '../../recording/bundle/build-bundle.ts';
+import { erasedBundle } from '../../recording/bundle/erased-bundle.ts';
+import { EndedRecording } from '../../recording/ended/ended-recording.ts';
+import { listRecordings } from '../../recording/ended/list-recordings.ts';
+import { readSegments } from '../../recording/ended/read-segments.ts';
+import {
+  type RecordingPresence,
+  recordingPresence,
+} from '../../recording/ended/recording-presence.ts';
+import { CONTROL_STREAM } from '../../recording/formats/types.ts';
+import type { SigningKey } from '../../recording/keys/ed25519.ts';
+import { loadRecordingKeys } from '../../recording/keys/recording-keys.ts';
+import { type RecordingStore, recordingDirectory } from '../../recording/write/recording-store.ts';
 import { inTime } from '../../until.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { RecordedEvent } from '../index/rebuild-session.ts';

@@ -6,10 +6,11 @@
  *                                        ├──▶ stream 0: lines that both sides sign
  *                                        └──▶ the operator's log
  */
-import type { EvidenceLine } from '../../recording/evidence-lines.ts';
-import type { GatewayRecording } from '../../recording/gateway-recording.ts';
-import type { Forwarding } from '../../recording/held-turns.ts';
-import type { RecordingEvent } from '../../recording/types.ts';
+
+import type { RecordingEvent } from '../../recording/formats/types.ts';
+import type { EvidenceLine } from '../../recording/verify/evidence-lines.ts';
+import type { GatewayRecording } from '../../recording/write/gateway-recording.ts';
+import type { Forwarding } from '../../recording/write/held-turns.ts';
 import type { AuditSink } from '../audit/stream-audit.ts';
 import type { Log } from '../base/log.ts';
 import type { SessionIndex } from '../index/session-index.ts';

@@ -1,7 +1,7 @@
 /** Nonces for the proof in a session request: one use, one login, five minutes, at any gateway of the store. */
 import { createHash, type KeyObject } from 'node:crypto';
 import type { IdentityStore } from '../identity/identity-store.ts';
-import { SignedNonces } from '../identity/signed-nonce.ts';
+import { SignedNonces } from '../identity/tokens/signed-nonce.ts';
 
 const LIFETIME_MS = 5 * 60_000;
 

@@ -8,7 +8,7 @@ import {
   MAX_PROMPT_LINE_BYTES,
   type PromptLine,
   PromptLineSchema,
-} from '../../recording/prompt.ts';
+} from '../../recording/formats/prompt.ts';
 
 const NEWLINE = 0x0a;
 

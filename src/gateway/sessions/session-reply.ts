@@ -2,8 +2,8 @@
 
 import { API_VERSION } from '../../api/http.ts';
 import type { SessionReply } from '../../api/sessions.ts';
-import { maskedColumns } from '../../policy/describe-grant.ts';
 import type { Grant } from '../../policy/types.ts';
+import { maskedColumns } from '../../policy/words/describe-grant.ts';
 import type { BegunRecording } from './begin-recording.ts';
 
 export function sessionReply(

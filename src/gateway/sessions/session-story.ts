@@ -3,10 +3,13 @@
  * which grants came and went, why it ends, and what the client says of prompts.
  */
 import type { Grant } from '../../policy/types.ts';
-import type { EvidenceLine } from '../../recording/evidence-lines.ts';
-import type { GatewayRecording } from '../../recording/gateway-recording.ts';
-import { EVIDENCE_MESSAGE_BYTES, MAX_CLIENT_EVIDENCE_BYTES } from '../../recording/prompt.ts';
-import { CONTROL_STREAM } from '../../recording/types.ts';
+import {
+  EVIDENCE_MESSAGE_BYTES,
+  MAX_CLIENT_EVIDENCE_BYTES,
+} from '../../recording/formats/prompt.ts';
+import { CONTROL_STREAM } from '../../recording/formats/types.ts';
+import type { EvidenceLine } from '../../recording/verify/evidence-lines.ts';
+import type { GatewayRecording } from '../../recording/write/gateway-recording.ts';
 import {
   type AccessGrant,
   accessEndText,

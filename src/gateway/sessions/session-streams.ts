@@ -5,7 +5,7 @@ import type { StreamCarrier } from '../../carrier/stream-carrier.ts';
 import { HoopError } from '../../errors.ts';
 import type { GrantedTarget } from '../../policy/principal-grant.ts';
 import type { Grant } from '../../policy/types.ts';
-import { CONTROL_STREAM, type StreamOffsets } from '../../recording/types.ts';
+import { CONTROL_STREAM, type StreamOffsets } from '../../recording/formats/types.ts';
 import { type StreamKind, TERMINAL_STREAM } from '../../stream-kinds.ts';
 import { onAbort } from '../../until.ts';
 import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';

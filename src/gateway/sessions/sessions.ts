@@ -6,10 +6,10 @@ import type { EndSessionReply, SessionReply, SessionRequest } from '../../api/se
 import { HoopError } from '../../errors.ts';
 import { redactedText } from '../../masking/redacted-text.ts';
 import type { Principal } from '../../policy/types.ts';
-import type { GatewayKeys } from '../../recording/gateway-keys.ts';
-import type { RecordingLease } from '../../recording/gateway-recording.ts';
-import type { RecordingStore } from '../../recording/recording-store.ts';
-import type { EndReason } from '../../recording/types.ts';
+import type { EndReason } from '../../recording/formats/types.ts';
+import type { GatewayKeys } from '../../recording/keys/gateway-keys.ts';
+import type { RecordingLease } from '../../recording/write/gateway-recording.ts';
+import type { RecordingStore } from '../../recording/write/recording-store.ts';
 import type { AccessGrant, AccessGrants } from '../access/access-grants.ts';
 import type { Approvals } from '../approvals/approvals.ts';
 import type { SessionApprovalsOptions } from '../approvals/session-approvals.ts';

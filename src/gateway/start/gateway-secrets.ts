@@ -5,8 +5,8 @@
 import { createPrivateKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { generateSigningKey } from '../../recording/ed25519.ts';
-import { createPrivateFile } from '../../recording/private-file.ts';
+import { generateSigningKey } from '../../recording/keys/ed25519.ts';
+import { createPrivateFile } from '../../recording/keys/private-file.ts';
 import { Secret } from '../../secret.ts';
 
 export interface GatewaySecrets {

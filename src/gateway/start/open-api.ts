@@ -2,7 +2,7 @@
 
 import { API_VERSION } from '../../api/http.ts';
 import type { InfoReply } from '../../api/login.ts';
-import type { GatewayKeys } from '../../recording/gateway-keys.ts';
+import type { GatewayKeys } from '../../recording/keys/gateway-keys.ts';
 import type { GatewayConfig } from '../base/config.ts';
 import type { GatewayPolicy } from '../base/gateway-policy.ts';
 import type { Connectors } from '../connectors.ts';

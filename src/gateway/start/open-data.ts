@@ -1,13 +1,13 @@
 /** The first stage: what lies in the data directory, and the secrets that the configuration names. */
 import { readFile } from 'node:fs/promises';
 import { HoopError } from '../../errors.ts';
-import { openRecordingStore } from '../../recording/recording-store.ts';
+import { openRecordingStore } from '../../recording/write/recording-store.ts';
 import type { GatewayConfig } from '../base/config.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import type { GatewaySource } from '../connector.ts';
 import { doesActs } from '../connectors.ts';
 import { AuditEvents } from '../events/audit-events.ts';
-import { CurrentKeys } from '../identity/current-keys.ts';
+import { CurrentKeys } from '../identity/tokens/current-keys.ts';
 import { SessionIndex } from '../index/session-index.ts';
 import { GatewayMetrics } from '../metrics/gateway-metrics.ts';
 import { NodeChanges } from '../nodes/node-changes.ts';

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
-import { createPrivateFile } from '../../recording/private-file.ts';
+import { createPrivateFile } from '../../recording/keys/private-file.ts';
 import type { GatewayConfig, PostgresStoreConfig } from '../base/config.ts';
 import type { Log } from '../base/log.ts';
 import { IndexStore } from '../index/index-store.ts';

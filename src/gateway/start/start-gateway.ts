@@ -6,7 +6,7 @@ import type { Server } from 'node:https';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { HoopError } from '../../errors.ts';
-import { fingerprintOf } from '../../recording/ed25519.ts';
+import { fingerprintOf } from '../../recording/keys/ed25519.ts';
 import type { GatewayConfig } from '../base/config.ts';
 import { errorFields, type Log } from '../base/log.ts';
 import { endBlockedLogins } from '../blocks/end-blocked-logins.ts';

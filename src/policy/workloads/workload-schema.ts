@@ -1,6 +1,6 @@
 /** `workloads:` of hoop.yaml as its author writes it. What the parts mean together: workload-rules.ts. */
 import * as z from 'zod';
-import { Groups, Issuer, Name, strict } from '../schema-parts.ts';
+import { Groups, Issuer, Name, strict } from '../schema/schema-parts.ts';
 import { PLATFORM_NAMES } from './platforms.ts';
 
 /** A cluster has two keys while they are rotated; a trust domain some more. */

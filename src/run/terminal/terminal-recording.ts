@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { castEvent, castHeader, castSize } from '../../recording/asciicast.ts';
+import { castEvent, castHeader, castSize } from '../../recording/formats/asciicast.ts';
 
 /** What is kept for sessions that are opened later. */
 export const KEPT_BYTES = 256 * 1024;

@@ -4,7 +4,7 @@
  * to go back is to begin again.
  */
 import type { TerminalTrack, TrackItem } from '../../replay/track.ts';
-import { TerminalFilter } from '../terminal-filter.ts';
+import { TerminalFilter } from '../text/terminal-filter.ts';
 import { TerminalScreen } from './terminal-screen.ts';
 
 /** Output before the time that is looked for: a screen does not depend on what scrolled off long ago. */

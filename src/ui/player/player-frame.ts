@@ -1,9 +1,10 @@
 /** One screen of the player as lines: state in, text out. */
-import { plain } from '../printable.ts';
+
 import type { ScreenSize } from '../screen.ts';
-import type { Style } from '../style.ts';
-import { padTo, textWidth, truncate } from '../text-width.ts';
-import { elapsed } from '../times.ts';
+import { plain } from '../text/printable.ts';
+import type { Style } from '../text/style.ts';
+import { padTo, textWidth, truncate } from '../text/text-width.ts';
+import { elapsed } from '../text/times.ts';
 import type { TrackLength } from './playback.ts';
 import type { PlayerState } from './player-state.ts';
 import type { TerminalScreen } from './terminal-screen.ts';

@@ -1,9 +1,9 @@
 /** Plays a track on a terminal: space pauses, arrows seek, q leaves. */
 import type { TerminalTrack } from '../../replay/track.ts';
 import { everyTick } from '../every-tick.ts';
-import type { TerminalLike } from '../filtered-output.ts';
 import { type ScreenKey, type ScreenSize, showScreen } from '../screen.ts';
-import { styleFor } from '../style.ts';
+import type { TerminalLike } from '../text/filtered-output.ts';
+import { styleFor } from '../text/style.ts';
 import { measureTrack, Playback } from './playback.ts';
 import { type PlayerTitle, playerFrame } from './player-frame.ts';
 import { firstPlayerState, type PlayerKey, pressPlayerKey, tickPlayer } from './player-state.ts';

@@ -3,7 +3,7 @@
  * window of another size, paused and gone back in, and the viewer's own terminal is never in the
  * recording's hands. It knows what the filter lets through, and nothing else gets here.
  */
-import { textWidth } from '../text-width.ts';
+import { textWidth } from '../text/text-width.ts';
 import { applySgr, type CellStyle, PLAIN_CELL, sequenceOf } from './cell-style.ts';
 
 interface Cell {

@@ -1,8 +1,8 @@
 /** A track as text: line by line with its time, or as an asciicast for other players. */
 import type { TerminalTrack, TrackItem } from '../../replay/track.ts';
-import { OutputText } from '../output-text.ts';
-import { TerminalFilter } from '../terminal-filter.ts';
-import { elapsed } from '../times.ts';
+import { OutputText } from '../text/output-text.ts';
+import { TerminalFilter } from '../text/terminal-filter.ts';
+import { elapsed } from '../text/times.ts';
 
 const TIME_WIDTH = 10;
 

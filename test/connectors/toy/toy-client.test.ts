@@ -13,8 +13,8 @@ import { briefing } from '../../../src/run/briefing.ts';
 import { clientConnector } from '../../../src/tunnel/connector.ts';
 import { LocalListener } from '../../../src/tunnel/local-listener.ts';
 import { briefingText } from '../../../src/ui/briefing-text.ts';
-import { styleFor } from '../../../src/ui/style.ts';
-import { transcriptLines } from '../../../src/ui/transcript.ts';
+import { transcriptLines } from '../../../src/ui/replay/transcript.ts';
+import { styleFor } from '../../../src/ui/text/style.ts';
 import { TOY_CLIENT } from './toy-client.ts';
 
 const toy = await clientConnector([TOY_CLIENT], { kind: 'toy', name: 'toy-1' });

@@ -25,7 +25,7 @@ import { OperationHold } from '../../../src/gateway/holds/operation-hold.ts';
 import type { TargetHost } from '../../../src/gateway/targets/target-host.ts';
 import type { ConnectorRule, PolicyConnector } from '../../../src/policy/connector.ts';
 import { type AllowedByRules, decideByRules } from '../../../src/policy/decide-by-rules.ts';
-import { parseAddress } from '../../../src/policy/target-schema.ts';
+import { parseAddress } from '../../../src/policy/schema/target-schema.ts';
 import { onAbort } from '../../../src/until.ts';
 
 /** `lines: [GET]`: what begins so. */

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { issueSessionToken } from '../../../src/gateway/identity/session-token.ts';
+import { issueSessionToken } from '../../../src/gateway/identity/tokens/session-token.ts';
 import { whoamiReply } from '../../../src/gateway/identity/whoami-reply.ts';
 import { GATEWAY, IdentityBench, refusalOf } from './identity-bench.ts';
 

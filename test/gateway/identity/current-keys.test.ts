@@ -2,8 +2,8 @@ import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { CurrentKeys } from '../../../src/gateway/identity/current-keys.ts';
-import { isListed, openKeyring } from '../../../src/recording/keyring.ts';
+import { CurrentKeys } from '../../../src/gateway/identity/tokens/current-keys.ts';
+import { isListed, openKeyring } from '../../../src/recording/keys/keyring.ts';
 import { collectLog } from '../collect-log.ts';
 
 const DAY_MS = 86_400_000;

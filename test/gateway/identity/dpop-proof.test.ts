@@ -1,7 +1,10 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { generateDpopKey } from '../../../src/client/dpop-key.ts';
-import { MAX_PROOFS_PER_KEY, ProofReplays } from '../../../src/gateway/identity/proof-replays.ts';
+import {
+  MAX_PROOFS_PER_KEY,
+  ProofReplays,
+} from '../../../src/gateway/identity/tokens/proof-replays.ts';
 import { GATEWAY, IdentityBench, refusalOf } from './identity-bench.ts';
 
 let bench: IdentityBench;

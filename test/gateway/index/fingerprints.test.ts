@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModule, parseSync } from 'libpg-query';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { normalForm } from '../../../src/connectors/postgres/policy/normal-form.ts';
+import { normalForm } from '../../../src/connectors/postgres/policy/parse/normal-form.ts';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import { startTestPostgres } from '../../postgres-template.ts';

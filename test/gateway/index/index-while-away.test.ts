@@ -5,7 +5,7 @@ import { AuditEvents } from '../../../src/gateway/events/audit-events.ts';
 import { readEvents } from '../../../src/gateway/events/read-events.ts';
 import { SessionIndex } from '../../../src/gateway/index/session-index.ts';
 import { integer, sql } from '../../../src/gateway/store/store.ts';
-import type { RecordingEvent } from '../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../src/recording/formats/types.ts';
 import { collectLog } from '../collect-log.ts';
 import { type AwayStore, awayStore } from '../store/away-store.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';

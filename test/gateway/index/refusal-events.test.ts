@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { countedRefusals, RefusalLimit } from '../../../src/gateway/index/refusal-events.ts';
-import type { RecordingEvent } from '../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../src/recording/formats/types.ts';
 
 function refused(statement: number, policyCommit: string): RecordingEvent & { type: 'decision' } {
   return {

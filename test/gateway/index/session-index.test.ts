@@ -16,7 +16,7 @@ import {
 import { requireSession } from '../../../src/gateway/sessions/access.ts';
 import { type Store, sql } from '../../../src/gateway/store/store.ts';
 import type { Principal } from '../../../src/policy/types.ts';
-import type { RecordingEvent } from '../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../src/recording/formats/types.ts';
 import { NO_EVENTS } from '../no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../store/test-stores.ts';
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type SearchJob, searchRecording } from '../../../src/gateway/search/search-recording.ts';
-import { LeafHasher } from '../../../src/recording/leaf-hasher.ts';
-import { loadRecordingKeys } from '../../../src/recording/recording-keys.ts';
-import { recordingDirectory } from '../../../src/recording/recording-store.ts';
+import { loadRecordingKeys } from '../../../src/recording/keys/recording-keys.ts';
+import { LeafHasher } from '../../../src/recording/write/leaf-hasher.ts';
+import { recordingDirectory } from '../../../src/recording/write/recording-store.ts';
 import { type MadeRecording, makeRecording } from '../../cli/made-recording.ts';
 import { exec, RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';
 import { complete, query, RecordedStream, ready } from '../../replay/recorded-stream.ts';

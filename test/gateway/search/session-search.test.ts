@@ -5,7 +5,7 @@ import { API_VERSION } from '../../../src/api/http.ts';
 import { SEARCH_PATH, SearchReply, type SearchRequest } from '../../../src/api/search.ts';
 import type { GatewayClient } from '../../../src/client/gateway-client.ts';
 import { jsonBody } from '../../../src/client/gateway-client.ts';
-import { requestOf } from '../../../src/commands/sessions-search.ts';
+import { requestOf } from '../../../src/commands/sessions/sessions-search.ts';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
 import { runSessions } from '../../cli/run-command.ts';
 import { startTestPostgres } from '../../postgres-template.ts';

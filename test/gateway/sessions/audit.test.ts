@@ -5,8 +5,8 @@ import {
   RecordingFailed,
   StreamAudit,
 } from '../../../src/gateway/audit/stream-audit.ts';
-import type { EvidenceLine } from '../../../src/recording/evidence-lines.ts';
-import type { RecordingEvent } from '../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../src/recording/formats/types.ts';
+import type { EvidenceLine } from '../../../src/recording/verify/evidence-lines.ts';
 import { testGrant } from '../../connectors/postgres/gateway/engine-bench.ts';
 import { auditSink } from '../audit-sink.ts';
 

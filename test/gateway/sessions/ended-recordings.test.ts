@@ -6,8 +6,8 @@ import {
   EndedRecordings,
   type EndedRecordingsOptions,
 } from '../../../src/gateway/sessions/ended-recordings.ts';
-import type { LeafJob } from '../../../src/recording/hash-leaves.ts';
-import { LeafHasher } from '../../../src/recording/leaf-hasher.ts';
+import type { LeafJob } from '../../../src/recording/formats/hash-leaves.ts';
+import { LeafHasher } from '../../../src/recording/write/leaf-hasher.ts';
 import { RecordingBench, SessionPair } from '../../recording/session-pair.ts';
 import { collectLog } from '../collect-log.ts';
 import { NO_EVENTS } from '../no-events.ts';

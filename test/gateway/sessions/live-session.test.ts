@@ -5,7 +5,7 @@ import { PATHS } from '../../../src/api/http.ts';
 import { logout } from '../../../src/auth/logout.ts';
 import { openGateway } from '../../../src/auth/open-gateway.ts';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
-import { uploadSession } from '../../../src/recording/upload-session.ts';
+import { uploadSession } from '../../../src/recording/client/upload-session.ts';
 import { requestSession as requestSessionAsCli } from '../../../src/tunnel/request-session.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
 import { CARRIERS } from '../carrier-pair.ts';

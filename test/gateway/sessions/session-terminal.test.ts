@@ -2,9 +2,9 @@
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EmbeddedPostgres } from '../../../src/demo/embedded-postgres.ts';
-import { bytesSource } from '../../../src/recording/bundle-source.ts';
-import { readSession } from '../../../src/recording/read-session.ts';
-import { uploadSession } from '../../../src/recording/upload-session.ts';
+import { bytesSource } from '../../../src/recording/bundle/bundle-source.ts';
+import { uploadSession } from '../../../src/recording/client/upload-session.ts';
+import { readSession } from '../../../src/recording/ended/read-session.ts';
 import { startTestPostgres } from '../../postgres-template.ts';
 import { CARRIERS, type CarrierKind } from '../carrier-pair.ts';
 import { ENGINEERS, type GatewayBench, startGatewayBench } from '../gateway-bench.ts';

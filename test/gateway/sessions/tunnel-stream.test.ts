@@ -9,7 +9,7 @@ import {
   FRAME_HEADER_BYTES,
   writeDataHeader,
 } from '../../../src/protocol/carrier/frames.ts';
-import type { Direction } from '../../../src/recording/types.ts';
+import type { Direction } from '../../../src/recording/formats/types.ts';
 import { readHalf } from '../../read-all.ts';
 import { CARRIERS, carrierPair, connectionPair } from '../carrier-pair.ts';
 import { webSocketPair } from '../web-socket-pair.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { SealedJson } from '../../../src/gateway/approvals/sealed-json.ts';
-import { RefreshHandles } from '../../../src/gateway/identity/refresh-handle.ts';
+import { RefreshHandles } from '../../../src/gateway/identity/tokens/refresh-handle.ts';
 import { openGatewaySecrets } from '../../../src/gateway/start/gateway-secrets.ts';
 import { Secret } from '../../../src/secret.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { resolvePostgresTarget } from '../../../src/connectors/postgres/gateway/resolve-target.ts';
+import { resolvePostgresTarget } from '../../../src/connectors/postgres/gateway/target/resolve-target.ts';
 import type { PostgresPolicyTarget } from '../../../src/connectors/postgres/policy/target.ts';
 import { resolveSshTarget } from '../../../src/connectors/ssh/gateway/resolve-target.ts';
 import type { SshPolicyTarget } from '../../../src/connectors/ssh/policy/types.ts';

@@ -31,7 +31,7 @@ import {
 import { canPutBack, putBack } from '../../../src/run/later/put-back.ts';
 import type { Watch } from '../../../src/run/later/watched-files.ts';
 import { changeLines, changeWords } from '../../../src/ui/render-change.ts';
-import { styleFor } from '../../../src/ui/style.ts';
+import { styleFor } from '../../../src/ui/text/style.ts';
 
 let root: string;
 let project: string;

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
-import { type CastItem, CastReader } from '../../../src/recording/asciicast.ts';
+import { type CastItem, CastReader } from '../../../src/recording/formats/asciicast.ts';
 import {
   KEPT_BYTES,
   SESSION_BYTES,

@@ -10,7 +10,7 @@ import {
   tickPlayer,
 } from '../../../src/ui/player/player-state.ts';
 import { asciicastLines, trackLines } from '../../../src/ui/player/track-lines.ts';
-import { styleFor } from '../../../src/ui/style.ts';
+import { styleFor } from '../../../src/ui/text/style.ts';
 import { bytes, exec, RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';
 
 const HOSTILE = '\x1b]52;c;cm0gLXJmIH4=\x07\x1b]0;title\x07\x1bP$q"p\x1b\\';

@@ -3,7 +3,7 @@ import { sshTrack } from '../../../src/connectors/ssh/replay/connector.ts';
 import { HoopError } from '../../../src/errors.ts';
 import type { TrackPiece } from '../../../src/replay/track.ts';
 import { playTrack } from '../../../src/ui/player/player-view.ts';
-import { TERMINAL_RESET } from '../../../src/ui/terminal-filter.ts';
+import { TERMINAL_RESET } from '../../../src/ui/text/terminal-filter.ts';
 import { RecordedSsh } from '../../connectors/ssh/replay/recorded-ssh.ts';
 import { Keyboard, Screen } from '../ink-terminal.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { TerminalScreen } from '../../../src/ui/player/terminal-screen.ts';
-import { TerminalFilter } from '../../../src/ui/terminal-filter.ts';
+import { TerminalFilter } from '../../../src/ui/text/terminal-filter.ts';
 
 const plainLines = (screen: TerminalScreen, columns = 200, rows = 100): string[] =>
   screen

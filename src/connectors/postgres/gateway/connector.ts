@@ -19,25 +19,29 @@ import { ownerOf } from '../../../owner-turns.ts';
 import type { MaskAlert } from '../../../policy/mask-alert.ts';
 import { maskedOn } from '../../../policy/masked-columns.ts';
 import type { Policy, PolicyTarget } from '../../../policy/policy.ts';
-import { SqlParser } from '../policy/parser.ts';
-import { createStatementPolicy } from '../policy/statement-policy.ts';
+import type { StatementPolicy } from '../policy/facts/types.ts';
+import { SqlParser } from '../policy/parse/parser.ts';
+import { createStatementPolicy } from '../policy/parse/statement-policy.ts';
 import { isDatabase, type PostgresPolicyTarget } from '../policy/target.ts';
-import type { StatementPolicy } from '../policy/types.ts';
-import { changedPostgresTarget } from './changed-target.ts';
-import { CollectedMessages } from './collected-messages.ts';
-import { Estimates } from './estimates.ts';
-import { LargeRows } from './large-rows.ts';
-import { MaskBindings } from './mask-bindings.ts';
-import { maskBindingsPath, readMaskBindings, writeMaskBindings } from './mask-bindings-file.ts';
-import { MaskWatch, someGroups, targetsWithMasks } from './mask-watch.ts';
-import { resolvePostgresTarget } from './resolve-target.ts';
-import { servePostgresStream } from './serve-postgres-stream.ts';
-import { statementApprovals } from './statement-approvals.ts';
-import { StatementMemory } from './statement-memory.ts';
-import { StatementPace } from './statement-pace.ts';
-import { TargetCatalogs } from './target-catalogs.ts';
-import { connectTarget } from './target-connection.ts';
+import { statementApprovals } from './approvals/statement-approvals.ts';
+import { MaskBindings } from './catalog/mask-bindings.ts';
+import {
+  maskBindingsPath,
+  readMaskBindings,
+  writeMaskBindings,
+} from './catalog/mask-bindings-file.ts';
+import { MaskWatch, someGroups, targetsWithMasks } from './catalog/mask-watch.ts';
+import { TargetCatalogs } from './catalog/target-catalogs.ts';
+import { Estimates } from './counted/estimates.ts';
+import { StatementMemory } from './statements/statement-memory.ts';
+import { StatementPace } from './statements/statement-pace.ts';
+import { changedPostgresTarget } from './target/changed-target.ts';
+import { resolvePostgresTarget } from './target/resolve-target.ts';
+import { connectTarget } from './target/target-connection.ts';
 import type { CancelRegistry, PostgresTarget } from './types.ts';
+import { CollectedMessages } from './wire/collected-messages.ts';
+import { LargeRows } from './wire/large-rows.ts';
+import { servePostgresStream } from './wire/serve-postgres-stream.ts';
 
 const MAX_CANCEL_STREAMS = 16;
 

@@ -9,15 +9,15 @@ import type { Owner } from '../../../owner-turns.ts';
 import type { RowChanges } from '../../../policy/row-changes.ts';
 import type { Grant, Principal } from '../../../policy/types.ts';
 import type { Secret } from '../../../secret.ts';
-import type { ChangeScope, StatementAnalysis } from '../policy/analysis-types.ts';
-import type { Catalog, CatalogRelation, MaskBinding } from '../policy/catalog-types.ts';
+import type { ChangeScope, StatementAnalysis } from '../policy/facts/analysis-types.ts';
+import type { Catalog, CatalogRelation, MaskBinding } from '../policy/facts/catalog-types.ts';
+import type { AllowedStatement, StatementPolicy } from '../policy/facts/types.ts';
 import type { LoginMethod, SessionAttributes } from '../policy/target.ts';
-import type { AllowedStatement, StatementPolicy } from '../policy/types.ts';
-import type { CollectedMessages } from './collected-messages.ts';
-import type { LargeRows } from './large-rows.ts';
-import type { AskedStatement } from './shown-changes.ts';
-import type { StatementMemory } from './statement-memory.ts';
-import type { StatementPace } from './statement-pace.ts';
+import type { AskedStatement } from './results/shown-changes.ts';
+import type { StatementMemory } from './statements/statement-memory.ts';
+import type { StatementPace } from './statements/statement-pace.ts';
+import type { CollectedMessages } from './wire/collected-messages.ts';
+import type { LargeRows } from './wire/large-rows.ts';
 
 export interface PostgresTarget {
   readonly kind: 'postgres';

@@ -10,7 +10,7 @@ import type { HitCounts } from '../../../masking/detect-text.ts';
 import { NOT_ASCII, writeAscii, writePartial } from '../../../masking/mask-bytes.ts';
 import { FULL_MASK, HashMask, maskValue } from '../../../masking/mask-value.ts';
 import type { DetectorName, MaskKind } from '../../../policy/types.ts';
-import type { DocumentMask } from '../policy/types.ts';
+import type { DocumentMask } from '../policy/facts/types.ts';
 import { BINARY_FORMAT, TEXT_FORMAT } from '../protocol/format-code.ts';
 import {
   candidatesIn,

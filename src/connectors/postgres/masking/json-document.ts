@@ -18,7 +18,7 @@ import {
   stringEnd,
   valueEnd,
 } from '../../../masking/json-tokens.ts';
-import type { DocumentMask } from '../policy/types.ts';
+import type { DocumentMask } from '../policy/facts/types.ts';
 import { ObjectKeys } from './object-keys.ts';
 
 export type MaskOf<T extends DocumentMask['type']> = Extract<DocumentMask, { readonly type: T }>;

@@ -1,5 +1,5 @@
 /** Finds the members of one object mask by the keys as they come, and tells when one is missing. */
-import type { DocumentMask } from '../policy/types.ts';
+import type { DocumentMask } from '../policy/facts/types.ts';
 
 type ObjectMask = Extract<DocumentMask, { readonly type: 'object' }>;
 type Member = ObjectMask['members'][number];

@@ -2,8 +2,8 @@
 import * as z from 'zod';
 import type { PolicyConnector } from '../../../policy/connector.ts';
 import type { PolicyTarget } from '../../../policy/policy.ts';
-import { strict } from '../../../policy/schema-parts.ts';
-import { MAX_HOSTS, parseAddress } from '../../../policy/target-schema.ts';
+import { strict } from '../../../policy/schema/schema-parts.ts';
+import { MAX_HOSTS, parseAddress } from '../../../policy/schema/target-schema.ts';
 import type { PostgresPolicyTarget } from './target.ts';
 
 const Address = z.string().refine((text) => parseAddress(text) !== undefined, 'expected host:port');

@@ -2,7 +2,7 @@
  * Brings together what the bytes of one connection say about a statement and what the gateway
  * wrote about it beside: decisions and counts, tied by the offset of a message in the up stream.
  */
-import type { RecordingEvent } from '../../../recording/types.ts';
+import type { RecordingEvent } from '../../../recording/formats/types.ts';
 import { decisionOf } from '../../../replay/operation-entry.ts';
 import { MAX_HELD, MAX_NAMES } from '../../../replay/replay-limits.ts';
 import type { ApprovalStep, Decision, Statement } from '../../../replay/timeline.ts';

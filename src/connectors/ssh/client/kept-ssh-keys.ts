@@ -6,9 +6,9 @@
 import { join } from 'node:path';
 import { withStateLock } from '../../../auth/state-lock.ts';
 import { HoopError } from '../../../errors.ts';
-import { readPrivateFile, writePrivateFile } from '../../../recording/private-file.ts';
+import { readPrivateFile, writePrivateFile } from '../../../recording/keys/private-file.ts';
 import { Secret } from '../../../secret.ts';
-import { ssh2 } from '../../../ssh2.ts';
+import { ssh2 } from '../shared/ssh2.ts';
 import { sshPlaceOf } from './shared-socket.ts';
 import { knownHostsLines } from './ssh-config.ts';
 import {

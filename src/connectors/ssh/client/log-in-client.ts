@@ -4,7 +4,7 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { AuthContext, ParsedKey } from 'ssh2';
-import { ssh2 } from '../../../ssh2.ts';
+import { ssh2 } from '../shared/ssh2.ts';
 import { publicKeyBytes, type SshKeyPair } from './ssh-keys.ts';
 
 /** As `MaxAuthTries` of sshd. */

@@ -6,8 +6,6 @@
 import type { Socket } from 'node:net';
 import type { AuthContext } from 'ssh2';
 import { HoopError, ProtocolError } from '../../../errors.ts';
-import { SshFrameBatch } from '../../../ssh-frame-batch.ts';
-import { MAX_PACKET_BYTES } from '../../../ssh2.ts';
 import { closeGently } from '../../../tunnel/close-gently.ts';
 import type { Tunnel } from '../../../tunnel/half-close.ts';
 import { LocalRefusal, type RefusalReason } from '../../../tunnel/local-refusal.ts';
@@ -15,6 +13,8 @@ import { onAbort } from '../../../until.ts';
 import { decodeClientMessage } from '../protocol/client-message.ts';
 import type { DownFrame, UpFrame } from '../protocol/frame.ts';
 import { FrameDecoder } from '../protocol/frame-decoder.ts';
+import { SshFrameBatch } from '../shared/ssh-frame-batch.ts';
+import { MAX_PACKET_BYTES } from '../shared/ssh2.ts';
 import { LocalChannels } from './local-channels.ts';
 import { LoginTries, MAX_LOGIN_TRIES } from './log-in-client.ts';
 import type { SshKeyPair } from './ssh-keys.ts';

@@ -3,7 +3,7 @@
  * when it is installed; where it does not fit, ssh2 goes on without, and says nothing.
  */
 import { createRequire } from 'node:module';
-import '../../../ssh2.ts';
+import '../shared/ssh2.ts';
 
 export function isSsh2BindingLoaded(): boolean {
   const crypto: unknown = createRequire(import.meta.url)('ssh2/lib/protocol/crypto.js');

@@ -6,10 +6,10 @@
  */
 import type { Socket } from 'node:net';
 import type { AuthContext, Connection } from 'ssh2';
-import { ssh2 } from '../../../ssh2.ts';
-import { Ssh2Ciphers } from '../../../ssh2-ciphers.ts';
 import { FIRST_CONNECTION_MESSAGE } from '../protocol/client-message.ts';
 import type { DownFrame } from '../protocol/frame.ts';
+import { ssh2 } from '../shared/ssh2.ts';
+import { Ssh2Ciphers } from '../shared/ssh2-ciphers.ts';
 import { OFFERED_HOST_KEYS, OFFERED_KEX, OFFERED_UNSEEN } from './offered-algorithms.ts';
 import type { SshKeyPair } from './ssh-keys.ts';
 import { holdOffer, type OfferingProtocol, withGuess } from './ssh2-offer.ts';

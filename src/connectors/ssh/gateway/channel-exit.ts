@@ -1,5 +1,5 @@
 /** How what ran in a channel has ended, and how the record says it. */
-import type { RecordingEvent } from '../../../recording/types.ts';
+import type { RecordingEvent } from '../../../recording/formats/types.ts';
 import type { ExitSignal } from './target-channels.ts';
 
 /** undefined: nobody has said. */

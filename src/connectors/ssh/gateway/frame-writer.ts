@@ -1,8 +1,8 @@
 /** Frames on their way to the client. */
 import type { Duplex } from 'node:stream';
 import { ProtocolError } from '../../../errors.ts';
-import { SshFrameBatch } from '../../../ssh-frame-batch.ts';
 import type { DownFrame } from '../protocol/frame.ts';
+import { SshFrameBatch } from '../shared/ssh-frame-batch.ts';
 
 /**
  * Bytes that a client may leave unread. The target is not read any more long before; what is left

@@ -5,7 +5,7 @@
  * forward rests on a `*`. What cannot be found out is not allowed.
  */
 import { carriedIPv4, isInside, type Network, networkFrom } from '../../../policy/address-class.ts';
-import { readRemoteFiles } from './remote-files.ts';
+import { readRemoteFiles } from './sftp/remote-files.ts';
 import type { TargetChannels } from './target-channels.ts';
 
 /** Interfaces come and go: what the server has said holds for so long. */

@@ -25,7 +25,7 @@ import { ChunkQueue } from './chunk-queue.ts';
 import { isPassed } from './environment.ts';
 import { NOW_HELD, REFUSED_STATUS, refusalText, stderrLines } from './refusal-text.ts';
 import { ReplyOrder } from './reply-order.ts';
-import { SftpSession } from './sftp-session.ts';
+import { SftpSession } from './sftp/sftp-session.ts';
 import { actOf, type StartRequest, unknownSubsystem } from './start-request.ts';
 import type { ChannelContext, StreamChannel } from './stream-channel.ts';
 import type { TargetChannel } from './target-channels.ts';

@@ -7,7 +7,7 @@
  */
 import type { Client } from 'ssh2';
 import { HoopError } from '../../../errors.ts';
-import { Ssh2Ciphers } from '../../../ssh2-ciphers.ts';
+import { Ssh2Ciphers } from '../shared/ssh2-ciphers.ts';
 import type { TargetReading } from './target-reading.ts';
 
 /** Whose packets are sealed and opened by ssh2, and whose channels are not its own. */

@@ -2,8 +2,12 @@
 import * as z from 'zod';
 import { networkFrom } from '../../../policy/address-class.ts';
 import type { PolicyConnector, Report, RuleStart } from '../../../policy/connector.ts';
-import { Groups, Name, strict } from '../../../policy/schema-parts.ts';
-import { type CommonTarget, MAX_HOSTS, parseAddress } from '../../../policy/target-schema.ts';
+import { Groups, Name, strict } from '../../../policy/schema/schema-parts.ts';
+import {
+  type CommonTarget,
+  MAX_HOSTS,
+  parseAddress,
+} from '../../../policy/schema/target-schema.ts';
 import { describeSshRule } from './describe-rule.ts';
 import { sshRuleFrom } from './rule-from-file.ts';
 import { SSH_CONDITIONS } from './rule-schema.ts';

@@ -4,8 +4,8 @@
  */
 
 import { demandOf, deniedBy, unanswerable } from '../../../policy/decide-by-rules.ts';
-import { allowSnippet, conditionsSnippet } from '../../../policy/rule-snippet.ts';
 import type { ApprovalDemand, Refusal, RuleRef } from '../../../policy/types.ts';
+import { allowSnippet, conditionsSnippet } from '../../../policy/words/rule-snippet.ts';
 import { allowingCommand, allowingRedirection, isWrittenOut } from './allowing-rules.ts';
 import { decideOpening } from './decide-opening.ts';
 import { commandFits, commandMayFit, isOpen, MAYBE, NO, YES } from './match-command.ts';

@@ -1,5 +1,5 @@
 /** What somebody does on a server, while its channel is still being read; then an entry of the timeline. */
-import type { FileRecord } from '../../../recording/file-record.ts';
+import type { FileRecord } from '../../../recording/formats/file-record.ts';
 import { operationEntry } from '../../../replay/operation-entry.ts';
 import type { Budget, ReplayLimits } from '../../../replay/replay-limits.ts';
 import { MAX_OF_CHANNEL } from '../../../replay/replay-limits.ts';

@@ -3,7 +3,7 @@
  * on the server out. Output is counted, and its beginning kept; all of it is for connector.ts.
  */
 import { ProtocolError } from '../../../errors.ts';
-import type { RecordingEvent } from '../../../recording/types.ts';
+import type { RecordingEvent } from '../../../recording/formats/types.ts';
 import type { EventOfStream, StreamContext, StreamDecoder } from '../../../replay/connector.ts';
 import { decisionOf } from '../../../replay/operation-entry.ts';
 import { MAX_OPEN_CHANNELS, MAX_OPEN_FILES } from '../../../replay/replay-limits.ts';

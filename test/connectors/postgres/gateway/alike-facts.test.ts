@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { AlikeFacts } from '../../../../src/connectors/postgres/gateway/alike-facts.ts';
-import { NOTHING_KNOWN } from '../../../../src/connectors/postgres/gateway/statement-columns.ts';
+import { NOTHING_KNOWN } from '../../../../src/connectors/postgres/gateway/results/statement-columns.ts';
+import { AlikeFacts } from '../../../../src/connectors/postgres/gateway/statements/alike-facts.ts';
 
 const read = (column: string) => ({ ...NOTHING_KNOWN, clear: [column] });
 

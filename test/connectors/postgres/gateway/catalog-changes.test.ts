@@ -2,9 +2,9 @@
 import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog/catalog-reader.ts';
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { textRows } from '../policy/sql-bench.ts';

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { CATALOG_LOT } from '../../../../src/connectors/postgres/gateway/catalog-lots.ts';
-import { firstMarks } from '../../../../src/connectors/postgres/gateway/catalog-marks.ts';
-import { OWNED_SECTIONS } from '../../../../src/connectors/postgres/gateway/catalog-queries.ts';
-import type { Row } from '../../../../src/connectors/postgres/gateway/catalog-rows.ts';
+import { CATALOG_LOT } from '../../../../src/connectors/postgres/gateway/catalog/catalog-lots.ts';
+import { firstMarks } from '../../../../src/connectors/postgres/gateway/catalog/catalog-marks.ts';
+import { OWNED_SECTIONS } from '../../../../src/connectors/postgres/gateway/catalog/catalog-queries.ts';
+import type { Row } from '../../../../src/connectors/postgres/gateway/catalog/catalog-rows.ts';
 import {
   emptyState,
   nameKey,
   withReading,
-} from '../../../../src/connectors/postgres/gateway/catalog-state.ts';
+} from '../../../../src/connectors/postgres/gateway/catalog/catalog-state.ts';
 
 const TABLES = 20_000;
 

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { ChunkReader } from '../../../../src/connectors/postgres/gateway/chunk-reader.ts';
+import { ChunkReader } from '../../../../src/connectors/postgres/gateway/wire/chunk-reader.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

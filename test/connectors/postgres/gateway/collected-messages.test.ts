@@ -1,10 +1,10 @@
 /** How much of large messages all connections may collect together. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { CollectedMessages } from '../../../../src/connectors/postgres/gateway/collected-messages.ts';
+import { CollectedMessages } from '../../../../src/connectors/postgres/gateway/wire/collected-messages.ts';
 import {
   COLLECTED_FREELY,
   Collector,
-} from '../../../../src/connectors/postgres/gateway/collector.ts';
+} from '../../../../src/connectors/postgres/gateway/wire/collector.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { ownerOf } from '../../../../src/owner-turns.ts';
 import { grantOf } from '../policy/grant-fixture.ts';

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import {
   commentTags,
   isTraceparent,
-} from '../../../../src/connectors/postgres/gateway/comment-tags.ts';
+} from '../../../../src/connectors/postgres/gateway/statements/comment-tags.ts';
 
 const TRACE = '00-5bd66ef5095369c7b0d1f8f4bd33716a-c532cb4098ac3dd2-01';
 

@@ -6,22 +6,22 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { CollectedMessages } from '../../../../src/connectors/postgres/gateway/collected-messages.ts';
 import { createCancelRegistry } from '../../../../src/connectors/postgres/gateway/connector.ts';
-import { LargeRows } from '../../../../src/connectors/postgres/gateway/large-rows.ts';
-import { servePostgresStream } from '../../../../src/connectors/postgres/gateway/serve-postgres-stream.ts';
-import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statement-memory.ts';
-import type { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
+import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statements/statement-memory.ts';
+import type { StatementPace } from '../../../../src/connectors/postgres/gateway/statements/statement-pace.ts';
 import type {
   CatalogSource,
   PostgresTarget,
   StatementApprovals,
 } from '../../../../src/connectors/postgres/gateway/types.ts';
+import { CollectedMessages } from '../../../../src/connectors/postgres/gateway/wire/collected-messages.ts';
+import { LargeRows } from '../../../../src/connectors/postgres/gateway/wire/large-rows.ts';
+import { servePostgresStream } from '../../../../src/connectors/postgres/gateway/wire/serve-postgres-stream.ts';
 import type {
   OutputColumn,
   ProtocolEffect,
   RowCountSource,
-} from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+} from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
 import type {
   AllowedStatement,
   RowThreshold,
@@ -29,15 +29,15 @@ import type {
   StatementContext,
   StatementPolicy,
   Verdict,
-} from '../../../../src/connectors/postgres/policy/types.ts';
+} from '../../../../src/connectors/postgres/policy/facts/types.ts';
 import { HoopError } from '../../../../src/errors.ts';
 import { StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
 import type { StreamEnd, WatchWork } from '../../../../src/gateway/connector.ts';
 import type { Budget } from '../../../../src/gateway/index/day-budget.ts';
 import type { Owner } from '../../../../src/owner-turns.ts';
 import type { Grant, MaskKind } from '../../../../src/policy/types.ts';
-import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';
-import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../../src/recording/formats/types.ts';
+import type { EvidenceLine } from '../../../../src/recording/verify/evidence-lines.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { auditSink } from '../../../gateway/audit-sink.ts';
 import { emptyCatalog } from '../policy/empty-catalog.ts';

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Estimates } from '../../../../src/connectors/postgres/gateway/estimates.ts';
+import { Estimates } from '../../../../src/connectors/postgres/gateway/counted/estimates.ts';
 import type { ApprovalAsk } from '../../../../src/connectors/postgres/gateway/types.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
 import { emptyCatalog } from '../policy/empty-catalog.ts';

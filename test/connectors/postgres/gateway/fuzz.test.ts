@@ -10,10 +10,10 @@ import {
   parseServerLog,
 } from '../../../../conformance/fuzz/server-log.ts';
 import { type DecidedText, unparsedTexts } from '../../../../conformance/fuzz/unparsed.ts';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
-import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../../src/recording/formats/types.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { startBench } from './engine-bench.ts';

@@ -1,6 +1,6 @@
 /** Passwords in the text of a statement that others read. */
 import { expect, test } from 'vitest';
-import { hidePasswords } from '../../../../src/connectors/postgres/gateway/hidden-passwords.ts';
+import { hidePasswords } from '../../../../src/connectors/postgres/gateway/statements/hidden-passwords.ts';
 
 test.each([
   "ALTER ROLE app PASSWORD 'pw-1'",

@@ -4,7 +4,7 @@ import {
   LARGEST_AT_ONCE,
   LargeRows,
   type RunMasking,
-} from '../../../../src/connectors/postgres/gateway/large-rows.ts';
+} from '../../../../src/connectors/postgres/gateway/wire/large-rows.ts';
 import {
   ColumnMasker,
   type ColumnMaskerOptions,

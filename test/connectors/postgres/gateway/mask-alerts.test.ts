@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readMaskBindings } from '../../../../src/connectors/postgres/gateway/mask-bindings-file.ts';
+import { readMaskBindings } from '../../../../src/connectors/postgres/gateway/catalog/mask-bindings-file.ts';
 import { renderPolicy } from '../../../../src/ui/render-policy.ts';
 import { type GatewayBench, startGatewayBench } from '../../../gateway/gateway-bench.ts';
 import { testTarget } from './test-target.ts';

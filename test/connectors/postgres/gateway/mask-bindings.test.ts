@@ -3,15 +3,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { MaskBindings } from '../../../../src/connectors/postgres/gateway/mask-bindings.ts';
+import { MaskBindings } from '../../../../src/connectors/postgres/gateway/catalog/mask-bindings.ts';
 import {
   maskBindingsPath,
   readMaskBindings,
-} from '../../../../src/connectors/postgres/gateway/mask-bindings-file.ts';
-import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+} from '../../../../src/connectors/postgres/gateway/catalog/mask-bindings-file.ts';
+import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/catalog/target-catalogs.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import { collectLog } from '../../../gateway/collect-log.ts';
 import { MaskingGateway, maskedNames } from '../../../gateway/masking-gateway.ts';
 import { grantOf } from '../policy/grant-fixture.ts';

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
 import { MaskingGateway } from '../../../gateway/masking-gateway.ts';
 import { testTarget } from './test-target.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NameTable } from '../../../../src/connectors/postgres/gateway/name-table.ts';
+import { NameTable } from '../../../../src/connectors/postgres/gateway/statements/name-table.ts';
 
 function tableOfTexts(): NameTable<string> {
   return new NameTable((name) => name, {

@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { OutputBatch } from '../../../../src/connectors/postgres/gateway/output-batch.ts';
-import { HeldTurns } from '../../../../src/recording/held-turns.ts';
+import { OutputBatch } from '../../../../src/connectors/postgres/gateway/wire/output-batch.ts';
+import { HeldTurns } from '../../../../src/recording/write/held-turns.ts';
 import { readAll } from '../../../read-all.ts';
 
 function open() {

@@ -2,9 +2,9 @@ import { afterEach, expect, test, vi } from 'vitest';
 import {
   type Entry,
   PendingQueue,
-} from '../../../../src/connectors/postgres/gateway/pending-queue.ts';
-import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statement-memory.ts';
-import { unknownStatement } from '../../../../src/connectors/postgres/gateway/statement-text.ts';
+} from '../../../../src/connectors/postgres/gateway/statements/pending-queue.ts';
+import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statements/statement-memory.ts';
+import { unknownStatement } from '../../../../src/connectors/postgres/gateway/statements/statement-text.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();

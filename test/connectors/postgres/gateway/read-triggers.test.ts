@@ -1,8 +1,8 @@
 /** Writes that fire triggers: what was read to its end disturbs nothing, and everything else does. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { analyseStatements } from '../../../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { startBench } from './engine-bench.ts';
 import { errors, query, RawClient, rows } from './raw-client.ts';

@@ -1,17 +1,17 @@
 /** What the engine decides with in production: the policy over the catalog of a test's own server. */
 import { afterAll, beforeAll } from 'vitest';
-import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog/catalog-reader.ts';
 import {
   connectTarget,
   type TargetConnection,
-} from '../../../../src/connectors/postgres/gateway/target-connection.ts';
+} from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
 import type {
   CatalogSource,
   PostgresTarget,
 } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
-import type { TriggerBody } from '../../../../src/connectors/postgres/policy/trigger-body.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
+import type { TriggerBody } from '../../../../src/connectors/postgres/policy/triggers/trigger-body.ts';
 
 export interface RealEngine {
   /** For `startBench`; a policy of its own each time, the catalog shared. */

@@ -4,7 +4,7 @@ import {
   type Redaction,
   redactError,
   redactNotice,
-} from '../../../../src/connectors/postgres/gateway/redact-report.ts';
+} from '../../../../src/connectors/postgres/gateway/results/redact-report.ts';
 import {
   decodeErrorResponse,
   decodeNoticeResponse,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { OutputColumn } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+import type { OutputColumn } from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
 import type { DetectorName, Grant, MaskKind } from '../../../../src/policy/types.ts';
 import { type ScriptedStatement, startBench, testGrant } from './engine-bench.ts';
 import {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { RowDescriptions } from '../../../../src/connectors/postgres/gateway/target-side.ts';
+import { RowDescriptions } from '../../../../src/connectors/postgres/gateway/target/target-side.ts';
 import {
   encodeRowDescription,
   type FieldDescription,

@@ -3,7 +3,7 @@
  * fails when it runs stands in the place of each. Answers and tables must be the same.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { RowThreshold } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { RowThreshold } from '../../../../src/connectors/postgres/policy/facts/types.ts';
 import { type Bench, type ScriptedStatement, startBench } from './engine-bench.ts';
 import {
   bind,

@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { RowCountSource } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
-import type { RowThreshold } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { RowCountSource } from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
+import type { RowThreshold } from '../../../../src/connectors/postgres/policy/facts/types.ts';
 import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import { type Bench, type ScriptedStatement, startBench, testGrant } from './engine-bench.ts';
 import {

@@ -1,6 +1,6 @@
 /** Names and settings: what the gateway takes for true must be what the target has. */
 import { describe, expect, test } from 'vitest';
-import type { ProtocolEffect } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+import type { ProtocolEffect } from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
 import { type Script, type ScriptedStatement, startBench, testGrant } from './engine-bench.ts';
 import {
   bind,

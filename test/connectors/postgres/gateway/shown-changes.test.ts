@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { StatementPart } from '../../../../src/api/approvals.ts';
-import { askStatement as askOnce } from '../../../../src/connectors/postgres/gateway/shown-changes.ts';
+import { askStatement as askOnce } from '../../../../src/connectors/postgres/gateway/results/shown-changes.ts';
 import { ApprovalStore } from '../../../../src/gateway/approvals/approval-store.ts';
 import { Approvals } from '../../../../src/gateway/approvals/approvals.ts';
 import { SealedJson } from '../../../../src/gateway/approvals/sealed-json.ts';

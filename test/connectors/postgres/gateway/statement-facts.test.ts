@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SessionIndex } from '../../../../src/gateway/index/session-index.ts';
 import { type Store, sql as sqlOf } from '../../../../src/gateway/store/store.ts';
-import { eventJson } from '../../../../src/recording/event-json.ts';
-import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import { eventJson } from '../../../../src/recording/formats/event-json.ts';
+import type { RecordingEvent } from '../../../../src/recording/formats/types.ts';
 import { NO_EVENTS } from '../../../gateway/no-events.ts';
 import { DRIVERS, type TestStores, testStores } from '../../../gateway/store/test-stores.ts';
 import { grantOf } from '../policy/grant-fixture.ts';

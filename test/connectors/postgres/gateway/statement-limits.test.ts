@@ -1,6 +1,6 @@
 /** What the policy allows of statements in one message and in a second: real policy, real server. */
 import { expect, test } from 'vitest';
-import { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
+import { StatementPace } from '../../../../src/connectors/postgres/gateway/statements/statement-pace.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import { errors, letters, query, RawClient, rows, run, status, sync } from './raw-client.ts';

@@ -1,6 +1,6 @@
 /** What statements may keep of the gateway's memory: real policy, real server. */
 import { expect, test } from 'vitest';
-import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statement-memory.ts';
+import { StatementMemory } from '../../../../src/connectors/postgres/gateway/statements/statement-memory.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';
 import {

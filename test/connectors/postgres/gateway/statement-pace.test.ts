@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StatementPace } from '../../../../src/connectors/postgres/gateway/statement-pace.ts';
+import { StatementPace } from '../../../../src/connectors/postgres/gateway/statements/statement-pace.ts';
 
 test('two seconds of statements may come at once, and what comes faster waits', () => {
   const pace = new StatementPace();

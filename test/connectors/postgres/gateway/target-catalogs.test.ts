@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { loadModule, parse } from 'libpg-query';
 import { describe, expect, test, vi } from 'vitest';
-import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
-import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/target-catalogs.ts';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog/catalog-reader.ts';
+import { TargetCatalogs } from '../../../../src/connectors/postgres/gateway/catalog/target-catalogs.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
 import {
   decodeStartupMessage,
   encodeStartupMessage,

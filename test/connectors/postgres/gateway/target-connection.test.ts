@@ -14,7 +14,7 @@ import {
   issueClientCertificate,
   issueServerCertificate,
 } from '../../../../src/certificates.ts';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
 import {
   encodeSSLRequest,

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
-import { toErrorResponse } from '../../../../src/connectors/postgres/gateway/to-error-response.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
+import { toErrorResponse } from '../../../../src/connectors/postgres/gateway/wire/to-error-response.ts';
 import { decodeErrorResponse } from '../../../../src/connectors/postgres/protocol/report-fields.ts';
 import { BYTES } from '../../../../src/connectors/postgres/protocol/text-codec.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';

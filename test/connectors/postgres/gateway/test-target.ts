@@ -1,6 +1,6 @@
 /** A real server of its own for one test file. */
 import { afterAll, beforeAll } from 'vitest';
-import { connectTarget } from '../../../../src/connectors/postgres/gateway/target-connection.ts';
+import { connectTarget } from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
 import type { PostgresTarget } from '../../../../src/connectors/postgres/gateway/types.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import type { TargetHost } from '../../../../src/gateway/targets/target-host.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NamedSettings } from '../../../../src/connectors/postgres/gateway/value-settings.ts';
+import { NamedSettings } from '../../../../src/connectors/postgres/gateway/statements/value-settings.ts';
 
 test('names are folded as the server does: letters beyond ASCII keep their case', () => {
   const named = new NamedSettings();

@@ -15,10 +15,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   connectTarget,
   type TargetConnection,
-} from '../../../../src/connectors/postgres/gateway/target-connection.ts';
+} from '../../../../src/connectors/postgres/gateway/target/target-connection.ts';
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import { encodeCancelRequest } from '../../../../src/connectors/postgres/protocol/startup-packet.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';

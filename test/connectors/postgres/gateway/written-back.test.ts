@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeCopyData } from '../../../../src/connectors/postgres/protocol/frontend-messages.ts';
 import { placeholderIn } from '../../../../src/policy/placeholders.ts';
-import { DETECTORS } from '../../../../src/policy/schema.ts';
+import { DETECTORS } from '../../../../src/policy/schema/schema.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { grantOf } from '../policy/grant-fixture.ts';
 import { type Bench, startBench } from './engine-bench.ts';

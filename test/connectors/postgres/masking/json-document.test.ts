@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { JsonDocumentMasker } from '../../../../src/connectors/postgres/masking/json-document.ts';
 import { RowMasker } from '../../../../src/connectors/postgres/masking/row-masker.ts';
 import { TYPE } from '../../../../src/connectors/postgres/masking/type-oids.ts';
-import type { DocumentMask } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { DocumentMask } from '../../../../src/connectors/postgres/policy/facts/types.ts';
 import {
   decodeDataRow,
   encodeDataRow,

@@ -1,7 +1,7 @@
 /** Every place of a real server's catalog that shows an expression is known, whatever version the server has. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { catalogTextsRead } from '../../../../src/connectors/postgres/policy/catalog-text-kinds.ts';
-import type { CatalogTextKind } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
+import type { CatalogTextKind } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
+import { catalogTextsRead } from '../../../../src/connectors/postgres/policy/masks/catalog-text-kinds.ts';
 import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
 
 let bench: SqlBench;

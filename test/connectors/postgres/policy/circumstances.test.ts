@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   Circumstances,
   type KeptContext,
-} from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+} from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { emptyCatalog } from './empty-catalog.ts';
 import { grantOf } from './grant-fixture.ts';

@@ -2,10 +2,10 @@
 import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog/catalog-reader.ts';
 import type { CatalogSource } from '../../../../src/connectors/postgres/gateway/types.ts';
-import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
+import { analyseStatements } from '../../../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { grantOf } from './grant-fixture.ts';

@@ -4,8 +4,8 @@ import {
   type ConstantShape,
   ConstantShapes,
   constantShape,
-} from '../../../../src/connectors/postgres/policy/constant-shapes.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+} from '../../../../src/connectors/postgres/policy/parse/constant-shapes.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
 
 const parser = SqlParser.create({ workers: 1 });
 afterAll(() => parser[Symbol.asyncDispose]());

@@ -1,12 +1,12 @@
 import { afterAll, expect, test } from 'vitest';
-import { rangesOfStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { TextBytes } from '../../../../src/connectors/postgres/policy/parse/text-bytes.ts';
+import { rangesOfStatements } from '../../../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 import {
   copiedQueries,
   isQuery,
   parenthesised,
-} from '../../../../src/connectors/postgres/policy/copy-query.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { TextBytes } from '../../../../src/connectors/postgres/policy/text-bytes.ts';
+} from '../../../../src/connectors/postgres/policy/writes/copy-query.ts';
 
 const parser = SqlParser.create();
 afterAll(() => parser[Symbol.asyncDispose]());

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { decideRows, isCovered } from '../../../../src/connectors/postgres/policy/decide-rows.ts';
-import type { RowThreshold, SqlRefusal } from '../../../../src/connectors/postgres/policy/types.ts';
+import type {
+  RowThreshold,
+  SqlRefusal,
+} from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import {
+  decideRows,
+  isCovered,
+} from '../../../../src/connectors/postgres/policy/verdict/decide-rows.ts';
 import type { RowChanges } from '../../../../src/policy/row-changes.ts';
 import type { ApprovalTerms } from '../../../../src/policy/types.ts';
 

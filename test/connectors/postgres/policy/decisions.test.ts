@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog/catalog-reader.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
 import type {
   StatementContext,
   Verdict,
-} from '../../../../src/connectors/postgres/policy/types.ts';
+} from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';

@@ -1,4 +1,4 @@
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
 
 /** A catalog that knows nothing: what a script does not say is not known either. */
 export function emptyCatalog(generation = 1): Catalog {

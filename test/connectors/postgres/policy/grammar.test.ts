@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { loadModule, parse } from 'libpg-query';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
-import type { StatementContext } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
+import type { StatementContext } from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { analyseStatements } from '../../../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 
 /** A database without anything in it: what a node does here depends on the node alone. */
 const EMPTY_CATALOG: Catalog = {

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
-import { guardSetting, isSafeEncoding } from '../../../../src/connectors/postgres/policy/guards.ts';
-import { refuseStartupParameters } from '../../../../src/connectors/postgres/policy/guards-startup.ts';
+import {
+  guardSetting,
+  isSafeEncoding,
+} from '../../../../src/connectors/postgres/policy/verdict/guards.ts';
+import { refuseStartupParameters } from '../../../../src/connectors/postgres/policy/verdict/guards-startup.ts';
 import { grantOf } from './grant-fixture.ts';
 
 const plain = grantOf({ rules: ['allow select'] });

@@ -1,8 +1,8 @@
 /** Documents that are made to be expensive: they are judged as fast as others, or count as one value. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { outputMask } from '../../../../src/connectors/postgres/policy/evaluate-masks.ts';
-import { MaskIndex } from '../../../../src/connectors/postgres/policy/mask-index.ts';
-import type { OutputMask } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { OutputMask } from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { MaskIndex } from '../../../../src/connectors/postgres/policy/masks/mask-index.ts';
+import { outputMask } from '../../../../src/connectors/postgres/policy/verdict/evaluate-masks.ts';
 import { grantOf } from './grant-fixture.ts';
 import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
 

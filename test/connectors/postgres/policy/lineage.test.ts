@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OutputColumn } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+import type { OutputColumn } from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
 import { columnNames, SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
 
 /**

@@ -1,8 +1,8 @@
 /** What PostgreSQL itself does with the comparisons that are taken for lookups: it leaves the column alone. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { arrayElementCount } from '../../../../src/connectors/postgres/policy/array-literal.ts';
-import { COMPARED_AS_IT_IS } from '../../../../src/connectors/postgres/policy/lookup-types.ts';
+import { COMPARED_AS_IT_IS } from '../../../../src/connectors/postgres/policy/lookups/lookup-types.ts';
+import { arrayElementCount } from '../../../../src/connectors/postgres/policy/walk/array-literal.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { textRows } from './sql-bench.ts';

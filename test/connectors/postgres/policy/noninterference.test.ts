@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
 import { grantOf } from './grant-fixture.ts';
 import { QueryMaker } from './query-maker.ts';
 import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';

@@ -6,13 +6,19 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { concreteTypeOf, TYPE } from '../../../../src/connectors/postgres/policy/function-types.ts';
-import { constant, type Lineage } from '../../../../src/connectors/postgres/policy/lineage.ts';
-import { findFunctions } from '../../../../src/connectors/postgres/policy/names.ts';
-import { possibleOperators } from '../../../../src/connectors/postgres/policy/operators.ts';
-import { resolveFunction } from '../../../../src/connectors/postgres/policy/resolve-function.ts';
-import { StatementFacts } from '../../../../src/connectors/postgres/policy/statement-facts.ts';
-import { WorkBudget } from '../../../../src/connectors/postgres/policy/work-budget.ts';
+import {
+  concreteTypeOf,
+  TYPE,
+} from '../../../../src/connectors/postgres/policy/calls/function-types.ts';
+import { possibleOperators } from '../../../../src/connectors/postgres/policy/calls/operators.ts';
+import { resolveFunction } from '../../../../src/connectors/postgres/policy/calls/resolve-function.ts';
+import {
+  constant,
+  type Lineage,
+} from '../../../../src/connectors/postgres/policy/facts/lineage.ts';
+import { findFunctions } from '../../../../src/connectors/postgres/policy/facts/names.ts';
+import { StatementFacts } from '../../../../src/connectors/postgres/policy/facts/statement-facts.ts';
+import { WorkBudget } from '../../../../src/connectors/postgres/policy/parse/work-budget.ts';
 import { seededRandom } from '../../../recording/session-pair.ts';
 import { type SqlBench, startSqlBench, textRows } from './sql-bench.ts';
 

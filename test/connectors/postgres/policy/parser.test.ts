@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { MAX_SQL_BYTES } from '../../../../src/connectors/postgres/policy/parse-outcome.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
+import { MAX_SQL_BYTES } from '../../../../src/connectors/postgres/policy/parse/parse-outcome.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
 
 const parser = SqlParser.create();
 afterAll(() => parser[Symbol.asyncDispose]());

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import { guardSetting } from '../../../../src/connectors/postgres/policy/guards.ts';
-import { refuseStartupParameters } from '../../../../src/connectors/postgres/policy/guards-startup.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
+import { guardSetting } from '../../../../src/connectors/postgres/policy/verdict/guards.ts';
+import { refuseStartupParameters } from '../../../../src/connectors/postgres/policy/verdict/guards-startup.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { grantOf } from './grant-fixture.ts';
 import { SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';

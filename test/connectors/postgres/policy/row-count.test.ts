@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RowCountSource } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
+import type { RowCountSource } from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
 import { confirmed, type SqlBench, startSqlBench } from './sql-bench.ts';
 
 let bench: SqlBench;

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { guardSetting } from '../../../../src/connectors/postgres/policy/guards.ts';
+import { guardSetting } from '../../../../src/connectors/postgres/policy/verdict/guards.ts';
 import type { EmbeddedPostgres } from '../../../../src/demo/embedded-postgres.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 import { grantOf } from './grant-fixture.ts';

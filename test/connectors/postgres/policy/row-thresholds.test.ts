@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decideRows } from '../../../../src/connectors/postgres/policy/decide-rows.ts';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import type { AllowedStatement } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { AllowedStatement } from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { decideRows } from '../../../../src/connectors/postgres/policy/verdict/decide-rows.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
 import { grantOf } from './grant-fixture.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';

@@ -4,18 +4,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadModule, parse } from 'libpg-query';
 import pg from 'pg';
-import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog-reader.ts';
-import { analyseStatements } from '../../../../src/connectors/postgres/policy/analyse-statements.ts';
+import { openCatalogSource } from '../../../../src/connectors/postgres/gateway/catalog/catalog-reader.ts';
 import type {
   ColumnFact,
   StatementAnalysis,
-} from '../../../../src/connectors/postgres/policy/analysis-types.ts';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
-import { maskedSystemColumn } from '../../../../src/connectors/postgres/policy/system-relations.ts';
+} from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
+import { maskedSystemColumn } from '../../../../src/connectors/postgres/policy/facts/system-relations.ts';
 import type {
   AllowedStatement,
   StatementContext,
-} from '../../../../src/connectors/postgres/policy/types.ts';
+} from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { analyseStatements } from '../../../../src/connectors/postgres/policy/walk/analyse-statements.ts';
 import { startTestPostgres } from '../../../postgres-template.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));

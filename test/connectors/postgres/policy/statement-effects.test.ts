@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { StatementAnalysis } from '../../../../src/connectors/postgres/policy/analysis-types.ts';
-import { settingEffect } from '../../../../src/connectors/postgres/policy/settings-table.ts';
+import type { StatementAnalysis } from '../../../../src/connectors/postgres/policy/facts/analysis-types.ts';
+import { settingEffect } from '../../../../src/connectors/postgres/policy/facts/settings-table.ts';
 import {
   columnNames,
   confirmed,

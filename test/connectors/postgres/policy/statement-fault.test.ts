@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import { grantOf } from './grant-fixture.ts';
 import { SAMPLE_SCHEMA, startSqlBench } from './sql-bench.ts';
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
 import { grantOf } from './grant-fixture.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';
 

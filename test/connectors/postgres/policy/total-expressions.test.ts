@@ -1,6 +1,6 @@
 import { loadModule, parse } from 'libpg-query';
 import { beforeAll, expect, test } from 'vitest';
-import { isTotalExpression } from '../../../../src/connectors/postgres/policy/total-expressions.ts';
+import { isTotalExpression } from '../../../../src/connectors/postgres/policy/walk/total-expressions.ts';
 
 beforeAll(() => loadModule());
 

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModule, parse } from 'libpg-query';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/statement-policy.ts';
 import type {
   StatementContext,
   Verdict,
-} from '../../../../src/connectors/postgres/policy/types.ts';
+} from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { createStatementPolicy } from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
 import { grantOf } from './grant-fixture.ts';
 import { CORPUS, SAMPLE_SCHEMA, type SqlBench, startSqlBench } from './sql-bench.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
 import { grantOf } from './grant-fixture.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';
 

@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { weightOf } from '../../../../src/connectors/postgres/gateway/known-statement.ts';
-import type { Catalog } from '../../../../src/connectors/postgres/policy/catalog-types.ts';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import { MaskIndex } from '../../../../src/connectors/postgres/policy/mask-index.ts';
-import { SqlParser } from '../../../../src/connectors/postgres/policy/parser.ts';
-import { resolveMask } from '../../../../src/connectors/postgres/policy/resolve-masks.ts';
-import { statementLots } from '../../../../src/connectors/postgres/policy/statement-lots.ts';
+import { weightOf } from '../../../../src/connectors/postgres/gateway/statements/known-statement.ts';
+import type { Catalog } from '../../../../src/connectors/postgres/policy/facts/catalog-types.ts';
+import type { Verdict } from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { MaskIndex } from '../../../../src/connectors/postgres/policy/masks/mask-index.ts';
+import { resolveMask } from '../../../../src/connectors/postgres/policy/masks/resolve-masks.ts';
+import { SqlParser } from '../../../../src/connectors/postgres/policy/parse/parser.ts';
+import { statementLots } from '../../../../src/connectors/postgres/policy/parse/statement-lots.ts';
 import {
   createStatementPolicy,
   MAX_STEPS_HERE,
-} from '../../../../src/connectors/postgres/policy/statement-policy.ts';
-import type { Verdict } from '../../../../src/connectors/postgres/policy/types.ts';
+} from '../../../../src/connectors/postgres/policy/parse/statement-policy.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
 import { emptyCatalog } from './empty-catalog.ts';
 import { grantOf } from './grant-fixture.ts';
 import { nastyTexts } from './nasty-texts.ts';

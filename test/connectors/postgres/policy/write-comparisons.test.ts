@@ -2,8 +2,8 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { evaluate } from '../../../../src/connectors/postgres/policy/evaluate.ts';
-import type { SqlRefusal } from '../../../../src/connectors/postgres/policy/types.ts';
+import type { SqlRefusal } from '../../../../src/connectors/postgres/policy/facts/types.ts';
+import { evaluate } from '../../../../src/connectors/postgres/policy/verdict/evaluate.ts';
 import { type GrantText, grantOf } from './grant-fixture.ts';
 import { type SqlBench, startSqlBench } from './sql-bench.ts';
 

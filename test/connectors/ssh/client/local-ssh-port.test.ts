@@ -7,7 +7,7 @@ import type { Client } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findProgram } from '../../../../src/connectors/ssh/client/ssh-files.ts';
 import { CHANNEL_WINDOW_BYTES } from '../../../../src/connectors/ssh/protocol/frame.ts';
-import { ssh2 } from '../../../../src/ssh2.ts';
+import { ssh2 } from '../../../../src/connectors/ssh/shared/ssh2.ts';
 import { SshPortFixture } from './ssh-client.ts';
 
 const has = (program: string) => findProgram(program, process.env['PATH'] ?? '') !== undefined;

@@ -8,7 +8,7 @@ import { keptSshKeys } from '../../../../src/connectors/ssh/client/kept-ssh-keys
 import { type LoginStep, LoginTries } from '../../../../src/connectors/ssh/client/log-in-client.ts';
 import { sshHostBlock } from '../../../../src/connectors/ssh/client/ssh-config.ts';
 import { publicKeyBytes } from '../../../../src/connectors/ssh/client/ssh-keys.ts';
-import { ssh2 } from '../../../../src/ssh2.ts';
+import { ssh2 } from '../../../../src/connectors/ssh/shared/ssh2.ts';
 import { type Ran, SshPortFixture } from './ssh-client.ts';
 
 let directory: string;

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ClientFrames } from '../../../../src/connectors/ssh/gateway/client-frames.ts';
 import { encodeFrame } from '../../../../src/connectors/ssh/protocol/encode-frame.ts';
-import { HeldTurns } from '../../../../src/recording/held-turns.ts';
+import { HeldTurns } from '../../../../src/recording/write/held-turns.ts';
 
 const KIBIBYTE = Buffer.alloc(1024);
 

@@ -1,9 +1,9 @@
 /** Forwards that rest on a `*`, to all interfaces of a real server: this machine. */
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ssh2 } from '../../../../src/connectors/ssh/shared/ssh2.ts';
 import { findSshd } from '../../../../src/demo/openssh-server.ts';
 import { networkFrom } from '../../../../src/policy/address-class.ts';
-import { ssh2 } from '../../../../src/ssh2.ts';
 import { grantOf } from '../policy/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
 import { startSsh2Server } from './ssh2-server.ts';

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { FileRecord } from '../../../../src/recording/file-record.ts';
+import type { FileRecord } from '../../../../src/recording/formats/file-record.ts';
 import { ALLOW, refuse, SftpHarness } from './sftp-harness.ts';
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

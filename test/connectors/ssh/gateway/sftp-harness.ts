@@ -5,12 +5,12 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { SftpInspector } from '../../../../src/connectors/ssh/gateway/sftp-inspector.ts';
-import type { FileAct } from '../../../../src/connectors/ssh/gateway/sftp-types.ts';
+import { SftpInspector } from '../../../../src/connectors/ssh/gateway/sftp/sftp-inspector.ts';
+import type { FileAct } from '../../../../src/connectors/ssh/gateway/sftp/sftp-types.ts';
 import type { SshVerdict } from '../../../../src/connectors/ssh/policy/types.ts';
 import { CHANNEL_WINDOW_BYTES } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import type { HoopError } from '../../../../src/errors.ts';
-import type { FileRecord } from '../../../../src/recording/file-record.ts';
+import type { FileRecord } from '../../../../src/recording/formats/file-record.ts';
 
 /** Debian, Fedora, macOS, Arch. */
 const SFTP_SERVERS = [

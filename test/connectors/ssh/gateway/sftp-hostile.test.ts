@@ -13,7 +13,7 @@ import { describe, expect, test } from 'vitest';
 import {
   ReorderRoom,
   SequentialHash,
-} from '../../../../src/connectors/ssh/gateway/sequential-hash.ts';
+} from '../../../../src/connectors/ssh/gateway/sftp/sequential-hash.ts';
 import type { SshVerdict } from '../../../../src/connectors/ssh/policy/types.ts';
 import { CHANNEL_WINDOW_BYTES } from '../../../../src/connectors/ssh/protocol/frame.ts';
 import {

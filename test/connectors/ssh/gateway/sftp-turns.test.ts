@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { SftpInspector } from '../../../../src/connectors/ssh/gateway/sftp-inspector.ts';
+import { SftpInspector } from '../../../../src/connectors/ssh/gateway/sftp/sftp-inspector.ts';
 import { PacketScanner } from '../../../../src/connectors/ssh/protocol/sftp/packet-scanner.ts';
 import { REQUEST, STATUS } from '../../../../src/connectors/ssh/protocol/sftp/packet-types.ts';
 import { encodeReply, encodeVersion } from '../../../../src/connectors/ssh/protocol/sftp/reply.ts';

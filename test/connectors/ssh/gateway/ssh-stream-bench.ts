@@ -24,8 +24,8 @@ import type { OpensshServer, OpensshServerOptions } from '../../../../src/demo/o
 import { type AuditSink, StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
 import type { StreamEnd } from '../../../../src/gateway/connector.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
-import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';
-import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../../src/recording/formats/types.ts';
+import type { EvidenceLine } from '../../../../src/recording/verify/evidence-lines.ts';
 import { Secret } from '../../../../src/secret.ts';
 import { auditSink } from '../../../gateway/audit-sink.ts';
 import { grantOf } from '../policy/ssh-fixture.ts';

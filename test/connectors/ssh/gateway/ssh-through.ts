@@ -6,7 +6,7 @@ import { decideSsh } from '../../../../src/connectors/ssh/policy/decide-ssh.ts';
 import type { OpensshServer, OpensshServerOptions } from '../../../../src/demo/openssh-server.ts';
 import { StreamAudit } from '../../../../src/gateway/audit/stream-audit.ts';
 import type { Grant } from '../../../../src/policy/types.ts';
-import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../../src/recording/formats/types.ts';
 import { auditSink } from '../../../gateway/audit-sink.ts';
 import { SshPortFixture } from '../client/ssh-client.ts';
 import { SshStreamBench } from './ssh-stream-bench.ts';

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Connection } from 'ssh2';
 import type { SshTarget } from '../../../../src/connectors/ssh/gateway/types.ts';
+import { ssh2 } from '../../../../src/connectors/ssh/shared/ssh2.ts';
 import { Secret } from '../../../../src/secret.ts';
-import { ssh2 } from '../../../../src/ssh2.ts';
 
 export interface Ssh2Server extends AsyncDisposable {
   /** Where it is, its key, and a login that it takes. */

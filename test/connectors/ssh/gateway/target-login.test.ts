@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import type { AuthContext, ServerConfig } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SshTarget } from '../../../../src/connectors/ssh/gateway/types.ts';
+import { ssh2 } from '../../../../src/connectors/ssh/shared/ssh2.ts';
 import { findSshd } from '../../../../src/demo/openssh-server.ts';
 import { Secret } from '../../../../src/secret.ts';
-import { ssh2 } from '../../../../src/ssh2.ts';
 import { HOST_KEY } from '../policy/ssh-fixture.ts';
 import { SshStreamBench, type TestStream } from './ssh-stream-bench.ts';
 

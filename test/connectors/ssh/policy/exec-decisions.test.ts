@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are commands for a shell
 import { expect, test } from 'vitest';
-import { describeRules } from '../../../../src/policy/describe-grant.ts';
+import { describeRules } from '../../../../src/policy/words/describe-grant.ts';
 import { decide, grantOf, outcome } from './ssh-fixture.ts';
 
 function exec(grant: ReturnType<typeof grantOf>, command: string | undefined): string {

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { hostKey } from '../../../../src/connectors/ssh/policy/connector.ts';
 import { loginsOnOffer } from '../../../../src/connectors/ssh/policy/logins.ts';
 import { isServer } from '../../../../src/connectors/ssh/policy/types.ts';
-import { describeAgentRules, describeRules } from '../../../../src/policy/describe-grant.ts';
 import { problemLine } from '../../../../src/policy/load-policy.ts';
 import { policyWarnings } from '../../../../src/policy/policy-warnings.ts';
 import { principalGrant } from '../../../../src/policy/principal-grant.ts';
 import { describeDocument, requestable } from '../../../../src/policy/requestable.ts';
+import { describeAgentRules, describeRules } from '../../../../src/policy/words/describe-grant.ts';
 import {
   decide,
   grantOf,

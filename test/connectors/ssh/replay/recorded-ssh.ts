@@ -8,8 +8,8 @@ import {
   MAX_DATA_BYTES,
   type UpFrame,
 } from '../../../../src/connectors/ssh/protocol/frame.ts';
-import type { EvidenceLine } from '../../../../src/recording/evidence-lines.ts';
-import type { RecordingEvent } from '../../../../src/recording/types.ts';
+import type { RecordingEvent } from '../../../../src/recording/formats/types.ts';
+import type { EvidenceLine } from '../../../../src/recording/verify/evidence-lines.ts';
 import type { RecordedItem } from '../../../../src/replay/build-timeline.ts';
 
 type DecisionEvent = Extract<RecordingEvent, { type: 'decision' }>;

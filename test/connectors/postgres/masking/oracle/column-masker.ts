@@ -5,7 +5,7 @@
 
 import { JsonDocumentMasker } from '../../../../../src/connectors/postgres/masking/json-document.ts';
 import { isBuiltInText, TYPE } from '../../../../../src/connectors/postgres/masking/type-oids.ts';
-import type { DocumentMask } from '../../../../../src/connectors/postgres/policy/types.ts';
+import type { DocumentMask } from '../../../../../src/connectors/postgres/policy/facts/types.ts';
 import {
   BINARY_FORMAT,
   TEXT_FORMAT,
