@@ -29,7 +29,7 @@ const ENTRIES = [
   'src/demo/watchdog-process.ts',
   'src/connectors/search-worker.ts',
   'src/connectors/ssh/gateway/command-worker.ts',
-  'src/connectors/postgres/gateway/results/row-worker.ts',
+  'src/connectors/postgres/gateway/wire/row-worker.ts',
   'src/connectors/postgres/policy/parse/parser-worker.ts',
   'src/policy/repo/git-worker.ts',
   'src/recording/write/leaf-worker.ts',

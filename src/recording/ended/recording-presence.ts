@@ -1,5 +1,5 @@
 /** Looks up whether a recording can be read at all, without reading it. */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoopError } from '../../errors.ts';
 import { isMissing } from '../../home.ts';
@@ -22,9 +22,10 @@ export async function recordingPresence(
   session: string,
 ): Promise<RecordingPresence> {
   const directory = recordingDirectory(store, session);
-  for (const name of [segmentName(1), CERTIFICATE_FILE]) {
-    if (!(await exists(join(directory, name)))) return 'lost';
-  }
+  const isThere = (name: string): Promise<boolean> => exists(join(directory, name));
+  if (!(await isThere(CERTIFICATE_FILE))) return 'lost';
+  // Where later segments are left, reading says which one is missing.
+  if (!(await isThere(segmentName(1))) && !(await hasSegments(directory))) return 'lost';
   return keysOf(store, session);
 }
 
@@ -36,6 +37,10 @@ function keysOf(store: RecordingStore, session: string): RecordingPresence {
     if (error instanceof HoopError) return 'kept';
     throw error;
   }
+}
+
+async function hasSegments(directory: string): Promise<boolean> {
+  return (await readdir(directory)).some((name) => name.endsWith('.hrs'));
 }
 
 async function exists(path: string): Promise<boolean> {

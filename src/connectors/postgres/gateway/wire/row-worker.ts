@@ -5,13 +5,8 @@ import { ColumnMasker, type ColumnMaskerOptions } from '../../masking/column-mas
 import { CopyRewriter } from '../../masking/copy-rewriter.ts';
 import { type CopyScannerOptions, createCopyScanner } from '../../masking/copy-scanner.ts';
 import { RowMasker } from '../../masking/row-masker.ts';
-import { clientEncoding } from '../wire/client-encoding.ts';
-import type {
-  LargeRowAnswer,
-  LargeRowTask,
-  RewrittenRow,
-  ToldMasking,
-} from '../wire/large-rows.ts';
+import { clientEncoding } from './client-encoding.ts';
+import type { LargeRowAnswer, LargeRowTask, RewrittenRow, ToldMasking } from './large-rows.ts';
 
 class TooLarge extends Error {
   readonly rowBytes: number;
