@@ -76,10 +76,19 @@ export function callNotAllowed(called: FunctionFact, grant: Grant): SqlRefusal {
     detail: called.builtIn
       ? 'It has effects beyond its result.'
       : `${called.via === undefined ? '' : `Rows of ${qualifiedName(called.via.schema, called.via.name)} are written with it: it stands in a default, a check, a domain, a generated column or a trigger. `}${called.mayChangeLogins ? 'It changes roles or runs SQL that it puts together, which a rule for everything does not cover.' : 'Policy cannot see what a function does, so a rule has to name it.'}`,
-    hint: isTraced
-      ? `A rule can allow it: ${allowSnippet({ functions: [name] })}.`
-      : `A rule can allow it: ${allowSnippet({ functions: [name], mayShow: 'masked' })}. It may then show what is masked for you.`,
+    hint: callHint(called, isTraced),
   });
+}
+
+/** Without a schema there is no rule to show: policies refuse such a name. */
+function callHint({ schema, name }: FunctionFact, isTraced: boolean): string {
+  if (schema === undefined) {
+    return 'There is no such function on the search path. Write its schema in front of the name.';
+  }
+  const functions = [qualifiedName(schema, name)];
+  return isTraced
+    ? `A rule can allow it: ${allowSnippet({ functions })}.`
+    : `A rule can allow it: ${allowSnippet({ functions, mayShow: 'masked' })}. It may then show what is masked for you.`;
 }
 
 /** Whether rules name every access to files and programs of the server in so many words. */
@@ -103,12 +112,19 @@ export function namesServerAccess(grant: Grant, analysis: StatementAnalysis): bo
 }
 
 /** The conditions of a rule that names this access, as namesServerAccess() reads it. */
-export function ruleForServerAccess(phrase: string): string {
+export function ruleForServerAccess(
+  phrase: string,
+  functions: StatementAnalysis['functions'],
+): string {
   if (/^copy\b/i.test(phrase)) return conditionsSnippet({ verbs: ['copy program'] });
   if (/^[A-Z ]+$/.test(phrase)) return conditionsSnippet({ verbs: [phrase.toLowerCase()] });
   const name = /^[a-z0-9_]+/.exec(phrase)?.[0] ?? '';
-  const key = phrase.startsWith(`${name}(`) ? 'functions' : 'relations';
-  return conditionsSnippet({ [key]: [qualifiedName('pg_catalog', name)] });
+  if (!phrase.startsWith(`${name}(`)) {
+    return conditionsSnippet({ verbs: ['select'], relations: [qualifiedName('pg_catalog', name)] });
+  }
+  // A function of an extension is where CREATE EXTENSION put it.
+  const schema = functions.find((called) => called.name === name)?.schema ?? 'pg_catalog';
+  return conditionsSnippet({ functions: [qualifiedName(schema, name)] });
 }
 
 /** Whether the grant restricts nothing, so that code which cannot be read takes nothing away. */

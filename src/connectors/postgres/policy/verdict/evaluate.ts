@@ -220,19 +220,20 @@ function refuseServerAccess(analysis: StatementAnalysis, grant: Grant): SqlRefus
     message: `${what} is denied by policy`,
     detail:
       'It reaches files, programs or administration of the server, outside of what rules about relations can see. So a rule must name it: "*" does not cover it.',
-    hint: serverAccessHint(serverAccess, guarded, isNative),
+    hint: serverAccessHint(analysis, guarded, isNative),
     rule: builtin('server-access'),
   });
 }
 
 function serverAccessHint(
-  serverAccess: readonly string[],
+  { serverAccess, functions }: StatementAnalysis,
   guarded: boolean,
   isNative: boolean,
 ): string {
   if (isNative) return 'No rule can allow code in this language. Have an administrator install it.';
   if (guarded) return 'No rule can allow it while something is masked for you.';
-  return `A rule can allow it: allow: ${serverAccess.map(ruleForServerAccess).join(' and allow: ')}.`;
+  const rules = serverAccess.map((phrase) => ruleForServerAccess(phrase, functions));
+  return `A rule can allow it: allow: ${rules.join(' and allow: ')}.`;
 }
 
 /** Before anything is said of verbs and relations: those behind the place where it was left are missing. */
