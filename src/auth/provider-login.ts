@@ -120,7 +120,7 @@ export async function discoverProvider(
       `cannot reach the identity provider "${provider.issuer}"`,
       {
         detail: `${discoveryFailure(cause)}.`,
-        hint: 'Check the address in a browser on this machine; `hoop gateway check` has details.',
+        hint: 'Check the address in a browser on this machine. On the gateway, `hoop gateway check --config FILE` has details.',
         cause,
       },
     );
@@ -180,7 +180,7 @@ async function waitForCallback(
     }
     throw new HoopError('HOOP_LOGIN_FAILED', 'nobody completed the login in the browser', {
       detail: `The address was valid for ${LOGIN_TIMEOUT_MS / 60_000} minutes.`,
-      hint: 'Run `hoop login` again, and look at the page: an error there comes from the provider, and `hoop gateway check` shows whoever runs the gateway what is wrong.',
+      hint: 'Run `hoop login` again, and look at the page: an error there comes from the provider, and `hoop gateway check --config FILE` on the gateway shows what is wrong.',
       cause,
     });
   }

@@ -65,7 +65,7 @@ const TLS: Readonly<Record<string, TlsReason>> = {
   },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     why: 'its certificate is for another name',
-    hint: 'Use the name that the certificate is for in `hoop login --gateway`.',
+    hint: 'Log in with `hoop login --gateway URL`, where URL has the name that the certificate is for.',
   },
 };
 

@@ -67,7 +67,7 @@ export function gatewayCommand(io: Io): Command {
   gateway
     .command('takeover')
     .description('end the sessions and requests of a gateway that will not come back')
-    .argument('<node>', 'its ID, from `hoop gateway nodes`')
+    .argument('<node>', 'its ID, from `hoop gateway nodes --config FILE`')
     .requiredOption('--config <file>', 'configuration of another gateway on the same store (YAML)')
     .action((node: string, options: StartOptions) => takeOver(io, node, options));
   return gateway;

@@ -162,7 +162,7 @@ export class ClientStream extends RecordedStream<StreamRecording> {
     return (
       this.#reason() ??
       new HoopError('HOOP_UNREACHABLE', 'the connection to the gateway was lost', {
-        hint: 'Start the session again with `hoop connect`.',
+        hint: 'Start the session again with `hoop connect NAME`.',
       })
     );
   }

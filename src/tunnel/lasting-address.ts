@@ -64,7 +64,7 @@ export function readLastingAddress(
   const kept = Kept.safeParse(value).data;
   if (kept === undefined || kept.gateway !== gateway || kept.target.name !== target) {
     throw new HoopError('HOOP_LOCAL_STATE', `"${path}" is damaged`, {
-      hint: 'Remove it: `hoop connect --forever` makes a new address, with another password.',
+      hint: `Remove it: \`hoop connect ${target} --forever\` makes a new address, with another password.`,
     });
   }
   return { ...kept, secret: new Secret(kept.secret) };

@@ -143,7 +143,7 @@ async function openOn(
       throw parseStreamRefusal(error.why);
     }
     throw new HoopError('HOOP_UNREACHABLE', 'the connection to the gateway was lost', {
-      hint: 'Connect again; if that fails too, start the session again with `hoop connect`.',
+      hint: 'Connect again; if that fails too, start the session again with `hoop connect NAME`.',
       cause: error,
     });
   }

@@ -101,7 +101,9 @@ function describe(target: Target): string[] {
       ? []
       : [`masked: ${plain(maskList(target.masked))}`, ...maskUses(target.masked).map(plain)]),
     ...limitLines(target),
-    ...(target.requireReason ? ['a reason is required: hoop connect --reason TEXT'] : []),
+    ...(target.requireReason
+      ? [`a reason is required: hoop connect ${plain(target.name)} --reason TEXT`]
+      : []),
   ];
 }
 

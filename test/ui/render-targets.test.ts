@@ -20,7 +20,7 @@ test('each target is shown with what one may do there and what is masked', () =>
   staff/read: allow select on public.*
   masked: public.customers.ssn (full)
   Masked columns may be shown (also inside text expressions, min and max), not used in WHERE, JOIN, ORDER BY, DISTINCT or functions that reveal something
-  a reason is required: hoop connect --reason TEXT
+  a reason is required: hoop connect prod-db --reason TEXT
 
 policy abcdef012345
 connect with: hoop connect NAME

@@ -26,7 +26,7 @@ export function promptCommand(io: Io): Command {
 
 const EXAMPLES = `
 It returns once the gateway has recorded the prompt in every open session: each statement sent
-afterwards is recorded with it. Approvers and \`hoop sessions why\` see it as the client's claim.
+afterwards is recorded with it. Approvers see it as the client's claim, and \`hoop sessions why ID\` shows it.
 
 Exit status: 0 recorded; 1 could not be recorded; 2 usage error, or not inside a run. With --hook
 outside a run: 0, and nothing is printed. With --hook inside a run: 0 recorded; 1 not recorded, and the

@@ -78,7 +78,7 @@ export async function replaySession(io: Io, typed: string, flags: ReplayFlags): 
   if (verification.exitStatus === 1) {
     throw new HoopError('HOOP_VERIFY_FAILED', `recording "${recording.name}" was altered`, {
       detail: 'What was shown is not what both sides signed.',
-      hint: 'See which check failed with `hoop sessions verify`.',
+      hint: 'See which check failed with `hoop sessions verify ID`.',
     });
   }
 }

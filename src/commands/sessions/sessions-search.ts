@@ -120,8 +120,9 @@ const UNREAD = {
   gone: 'not searched: its recording is lost, the gateway no longer has its files',
   'other node': 'not searched: its recording is kept by node',
   damaged: 'not searched completely: its recording cannot be read',
-  'too large': 'not searched completely: it is too large; `hoop sessions replay` reads all of it',
-  lost: 'not searched completely: the gateway lost its end; `hoop sessions replay` shows the client’s version of it',
+  'too large':
+    'not searched completely: it is too large; `hoop sessions replay ID` reads all of it',
+  lost: 'not searched completely: the gateway lost its end; `hoop sessions replay ID` shows the client’s version of it',
 } as const;
 
 async function search(

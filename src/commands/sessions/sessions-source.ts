@@ -112,7 +112,7 @@ export async function openRecording(io: Io, typed: string): Promise<OpenedRecord
       source[Symbol.dispose]();
       throw new HoopError('HOOP_NOT_A_RECORDING', `file "${typed}" is not a recording`, {
         detail: 'It contains no part of one, so there is nothing to check.',
-        hint: 'Recordings come from `hoop sessions download`.',
+        hint: 'Recordings come from `hoop sessions download ID`.',
       });
     }
     return {

@@ -88,7 +88,7 @@ export async function whySession(
   if (exitStatus === 1) {
     throw new HoopError('HOOP_VERIFY_FAILED', `recording "${recording.name}" was altered`, {
       detail: 'What was shown is not what both sides signed.',
-      hint: 'See which check failed with `hoop sessions verify`.',
+      hint: 'See which check failed with `hoop sessions verify ID`.',
     });
   }
 }

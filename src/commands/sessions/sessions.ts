@@ -95,7 +95,7 @@ function trustCommand(io: Io): Command {
 function replayCommand(io: Io): Command {
   return new Command('replay')
     .description('show what happened in a session: statements, decisions, results, times')
-    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
+    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download ID\``)
     .option('--speed <factor>', 'playback speed: 1 is real time, 10 is ten times as fast', speed)
     .option(
       '--max-idle <seconds>',
@@ -122,7 +122,7 @@ function replayCommand(io: Io): Command {
 function whyCommand(io: Io): Command {
   return new Command('why')
     .description('show why a statement was sent: the prompt, the decision and the outcome')
-    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
+    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download ID\``)
     .argument('[statement]', 'its number in the replay, or CONNECTION.STATEMENT; default: a list')
     .option('--trust <file>', 'keys to verify with: a file from `hoop sessions trust`')
     .option('--json', 'print one JSON document')
@@ -133,7 +133,7 @@ function whyCommand(io: Io): Command {
 function verifyCommand(io: Io): Command {
   return new Command('verify')
     .description('verify a recording: signatures, every chunk, both sides; a file needs no network')
-    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download\``)
+    .argument('<id|file>', `${ID_HELP}, or a file from \`hoop sessions download ID\``)
     .option('--trust <file>', 'keys to verify with: a file from `hoop sessions trust`')
     .option('--allow-one-sided', 'accept a recording that the client has not signed')
     .option('--json', 'print one JSON document')
@@ -190,8 +190,8 @@ const DEFAULT_IDLE = 2;
 const ID_HELP = 'session ID, the start of one, or `last` for the newest';
 
 const OVERVIEW = `
-A session starts with \`hoop connect\` or \`hoop ssh\`, or when \`hoop run\` or plain ssh first uses a
-target. The gateway records what crosses the tunnel, and both sides sign the same hashes. The recording
+A session starts with \`hoop connect NAME\` or \`hoop ssh NAME\`, or when a program in \`hoop run\` or
+plain ssh first uses a target. The gateway records what crosses the tunnel, and both sides sign the same hashes. The recording
 is one file that anyone can check offline.
 
 Examples:
@@ -230,9 +230,9 @@ Examples:
 
 const END_EXAMPLES = `
 Every connection of the session gets an error that says who ended it and why (SQLSTATE 57P01),
-and its \`hoop connect\` exits; the recording is signed as after any other end. Ending a session of
+and its client exits; the recording is signed as after any other end. Ending a session of
 \`hoop run\` also ends the run's login, so the program cannot open another session. People can: to keep
-somebody out, use \`hoop access block\`.
+a person out, use \`hoop access block WHO --reason TEXT\`.
 
 Examples:
   hoop sessions list --live

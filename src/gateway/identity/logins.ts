@@ -120,7 +120,7 @@ export class Logins {
     if ((await store.countRuns({ issuer, sub }, nowMs)) >= most) {
       throw new HoopError('HOOP_LIMIT', 'too many active runs', {
         detail: `One person may have ${MAX_RUNS_PER_PERSON}, and runs may start others only up to ${MAX_RUNS_BEFORE_NESTED}. Runs of killed programs count until their login ends.`,
-        hint: 'End one with `hoop runs kill`, or all of them with the login: `hoop logout`, then `hoop login`.',
+        hint: 'End one with `hoop runs kill ID`, or all of them with the login: `hoop logout`, then `hoop login`.',
       });
     }
     const family: RefreshFamily = {

@@ -26,6 +26,6 @@ export async function endElsewhere(
   }
   throw new HoopError('HOOP_OTHER_NODE', 'the gateway that has the session does not answer', {
     detail: `It is node ${node}. It will end the session when it comes back; until then the session carries no traffic.`,
-    hint: 'If its machine is gone for good, whoever runs the gateways takes it over: `hoop gateway takeover`.',
+    hint: 'If its machine is gone for good, an administrator takes it over: `hoop gateway takeover NODE --config FILE`.',
   });
 }

@@ -90,7 +90,7 @@ const RequestFile = strict({
   timeout: Duration.default(DEFAULT_REQUEST_TIMEOUT_SECONDS).describe(
     'How long a request waits for approvers; default "1d".',
   ),
-}).describe('Makes the policy available only on request (`hoop access request`) and approval.');
+}).describe('Makes the policy available only on request (`hoop access`) and approval.');
 
 export const HoopFile = strict(
   {

@@ -77,7 +77,7 @@ export function readSession(source: BundleSource): SessionReading {
     const { manifest, certificate, members } = readBundleContents(source);
     if (members.named.has('leaves')) {
       throw new HoopError('HOOP_RECORDING_LOST', 'the contents of this recording were erased', {
-        detail: 'The signed parts remain; `hoop sessions verify` says what they still prove.',
+        detail: 'The signed parts remain; `hoop sessions verify ID` says what they still prove.',
       });
     }
     const places = chunkPlaces(manifest.cuts, members.chunks.length);

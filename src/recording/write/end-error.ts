@@ -6,7 +6,7 @@ import { type ErrorCode, HoopError } from '../../errors.ts';
 import type { EndReason } from '../formats/types.ts';
 
 const AGAIN =
-  'Connect again: that opens a new session. If the local port is gone, start `hoop connect` again.';
+  'Connect again: that opens a new session. If the local port is gone, run `hoop connect NAME` again.';
 /** Both ends record, and the message says which one could not. */
 const TELL = 'Tell whoever runs the gateway, unless the message names this machine.';
 

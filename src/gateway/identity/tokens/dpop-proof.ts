@@ -171,7 +171,7 @@ function checkTarget(
   ) {
     throw tokenError('HOOP_PROOF_TARGET', 'the proof is made for another request', {
       detail: 'It names another method, path or address than this request to this gateway.',
-      hint: `This gateway is called ${origins.join(' or ')}; log in with \`hoop login --gateway\` and that address.`,
+      hint: `This gateway is called ${origins.join(' or ')}; log in to that address with \`hoop login --gateway URL\`.`,
     });
   }
 }
