@@ -51,6 +51,14 @@ test.each(NAMES)('the hint about function %s is a rule that loads', (name) => {
   }
 });
 
+test('the hint about a function without a schema shows no rule', () => {
+  const { hint } = callNotAllowed(
+    { schema: undefined, name: 'f', builtIn: false },
+    grantOf({ masks: [] }),
+  );
+  expect(hint).not.toContain('allow:');
+});
+
 test.each(['work_mem', 'app.tenant', 'App.Tenant'])(
   'the hint about setting %s is a rule that loads',
   (name) => {

@@ -17,7 +17,7 @@ const VALUES: Readonly<Record<string, string>> = {
 };
 
 const COMMENT = /^\s*(?:\/\/|\/?\*).*$/gm;
-/** In backticks, after a colon, on a line of examples, or a template of its own. */
+/** In backticks, after a colon, or on a line of examples. */
 const SHOWN = [
   /(?<before>[^\n]*?)\\?`hoop (?<typed>(?:\$\{[^}]*\}|[^`\\\n])*)\\?`/g,
   /(?<before>[^\n]*): hoop (?<typed>(?:\$\{[^}]*\}|[^`'.,;\n])*)/g,
@@ -25,7 +25,7 @@ const SHOWN = [
 ];
 const CHOICE = /\$\{[^{}?]+\? '([^']*)' : '([^']*)'\}/;
 
-/** @param names of commands: after a colon, `hoop` and another word begin a sentence */
+/** @param names of commands: after a colon, `hoop` and any other word begin a sentence */
 export function shownCommands(names: ReadonlySet<string>): ShownCommand[] {
   return globSync('src/**/*.ts')
     .toSorted()
