@@ -362,6 +362,9 @@ describe('when all connections end', () => {
       // What ran goes on to its end, as at a server whose client was killed: nobody is left to cancel it.
       await expect.poll(() => isThere(client.cancelKey.processId)).toBe(false);
     }
+    // The port stays for the next session, so hoop itself is ended here.
+    await expect.poll(() => said).toContain('"ended"');
+    child.kill('SIGTERM');
     await closed;
   });
 

@@ -14,6 +14,8 @@ export class SeenCatalog {
   /** Of the catalog seen last. */
   #schemas: readonly string[] | undefined;
   #generation: number | undefined;
+  /** The last look before a refusal began after this time, monotonic ms. */
+  #lookBegan = Number.NEGATIVE_INFINITY;
 
   constructor(state: StreamState) {
     this.#state = state;
@@ -61,7 +63,12 @@ export class SeenCatalog {
    * @returns whether a verdict would rest on another catalog now than on `judgedBy`
    */
   async hasChangedSince(judgedBy: Catalog): Promise<boolean> {
-    await this.#state.options.catalog.lookAnew();
+    // Statements that arrived together share a look: it began after all of them.
+    if (this.#lookBegan < this.#state.receivedAt) {
+      const beganAfter = performance.now();
+      await this.#state.options.catalog.lookAnew();
+      this.#lookBegan = beganAfter;
+    }
     return (await this.current()).generation !== judgedBy.generation;
   }
 

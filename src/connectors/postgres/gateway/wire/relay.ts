@@ -43,6 +43,7 @@ export async function relayClient(
     scanner.feed(chunk);
     collector.moved(chunk.length);
     const now = performance.now();
+    state.receivedAt = now;
     // Between the two it has waited, and everyone else had their turn.
     if (now - lastAt > 1) turnEnds = now + TURN_MS;
     for (let item = scanner.next(); item !== undefined; item = scanner.next()) {

@@ -87,6 +87,8 @@ export class StreamState {
   segmentIsOpen = false;
   /** An error is certain or known: what comes before the next Sync is dropped, as the target would. */
   skipping = false;
+  /** When the client's last bytes were read, monotonic ms: no message arrived later. */
+  receivedAt = Number.NEGATIVE_INFINITY;
   /** A result was withheld: what the target answers before the next ReadyForQuery is, too. */
   withholding = false;
   /** Offset of the message whose lookups were counted last. */
