@@ -314,6 +314,95 @@ describe('in code', () => {
   });
 });
 
+describe('with an event trigger that looks at every login', () => {
+  const admin = realEngine(target);
+  let open: Bench;
+  beforeAll(async () => {
+    await sql(`CREATE SCHEMA gate;
+      CREATE TABLE visits (at timestamptz);
+      CREATE FUNCTION gate."Note Visit"() RETURNS void LANGUAGE sql AS 'INSERT INTO visits VALUES (now())';
+      CREATE FUNCTION gate.check_visit() RETURNS void LANGUAGE plpgsql
+        AS 'BEGIN PERFORM gate."Note Visit"(); END';
+      CREATE FUNCTION at_the_door() RETURNS event_trigger LANGUAGE plpgsql
+        AS 'BEGIN PERFORM gate.Check_Visit(); END';
+      CREATE FUNCTION check_visits() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+      CREATE EVENT TRIGGER door ON login EXECUTE FUNCTION at_the_door();
+      CREATE EVENT TRIGGER other ON ddl_command_end EXECUTE FUNCTION check_visits()`);
+    await admin.parts().catalog.refresh();
+    open = await startBench({ target: target(), ...admin.parts(), grant: () => grant });
+  });
+  afterAll(async () => {
+    await open[Symbol.asyncDispose]();
+    await sql('DROP EVENT TRIGGER door; DROP EVENT TRIGGER other');
+  });
+  const ask = async (text: string): Promise<readonly (string | undefined)[]> => {
+    await using client = await RawClient.open(open.port);
+    return errors(await client.ask([query(text)])).map(({ M }) => M);
+  };
+  const raise = "LANGUAGE plpgsql AS 'BEGIN RAISE ''closed''; END'";
+
+  test.each([
+    `CREATE OR REPLACE FUNCTION at_the_door() RETURNS event_trigger ${raise}`,
+    `CREATE OR REPLACE FUNCTION public."at_the_door"() RETURNS event_trigger ${raise}`,
+    `CREATE OR REPLACE FUNCTION gate.check_visit() RETURNS void ${raise}`,
+    `CREATE OR REPLACE FUNCTION gate."Note Visit"() RETURNS void ${raise}`,
+    'ALTER FUNCTION at_the_door() SET statement_timeout = 1',
+    'ALTER ROUTINE gate.check_visit() RENAME TO checked',
+    'ALTER FUNCTION gate.check_visit() SET SCHEMA public',
+    'ALTER FUNCTION gate.check_visit() OWNER TO app',
+    'ALTER FUNCTION gate.check_visit() DEPENDS ON EXTENSION plpgsql',
+    'DROP FUNCTION at_the_door() CASCADE',
+    'DROP FUNCTION IF EXISTS add_done(int), gate.check_visit()',
+    'DROP SCHEMA gate CASCADE',
+    'ALTER SCHEMA gate RENAME TO fence',
+    'DROP OWNED BY app',
+    'REVOKE EXECUTE ON FUNCTION gate.check_visit() FROM PUBLIC',
+    'REVOKE ALL ON ALL FUNCTIONS IN SCHEMA gate FROM PUBLIC',
+    'REVOKE USAGE ON SCHEMA gate FROM PUBLIC',
+    'DO $$ BEGIN DROP FUNCTION gate.check_visit(); END $$',
+    'DO $$ BEGIN DROP SCHEMA gate CASCADE; END $$',
+    `DO $do$ BEGIN EXECUTE 'DROP FUNCTION ' || quote_ident('check_visit') || '()'; END $do$`,
+    `DO $do$ BEGIN CREATE OR REPLACE FUNCTION at_the_door() RETURNS event_trigger LANGUAGE plpgsql AS $f$BEGIN RAISE 'closed'; END$f$; END $do$`,
+  ])('hoop refuses %s', async (text) => {
+    expect(await ask(text)).toEqual([expect.stringMatching(/ runs at every login$/)]);
+  });
+
+  test('other functions and schemas change as before', async () => {
+    for (const text of [
+      "CREATE OR REPLACE FUNCTION check_visits() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END'",
+      "CREATE FUNCTION public.plain_one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+      "COMMENT ON FUNCTION gate.check_visit() IS 'notes a visit'",
+      'GRANT EXECUTE ON FUNCTION gate.check_visit() TO app',
+      'REVOKE EXECUTE ON FUNCTION plain_one() FROM PUBLIC',
+      'DO $$ BEGIN ALTER FUNCTION plain_one() STABLE; END $$',
+      'CREATE SCHEMA fence; ALTER SCHEMA fence RENAME TO hedge; DROP SCHEMA hedge',
+      'DROP FUNCTION public.plain_one()',
+    ]) {
+      expect(await ask(text), text).toEqual([]);
+    }
+  });
+
+  test('a function that others have it call meanwhile counts once it has been seen', async () => {
+    await sql(`CREATE FUNCTION late() RETURNS void LANGUAGE sql AS 'SELECT 1';
+      CREATE OR REPLACE FUNCTION gate."Note Visit"() RETURNS void LANGUAGE sql AS 'SELECT late()'`);
+    await admin.parts().catalog.refresh();
+    expect(await ask('DROP FUNCTION late()')).toEqual([
+      expect.stringMatching(/: late\(\) runs at every login$/),
+    ]);
+  });
+
+  test('once the trigger is disabled, its functions are like any other', async () => {
+    await sql('ALTER EVENT TRIGGER door DISABLE');
+    await admin.parts().catalog.refresh();
+    expect(await ask('ALTER FUNCTION gate.check_visit() STABLE')).toEqual([]);
+    await sql('ALTER EVENT TRIGGER door ENABLE');
+    await admin.parts().catalog.refresh();
+    expect(await ask('ALTER FUNCTION gate.check_visit() VOLATILE')).toEqual([
+      expect.stringMatching(/ runs at every login$/),
+    ]);
+  });
+});
+
 test('a rule that names the verb allows it, alone as well', async () => {
   grant = named;
   expect(await said("ALTER ROLE keeper SET work_mem = '8MB'")).toEqual([]);

@@ -37,6 +37,22 @@ const CHANGES_LOGINS = String.raw`CASE WHEN l.lanname ${EQ} ANY ('{sql,plpgsql}'
     E'|\\mexecute\\M(?!\\s*(''|format\\s*[(]\\s*''|on\\M|function\\M|procedure\\M))')
   ELSE NOT l.lanname ${EQ} ANY ('{c,internal}'::pg_catalog.name[]) END`;
 
+/**
+ * JSON of schema and name: functions that event triggers call at every login, and those that these
+ * name, down to the last. Bodies are read by their words: PostgreSQL keeps no dependencies of them.
+ */
+const AT_LOGIN = String.raw`(WITH RECURSIVE used AS (
+    SELECT v.evtfoid::pg_catalog.oid AS oid FROM pg_catalog.pg_event_trigger v
+      WHERE v.evtevent ${EQ} 'login'::pg_catalog.name AND v.evtenabled ${NE} 'D'::pg_catalog."char"
+    UNION SELECT q.oid FROM used u JOIN pg_catalog.pg_proc p ON p.oid ${EQ} u.oid JOIN pg_catalog.pg_proc q
+      ON q.oid ${GE} ${USER}::pg_catalog.oid AND CASE WHEN q.proname OPERATOR(pg_catalog.~) E'\\W'
+        THEN pg_catalog.strpos(p.prosrc, q.proname::pg_catalog.text) OPERATOR(pg_catalog.>) 0
+        ELSE pg_catalog.lower(q.proname::pg_catalog.text) ${EQ}
+          ANY (pg_catalog.regexp_split_to_array(pg_catalog.lower(p.prosrc), E'\\W+')) END)
+  SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, p.proname) ORDER BY p.oid)
+    FROM used u JOIN pg_catalog.pg_proc p ON p.oid ${EQ} u.oid
+      JOIN pg_catalog.pg_namespace n ON n.oid ${EQ} p.pronamespace)`;
+
 export interface SectionQuery {
   /** Expressions; the first one is the object that the row belongs to. */
   readonly columns: readonly string[];
@@ -262,6 +278,7 @@ export const WHOLE = {
       `pg_catalog.current_setting('server_version_num')`,
       'pg_catalog.current_database()',
       `EXISTS (SELECT 1 FROM pg_catalog.pg_event_trigger v WHERE v.evtenabled ${NE} 'D'::pg_catalog."char")`,
+      AT_LOGIN,
     ],
     from: 'pg_catalog.pg_database b',
     where: `b.datname ${EQ} pg_catalog.current_database()`,

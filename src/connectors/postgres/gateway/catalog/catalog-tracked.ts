@@ -48,7 +48,15 @@ export const TRACKED: readonly Tracked[] = [
     owned: ['types'],
     withRelations: true,
   },
-  { name: 'pg_proc', key: 'x.oid', owner: 'x.oid', where: users('oid'), owned: ['functions'] },
+  {
+    name: 'pg_proc',
+    key: 'x.oid',
+    owner: 'x.oid',
+    where: users('oid'),
+    owned: ['functions'],
+    // Which functions run at every login depends on their bodies.
+    whole: ['server'],
+  },
   {
     name: 'pg_attrdef',
     key: 'x.oid',
@@ -129,7 +137,7 @@ export const TRACKED: readonly Tracked[] = [
   },
   { name: 'pg_operator', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: ['operators'] },
   { name: 'pg_cast', key: 'x.oid', owner: 'x.oid', where: users('oid'), whole: ['casts'] },
-  { name: 'pg_namespace', key: 'x.oid', owner: 'x.oid', whole: ['schemas'] },
+  { name: 'pg_namespace', key: 'x.oid', owner: 'x.oid', whole: ['schemas', 'server'] },
   {
     // Whose member a role is says which schemas of its search_path it may use. No oid before 16.
     name: 'pg_auth_members',

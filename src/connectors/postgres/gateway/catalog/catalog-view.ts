@@ -11,6 +11,7 @@ import type {
   Catalog,
   CatalogColumn,
   CatalogFunction,
+  CatalogName,
   CatalogOperator,
   CatalogRelation,
   CatalogRoles,
@@ -112,6 +113,13 @@ export class CatalogView implements Catalog {
 
   get eventTriggers(): boolean {
     return flag(this.#state.whole.server[0]?.[2]);
+  }
+
+  get loginFunctions(): readonly CatalogName[] {
+    const said = this.#state.whole.server[0]?.[3];
+    // What json_agg() of pairs gives (catalog-queries.ts).
+    const pairs = said ? (JSON.parse(said) as readonly (readonly [string, string])[]) : [];
+    return pairs.map(([schema, name]) => ({ schema, name }));
   }
 
   get roles(): CatalogRoles | undefined {

@@ -251,10 +251,17 @@ export interface Catalog {
   readonly roles?: CatalogRoles | undefined;
   /** Event triggers exist: any DDL runs code that is not built in. */
   readonly eventTriggers?: boolean;
+  /** Functions that event triggers call at every login, and those that these may call. */
+  readonly loginFunctions?: readonly CatalogName[];
   /** What masks were bound to, under whatever name it is known now. */
   readonly maskBindings?: readonly MaskBinding[];
   /** Texts of the catalog that hold a value of a bound column. */
   readonly maskTexts?: readonly MaskText[];
+}
+
+export interface CatalogName {
+  readonly schema: string;
+  readonly name: string;
 }
 
 export interface CatalogRoles {

@@ -30,6 +30,7 @@ export type CatalogFacts = Pick<
   | 'castContexts'
   | 'schemas'
   | 'eventTriggers'
+  | 'loginFunctions'
   | 'roles'
   | 'maskBindings'
   | 'maskTexts'
@@ -40,7 +41,7 @@ export type ToldContext = Omit<StatementContext, 'catalog' | 'cursor' | 'owner' 
 
 export function factsOf(catalog: Catalog): CatalogFacts {
   const { generation, majorVersion, database, userCasts, castContexts, schemas } = catalog;
-  const { eventTriggers, maskBindings, maskTexts, roles } = catalog;
+  const { eventTriggers, loginFunctions, maskBindings, maskTexts, roles } = catalog;
   return {
     generation,
     majorVersion,
@@ -50,6 +51,7 @@ export function factsOf(catalog: Catalog): CatalogFacts {
     schemas,
     ...(roles === undefined ? {} : { roles }),
     ...(eventTriggers === undefined ? {} : { eventTriggers }),
+    ...(loginFunctions === undefined ? {} : { loginFunctions }),
     ...(maskBindings === undefined ? {} : { maskBindings }),
     ...(maskTexts === undefined ? {} : { maskTexts }),
   };
@@ -105,6 +107,7 @@ export class AskedCatalog implements Catalog {
   readonly castContexts: Catalog['castContexts'];
   readonly schemas: readonly string[];
   readonly eventTriggers: boolean;
+  readonly loginFunctions: NonNullable<Catalog['loginFunctions']>;
   readonly roles: Catalog['roles'];
   readonly maskBindings: NonNullable<Catalog['maskBindings']>;
   readonly maskTexts: NonNullable<Catalog['maskTexts']>;
@@ -125,6 +128,7 @@ export class AskedCatalog implements Catalog {
     this.schemas = facts.schemas;
     this.roles = facts.roles;
     this.eventTriggers = facts.eventTriggers ?? false;
+    this.loginFunctions = facts.loginFunctions ?? [];
     this.maskBindings = facts.maskBindings ?? [];
     this.maskTexts = facts.maskTexts ?? [];
   }

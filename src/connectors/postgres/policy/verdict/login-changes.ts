@@ -29,6 +29,22 @@ const NAMING: ReadonlySet<string> = new Set([
   'DefineStmt',
 ]);
 
+/** Their fields name the object, a function or a schema among others. */
+const FUNCTION_STATEMENTS: ReadonlySet<string> = new Set([
+  'AlterFunctionStmt',
+  'AlterObjectDependsStmt',
+  'AlterObjectSchemaStmt',
+  'AlterOwnerStmt',
+  'CreateFunctionStmt',
+  'DropStmt',
+  'RenameStmt',
+]);
+const FUNCTION_KINDS: ReadonlySet<string> = new Set([
+  'OBJECT_FUNCTION',
+  'OBJECT_PROCEDURE',
+  'OBJECT_ROUTINE',
+]);
+
 /** Notes why a definition changes logins, where it does. */
 export function noteLoginChange(facts: StatementFacts, node: Node): void {
   const reason = reasonOf(new Logins(facts), node);
@@ -67,14 +83,20 @@ function reasonOf(logins: Logins, node: Node): string | undefined {
     return role === undefined ? 'it is about every role' : logins.ofHoop([role]);
   }
   if (is(node, 'DropRoleStmt')) return logins.ofHoop(rolesIn(node.DropRoleStmt.roles));
-  if (is(node, 'DropOwnedStmt')) return logins.ofHoop(rolesIn(node.DropOwnedStmt.roles));
+  if (is(node, 'DropOwnedStmt')) {
+    return (
+      logins.ofHoop(rolesIn(node.DropOwnedStmt.roles)) ?? functionAtLogin(logins.facts, [undefined])
+    );
+  }
   if (is(node, 'ReassignOwnedStmt')) return logins.ofHoop(rolesIn(node.ReassignOwnedStmt.roles));
   if (is(node, 'GrantRoleStmt')) return granted(logins, node.GrantRoleStmt);
-  if (is(node, 'GrantStmt')) return revoked(logins, node.GrantStmt);
+  if (is(node, 'GrantStmt')) {
+    return revoked(logins, node.GrantStmt) ?? callsTaken(logins, node.GrantStmt);
+  }
   if (is(node, 'RenameStmt')) {
     const { renameType, subname } = node.RenameStmt;
     if (renameType === 'OBJECT_ROLE') return logins.named([subname ?? '']);
-    return renameType === 'OBJECT_DATABASE' ? logins.database(subname) : undefined;
+    if (renameType === 'OBJECT_DATABASE') return logins.database(subname);
   }
   if (is(node, 'AlterDatabaseStmt')) return databaseAltered(logins, node.AlterDatabaseStmt);
   if (is(node, 'AlterDatabaseSetStmt')) {
@@ -84,7 +106,7 @@ function reasonOf(logins: Logins, node: Node): string | undefined {
   if (is(node, 'DropdbStmt')) return logins.database(node.DropdbStmt.dbname);
   if (is(node, 'AlterOwnerStmt')) {
     const { objectType, object } = node.AlterOwnerStmt;
-    return objectType === 'OBJECT_DATABASE' ? logins.database(stringOf(object)) : undefined;
+    if (objectType === 'OBJECT_DATABASE') return logins.database(stringOf(object));
   }
   // The event is not known from here: it may be a login.
   if (is(node, 'AlterEventTrigStmt')) {
@@ -93,7 +115,65 @@ function reasonOf(logins: Logins, node: Node): string | undefined {
   if (NAMING.has(Object.keys(node)[0] ?? '')) return logins.calling(node);
   const isAtLogin =
     is(node, 'CreateEventTrigStmt') && node.CreateEventTrigStmt.eventname === 'login';
-  return isAtLogin ? AT_LOGIN : undefined;
+  return isAtLogin ? AT_LOGIN : functionChanged(logins, node);
+}
+
+/**
+ * The function that an event trigger has called at every login, if one of these is it. Its name is
+ * enough: which function of that name is called depends on the search_path.
+ * @param names undefined: one that is not known
+ */
+export function functionAtLogin(
+  { context }: StatementFacts,
+  names: readonly (string | undefined)[],
+): string | undefined {
+  const found = context.catalog.loginFunctions?.find(
+    ({ name }) => names.includes(name) || names.includes(undefined),
+  );
+  return found && `${found.name}() runs at every login`;
+}
+
+/** The same of a schema that holds one. */
+export function schemaAtLogin(
+  { context }: StatementFacts,
+  names: readonly (string | undefined)[],
+): string | undefined {
+  const found = context.catalog.loginFunctions?.find(
+    ({ schema }) => names.includes(schema) || names.includes(undefined),
+  );
+  return found && `${found.name}() of schema "${found.schema}" runs at every login`;
+}
+
+/** Definitions after which a function does something else, or is not found. */
+function functionChanged({ facts }: Logins, node: Node): string | undefined {
+  const [tag = '', fields] = Object.entries(node)[0] ?? [];
+  if (!FUNCTION_STATEMENTS.has(tag)) return undefined;
+  const { objectType, removeType, renameType } = fields as Readonly<Record<string, unknown>>;
+  const kind = objectType ?? removeType ?? renameType ?? 'OBJECT_FUNCTION';
+  const lists = namesInside(node);
+  if (kind === 'OBJECT_SCHEMA') {
+    return schemaAtLogin(facts, is(node, 'RenameStmt') ? [node.RenameStmt.subname] : lists.flat());
+  }
+  return FUNCTION_KINDS.has(String(kind))
+    ? functionAtLogin(
+        facts,
+        lists.map((names) => names.at(-1) ?? ''),
+      )
+    : undefined;
+}
+
+function callsTaken({ facts }: Logins, fields: FieldsOf<'GrantStmt'>): string | undefined {
+  if (fields.is_grant === true) return undefined;
+  const lists = namesInside(fields.objects);
+  const isSchema =
+    fields.objtype === 'OBJECT_SCHEMA' || fields.targtype === 'ACL_TARGET_ALL_IN_SCHEMA';
+  if (isSchema) return schemaAtLogin(facts, lists.flat());
+  return FUNCTION_KINDS.has(fields.objtype ?? '')
+    ? functionAtLogin(
+        facts,
+        lists.map((names) => names.at(-1) ?? ''),
+      )
+    : undefined;
 }
 
 function created(logins: Logins, fields: FieldsOf<'CreateRoleStmt'>): string | undefined {
@@ -199,7 +279,7 @@ function rolesIn(nodes: readonly Node[] | undefined): readonly RoleSpec[] {
 
 /** The roles that hoop logs in with, and those above and below them. */
 export class Logins {
-  readonly #facts: StatementFacts;
+  readonly facts: StatementFacts;
   /** undefined: not known. */
   readonly #own: ReadonlySet<string> | undefined;
   readonly #above: ReadonlySet<string>;
@@ -208,7 +288,7 @@ export class Logins {
   constructor(facts: StatementFacts) {
     const { catalog, logins = [] } = facts.context;
     const { roles } = catalog;
-    this.#facts = facts;
+    this.facts = facts;
     this.#own = roles && new Set([roles.login, ...logins]);
     const own = this.#own ?? [];
     const members = roles?.members ?? [];
@@ -255,14 +335,14 @@ export class Logins {
   }
 
   database(name: string | undefined): string | undefined {
-    return name === this.#facts.context.catalog.database
+    return name === this.facts.context.catalog.database
       ? `hoop connects to database "${name}"`
       : undefined;
   }
 
   /** Whether a definition names a function that may change logins. */
   calling(definition: Node): string | undefined {
-    const { catalog } = this.#facts.context;
+    const { catalog } = this.facts.context;
     for (const names of namesInside(definition)) {
       const schemas = names.length > 1 ? [names.at(-2) ?? ''] : catalog.schemas;
       const all = schemas.flatMap((schema) => catalog.functions(schema, names.at(-1) ?? ''));
@@ -282,7 +362,7 @@ export class Logins {
         return rolename;
       case 'ROLESPEC_CURRENT_ROLE':
       case 'ROLESPEC_CURRENT_USER':
-        return this.#facts.context.role;
+        return this.facts.context.role;
       default:
         // SESSION_USER is hoop's, or the one that a statement before has taken.
         return undefined;

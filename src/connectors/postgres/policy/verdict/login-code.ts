@@ -11,7 +11,13 @@ import { settingEffect } from '../facts/settings-table.ts';
 import type { StatementFacts } from '../facts/statement-facts.ts';
 import { as, type FieldsOf, type Node, stringOf } from '../parse/tree.ts';
 import { type SqlToken, sqlTokens, textInside } from '../walk/sql-tokens.ts';
-import { isLoginCatalog, Logins, noteLogin } from './login-changes.ts';
+import {
+  functionAtLogin,
+  isLoginCatalog,
+  Logins,
+  noteLogin,
+  schemaAtLogin,
+} from './login-changes.ts';
 import { runsGivenText } from './runs-given-text.ts';
 
 interface Word {
@@ -211,6 +217,8 @@ function inDefinition(
   const [object] = rest;
   if (object?.isOpen) return found(HIDDEN);
   if (object?.kind === 'word' && SERVER_OBJECTS.has(object.text)) return found(SERVER);
+  const atLogin = codeAtLogin(facts, word, rest);
+  if (atLogin !== undefined) return found(atLogin);
   if (object?.text === 'owned') return ofHoop(facts, rest);
   if (object?.text === 'event') return has(rest, 'login') ? found(ROLES) : undefined;
   if (object?.text === 'database') {
@@ -232,12 +240,32 @@ function inDefinition(
   return word === 'create' ? undefined : ofHoop(facts, rest.slice(1));
 }
 
+/** Definitions, and rights that are taken, of functions that run at every login and their schemas. */
+function codeAtLogin(
+  facts: StatementFacts,
+  word: string,
+  rest: readonly Word[],
+): string | undefined {
+  const names = rest
+    .filter(({ kind }) => kind === 'word' || kind === 'name')
+    .map(({ text, isOpen: open }) => (open ? undefined : text));
+  if (has(rest, 'schema') && word !== 'create') {
+    const reason = schemaAtLogin(facts, names);
+    if (reason !== undefined) return reason;
+  }
+  const isFunction = ['function', 'functions', 'procedure', 'procedures', 'routine', 'routines'];
+  if (rest[0]?.text === 'owned') return functionAtLogin(facts, [undefined]);
+  return isFunction.some((kind) => has(rest, kind)) ? functionAtLogin(facts, names) : undefined;
+}
+
 function inGrant(
   facts: StatementFacts,
   word: string,
   rest: readonly Word[],
 ): CodeFinding | undefined {
   if (!has(rest, 'on')) return ofHoop(facts, rest);
+  const atLogin = word === 'revoke' ? codeAtLogin(facts, word, rest) : undefined;
+  if (atLogin !== undefined) return found(atLogin);
   const isWide = has(rest, 'database') || has(rest, 'pg_catalog') || rest.some(isOpen);
   return word === 'revoke' && isWide ? found('it takes rights from roles') : undefined;
 }
