@@ -389,7 +389,7 @@ function loginNotAllowed(analysis: StatementAnalysis, grant: Grant): SqlRefusal 
     code: 'HOOP_NOT_ALLOWED',
     message: `${analysis.verb.toUpperCase()} is not allowed by policy: ${analysis.loginChange}`,
     detail: 'Afterwards the database could be reached without hoop, or hoop could not reach it.',
-    hint: `Only a rule that names it allows it: ${allowSnippet({ verbs: [OWN_LOGIN] })}.`,
+    hint: `Only a rule that names \`${OWN_LOGIN}\` allows it: ${allowSnippet({ verbs: [OWN_LOGIN] })}. The operators of the gateway change the password of its own login.`,
   });
 }
 
