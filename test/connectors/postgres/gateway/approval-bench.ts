@@ -51,6 +51,8 @@ export interface ApprovalBench {
   readonly approvals: () => Approvals;
   readonly index: () => IndexStore;
   readonly engine: RealEngine;
+  /** The log of approvals, as text. */
+  readonly logged: () => string;
   /** Requests as a gateway has them that has just started. */
   readonly restart: () => Promise<Approvals>;
   readonly open: (grant: () => Grant, options?: SessionOptions) => Promise<Bench>;
@@ -58,7 +60,7 @@ export interface ApprovalBench {
 
 export function approvalBench(target: () => PostgresTarget): ApprovalBench {
   const engine = realEngine(target);
-  const { log } = collectLog();
+  const { log, text: logged } = collectLog();
   let directory = '';
   let index: IndexStore;
   let approvals: Approvals;
@@ -90,6 +92,7 @@ export function approvalBench(target: () => PostgresTarget): ApprovalBench {
     approvals: () => approvals,
     index: () => index,
     engine,
+    logged,
     async restart() {
       approvals[Symbol.dispose]();
       return start();
