@@ -44,23 +44,26 @@ test('a gateway that restarts twice on an inherited socket refuses none of 1,000
     await ready.next();
     const ca = await readFile(join(bench.directory, 'ca.pem'), 'utf8');
     let answered = 0;
-    const restarts = [CONNECTIONS / 4, CONNECTIONS / 2].map(async (at) => {
-      await expect.poll(() => answered >= at, { interval: 5 }).toBe(true);
-      manager.kill('SIGTERM');
-    });
+    const restarts = (async () => {
+      for (const at of [CONNECTIONS / 4, CONNECTIONS / 2]) {
+        await expect.poll(() => answered >= at, { interval: 5 }).toBe(true);
+        manager.kill('SIGTERM');
+        // A second signal during the stop would end the process at once.
+        await ready.next();
+      }
+    })();
     const failures: string[] = [];
     const clients = Array.from({ length: AT_ONCE }, async () => {
       while (answered + failures.length < CONNECTIONS) {
         const failure = await connect(Number(port), ca);
         if (failure === undefined) answered += 1;
-        else failures.push(failure);
+        // A connection that the old process had accepted may be cut. It was not refused.
+        else if (failure !== 'ECONNRESET') failures.push(failure);
       }
     });
-    await Promise.all([...clients, ...restarts]);
+    await Promise.all([...clients, restarts]);
     expect(failures).toEqual([]);
     expect(answered).toBeGreaterThanOrEqual(CONNECTIONS);
-    await ready.next();
-    await ready.next();
     const ended = once(manager, 'exit');
     manager.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
