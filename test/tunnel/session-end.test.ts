@@ -18,7 +18,7 @@ test('every reason that a gateway gives is kept, and an unknown one is not taken
 test.each(END_REASONS)('whoever reads that a session ended (%s) reads what to do', (reason) => {
   const { message, hint } = endError({ reason, message: 'why, and by whom' });
   expect(message).toBe('why, and by whom');
-  expect(hint).toMatch(/`hoop (connect|targets)`|Tell whoever runs the gateway/);
+  expect(hint).toMatch(/`hoop (connect NAME|targets)`|Tell whoever runs the gateway/);
   if (reason === 'client_lost') expect(hint).toContain('load, disk and network');
 });
 
